@@ -1,0 +1,53 @@
+# What a newcomer and the continuous integration both type. Each target sets up what it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOUNDFONT := /usr/share/sounds/sf3/MuseScore_General_Lite.sf3
+
+.PHONY: demo test lint format bench fuzz clean help
+
+help:  ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+demo: $(VENV)/.runtime  ## Render the bundled MIDI files to out/
+	$(BIN)/timbrel render src/timbrel/examples/prelude.mid src/timbrel/examples/duet.mid \
+		-o out/ --force
+	$(BIN)/timbrel render src/timbrel/examples/prelude.mid -o out/prelude-morph.wav --force \
+		--timbre "0s grand piano; 20s church organ:0.6, harp:0.4; 40s vibraphone"
+
+test: $(VENV)/.dev system  ## Run all tests
+	$(BIN)/pytest
+
+lint: $(VENV)/.dev  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev  ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev  ## Measure speed and memory; writes out/bench.json
+	$(BIN)/python benchmarks/render.py --output out/bench.json
+
+fuzz: $(VENV)/.dev  ## Feed ten thousand damaged files to the MIDI reader
+	FUZZ_CASES=10000 $(BIN)/pytest tests/score/test_fuzz.py
+
+.PHONY: system
+system:
+	@tools/install-system-packages
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,cluster,dev]'
+	@touch $@ $(VENV)/.runtime
+
+clean:  ## Remove what the targets made
+	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

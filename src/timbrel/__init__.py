@@ -1,0 +1,47 @@
+"""Timbrel: a neural music synthesizer. Scores and timbres in, sound out.
+
+>>> from timbrel import Synthesizer
+>>> audio = Synthesizer.load().render("song.mid", timbre="church organ:0.7, trumpet:0.3")
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version
+from typing import Any
+
+from timbrel.errors import TimbrelError
+
+__version__ = version("timbrel")
+
+__all__ = [
+    "PianoRoll",
+    "Score",
+    "Synthesizer",
+    "Timbre",
+    "TimbrelError",
+    "mel_spectrogram",
+    "parse_timbre",
+    "read_midi",
+]
+
+# Loaded when they are asked for: `import timbrel` is to cost next to nothing.
+_HOMES = {
+    "PianoRoll": "timbrel.score.piano_roll",
+    "Score": "timbrel.score.score",
+    "Synthesizer": "timbrel.synthesizer",
+    "Timbre": "timbrel.timbre.timbre",
+    "mel_spectrogram": "timbrel.mel.spectrogram",
+    "parse_timbre": "timbrel.timbre.timbre",
+    "read_midi": "timbrel.score.midi",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'timbrel' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

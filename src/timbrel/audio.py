@@ -1,0 +1,154 @@
+"""The constants that every part of Timbrel shares, and audio files in and out."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from timbrel.errors import InputError, OutputError
+
+SAMPLE_RATE = 16_000  # Hz
+HOP_LENGTH = 128  # samples between mel frames
+FRAME_RATE = SAMPLE_RATE // HOP_LENGTH  # 125 frames per second, whatever the sample rate
+N_FFT = 1024  # samples in an analysis window
+N_MELS = 80
+F_MIN_HZ = 0.0
+F_MAX_HZ = 8_000.0
+MEL_FLOOR = 1e-5  # −100 dB of magnitude, where every mel spectrogram is clipped
+
+LOWEST_PITCH = 21  # A0
+HIGHEST_PITCH = 108  # C8
+N_PITCHES = HIGHEST_PITCH - LOWEST_PITCH + 1
+
+FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
+
+
+def read_audio(
+    path: str | os.PathLike, *, sample_rate: int | None = None
+) -> tuple[np.ndarray, int]:
+    """Read an audio file as mono.
+
+    Parameters
+    ----------
+    path
+        Any file that libsndfile reads.
+    sample_rate
+        Rate to convert to, in Hz; the file's own where it is None.
+
+    Returns
+    -------
+    audio : ndarray of float32, shape (samples,)
+        In [-1, 1]; channels are averaged.
+    sample_rate : int
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read as audio.
+    """
+    try:
+        audio, file_rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise InputError(f"{path}: cannot be read as audio ({error})") from None
+    mono = audio.mean(axis=1)
+    if sample_rate is not None and sample_rate != file_rate:
+        mono = soxr.resample(mono, file_rate, sample_rate)
+        file_rate = sample_rate
+    return np.ascontiguousarray(mono, dtype=np.float32), file_rate
+
+
+def check_output(path: str | os.PathLike, *, force: bool = False) -> Path:
+    """Refuse, before any work is done, an output that could not or should not be written."""
+    path = Path(path)
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; name a file, or end a folder's name with '/'")
+    if path.exists() and not force:
+        raise OutputError(f"{path}: exists; give --force to overwrite it, or another name")
+    parent = path.parent
+    if not parent.is_dir():
+        raise OutputError(f"{path}: the folder {parent} does not exist; create it first")
+    if not os.access(parent, os.W_OK):
+        raise OutputError(f"{path}: the folder {parent} cannot be written to")
+    return path
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """Give a temporary path beside `path`, moved onto it when the block ends without an error.
+
+    So an interrupted run leaves the old file, or none, but never half of one.
+    """
+    path = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
+        )
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files private; a finished output gets the permissions of any new file.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class AudioWriter:
+    """Write blocks of audio to a WAV, FLAC or OGG file, 16 bit, with memory for one block only.
+
+    Parameters
+    ----------
+    path
+        Where to write; the extension chooses the format.
+    sample_rate
+        In Hz.
+    channels
+        1 or 2.
+    """
+
+    def __init__(self, path: str | os.PathLike, sample_rate: int, channels: int) -> None:
+        container, subtype = audio_format(path)
+        self._file = soundfile.SoundFile(
+            path, "w", samplerate=sample_rate, channels=channels, format=container, subtype=subtype
+        )
+
+    def write(self, block: np.ndarray) -> None:
+        """Append a block, float, shape (samples,) or (samples, channels), in [-1, 1]."""
+        self._file.write(block)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> AudioWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def audio_format(path: str | os.PathLike) -> tuple[str, str]:
+    """Container and sample format that the extension of `path` stands for."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise OutputError(f"{path}: cannot write '{suffix}' files; use one of {known}")
+    return FORMATS[suffix]
+
+
+def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> None:
+    """Write a whole clip, float in [-1, 1], shape (samples,) or (samples, channels)."""
+    channels = 1 if audio.ndim == 1 else audio.shape[1]
+    with atomic_path(path) as temporary, AudioWriter(temporary, sample_rate, channels) as writer:
+        writer.write(audio)

@@ -1,0 +1,436 @@
+"""The commands, each a few lines over the library. Errors are one line on stderr, exit code 2."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from timbrel import __version__
+from timbrel.errors import InputError, MissingToolError, TimbrelError
+from timbrel.progress import bar
+
+if TYPE_CHECKING:
+    from timbrel.score.score import Score
+
+app = typer.Typer(
+    name="timbrel",
+    help="Timbrel, a neural music synthesizer: MIDI in, sound out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
+MaxDuration = Annotated[
+    float, typer.Option(help="Refuse MIDI files that last longer, in hours.", min=0)
+]
+
+
+def main() -> None:
+    """Run the command line; the entry point of the program `timbrel`."""
+    try:
+        app()
+    except TimbrelError as error:
+        _fail(str(error))
+    except MemoryError:
+        _fail("there is not enough memory; render a shorter --duration or fewer tracks")
+    except OSError as error:
+        _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        print("timbrel: interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"timbrel {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def render(
+    files: Annotated[list[Path], typer.Argument(help="MIDI files.", metavar="SONG.mid…")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="A .wav, .flac or .ogg file, or a folder. By default SONG.wav in this folder.",
+        ),
+    ] = None,
+    timbre: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How it sounds: 'church organ', 'trumpet:0.6, harp:0.4', '@0.3,-1.2', a .timbre "
+            "file, or a path '0s harp; 8s trumpet'. For one track: '2=trumpet'. By default each "
+            "track gets the instrument nearest to its MIDI program."
+        ),
+    ] = None,
+    model: Annotated[str, typer.Option(help="A shipped model or a bundle's folder.")] = "",
+    vocoder: Annotated[str, typer.Option(help="What turns spectrograms into sound.")] = "",
+    seed: Annotated[int, typer.Option(help="Of the vocoder's random numbers.", min=0)] = 0,
+    start: Annotated[float, typer.Option(help="Where to start, in seconds.")] = 0.0,
+    duration: Annotated[float | None, typer.Option(help="How long to play, in seconds.")] = None,
+    mono: Annotated[bool, typer.Option("--mono", help="One channel instead of two.")] = False,
+    stems: Annotated[
+        Path | None, typer.Option(help="A folder for each track's sound alone as well.")
+    ] = None,
+    threads: Annotated[int, typer.Option(help="Threads of the networks.", min=1)] = 1,
+    max_duration: MaxDuration = 6.0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Turn MIDI files into sound."""
+    from timbrel.bundle import DEFAULT_MODEL
+    from timbrel.rendering import plan_outputs, render_file
+    from timbrel.score.midi import read_midi
+    from timbrel.synthesizer import DEFAULT_VOCODER, Synthesizer
+
+    targets = plan_outputs(files, output, stems=stems, force=force)
+    timbres = _timbres(timbre or [])
+    scores = [read_midi(file, max_duration_s=3600 * max_duration) for file in files]
+    synthesizer = Synthesizer.load(
+        model or DEFAULT_MODEL, vocoder=vocoder or DEFAULT_VOCODER, threads=threads
+    )
+    results = []
+    for file, score, target in zip(files, scores, targets, strict=True):
+        if not as_json:
+            _report_unplayable(file, score)
+        began = time.perf_counter()
+        rendered_s = render_file(
+            synthesizer,
+            score,
+            target,
+            timbre=timbres,
+            seed=seed,
+            start_s=start,
+            duration_s=duration,
+            channels=1 if mono else 2,
+            name=str(file),
+            progress=bar,
+        )
+        took_s = time.perf_counter() - began
+        result = {
+            "file": str(file),
+            "output": str(target.path),
+            "duration_s": round(rendered_s, 3),
+            "took_s": round(took_s, 3),
+            "real_time_factor": round(took_s / rendered_s, 4),
+            "tracks": len(score.tracks),
+            "unplayable": score.unplayable,
+            "model": synthesizer.model.name,
+            "vocoder": vocoder or DEFAULT_VOCODER,
+            "seed": seed,
+        }
+        results.append(result)
+        if not as_json:
+            print(
+                f"{target.path}: {rendered_s:.1f} s of sound in {took_s:.1f} s, real-time factor "
+                f"{took_s / rendered_s:.3f} ({rendered_s / took_s:.1f}× faster than it plays)"
+            )
+    if as_json:
+        print(json.dumps(results, indent=2))
+
+
+@app.command()
+def inspect(
+    files: Annotated[list[Path], typer.Argument(help="MIDI files.", metavar="FILES…")],
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the piano roll of one file, as .png or .svg.")
+    ] = None,
+    max_duration: MaxDuration = 6.0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Say what MIDI files hold, and what of it cannot be played."""
+    from timbrel.audio import check_output
+    from timbrel.score.midi import read_midi
+
+    if plot is not None:
+        if len(files) != 1:
+            raise InputError("--plot draws one file; give one")
+        check_output(plot, force=force)
+    described = []
+    for file in files:
+        score = read_midi(file, max_duration_s=3600 * max_duration)
+        described.append(_described(file, score))
+        if plot is not None:
+            from timbrel.score.plot import plot_piano_roll
+
+            plot_piano_roll(score, plot, title=file.name)
+        if not as_json:
+            _print_score(file, score)
+    if as_json:
+        print(json.dumps(described, indent=2))
+
+
+@app.command()
+def timbres(
+    spec: Annotated[
+        str | None, typer.Argument(help="A timbre to look up, such as 'harp:0.5, trumpet:0.5'.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Save it as a .timbre file.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="A shipped model or a bundle's folder.")] = "",
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """List a model's instruments with their coordinates, or look up or save one timbre."""
+    from timbrel.audio import check_output
+    from timbrel.bundle import DEFAULT_MODEL, load_bundle
+    from timbrel.timbre.timbre import FILE_SUFFIX, parse_timbre, save_timbre
+
+    if output is not None:
+        if spec is None:
+            raise InputError("-o saves a timbre; name it: timbrel timbres 'harp' -o my.timbre")
+        if output.suffix != FILE_SUFFIX:
+            raise InputError(f"{output}: a timbre's file ends with '{FILE_SUFFIX}'")
+        check_output(output, force=force)
+    bundle = load_bundle(model or DEFAULT_MODEL, kind="mel2mel")
+    rows: list[dict[str, Any]]
+    if spec is None:
+        rows = [
+            {"name": i.name, "program": i.program, "coordinates": list(i.embedding)}
+            for i in bundle.instruments
+        ]
+    else:
+        found = parse_timbre(spec, bundle.instruments)
+        rows = [
+            {"time_s": time_s, "coordinates": list(point)}
+            for time_s, point in zip(found.times_s, found.points, strict=True)
+        ]
+        if output is not None:
+            save_timbre(output, found)
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        point = ",".join(f"{value:.3f}" for value in row["coordinates"])
+        if spec is None:
+            label = f"{row['name']:20} program {row['program']:3}"
+        else:
+            label = f"{row['time_s']:g} s"
+        print(f"{label}  @{point}")
+
+
+@app.command()
+def prepare(
+    midi_dir: Annotated[Path, typer.Argument(help="A folder of MIDI files.", metavar="MIDI_DIR")],
+    soundfont: Annotated[Path, typer.Option(help="A SoundFont, .sf2 or .sf3.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The data folder.")],
+    instruments: Annotated[str, typer.Option(help="A set of instruments: ten.")] = "ten",
+    splits: Annotated[Path | None, typer.Option(help="CSV with columns file and split.")] = None,
+    minutes_per_instrument: Annotated[
+        float | None, typer.Option(help="At most so much training audio for each.", min=0)
+    ] = None,
+    sample_rate: Annotated[int, typer.Option(help="In Hz.", min=8000, max=96000)] = 16_000,
+    jobs: Annotated[int, typer.Option(help="Processes; −1: one for each core.", min=-1)] = -1,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Render scores in every instrument as training data."""
+    from dataclasses import asdict
+
+    from timbrel.score.instruments import INSTRUMENT_SETS
+
+    _need_training()
+    from timbrel.training.preparation import prepare as prepare_data
+
+    if instruments not in INSTRUMENT_SETS:
+        known = ", ".join(INSTRUMENT_SETS)
+        raise InputError(f"there is no set of instruments '{instruments}'; known: {known}")
+    if output.exists() and any(output.iterdir()) and not resume:
+        raise InputError(f"{output}: is not empty; give --resume to go on with it, or another name")
+    settings = prepare_data(
+        midi_dir,
+        output,
+        soundfont=soundfont,
+        instruments=INSTRUMENT_SETS[instruments],
+        splits=splits,
+        minutes_per_instrument=minutes_per_instrument,
+        sample_rate=sample_rate,
+        jobs=jobs,
+        scheduler=scheduler,
+        progress=bar,
+    )
+    if as_json:
+        print(json.dumps(asdict(settings), indent=2))
+    else:
+        print(f"{output}: ready, with a gain of {settings.gain:g}")
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe.", metavar="RECIPE.yaml")],
+    data: Annotated[Path, typer.Option(help="A folder that 'timbrel prepare' made.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The run's folder.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so long.", min=0)] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Stop after so many steps in all.", min=1)
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; a GPU if there is one.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Of PyTorch on the CPU.", min=1)] = None,
+) -> None:
+    """Train a model by a recipe. Under torchrun, with several processes or machines."""
+    _need_training()
+    import torch
+
+    from timbrel.training.loop import train as run_training
+    from timbrel.training.recipe import read_recipe
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    done = run_training(
+        read_recipe(recipe),
+        data,
+        output,
+        resume=resume,
+        minutes=minutes,
+        steps=steps,
+        device=device,
+        say=lambda line: print(line, flush=True),
+        progress=bar,
+    )
+    print(f"{output}: {done} steps done")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run's folder.", metavar="RUN")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The bundle's folder.")],
+    name: Annotated[str | None, typer.Option(help="The model's name.")] = None,
+) -> None:
+    """Write a trained model as a bundle."""
+    _need_training()
+    from timbrel.training.export import export_mel2mel
+
+    export_mel2mel(run, output, name=name)
+    print(f"{output}: written")
+
+
+@app.command()
+def evaluate(
+    midi: Annotated[Path, typer.Option(help="The folder of the excerpts' MIDI files.")],
+    soundfont: Annotated[Path, typer.Option(help="What the models were trained on.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")],
+    excerpts: Annotated[
+        Path | None, typer.Option(help="CSV with columns file, start_s and duration_s.")
+    ] = None,
+    model: Annotated[list[str] | None, typer.Option(help="Models; all that are shipped.")] = None,
+    vocoder: Annotated[list[str] | None, typer.Option(help="Vocoders; all of them.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder that keeps the originals; by default REPORT/cache.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="Processes; −1: one for each core.", min=-1)] = -1,
+    as_json: Json = False,
+) -> None:
+    """Measure models and vocoders on real music, and write the tables."""
+    from timbrel.bundle import shipped_bundles
+
+    _need_training()
+    from timbrel.evaluation.originals import EXCERPTS_FILE
+    from timbrel.evaluation.report import evaluate as run_evaluation
+    from timbrel.evaluation.report import markdown, write_report
+    from timbrel.synthesizer import VOCODERS
+
+    report = run_evaluation(
+        midi,
+        soundfont,
+        models=model or shipped_bundles(),
+        vocoders=vocoder or list(VOCODERS),
+        cache=cache or output / "cache",
+        excerpts=excerpts or EXCERPTS_FILE,
+        jobs=jobs,
+        progress=bar,
+    )
+    write_report(report, output)
+    print(json.dumps(report.as_dict(), indent=2) if as_json else markdown(report))
+
+
+def _fail(message: str) -> None:
+    print(f"timbrel: {' '.join(message.split())}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _need_training() -> None:
+    try:
+        import joblib  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise MissingToolError(
+            f"training needs {error.name}; install it with: pip install 'timbrel[train]'"
+        ) from None
+
+
+def _timbres(specs: list[str]) -> str | dict[int, str] | None:
+    """What --timbre was given: one for all, or 'NUMBER=TIMBRE' for each of some tracks."""
+    by_track = {}
+    common = None
+    for spec in specs:
+        number, equals, rest = spec.partition("=")
+        if equals and number.strip().isdigit():
+            by_track[int(number)] = rest
+        elif common is not None:
+            raise InputError("two timbres for all tracks; give one, or 'NUMBER=TIMBRE' for each")
+        else:
+            common = spec
+    if common is not None and by_track:
+        by_track[0] = common
+        return by_track
+    return by_track or common
+
+
+def _described(file: Path, score: Score) -> dict[str, Any]:
+    return {
+        "file": str(file),
+        "duration_s": round(score.duration_s, 3),
+        "notes": score.n_notes + score.unplayable_notes,
+        "pedal_events": score.pedal_events,
+        "tracks": [
+            {
+                "name": track.name,
+                "program": track.program,
+                "channel": track.channel + 1,
+                "notes": len(track.notes),
+            }
+            for track in score.tracks
+        ],
+        "unplayable": score.unplayable,
+    }
+
+
+def _print_score(file: Path, score: Score) -> None:
+    from timbrel.score.instruments import PROGRAM_NAMES
+
+    print(
+        f"{file}: {score.duration_s:.1f} s, {score.n_notes + score.unplayable_notes} notes, "
+        f"{score.pedal_events} pedal events"
+    )
+    for number, track in enumerate(score.tracks, 1):
+        print(
+            f"  {number:3} {track.name:24} channel {track.channel + 1:2}  "
+            f"{PROGRAM_NAMES[track.program]} ({track.program})  {len(track.notes)} notes"
+        )
+    _report_unplayable(file, score, where=sys.stdout)
+
+
+def _report_unplayable(file: Path, score: Score, where: Any = None) -> None:
+    for kind, count in score.unplayable.items():
+        words = {
+            "drum_notes": "notes of drums are left out",
+            "notes_outside_21_108": "notes outside the 88 keys are left out",
+            "pitch_bends": "pitch bends are not followed",
+        }[kind]
+        print(f"{file}: {count} {words}", file=where or sys.stderr)

@@ -1,0 +1,119 @@
+"""Mel2Mel as it runs: windowed inference of the exported network, for any length.
+
+Time is cut into an absolute grid of hops. The forward LSTM runs on from its state; for every hop
+the backward LSTM begins anew, from zero, a fixed number of frames beyond the hop's end. The timbre
+is held within a hop. So a frame of the mel depends on the score up to `CONTEXT_FRAMES` after its
+hop and on nothing later, whatever the blocks in which it is asked for, and memory does not grow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import onnxruntime
+
+from timbrel.audio import FRAME_RATE
+from timbrel.bundle import Bundle
+from timbrel.errors import InputError
+from timbrel.score.piano_roll import PianoRoll
+from timbrel.timbre.timbre import Timbre
+
+HOP_FRAMES = 16
+CONTEXT_FRAMES = 32
+
+PAST_FILE, FUTURE_FILE = "past.onnx", "future.onnx"
+
+
+class MelGenerator:
+    """The Mel2Mel of a bundle.
+
+    Parameters
+    ----------
+    bundle
+        A model of kind "mel2mel".
+    threads
+        Of ONNX Runtime.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+        self.bundle = bundle
+        self._past = open_session(bundle, PAST_FILE, threads)
+        self._future = open_session(bundle, FUTURE_FILE, threads)
+        self._hidden_size = int(bundle.model["hidden_size"])
+
+    def stream(
+        self,
+        rolls: Sequence[PianoRoll],
+        timbres: Sequence[Timbre],
+        n_frames: int,
+        *,
+        block_frames: int = 4 * HOP_FRAMES,
+    ) -> Iterator[np.ndarray]:
+        """Mel spectrograms of some tracks, block by block.
+
+        Parameters
+        ----------
+        rolls, timbres
+            One for each track.
+        n_frames
+            How long to go on; beyond its end a roll is silent.
+        block_frames
+            Frames to give at a time, a multiple of the hop. It decides the speed and the delay,
+            not the result.
+
+        Yields
+        ------
+        mel : ndarray of float32, shape (tracks, frames, n_mels)
+            Natural logarithm; the last block may be shorter.
+        """
+        hop, context = self.bundle.window.hop, self.bundle.window.context
+        if block_frames % hop or block_frames <= 0:
+            raise InputError(
+                f"a block of {block_frames} frames is not a multiple of the hop, {hop}"
+            )
+        n_tracks, n_hops = len(rolls), block_frames // hop
+        n_windows = n_tracks * n_hops
+        hidden = np.zeros((1, n_tracks, self._hidden_size), np.float32)
+        cell = np.zeros_like(hidden)
+        nothing = np.zeros((1, n_windows, self._hidden_size), np.float32)
+        for start in range(0, n_frames, block_frames):
+            stop = start + block_frames
+            roll = np.stack([r.window(start, stop + context) for r in rolls])
+            hop_times = (start + hop * np.arange(n_hops)) / FRAME_RATE
+            timbre = np.stack([t.at(hop_times) for t in timbres])  # (tracks, hops, timbre_size)
+            past, hidden, cell = self._past.run(
+                ["past", "hidden", "cell"],
+                {
+                    "roll": roll[:, :block_frames],
+                    "timbre": np.repeat(timbre, hop, axis=1),
+                    "hidden_in": hidden,
+                    "cell_in": cell,
+                },
+            )
+            windows = np.lib.stride_tricks.sliding_window_view(roll, hop + context, axis=1)
+            windows = windows[:, ::hop].swapaxes(2, 3)  # (tracks, hops, hop + context, 176)
+            (mel,) = self._future.run(
+                ["mel"],
+                {
+                    "roll": windows.reshape(n_windows, hop + context, -1),
+                    "timbre": timbre.reshape(n_windows, 1, -1),
+                    "past": past.reshape(n_windows, hop, -1),
+                    "hidden_in": nothing,
+                    "cell_in": nothing,
+                },
+            )
+            yield mel.reshape(n_tracks, block_frames, -1)[:, : n_frames - start]
+
+
+def open_session(bundle: Bundle, name: str, threads: int) -> onnxruntime.InferenceSession:
+    """A bundle's ONNX file, ready to run on the CPU with a number of threads."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Spinning threads take the other core away from whoever else computes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(
+        str(bundle.file(name)), options, providers=["CPUExecutionProvider"]
+    )

@@ -1,0 +1,131 @@
+"""Mel2Mel: piano roll and timbre → mel spectrogram.
+
+The network of Kim, Bittner, Kumar and Bello, "Neural Music Synthesis for Flexible Timbre Control"
+(ICASSP 2019): 1×1 convolution, FiLM, bidirectional LSTM, FiLM, 1×1 convolution. This file is the
+reference; what runs in production is its ONNX export (`timbrel.mel.generator`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from timbrel.audio import N_MELS
+from timbrel.score.piano_roll import N_CHANNELS
+
+State = tuple[Tensor, Tensor]  # of an LSTM: hidden and cell, each (1, batch, hidden_size)
+
+
+@dataclass(frozen=True)
+class Mel2MelConfig:
+    """Sizes of the network; the defaults are the published ones."""
+
+    n_instruments: int
+    timbre_size: int = 2
+    roll_size: int = N_CHANNELS
+    hidden_size: int = 256
+    n_mels: int = N_MELS
+
+
+class FiLM(nn.Module):
+    """Feature-wise linear modulation: scale and shift every feature as the timbre says."""
+
+    def __init__(self, timbre_size: int, n_features: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(timbre_size, 2 * n_features)
+        with torch.no_grad():  # start near the identity, so that the signal passes from the start
+            self.dense.bias[:n_features] = 1.0
+            self.dense.bias[n_features:] = 0.0
+
+    def forward(self, features: Tensor, timbre: Tensor) -> Tensor:
+        """Modulate (batch, time, n_features) by a timbre (batch, 1 or time, timbre_size)."""
+        gamma, beta = self.dense(timbre).chunk(2, dim=-1)  # (batch, 1 or time, n_features) each
+        return gamma * features + beta
+
+
+class Mel2Mel(nn.Module):
+    """The network, whole (`forward`) and in the parts that windowed inference runs.
+
+    A timbre is a point of the embedding space, (batch, timbre_size) where it is constant, or
+    (batch, time, timbre_size) where it moves.
+    """
+
+    def __init__(self, config: Mel2MelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.n_instruments, config.timbre_size)
+        self.input = nn.Linear(config.roll_size, config.hidden_size)
+        self.film1 = FiLM(config.timbre_size, config.hidden_size)
+        self.forward_lstm = _lstm(config.hidden_size)
+        self.backward_lstm = _lstm(config.hidden_size)
+        self.film2 = FiLM(config.timbre_size, 2 * config.hidden_size)
+        self.output = nn.Linear(2 * config.hidden_size, config.n_mels)
+
+    def forward(self, roll: Tensor, timbre: Tensor) -> Tensor:
+        """Natural-log mel (batch, time, n_mels) of a whole roll (batch, time, roll_size)."""
+        features = self.features(roll, timbre)
+        past, _ = self.past(features)
+        future = self.future(features)
+        return self.mel(past, future, timbre)
+
+    def features(self, roll: Tensor, timbre: Tensor) -> Tensor:
+        """What both LSTMs read, (batch, time, hidden_size)."""
+        return self.film1(self.input(roll), _over_time(timbre))
+
+    def past(self, features: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """The forward LSTM from a state on: (batch, time, hidden_size) and the next state."""
+        return self.forward_lstm(features, state)
+
+    def future(self, features: Tensor, state: State | None = None) -> Tensor:
+        """The backward LSTM, from the end of the features: (batch, time, hidden_size)."""
+        hidden, _ = self.backward_lstm(features.flip(1), state)
+        return hidden.flip(1)
+
+    def windowed_future(self, features: Tensor, n_frames: int, hop: int, context: int) -> Tensor:
+        """The backward LSTM as windowed inference runs it, begun anew for every hop.
+
+        Parameters
+        ----------
+        features : Tensor, shape (batch, n_frames + context, hidden_size)
+        n_frames
+            Frames to give, a multiple of `hop`.
+        hop, context
+            Each hop sees `context` frames beyond its own.
+
+        Returns
+        -------
+        Tensor, shape (batch, n_frames, hidden_size)
+        """
+        batch = len(features)
+        windows = features[:, : n_frames + context].unfold(1, hop + context, hop)
+        # (batch, n_windows, hidden_size, hop + context)
+        windows = windows.permute(0, 1, 3, 2).flatten(0, 1)
+        future = self.future(windows)[:, :hop]  # (batch · n_windows, hop, hidden_size)
+        return future.reshape(batch, n_frames, -1)
+
+    def mel(self, past: Tensor, future: Tensor, timbre: Tensor) -> Tensor:
+        """Natural-log mel (batch, time, n_mels) from what both LSTMs say."""
+        return self.output(self.film2(torch.cat([past, future], dim=-1), _over_time(timbre)))
+
+
+def n_parameters(model: nn.Module) -> int:
+    """Number of trained parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def _over_time(timbre: Tensor) -> Tensor:
+    return timbre[:, None] if timbre.ndim == 2 else timbre
+
+
+def _lstm(size: int) -> nn.LSTM:
+    lstm = nn.LSTM(size, size, batch_first=True)
+    parameters = dict(lstm.named_parameters())
+    with torch.no_grad():
+        # PyTorch adds two biases; the second stays at zero, so that there is one for each gate.
+        parameters["bias_hh_l0"].zero_()
+        parameters["bias_ih_l0"].zero_()
+        parameters["bias_ih_l0"][size : 2 * size] = 1.0  # the forget gate starts open
+    parameters["bias_hh_l0"].requires_grad_(False)
+    return lstm

@@ -1,0 +1,77 @@
+"""Score → piano roll: which keys sound and which are struck, 125 times a second.
+
+Kim et al., "Neural Music Synthesis for Flexible Timbre Control" (2019): 88 channels of frames and
+88 of onsets, pitches 21–108, with the velocity divided by 127 where a key sounds and 0 elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from timbrel.audio import FRAME_RATE, LOWEST_PITCH, N_PITCHES
+from timbrel.errors import InputError
+from timbrel.score.score import Note
+
+N_CHANNELS = 2 * N_PITCHES
+
+
+class PianoRoll:
+    """The roll of some notes, made window by window so that its length costs no memory.
+
+    A time falls into frame ``floor(125 · t + ½)``. An onset is one frame; the frames of a note end
+    before the frame of its release, and are one at least. Where notes of one pitch overlap, the
+    louder velocity stands.
+
+    Parameters
+    ----------
+    notes
+        With playable pitches. A note that starts before 0 has frames but no onset.
+    n_frames
+        Length of the roll; just long enough for the last note where it is None.
+    """
+
+    def __init__(self, notes: Iterable[Note], *, n_frames: int | None = None) -> None:
+        table = np.array(
+            sorted((note.start_s, note.end_s, note.pitch, note.velocity) for note in notes)
+        ).reshape(-1, 4)
+        self._starts = to_frames(table[:, 0])
+        self._stops = np.maximum(to_frames(table[:, 1]), self._starts + 1)
+        self._keys = table[:, 2].astype(np.int64) - LOWEST_PITCH
+        self._values = (table[:, 3] / 127).astype(np.float32)
+        if len(table) and not (self._keys.min() >= 0 and self._keys.max() < N_PITCHES):
+            raise InputError("a piano roll holds the pitches 21–108 only")
+        self.n_frames = int(self._stops.max(initial=0)) if n_frames is None else n_frames
+
+    def __len__(self) -> int:
+        return self.n_frames
+
+    def window(self, start: int, stop: int) -> np.ndarray:
+        """Frames `start` to `stop`; what lies outside the roll is empty.
+
+        Returns
+        -------
+        roll : ndarray of float32, shape (stop - start, 176)
+        """
+        roll = np.zeros((stop - start, N_CHANNELS), np.float32)
+        last = np.searchsorted(self._starts, min(stop, self.n_frames))
+        sounding = np.flatnonzero(self._stops[:last] > start)
+        for i in sounding:
+            key, value = self._keys[i], self._values[i]
+            first = self._starts[i] - start
+            frames = roll[max(first, 0) : min(self._stops[i], self.n_frames) - start, key]
+            np.maximum(frames, value, out=frames)
+            if first >= 0:
+                onset = key + N_PITCHES
+                roll[first, onset] = max(roll[first, onset], value)
+        return roll
+
+    def whole(self) -> np.ndarray:
+        """All frames, shape (n_frames, 176)."""
+        return self.window(0, self.n_frames)
+
+
+def to_frames(times_s: np.ndarray) -> np.ndarray:
+    """The frame that each time falls into; halves go up, as they do in the browser's page."""
+    return np.floor(np.asarray(times_s) * FRAME_RATE + 0.5).astype(np.int64)

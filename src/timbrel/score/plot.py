@@ -1,0 +1,51 @@
+"""Pictures of scores and of the mel spectrograms that models make of them."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from timbrel.audio import FRAME_RATE, LOWEST_PITCH, N_PITCHES, atomic_path
+from timbrel.errors import InputError, MissingToolError
+from timbrel.score.piano_roll import PianoRoll
+from timbrel.score.score import Score
+
+_MAX_COLUMNS = 4000
+
+
+def plot_piano_roll(score: Score, path: str | os.PathLike, *, title: str = "") -> None:
+    """Draw the sounding keys of a score, darker where louder, with their onsets, to a file.
+
+    Raises
+    ------
+    MissingToolError
+        If matplotlib is not installed.
+    InputError
+        If the score has no notes, or the extension is not that of a picture.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingToolError(
+            "drawing needs matplotlib; install it with: pip install 'timbrel[train]'"
+        ) from None
+    if not score.n_notes:
+        raise InputError("the score has no notes to draw")
+    roll = PianoRoll(score.notes)
+    step = -(-len(roll) // _MAX_COLUMNS)  # frames in a column, of which the loudest is drawn
+    columns = [roll.window(start, start + step).max(axis=0) for start in range(0, len(roll), step)]
+    picture = np.stack(columns, axis=1)  # (176, columns)
+    figure = Figure(figsize=(12, 5), layout="constrained")
+    axes = figure.subplots()
+    extent = (0, picture.shape[1] * step / FRAME_RATE, LOWEST_PITCH - 0.5, 108.5)
+    frames, onsets = picture[:N_PITCHES], picture[N_PITCHES:]
+    axes.imshow(frames, aspect="auto", origin="lower", extent=extent, cmap="Blues", vmin=0, vmax=1)
+    masked = np.ma.masked_equal(onsets, 0)
+    axes.imshow(masked, aspect="auto", origin="lower", extent=extent, cmap="autumn", vmin=0, vmax=1)
+    axes.set(xlabel="time (s)", ylabel="MIDI pitch", title=title)
+    try:
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, dpi=120)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None

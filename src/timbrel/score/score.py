@@ -1,0 +1,119 @@
+"""A score: what is played, by which instruments, when, and how loud in the mix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from timbrel.audio import HIGHEST_PITCH, LOWEST_PITCH
+
+
+class Note(NamedTuple):
+    """One sounding note; times in seconds from the start of the score."""
+
+    pitch: int  # MIDI number
+    velocity: int  # 1–127
+    start_s: float
+    end_s: float  # when it stops sounding: the key's release, or the pedal's where that is later
+
+
+@dataclass(frozen=True)
+class Automation:
+    """A stepwise curve: `values[i]` holds from `times_s[i]` until the next time.
+
+    Before the first time the first value holds.
+    """
+
+    times_s: tuple[float, ...]
+    values: tuple[float, ...]
+
+    def at(self, times_s: np.ndarray) -> np.ndarray:
+        """Values at some times, both of shape (n,)."""
+        index = np.searchsorted(self.times_s, times_s, side="right") - 1
+        return np.asarray(self.values)[np.maximum(index, 0)]
+
+    def shifted(self, seconds: float) -> Automation:
+        """The same curve, `seconds` earlier."""
+        return replace(self, times_s=tuple(time - seconds for time in self.times_s))
+
+
+@dataclass(frozen=True)
+class Track:
+    """The notes that one instrument plays."""
+
+    name: str
+    program: int  # General MIDI, 0–127
+    channel: int  # 0–15
+    notes: tuple[Note, ...]  # sorted by start, then pitch; all of them playable
+    # Linear amplitude; 1 is the level of a track that sets neither volume nor expression.
+    gain: Automation = Automation((0.0,), (1.0,))
+    pan: Automation = Automation((0.0,), (0.0,))  # −1 left, 0 centre, 1 right
+
+
+@dataclass(frozen=True)
+class Score:
+    """Tracks of notes in seconds, with a count of what the file holds and Timbrel cannot play."""
+
+    tracks: tuple[Track, ...]
+    pedal_events: int = 0
+    # Notes outside the 88 keys, notes of drums, pitch-bend messages.
+    unplayable: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def duration_s(self) -> float:
+        """The end of the last note, in seconds."""
+        return max((note.end_s for track in self.tracks for note in track.notes), default=0.0)
+
+    @property
+    def n_notes(self) -> int:
+        return sum(len(track.notes) for track in self.tracks)
+
+    @property
+    def unplayable_notes(self) -> int:
+        """Notes that the file holds and no track plays: of drums, or outside the 88 keys."""
+        return sum(count for kind, count in self.unplayable.items() if "notes" in kind)
+
+    @property
+    def notes(self) -> list[Note]:
+        """The notes of all tracks, sorted by start, then pitch."""
+        return sorted(
+            (note for track in self.tracks for note in track.notes),
+            key=lambda note: (note.start_s, note.pitch),
+        )
+
+    def merged(self) -> Score:
+        """The same notes in one track of neutral volume and pan."""
+        programs = [track.program for track in self.tracks]
+        track = Track("all tracks", programs[0] if programs else 0, 0, tuple(self.notes))
+        return replace(self, tracks=(track,))
+
+    def excerpt(self, start_s: float, duration_s: float | None = None) -> Score:
+        """The part of the score that sounds in a span of time, which then starts at 0.
+
+        Notes that began before the span keep their (negative) start, so that whoever plays them
+        knows that they were struck earlier. Tracks without notes in the span are kept.
+        """
+        stop_s = np.inf if duration_s is None else start_s + duration_s
+        tracks = tuple(
+            replace(
+                track,
+                notes=tuple(
+                    note._replace(
+                        start_s=note.start_s - start_s, end_s=min(note.end_s, stop_s) - start_s
+                    )
+                    for note in track.notes
+                    if note.start_s < stop_s and note.end_s > start_s
+                ),
+                gain=track.gain.shifted(start_s),
+                pan=track.pan.shifted(start_s),
+            )
+            for track in self.tracks
+        )
+        return replace(self, tracks=tracks)
+
+
+def is_playable(pitch: int) -> bool:
+    """Whether a pitch is one of the 88 keys that models know."""
+    return LOWEST_PITCH <= pitch <= HIGHEST_PITCH

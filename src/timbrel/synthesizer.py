@@ -1,0 +1,257 @@
+"""From a score to sound: the main path of Timbrel, on one page.
+
+MIDI file → Score → piano rolls ┐
+                                ├→ mel spectrograms → vocoder → audio of each track → mix
+timbre (name, mix, path, file) ─┘
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from timbrel.audio import FRAME_RATE
+from timbrel.bundle import DEFAULT_MODEL, Bundle, load_bundle
+from timbrel.errors import InputError
+from timbrel.mel.generator import HOP_FRAMES, MelGenerator
+from timbrel.mel.spectrogram import MelConfig
+from timbrel.mixer import Mixer
+from timbrel.score.instruments import nearest_program
+from timbrel.score.midi import read_midi
+from timbrel.score.piano_roll import PianoRoll
+from timbrel.score.score import Score, Track
+from timbrel.timbre.timbre import Timbre, parse_timbre
+from timbrel.vocoder.griffin_lim import GriffinLim
+from timbrel.vocoder.vocoder import Vocoder
+
+RELEASE_S = 2.0  # what is rendered after the last note
+# Before an excerpt, so much of the score is played unheard, so that what sounds already is right.
+_PRE_ROLL_FRAMES = 4 * FRAME_RATE
+_BLOCK_FRAMES = 8 * HOP_FRAMES
+
+VOCODERS: dict[str, Callable[[MelConfig], Vocoder]] = {"griffin-lim": GriffinLim}
+DEFAULT_VOCODER = "griffin-lim"
+
+# One timbre for all tracks, or one for each track's number, counted from 1, and under 0 one for the
+# others; a track that is given none gets the instrument nearest to its MIDI program.
+Timbres = str | Timbre | Mapping[int, str | Timbre] | None
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some audio of a stream."""
+
+    mix: np.ndarray  # (samples, channels)
+    tracks: np.ndarray  # (tracks, samples), before volume and pan; as long as the mix in all
+
+
+class Synthesizer:
+    """Plays scores with a trained model.
+
+    Make one with `load`; it can then be used for any number of scores, also in several threads.
+    """
+
+    def __init__(self, generator: MelGenerator, vocoder: Vocoder) -> None:
+        if vocoder.mel != generator.bundle.mel:
+            raise InputError(
+                f"the vocoder expects mels of {vocoder.mel}; the model makes {generator.bundle.mel}"
+            )
+        self._generator = generator
+        self._vocoder = vocoder
+
+    @classmethod
+    def load(
+        cls,
+        model: str | os.PathLike = DEFAULT_MODEL,
+        *,
+        vocoder: str = DEFAULT_VOCODER,
+        threads: int = 1,
+    ) -> Synthesizer:
+        """Load a model and a vocoder.
+
+        Parameters
+        ----------
+        model
+            A shipped model's name, or a bundle's folder.
+        vocoder
+            A key of `VOCODERS`.
+        threads
+            For the networks; more than one helps with many tracks only.
+
+        Raises
+        ------
+        InputError
+            If the model cannot be loaded or the vocoder is not known.
+        """
+        if vocoder not in VOCODERS:
+            raise InputError(f"there is no vocoder '{vocoder}'; known: {', '.join(VOCODERS)}")
+        bundle = load_bundle(model, kind="mel2mel")
+        return cls(MelGenerator(bundle, threads=threads), VOCODERS[vocoder](bundle.mel))
+
+    @property
+    def model(self) -> Bundle:
+        return self._generator.bundle
+
+    @property
+    def sample_rate(self) -> int:
+        return self.model.mel.sample_rate
+
+    def render(
+        self,
+        score: Score | str | os.PathLike,
+        *,
+        timbre: Timbres = None,
+        seed: int = 0,
+        start_s: float = 0.0,
+        duration_s: float | None = None,
+        channels: int = 2,
+    ) -> np.ndarray:
+        """Play a score and give the sound; see `stream` for the parameters.
+
+        Returns
+        -------
+        audio : ndarray of float32, shape (samples, channels)
+        """
+        blocks = self.stream(
+            score,
+            timbre=timbre,
+            seed=seed,
+            start_s=start_s,
+            duration_s=duration_s,
+            channels=channels,
+        )
+        return np.concatenate([block.mix for block in blocks])
+
+    def stream(
+        self,
+        score: Score | str | os.PathLike,
+        *,
+        timbre: Timbres = None,
+        seed: int = 0,
+        start_s: float = 0.0,
+        duration_s: float | None = None,
+        channels: int = 2,
+    ) -> Iterator[Block]:
+        """Play a score block by block, with memory that does not depend on its length.
+
+        Parameters
+        ----------
+        score
+            A score or the path of a MIDI file.
+        timbre
+            A timbre (see `timbrel.timbre`) for all tracks, or a mapping from the numbers of
+            tracks, counted from 1, to timbres; the number 0 stands for all others. Tracks without
+            one get the instrument nearest to their MIDI program. A path's times are those of the
+            score.
+        seed
+            Of whatever chance the vocoder uses.
+        start_s, duration_s
+            The part of the score to play; to its end, with what rings on, if there is no duration.
+        channels
+            2 for stereo, 1 for mono.
+
+        Raises
+        ------
+        InputError
+            If the score has no notes to play, or a timbre or a number is not valid.
+        """
+        if not isinstance(score, Score):
+            score = read_midi(score)
+        if not score.n_notes:
+            raise InputError(f"the score has no notes that can be played{_left_out(score)}")
+        if not (np.isfinite(start_s) and 0 <= start_s < score.duration_s):
+            raise InputError(
+                f"start {start_s:g} s lies outside the score ({score.duration_s:.1f} s)"
+            )
+        if duration_s is not None and not (np.isfinite(duration_s) and duration_s > 0):
+            raise InputError(f"a duration of {duration_s:g} s is not possible")
+        if channels not in (1, 2):
+            raise InputError(f"{channels} channels are not possible; 1 and 2 are")
+        timbres = self.timbres(score, timbre)
+        return self._stream(score, timbres, seed, start_s, duration_s, channels)
+
+    def timbres(self, score: Score, timbre: Timbres) -> list[Timbre]:
+        """The timbre of each track of a score."""
+        instruments = self.model.instruments
+        if timbre is None or isinstance(timbre, str | Timbre):
+            given: Mapping[int, str | Timbre] = {}
+            common = timbre
+        else:
+            given, common = timbre, timbre.get(0)
+        for number in given:
+            if not 0 <= number <= len(score.tracks):
+                raise InputError(f"there is no track {number}; the score has {len(score.tracks)}")
+        chosen = []
+        for number, track in enumerate(score.tracks, 1):
+            wish = given.get(number, common)
+            if wish is None:
+                wish = self.nearest_instrument(track)
+            chosen.append(wish if isinstance(wish, Timbre) else parse_timbre(wish, instruments))
+        return chosen
+
+    def nearest_instrument(self, track: Track) -> str:
+        """Name of the model's instrument that is nearest to a track's MIDI program."""
+        names = {instrument.program: instrument.name for instrument in self.model.instruments}
+        return names[nearest_program(track.program, list(names))]
+
+    def n_blocks(self, score: Score, start_s: float = 0.0, duration_s: float | None = None) -> int:
+        """How many blocks `stream` will give."""
+        first, _, stop = _span(score, start_s, duration_s)
+        return -(-(stop - first) // _BLOCK_FRAMES)
+
+    def _stream(
+        self,
+        score: Score,
+        timbres: list[Timbre],
+        seed: int,
+        start_s: float,
+        duration_s: float | None,
+        channels: int,
+    ) -> Iterator[Block]:
+        first, start, stop = _span(score, start_s, duration_s)
+        n_frames = stop - first
+        part = score.excerpt(first / FRAME_RATE)
+        rolls = [PianoRoll(track.notes) for track in part.tracks]
+        timbres = [timbre.delayed(-first / FRAME_RATE) for timbre in timbres]
+
+        hop = self.model.mel.hop_length
+        skip, left = (start - first) * hop, n_frames * hop - (start - first) * hop
+        tracks = [
+            replace(t, gain=t.gain.shifted(start_s), pan=t.pan.shifted(start_s))
+            for t in score.tracks
+        ]
+        mixer = Mixer(tracks, self.sample_rate, channels)
+        voices = self._vocoder.stream(rolls, seed=seed)
+        done = 0
+        for mel in self._generator.stream(rolls, timbres, n_frames, block_frames=_BLOCK_FRAMES):
+            done += mel.shape[1]
+            last = done == n_frames
+            audio = voices.process(mel, last=last)
+            cut = min(skip, audio.shape[1])
+            skip, audio = skip - cut, audio[:, cut:]
+            left -= audio.shape[1]
+            yield Block(mixer.process(audio, last=last), audio)
+        assert left == 0, "a vocoder gave another number of samples than it was asked for"
+
+
+def _span(score: Score, start_s: float, duration_s: float | None) -> tuple[int, int, int]:
+    """Frames where the work begins (unheard), where the sound begins, and where it ends.
+
+    The work begins on the grid of hops, so that an excerpt sounds as it does within the whole.
+    """
+    start = round(start_s * FRAME_RATE)
+    first = max(start - _PRE_ROLL_FRAMES, 0) // HOP_FRAMES * HOP_FRAMES
+    end_s = score.duration_s + RELEASE_S
+    if duration_s is not None:
+        end_s = min(start_s + duration_s, end_s)
+    return first, start, max(round(end_s * FRAME_RATE), start + 1)
+
+
+def _left_out(score: Score) -> str:
+    if not score.unplayable:
+        return ""
+    counts = ", ".join(f"{count} {kind}" for kind, count in score.unplayable.items())
+    return f" (left out: {counts})".replace("_", " ")

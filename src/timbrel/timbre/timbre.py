@@ -1,0 +1,184 @@
+"""Timbres: points of a model's embedding space that can be named, mixed, moved and saved.
+
+The grammar of a timbre, as a user types it:
+
+    church organ                      an instrument
+    church organ:0.7, trumpet:0.3     a mix; weights are divided by their sum
+    @0.3,-1.2                         coordinates in the model's space
+    0s harp; 8s trumpet:2, harp       a path: one of the above at some times, straight lines between
+    my.timbre                         a file that holds a path
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import json
+import math
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from timbrel.audio import atomic_path
+from timbrel.bundle import Instrument
+from timbrel.errors import InputError
+
+FILE_SUFFIX = ".timbre"
+_FILE_FORMAT = 1
+_BREAKPOINT = re.compile(r"\s*([0-9.eE+-]+)\s*s\s+(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Timbre:
+    """A way through the timbre space; a timbre that stays the same has one breakpoint.
+
+    Before the first breakpoint and after the last one the timbre stays there.
+    """
+
+    times_s: tuple[float, ...]
+    points: tuple[tuple[float, ...], ...]  # one for each time
+
+    @classmethod
+    def constant(cls, point: Sequence[float]) -> Timbre:
+        return cls((0.0,), (tuple(float(value) for value in point),))
+
+    def at(self, times_s: np.ndarray) -> np.ndarray:
+        """Points at some times (n,), shape (n, timbre_size), float32."""
+        points = np.asarray(self.points)
+        columns = [np.interp(times_s, self.times_s, column) for column in points.T]
+        return np.stack(columns, axis=-1).astype(np.float32)
+
+    def delayed(self, seconds: float) -> Timbre:
+        """The same way, `seconds` later."""
+        return Timbre(tuple(time + seconds for time in self.times_s), self.points)
+
+
+def parse_timbre(spec: str | os.PathLike, instruments: Sequence[Instrument]) -> Timbre:
+    """Read a timbre in the grammar above.
+
+    Parameters
+    ----------
+    spec
+        What the user typed; a path of a ``.timbre`` file reads that file.
+    instruments
+        The instruments of the model.
+
+    Raises
+    ------
+    InputError
+        If it does not parse, names an unknown instrument, has coordinates that are not finite or
+        of another number than the model's, or times that do not rise.
+    """
+    text = str(spec).strip()
+    if text.lower().endswith(FILE_SUFFIX):
+        return _read_file(Path(text), instruments)
+    breakpoints = []
+    for part in text.split(";"):
+        match = _BREAKPOINT.fullmatch(part)
+        if match is None:
+            if ";" in text:
+                raise InputError(
+                    f"timbre '{text}': each part of a path starts with its time, as in "
+                    "'0s harp; 8s trumpet'"
+                )
+            return Timbre.constant(_point(text, instruments))
+        breakpoints.append((_number(match[1], text), _point(match[2].strip(), instruments)))
+    return _path(breakpoints, f"timbre '{text}'")
+
+
+def save_timbre(path: str | os.PathLike, timbre: Timbre) -> None:
+    """Write a timbre to a ``.timbre`` file (JSON), as coordinates."""
+    content = {
+        "timbrel_timbre": _FILE_FORMAT,
+        "path": [
+            {"time_s": time, "timbre": "@" + ",".join(repr(value) for value in point)}
+            for time, point in zip(timbre.times_s, timbre.points, strict=True)
+        ],
+    }
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def nearest_instruments(name: str, instruments: Sequence[Instrument]) -> list[str]:
+    """Names that a user may have meant, best first."""
+    names = [instrument.name for instrument in instruments]
+    close = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.4)
+    words = [other for other in names if set(name.lower().split()) & set(other.split())]
+    return list(dict.fromkeys(close + words))[:3]
+
+
+def _read_file(path: Path, instruments: Sequence[Instrument]) -> Timbre:
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise InputError(f"{path}: is not a timbre file ({error})") from None
+    version = content.get("timbrel_timbre") if isinstance(content, dict) else None
+    if version != _FILE_FORMAT:
+        raise InputError(
+            f"{path}: is not a timbre file of format {_FILE_FORMAT} ('timbrel_timbre' is {version})"
+        )
+    for key in content:
+        if key not in ("timbrel_timbre", "path"):
+            raise InputError(f"{path}: has an unknown key '{key}'")
+    try:
+        breakpoints = [
+            (_number(str(item["time_s"]), str(path)), _point(str(item["timbre"]), instruments))
+            for item in content["path"]
+        ]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: is a damaged timbre file ({error})") from None
+    return _path(breakpoints, str(path))
+
+
+def _path(breakpoints: list[tuple[float, tuple[float, ...]]], where: str) -> Timbre:
+    if not breakpoints:
+        raise InputError(f"{where}: has no breakpoints")
+    times = [time for time, _ in breakpoints]
+    if any(later <= earlier for earlier, later in itertools.pairwise(times)):
+        raise InputError(f"{where}: the times of a path must rise")
+    return Timbre(tuple(times), tuple(point for _, point in breakpoints))
+
+
+def _point(text: str, instruments: Sequence[Instrument]) -> tuple[float, ...]:
+    if not text:
+        raise InputError("a timbre is empty; give an instrument's name, a mix or coordinates")
+    size = len(instruments[0].embedding)
+    if text.startswith("@"):
+        values = tuple(_number(part, text) for part in text[1:].split(","))
+        if len(values) != size:
+            raise InputError(
+                f"timbre '{text}': has {len(values)} coordinates; the model has {size}"
+            )
+        return values
+    by_name = {instrument.name: instrument for instrument in instruments}
+    weights: dict[str, float] = {}
+    for part in text.split(","):
+        name, colon, weight = part.partition(":")
+        name = " ".join(name.lower().split())
+        if name not in by_name:
+            meant = nearest_instruments(name, instruments)
+            hint = f"did you mean {' or '.join(meant)}?" if meant else "see 'timbrel timbres'"
+            raise InputError(f"timbre '{text}': there is no instrument '{name}'; {hint}")
+        weights[name] = weights.get(name, 0.0) + (_number(weight, text) if colon else 1.0)
+    total = sum(weights.values())
+    if total <= 0:
+        raise InputError(f"timbre '{text}': the weights of a mix must add up to more than 0")
+    embeddings = np.array([by_name[name].embedding for name in weights])
+    mixed = np.array(list(weights.values())) / total @ embeddings
+    return tuple(float(value) for value in mixed)
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise InputError(f"timbre '{where}': '{text.strip()}' is not a number") from None
+    if not math.isfinite(value):
+        raise InputError(f"timbre '{where}': '{text.strip()}' is not finite")
+    return value

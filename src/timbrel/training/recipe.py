@@ -1,0 +1,86 @@
+"""Recipes: everything that decides what a training run gives, in one YAML file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+
+from timbrel.errors import InputError
+from timbrel.mel.spectrogram import MelConfig
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training run. The learning rate warms up, stays, and falls to zero over `decay_steps`."""
+
+    task: str  # what is trained: a name of `timbrel.training.tasks.TASKS`
+    steps: int
+    batch_size: int  # of all processes together
+    learning_rate: float
+    model: dict  # fields of the model's configuration that differ from its defaults
+    options: dict  # what the task alone understands
+    warmup_steps: int = 200
+    decay_steps: int = 0
+    gradient_clip: float = 1.0
+    ema_decay: float = 0.999
+    precision: str = "bfloat16"  # of matrix products; "float32" is bit-reproducible on one thread
+    seed: int = 0
+    validate_every: int = 1000
+    checkpoint_every: int = 250
+    mel: MelConfig = field(default_factory=MelConfig)
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("bfloat16", "float32"):
+            raise InputError(f"precision '{self.precision}' is neither bfloat16 nor float32")
+        if self.warmup_steps + self.decay_steps > self.steps:
+            raise InputError("warmup_steps and decay_steps together exceed steps")
+
+    def learning_rate_at(self, step: int) -> float:
+        """The rate of the step that follows `step` finished ones."""
+        warmup = min(1.0, (step + 1) / max(self.warmup_steps, 1))
+        remaining = (self.steps - step) / max(self.decay_steps, 1) if self.decay_steps else 1.0
+        return self.learning_rate * warmup * min(1.0, remaining)
+
+
+def read_recipe(path: str | os.PathLike) -> Recipe:
+    """Read a recipe.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no YAML, or a key is missing or unknown.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not YAML ({error})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: is not a recipe (a mapping of keys to values)")
+    try:
+        mel = known(MelConfig, content.pop("mel", {}), str(path))
+        return known(Recipe, {**content, "mel": mel}, str(path))
+    except TypeError as error:
+        raise InputError(f"{path}: is not a complete recipe ({error})") from None
+
+
+def write_recipe(path: Path, recipe: Recipe) -> None:
+    """Write a recipe so that `read_recipe` gives it back."""
+    path.write_text(yaml.safe_dump(asdict(recipe), sort_keys=False))
+
+
+def known(cls: type[T], values: dict, where: str) -> T:
+    """An instance of a dataclass, refusing keys that it does not have."""
+    names = {item.name for item in fields(cls)}  # type: ignore[arg-type]
+    for key in values:
+        if key not in names:
+            known_keys = ", ".join(sorted(names))
+            raise InputError(f"{where}: has an unknown key '{key}'; known: {known_keys}")
+    return cls(**values)

@@ -1,0 +1,159 @@
+"""Griffin-Lim: the vocoder that nobody had to train, and the floor for those that were.
+
+The mel is spread back to a magnitude spectrum, and phases are found that agree with each other
+where the windows overlap (Griffin and Lim 1984, with the momentum of Perraudin, Balazs and
+Søndergaard 2013). It works on an absolute grid of chunks: the frames before a chunk are settled and
+held fixed, some frames after it are tried along and settled with the next chunk. So audio of any
+length needs the memory of one chunk, and blocks of any size give the same samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from timbrel.mel.spectrogram import MelConfig, hann_window, mel_filters
+from timbrel.score.piano_roll import PianoRoll
+from timbrel.vocoder.vocoder import VocoderStream, check_mel
+
+_CHUNK = 32  # frames settled at a time
+_AHEAD = 16  # frames tried along
+_ITERATIONS = 24
+_MOMENTUM = 0.99
+_SPREAD_ITERATIONS = 12
+# Magnitudes this far below a full-scale sine's (−100 dB) are silence: spread over the bins they
+# would make a hiss of their own.
+_SILENCE_DB = -100.0
+
+
+class GriffinLim:
+    """Griffin-Lim for a mel geometry.
+
+    Parameters
+    ----------
+    mel
+        The geometry; Timbrel's default where it is None.
+    iterations
+        For each chunk.
+    """
+
+    def __init__(self, mel: MelConfig | None = None, *, iterations: int = _ITERATIONS) -> None:
+        self.mel = mel or MelConfig()
+        self.iterations = iterations
+        self._filters = mel_filters(self.mel).T  # (n_mels, bins)
+        self._inverse = np.linalg.pinv(self._filters).T.astype(np.float32)  # (n_mels, bins)
+
+    def stream(self, rolls: Sequence[PianoRoll], *, seed: int = 0) -> VocoderStream:
+        """Begin with as many tracks as there are rolls; what they play is not looked at."""
+        return _GriffinLimStream(self, len(rolls), seed)
+
+    def magnitudes(self, mel: np.ndarray) -> np.ndarray:
+        """Spread natural-log mels (…, n_mels) to non-negative magnitudes (…, bins).
+
+        The least-squares solution is the start; multiplicative updates (Lee and Seung 2001) make
+        it fit without going below zero.
+        """
+        target = np.exp(mel)
+        spread = np.maximum(target @ self._inverse, 1e-8)
+        numerator = target @ self._filters
+        for _ in range(_SPREAD_ITERATIONS):
+            spread *= numerator / (spread @ self._filters.T @ self._filters + 1e-8)
+        silence = 10 ** (_SILENCE_DB / 20) * self.mel.n_fft / 4
+        return np.where(spread > silence, spread, 0.0).astype(np.float32)
+
+
+class _GriffinLimStream:
+    """The state of `GriffinLim` on its way through some tracks."""
+
+    def __init__(self, vocoder: GriffinLim, n_tracks: int, seed: int) -> None:
+        mel = vocoder.mel
+        self._vocoder, self._n_tracks, self._seed = vocoder, n_tracks, seed
+        self._hop, self._n_fft, self._n_bins = mel.hop_length, mel.n_fft, mel.n_fft // 2 + 1
+        self._window = hann_window(mel.n_fft)
+        self._past = mel.n_fft // mel.hop_length  # settled frames that overlap a chunk
+        self._waiting = np.zeros((n_tracks, 0, mel.n_mels), np.float32)
+        self._settled = np.zeros((n_tracks, self._past, self._n_bins), np.complex64)
+        self._tried = np.zeros((n_tracks, 0, self._n_bins), np.complex64)
+        self._chunk = 0
+        self._n_settled = 0  # frames
+        self._overlap = np.zeros((n_tracks, mel.n_fft), np.float32)
+        self._weight = np.zeros(mel.n_fft, np.float32)
+        self._skip = mel.n_fft // 2  # the first frame's window reaches that far before the start
+
+    def process(self, mel: np.ndarray, *, last: bool = False) -> np.ndarray:
+        mel = check_mel(mel, self._n_tracks, self._vocoder.mel)
+        self._waiting = np.concatenate([self._waiting, mel], axis=1)
+        audio = []
+        while self._waiting.shape[1] >= _CHUNK + _AHEAD or (last and self._waiting.shape[1] > 0):
+            n_new = min(_CHUNK, self._waiting.shape[1])
+            spectrum = self._settle(self._waiting[:, : _CHUNK + _AHEAD], n_new)
+            self._waiting = self._waiting[:, n_new:]
+            audio.append(self._add(spectrum))
+        if last:
+            # The last frames reach half a window further, of which whole hops are given.
+            silence = np.zeros((self._n_tracks, self._past // 2, self._n_bins), np.complex64)
+            audio.append(self._add(silence))
+        return np.concatenate([*audio, np.zeros((self._n_tracks, 0), np.float32)], axis=1)
+
+    def _settle(self, mel: np.ndarray, n_new: int) -> np.ndarray:
+        """Find phases for a chunk; gives its spectra and remembers those tried ahead."""
+        magnitude = self._vocoder.magnitudes(mel)  # (tracks, frames, bins)
+        n_tracks, n_frames, n_bins = magnitude.shape
+        spectrum = np.empty((n_tracks, n_frames, n_bins), np.complex64)
+        n_tried = min(self._tried.shape[1], n_frames)
+        spectrum[:, :n_tried] = self._tried[:, :n_tried]
+        random = np.random.default_rng((self._seed, self._chunk))
+        angles = random.uniform(-np.pi, np.pi, (n_tracks, n_frames - n_tried, n_bins))
+        spectrum[:, n_tried:] = magnitude[:, n_tried:] * np.exp(1j * angles)
+        spectrum = np.concatenate([self._settled, spectrum], axis=1)
+
+        previous = np.zeros_like(spectrum[:, self._past :])
+        weight = self._overlap_weight(spectrum.shape[1])
+        for _ in range(self._vocoder.iterations):
+            consistent = self._consistent(spectrum, weight)[:, self._past :]
+            moved = consistent + _MOMENTUM * (consistent - previous)
+            previous = consistent
+            spectrum[:, self._past :] = magnitude * moved / (np.abs(moved) + 1e-12)
+        self._tried = spectrum[:, self._past + n_new :]
+        new = spectrum[:, self._past : self._past + n_new]
+        self._settled = np.concatenate([self._settled, new], axis=1)[:, -self._past :]
+        self._chunk += 1
+        return new
+
+    def _consistent(self, spectrum: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """The spectra of the audio that has, as nearly as possible, these spectra."""
+        audio = self._overlap_add(spectrum) / weight
+        frames = np.lib.stride_tricks.sliding_window_view(audio, self._n_fft, axis=1)
+        return np.fft.rfft(frames[:, :: self._hop] * self._window, axis=-1)
+
+    def _overlap_add(self, spectrum: np.ndarray) -> np.ndarray:
+        """Windowed inverse transforms, added where they overlap: (tracks, samples)."""
+        frames = np.fft.irfft(spectrum, self._n_fft, axis=-1).astype(np.float32) * self._window
+        n_tracks, n_frames, _ = frames.shape
+        parts = frames.reshape(n_tracks, n_frames, self._past, self._hop)
+        audio = np.zeros((n_tracks, n_frames + self._past - 1, self._hop), np.float32)
+        for i in range(self._past):
+            audio[:, i : i + n_frames] += parts[:, :, i]
+        return audio.reshape(n_tracks, -1)
+
+    def _overlap_weight(self, n_frames: int) -> np.ndarray:
+        parts = np.square(self._window).reshape(self._past, self._hop)
+        weight = np.zeros((n_frames + self._past - 1, self._hop), np.float32)
+        for i in range(self._past):
+            weight[i : i + n_frames] += parts[i]
+        return np.maximum(weight.reshape(-1), 1e-3)
+
+    def _add(self, spectrum: np.ndarray) -> np.ndarray:
+        """Add settled frames to the audio; gives the samples that no later frame will touch."""
+        n_frames = spectrum.shape[1]
+        n_samples = n_frames * self._hop
+        audio = self._overlap_add(spectrum)
+        weight = self._overlap_weight(n_frames)
+        rest = self._n_fft - self._hop
+        audio[:, :rest] += self._overlap[:, :rest]
+        weight[:rest] += self._weight[:rest]
+        self._overlap, self._weight = audio[:, n_samples:], weight[n_samples:]
+        skip = min(self._skip, n_samples)
+        self._skip -= skip
+        return audio[:, skip:n_samples] / weight[skip:n_samples]

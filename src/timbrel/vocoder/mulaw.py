@@ -1,0 +1,23 @@
+"""µ-law companding: audio as one of 256 levels, finer where it is quiet."""
+
+from __future__ import annotations
+
+import numpy as np
+
+N_LEVELS = 256
+SILENCE = N_LEVELS // 2
+_MU = N_LEVELS - 1
+
+
+def mu_law_encode(audio: np.ndarray) -> np.ndarray:
+    """Levels 0–255 of samples in [-1, 1]; what lies beyond is clipped. Silence is level 128."""
+    audio = np.clip(audio, -1, 1)
+    companded = np.sign(audio) * np.log1p(_MU * np.abs(audio)) / np.log1p(_MU)
+    return np.floor((companded + 1) / 2 * _MU + 0.5).astype(np.int64)
+
+
+def mu_law_decode(levels: np.ndarray) -> np.ndarray:
+    """Samples of levels, float32."""
+    companded = 2 * levels.astype(np.float64) / _MU - 1
+    expanded = np.sign(companded) * np.expm1(np.abs(companded) * np.log1p(_MU)) / _MU
+    return expanded.astype(np.float32)

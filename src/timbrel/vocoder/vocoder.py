@@ -1,0 +1,53 @@
+"""What every vocoder is to the rest of Timbrel: blocks of mel (and score) in, of audio out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from timbrel.errors import InputError
+from timbrel.mel.spectrogram import MelConfig
+from timbrel.score.piano_roll import PianoRoll
+
+
+class VocoderStream(Protocol):
+    """Some tracks on their way from mel to audio; state is kept from block to block."""
+
+    def process(self, mel: np.ndarray, *, last: bool = False) -> np.ndarray:
+        """Take a block and give what is finished.
+
+        Parameters
+        ----------
+        mel : ndarray of float32, shape (tracks, frames, n_mels)
+            Natural logarithm. Blocks may be of any length, also empty.
+        last
+            Nothing follows: give all that is left.
+
+        Returns
+        -------
+        audio : ndarray of float32, shape (tracks, samples)
+            In all, ``frames · hop_length`` samples; sample ``k · hop_length`` lies at frame `k`.
+        """
+
+
+class Vocoder(Protocol):
+    """A way from mel spectrograms to sound."""
+
+    mel: MelConfig
+
+    def stream(self, rolls: Sequence[PianoRoll], *, seed: int = 0) -> VocoderStream:
+        """Begin with some tracks; the rolls say what they play, for vocoders that want to know."""
+
+
+def check_mel(mel: np.ndarray, n_tracks: int, config: MelConfig) -> np.ndarray:
+    """Refuse what is not a block of mel for a vocoder's stream."""
+    if mel.ndim != 3 or mel.shape[0] != n_tracks or mel.shape[2] != config.n_mels:
+        raise InputError(
+            f"a mel of shape {mel.shape} was given; this vocoder expects ({n_tracks}, frames, "
+            f"{config.n_mels}) at {config}"
+        )
+    if not np.isfinite(mel).all():
+        raise InputError("the mel holds values that are not finite")
+    return mel.astype(np.float32, copy=False)
