@@ -314,9 +314,9 @@ def export(
 ) -> None:
     """Write a trained model as a bundle."""
     _need_training()
-    from timbrel.training.export import export_mel2mel
+    from timbrel.training.export import export_run
 
-    export_mel2mel(run, output, name=name)
+    export_run(run, output, name=name)
     print(f"{output}: written")
 
 

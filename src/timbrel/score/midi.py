@@ -85,7 +85,7 @@ def parse_midi(
     if midi.ticks_per_beat == 0:
         raise InputError(f"{name}: is a damaged MIDI file (its time division is zero)")
 
-    performance = _Performance()
+    performance = _Performance(_keys_without_note_offs(midi))
     end_s = 0.0
     for tracks in [[i] for i in range(len(midi.tracks))] if midi.type == 2 else [None]:
         # The sequences of a type 2 file are independent pieces: they are played in turn.
@@ -164,7 +164,8 @@ class _Channel:
 class _Performance:
     """Plays the events of a file and notes down what sounds."""
 
-    def __init__(self) -> None:
+    def __init__(self, unreliable_keys: set[tuple[int, int, int]]) -> None:
+        self._unreliable_keys = unreliable_keys
         self._channels: dict[int, _Channel] = defaultdict(_Channel)
         self._keys: dict[tuple[int, int, int], int] = {}
         self._parts: dict[tuple[int, int, int], list[Note]] = defaultdict(list)
@@ -174,7 +175,7 @@ class _Performance:
 
     def play(self, event: _Event) -> None:
         message = event.message
-        if message.type == "note_on" and message.velocity > 0:
+        if _is_note_on(message):
             self._note_on(event)
         elif message.type in ("note_on", "note_off"):
             self._note_off(event)
@@ -245,10 +246,11 @@ class _Performance:
         channel = self._channels[message.channel]
         key = (event.track, message.channel, message.note)
         # Where a key was struck again before its first note-off came, that note-off belongs to
-        # the first note, which has ended already, and must not cut the second.
+        # the first note, which has ended already, and must not cut the second. But where note-offs
+        # are missing in the file, waiting for them would hang the note: any one ends it.
         pressed = self._keys.get(key, 0)
         self._keys[key] = max(pressed - 1, 0)
-        if pressed > 1:
+        if pressed > 1 and key not in self._unreliable_keys:
             return
         for note in channel.sounding:
             if note.pitch == message.note and note.part[0] == event.track:
@@ -308,6 +310,21 @@ class _Performance:
 
     def _end(self, note: _Sounding, time_s: float) -> None:
         self._parts[note.part].append(Note(note.pitch, note.velocity, note.start_s, time_s))
+
+
+def _is_note_on(message: mido.Message) -> bool:
+    return message.type == "note_on" and message.velocity > 0
+
+
+def _keys_without_note_offs(midi: mido.MidiFile) -> set[tuple[int, int, int]]:
+    """The (track, channel, pitch) that are struck more often than they are released."""
+    balance: Counter[tuple[int, int, int]] = Counter()
+    for index, track in enumerate(midi.tracks):
+        for message in track:
+            if message.type in ("note_on", "note_off"):
+                key = (index, message.channel, message.note)
+                balance[key] += 1 if _is_note_on(message) else -1
+    return {key for key, excess in balance.items() if excess > 0}
 
 
 def _gain(volume: int, expression: int) -> float:

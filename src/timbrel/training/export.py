@@ -1,48 +1,26 @@
-"""A training run → a model bundle: ONNX parts for the runtime, safetensors for further training."""
+"""A training run → a model bundle."""
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
-from safetensors.torch import save_file
-from torch import Tensor
 
-from timbrel.bundle import CARD_FILE, CONFIG_FILE, FORMAT, write_sums
-from timbrel.errors import InputError, OutputError
-from timbrel.mel.generator import (
-    CONTEXT_FRAMES,
-    FUTURE_FILE,
-    HOP_FRAMES,
-    PAST_FILE,
-)
-from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig, n_parameters
+from timbrel.errors import InputError
+from timbrel.mel.export import write_mel2mel_bundle
+from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
 from timbrel.training.checkpoint import load_checkpoint
 from timbrel.training.loop import LOG_FILE, RECIPE_FILE, RUN_FILE
 from timbrel.training.recipe import known, read_recipe
 
-WEIGHTS_FILE = "weights.safetensors"
-_OPSET, _IR_VERSION = 17, 8
 
-_CORPUS = (
-    "Trained on performances by Bernd Krueger, http://www.piano-midi.de (CC BY-SA 3.0 Germany), "
-    "rendered with {soundfont}."
-)
-
-
-def export_mel2mel(
+def export_run(
     run: str | os.PathLike, output: str | os.PathLike, *, name: str | None = None
 ) -> None:
-    """Write the bundle of a Mel2Mel run, with its averaged weights in half precision.
+    """Write the bundle of a run, with its averaged weights.
 
     Parameters
     ----------
@@ -58,65 +36,36 @@ def export_mel2mel(
     InputError
         If the run is not one of Mel2Mel, or has no checkpoint.
     OutputError
-        If the folder exists.
+        If the folder exists, or its parent does not.
     """
     run, output = Path(run), Path(output)
-    if output.exists():
-        raise OutputError(f"{output}: exists; remove it, or export to another folder")
-    if not output.parent.is_dir():
-        raise OutputError(f"{output}: the folder {output.parent} does not exist; create it first")
     checkpoint = load_checkpoint(run)
     notes = json.loads((run / RUN_FILE).read_text())
     recipe = read_recipe(run / RECIPE_FILE)
     if notes["kind"] != "mel2mel":
         raise InputError(f"{run}: is a run of '{notes['kind']}', not of Mel2Mel")
-    model = load_mel2mel(checkpoint, notes)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(parameter.half().float())  # the bundle's weights, as they are stored
-
-    embeddings = model.embedding.weight.tolist()
-    config = {
-        "format": FORMAT,
-        "kind": "mel2mel",
-        "name": name or output.name,
-        "mel": asdict(recipe.mel),
-        "model": asdict(model.config),
-        "window": {"hop": HOP_FRAMES, "context": CONTEXT_FRAMES},
-        "gain": notes["gain"],
-        "instruments": [
-            {"name": instrument, "program": program, "embedding": embedding}
-            for (instrument, program), embedding in zip(
-                notes["instruments"].items(), embeddings, strict=True
-            )
-        ],
-        "license": "MIT",
-        "attribution": _CORPUS.format(soundfont=notes["soundfont"]),
-        "training": {
+    write_mel2mel_bundle(
+        load_mel2mel(checkpoint, notes),
+        output,
+        name=name or output.name,
+        mel=recipe.mel,
+        gain=notes["gain"],
+        instruments=notes["instruments"],
+        license=recipe.license,
+        attribution=recipe.attribution,
+        training={
             "loss": notes["loss"],
             "steps": checkpoint["step"],
-            "batch": [recipe.batch_size, recipe.options.get("crop_frames", 512)],
-            "parameters": n_parameters(model),
-            "data_manifest_sha256": notes["data_manifest_sha256"],
+            "sequences per step": recipe.batch_size,
+            "SoundFont": notes["soundfont"],
+            "data manifest (SHA-256)": notes["data_manifest_sha256"],
             "validation": _last_validation(run),
         },
-    }
-    # Made beside the target and then renamed, so that there is never half a bundle.
-    with tempfile.TemporaryDirectory(prefix=".bundle-", dir=output.parent) as folder:
-        made = Path(folder, "bundle")
-        made.mkdir()
-        (made / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
-        (made / CARD_FILE).write_text(_card(config))
-        weights = {k: v.half() for k, v in model.state_dict().items() if "bias_hh" not in k}
-        save_file(weights, made / WEIGHTS_FILE)
-        onnx.save(past_part(model), made / PAST_FILE)
-        onnx.save(future_part(model), made / FUTURE_FILE)
-        write_sums(made)
-        made.rename(output)
+    )
 
 
 def load_mel2mel(checkpoint: dict[str, Any], notes: dict[str, Any]) -> Mel2Mel:
-    """The model of a run's checkpoint with its averaged weights."""
+    """Take the model of a run's checkpoint, with its averaged weights."""
     model = Mel2Mel(known(Mel2MelConfig, notes["config"], RUN_FILE))
     model.load_state_dict(checkpoint["model"])
     with torch.no_grad():
@@ -124,132 +73,6 @@ def load_mel2mel(checkpoint: dict[str, Any], notes: dict[str, Any]) -> Mel2Mel:
         for parameter, value in zip(trained, checkpoint["average"], strict=True):
             parameter.copy_(value)
     return model
-
-
-class _Graph:
-    """Builds an ONNX graph whose weights are stored in half precision and used in single."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: list[onnx.TensorProto] = []
-
-    def add(
-        self, operator: str, inputs: Sequence[str], n_outputs: int = 1, **attributes: Any
-    ) -> Any:
-        name = f"{operator.lower()}_{len(self.nodes)}"
-        outputs = [name if i == 0 else f"{name}_{i}" for i in range(n_outputs)]
-        self.nodes.append(helper.make_node(operator, list(inputs), outputs, **attributes))
-        return outputs[0] if n_outputs == 1 else outputs
-
-    def weight(self, tensor: Tensor) -> str:
-        name = f"weight_{len(self.weights)}"
-        array = tensor.detach().numpy().astype(np.float16)
-        self.weights.append(numpy_helper.from_array(array, name))
-        return self.add("Cast", [name], to=TensorProto.FLOAT)
-
-    def integers(self, *values: int) -> str:
-        name = f"weight_{len(self.weights)}"
-        self.weights.append(numpy_helper.from_array(np.array(values, np.int64), name))
-        return name
-
-    def dense(self, layer: torch.nn.Linear, value: str) -> str:
-        product = self.add("MatMul", [value, self.weight(layer.weight.T)])
-        return self.add("Add", [product, self.weight(layer.bias)])
-
-    def film(self, dense: torch.nn.Linear, features: str, timbre: str) -> str:
-        gamma, beta = self.add("Split", [self.dense(dense, timbre)], 2, axis=-1)
-        return self.add("Add", [self.add("Mul", [gamma, features]), beta])
-
-    def lstm(
-        self, lstm: torch.nn.LSTM, values: str, state: Sequence[str], direction: str
-    ) -> tuple[str, str, str]:
-        """An LSTM over (batch, time, size); gives hidden states and the last state."""
-        size = lstm.hidden_size
-
-        def reordered(weight: Tensor) -> Tensor:  # PyTorch's gates i f g o → ONNX's i o f g
-            i, f, g, o = weight.split(size)
-            return torch.cat([i, o, f, g])
-
-        weights = dict(lstm.named_parameters())
-        bias = torch.cat([reordered(weights["bias_ih_l0"]), reordered(weights["bias_hh_l0"])])
-        inputs = [
-            self.add("Transpose", [values], perm=[1, 0, 2]),  # (time, batch, size)
-            self.weight(reordered(weights["weight_ih_l0"])[None]),
-            self.weight(reordered(weights["weight_hh_l0"])[None]),
-            self.weight(bias[None]),
-            "",
-            *state,
-        ]
-        hidden, last_hidden, last_cell = self.add(
-            "LSTM", inputs, 3, hidden_size=size, direction=direction
-        )  # (time, 1, batch, size)
-        squeezed = self.add("Squeeze", [hidden, self.integers(1)])
-        return self.add("Transpose", [squeezed], perm=[1, 0, 2]), last_hidden, last_cell
-
-    def model(
-        self, inputs: dict[str, list], outputs: dict[str, tuple[str, list]]
-    ) -> onnx.ModelProto:
-        for name, (value, _) in outputs.items():
-            self.nodes.append(helper.make_node("Identity", [value], [name]))
-        graph = helper.make_graph(
-            self.nodes,
-            "mel2mel",
-            [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()],
-            [
-                helper.make_tensor_value_info(n, TensorProto.FLOAT, s)
-                for n, (_, s) in outputs.items()
-            ],
-            self.weights,
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)])
-        model.ir_version = _IR_VERSION
-        onnx.checker.check_model(model, full_check=True)
-        return model
-
-
-def past_part(model: Mel2Mel) -> onnx.ModelProto:
-    """The forward LSTM with all before it: a block of frames, continued from a state."""
-    c, graph = model.config, _Graph()
-    features = graph.film(model.film1.dense, graph.dense(model.input, "roll"), "timbre")
-    past, hidden, cell = graph.lstm(
-        model.forward_lstm, features, ["hidden_in", "cell_in"], "forward"
-    )
-    state = [1, "batch", c.hidden_size]
-    return graph.model(
-        inputs={
-            "roll": ["batch", "time", c.roll_size],
-            "timbre": ["batch", "time", c.timbre_size],
-            "hidden_in": state,
-            "cell_in": state,
-        },
-        outputs={
-            "past": (past, ["batch", "time", c.hidden_size]),
-            "hidden": (hidden, state),
-            "cell": (cell, state),
-        },
-    )
-
-
-def future_part(model: Mel2Mel) -> onnx.ModelProto:
-    """The backward LSTM over a hop and its right context, then the mel of the hop."""
-    c, graph = model.config, _Graph()
-    film1 = graph.film(model.film1.dense, graph.dense(model.input, "roll"), "timbre")
-    future, _, _ = graph.lstm(model.backward_lstm, film1, ["hidden_in", "cell_in"], "reverse")
-    n_frames = graph.add("Shape", ["past"], start=1, end=2)
-    future = graph.add("Slice", [future, graph.integers(0), n_frames, graph.integers(1)])
-    both = graph.add("Concat", ["past", future], axis=-1)
-    mel = graph.dense(model.output, graph.film(model.film2.dense, both, "timbre"))
-    state = [1, "windows", c.hidden_size]
-    return graph.model(
-        inputs={
-            "roll": ["windows", "window", c.roll_size],
-            "timbre": ["windows", 1, c.timbre_size],
-            "past": ["windows", "hop", c.hidden_size],
-            "hidden_in": state,
-            "cell_in": state,
-        },
-        outputs={"mel": (mel, ["windows", "hop", c.n_mels])},
-    )
 
 
 def _last_validation(run: Path) -> dict[str, float]:
@@ -260,32 +83,3 @@ def _last_validation(run: Path) -> dict[str, float]:
         if record.pop("kind") == "valid":
             found = {key: round(value, 4) for key, value in record.items()}
     return found
-
-
-def _card(config: dict[str, Any]) -> str:
-    training = config["training"]
-    measures = training["validation"]
-    rows = "".join(
-        f"| {i['name']} | {i['program']} "
-        f"| {measures.get('centred_correlation/' + i['name'], float('nan')):.3f} "
-        f"| {measures.get('error_db/' + i['name'], float('nan')):.1f} |\n"
-        for i in config["instruments"]
-    )
-    return f"""# {config["name"]}
-
-Mel2Mel (Kim et al. 2019), {training["parameters"]:,} parameters, loss {training["loss"]},
-{len(config["instruments"])} instruments in {config["model"]["timbre_size"]} dimensions.
-Trained for {training["steps"]:,} steps of {training["batch"][0]} × {training["batch"][1]} frames
-on the train split; chosen on the validation split.
-
-{config["attribution"]}
-Data manifest SHA-256: {training["data_manifest_sha256"]}. Licence of the weights:
-{config["license"]}.
-
-On the validation split, frames above silence:
-
-| instrument | program | bin-centred log-mel correlation | error, dB |
-|---|---|---|---|
-{rows}
-Mean of the instruments: {measures.get("centred_correlation", float("nan")):.3f}.
-"""

@@ -1,0 +1,69 @@
+"""What several tests need: a small random model, and the corpus where it is present."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from timbrel.bundle import Bundle, load_bundle
+from timbrel.mel.export import write_mel2mel_bundle
+from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
+from timbrel.mel.spectrogram import MelConfig
+from timbrel.score.instruments import TEN_INSTRUMENTS
+
+EXAMPLES = Path(__file__).parents[1] / "src" / "timbrel" / "examples"
+SOUNDFONT = Path("/usr/share/sounds/sf3/MuseScore_General_Lite.sf3")
+# The piano-midi.de corpus is not part of Timbrel; tests that want it skip without it.
+CORPUS = Path(
+    os.environ.get(
+        "TIMBREL_CORPUS", Path(__file__).parents[2] / "shared" / "data" / "midi" / "piano-midi.de"
+    )
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> Mel2Mel:
+    """A small Mel2Mel with random weights that a bundle of half precision holds exactly."""
+    torch.manual_seed(1)
+    model = Mel2Mel(Mel2MelConfig(n_instruments=10, hidden_size=16)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.half().float())
+        model.output.bias.fill_(-2.0)
+    return model
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_model: Mel2Mel, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The bundle of `tiny_model`."""
+    path = tmp_path_factory.mktemp("models") / "tiny"
+    write_mel2mel_bundle(
+        tiny_model,
+        path,
+        name="tiny",
+        mel=MelConfig(),
+        gain=0.5,
+        instruments=TEN_INSTRUMENTS,
+        license="MIT",
+        attribution="Not trained.",
+        training={},
+    )
+    return load_bundle(path)
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The folder of the piano-midi.de corpus."""
+    if not (CORPUS / "splits.csv").is_file():
+        pytest.skip(f"the piano-midi.de corpus is not at {CORPUS} (set TIMBREL_CORPUS)")
+    return CORPUS
+
+
+@pytest.fixture(scope="session")
+def soundfont() -> Path:
+    """MuseScore's SoundFont, which `make test` installs."""
+    assert SOUNDFONT.is_file(), f"{SOUNDFONT} is missing; run tools/install-system-packages"
+    return SOUNDFONT
