@@ -51,3 +51,13 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 clean:  ## Remove what the targets made
 	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+MIDI ?= ../shared/data/midi/piano-midi.de
+
+.PHONY: results media
+results: $(VENV)/.dev system  ## Measure the shipped models on MIDI=… (piano-midi.de); writes docs/
+	$(BIN)/timbrel evaluate --midi $(MIDI) --soundfont $(SOUNDFONT) -o docs --cache out/originals
+	$(BIN)/python tools/update_readme.py
+
+media: $(VENV)/.dev  ## Render the README's sounds and its picture
+	$(BIN)/python tools/make_media.py

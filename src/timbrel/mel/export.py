@@ -19,10 +19,9 @@ from torch import Tensor
 from timbrel.bundle import CARD_FILE, CONFIG_FILE, FORMAT, write_sums
 from timbrel.errors import OutputError
 from timbrel.mel.generator import CONTEXT_FRAMES, FUTURE_FILE, HOP_FRAMES, PAST_FILE
-from timbrel.mel.mel2mel import Mel2Mel, n_parameters
+from timbrel.mel.mel2mel import WEIGHTS_FILE, Mel2Mel, n_parameters
 from timbrel.mel.spectrogram import MelConfig
 
-WEIGHTS_FILE = "weights.safetensors"
 _OPSET, _IR_VERSION = 17, 8
 
 
@@ -244,6 +243,10 @@ def _card(config: dict[str, Any]) -> str:
         f"| {measures.get('error_db/' + i['name'], float('nan')):.1f} |\n"
         for i in config["instruments"]
     )
+
+    def mean(key: str) -> float:
+        return measures.get(key, float("nan"))
+
     return f"""# {config["name"]}
 
 Mel2Mel (Kim, Bittner, Kumar, Bello 2019): piano roll and timbre to mel spectrogram,
@@ -260,5 +263,5 @@ Measured on the validation split, which it was not trained on, in frames above s
 
 | instrument | program | bin-centred log-mel correlation | error, dB |
 |---|---|---|---|
-{instruments}| mean | | {measures.get("centred_correlation", float("nan")):.3f} | {measures.get("error_db", float("nan")):.1f} |
+{instruments}| mean | | {mean("centred_correlation"):.3f} | {mean("error_db"):.1f} |
 """

@@ -10,10 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from timbrel.audio import N_MELS
+from timbrel.bundle import Bundle
+from timbrel.errors import InputError
 from timbrel.score.piano_roll import N_CHANNELS
+
+WEIGHTS_FILE = "weights.safetensors"  # of a bundle, in half precision
 
 State = tuple[Tensor, Tensor]  # of an LSTM: hidden and cell, each (1, batch, hidden_size)
 
@@ -108,6 +113,17 @@ class Mel2Mel(nn.Module):
     def mel(self, past: Tensor, future: Tensor, timbre: Tensor) -> Tensor:
         """Natural-log mel (batch, time, n_mels) from what both LSTMs say."""
         return self.output(self.film2(torch.cat([past, future], dim=-1), _over_time(timbre)))
+
+
+def load_mel2mel(bundle: Bundle) -> Mel2Mel:
+    """Make the reference network of a bundle, in single precision, ready to compute."""
+    model = Mel2Mel(Mel2MelConfig(**bundle.model))
+    weights = {key: value.float() for key, value in load_file(bundle.file(WEIGHTS_FILE)).items()}
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    # The LSTMs' second biases are zero and not stored.
+    if unexpected or any("bias_hh" not in key for key in missing):
+        raise InputError(f"{bundle.file(WEIGHTS_FILE)}: does not hold the weights of this Mel2Mel")
+    return model.eval()
 
 
 def n_parameters(model: nn.Module) -> int:

@@ -18,10 +18,10 @@ from timbrel.score.piano_roll import PianoRoll
 from timbrel.vocoder.vocoder import VocoderStream, check_mel
 
 _CHUNK = 32  # frames settled at a time
-_AHEAD = 16  # frames tried along
-_ITERATIONS = 24
+_AHEAD = 8  # frames tried along
+_ITERATIONS = 16
 _MOMENTUM = 0.99
-_SPREAD_ITERATIONS = 12
+_SPREAD_ITERATIONS = 24
 # Magnitudes this far below a full-scale sine's (−100 dB) are silence: spread over the bins they
 # would make a hiss of their own.
 _SILENCE_DB = -100.0

@@ -1,0 +1,88 @@
+"""Speed of the whole way from MIDI to sound on one core, beside FluidSynth on the same file.
+
+Each command is run several times in a process of its own, and the median is taken. Writes JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import soundfile
+
+EXAMPLES = Path(__file__).parents[1] / "src" / "timbrel" / "examples"
+SOUNDFONT = Path("/usr/share/sounds/sf3/MuseScore_General_Lite.sf3")
+TIMBREL = Path(sys.executable).with_name("timbrel")
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("out/bench.json"))
+    parser.add_argument("--runs", type=int, default=5)
+    arguments = parser.parse_args()
+
+    results = {
+        "import_s": _median([sys.executable, "-c", "import timbrel"], arguments.runs),
+        "python_s": _median([sys.executable, "-c", ""], arguments.runs),
+        "help_s": _median([TIMBREL, "--help"], arguments.runs),
+        "render": [_render(name, arguments.runs) for name in ("prelude.mid", "duet.mid")],
+    }
+    content = {
+        "machine": {
+            "processor": platform.machine(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+        },
+        "results": results,
+    }
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps(content, indent=2) + "\n")
+    print(json.dumps(content, indent=2))
+
+
+def _render(name: str, runs: int) -> dict[str, float | str | None]:
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder, "out.wav")
+        command = [TIMBREL, "render", EXAMPLES / name, "-o", output, "--force", "--threads", "1"]
+        took_s = _median(command, runs)
+        info = soundfile.info(output)
+        duration_s = info.frames / info.samplerate
+        fluidsynth_s = None
+        if shutil.which("fluidsynth") and SOUNDFONT.exists():
+            peer = ["fluidsynth", "-ni", "-q", "-r", str(info.samplerate)]
+            peer += ["-o", "synth.dynamic-sample-loading=1", "-F", output, SOUNDFONT]
+            fluidsynth_s = _median([*peer, EXAMPLES / name], runs)
+    return {
+        "file": name,
+        "duration_s": round(duration_s, 2),
+        "took_s": round(took_s, 3),
+        "real_time_factor": round(took_s / duration_s, 4),
+        "fluidsynth_s": fluidsynth_s and round(fluidsynth_s, 3),
+    }
+
+
+def _median(command: list, runs: int) -> float:
+    """Seconds of a command from start to end on one core, the median of several runs."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    times = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True, env=environment)
+        times.append(time.perf_counter() - began)
+    return round(statistics.median(times), 4)
+
+
+if __name__ == "__main__":
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    main()

@@ -1,0 +1,93 @@
+"""What a user hears: the shipped models, against the reference network and their own bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conftest import EXAMPLES
+
+from timbrel.bundle import load_bundle, shipped_bundles
+from timbrel.mel.generator import MelGenerator
+from timbrel.mel.mel2mel import load_mel2mel, n_parameters
+from timbrel.score.midi import read_midi
+from timbrel.score.piano_roll import PianoRoll
+from timbrel.synthesizer import Synthesizer
+from timbrel.timbre.timbre import parse_timbre
+
+
+def models() -> list[str]:
+    names = shipped_bundles()
+    assert "mel2mel" in names
+    return names
+
+
+def example_roll(name: str) -> PianoRoll:
+    notes = read_midi(EXAMPLES / name).merged().notes
+    return PianoRoll(notes, n_frames=3000)
+
+
+@pytest.mark.parametrize("name", models())
+def test_windowed_inference_costs_next_to_nothing(name: str) -> None:
+    """Mean absolute difference of the natural-log mel from the whole sequence's at most .05."""
+    bundle = load_bundle(name)
+    model, generator = load_mel2mel(bundle), MelGenerator(bundle)
+    differences = []
+    for instrument in bundle.instruments:
+        for example in ("prelude.mid", "duet.mid"):
+            roll = example_roll(example)
+            timbre = parse_timbre(instrument.name, bundle.instruments)
+            blocks = generator.stream([roll], [timbre], len(roll))
+            windowed = np.concatenate([block[0] for block in blocks])
+            with torch.no_grad():
+                point = torch.tensor([instrument.embedding])
+                whole = model(torch.from_numpy(roll.whole()[None]), point)[0].numpy()
+            differences.append(np.abs(windowed - whole).mean())
+    assert np.mean(differences) <= 0.05
+    assert max(differences) <= 0.1
+
+
+@pytest.mark.parametrize("name", models())
+def test_any_block_size_gives_the_same_mel(name: str) -> None:
+    bundle = load_bundle(name)
+    generator = MelGenerator(bundle)
+    roll = PianoRoll(read_midi(EXAMPLES / "duet.mid").merged().notes, n_frames=1000)
+    timbre = parse_timbre("0s trumpet; 4s harp", bundle.instruments)
+    mels = [
+        np.concatenate(
+            [b[0] for b in generator.stream([roll], [timbre], len(roll), block_frames=size)]
+        )
+        for size in (16, 64, 256)
+    ]
+    for other in mels[1:]:
+        np.testing.assert_allclose(other, mels[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", models())
+def test_a_model_has_the_published_size(name: str) -> None:
+    bundle = load_bundle(name)
+    size = bundle.model["timbre_size"]
+    # 1,141,604 with ten instruments in two dimensions; each more costs the FiLM layers a row.
+    expected = 1_141_604 + (size - 2) * (2 * 256 + 2 * 512 + 10)
+    assert n_parameters(load_mel2mel(bundle)) == expected
+
+
+def test_instruments_sound_at_the_right_pitch_and_level() -> None:
+    """A held A4 has its energy at multiples of 440 Hz, and the rest after it is quiet."""
+    from timbrel.score.score import Note, Score, Track
+
+    note = Note(69, 90, 0.5, 2.0)
+    score = Score((Track("a", 0, 0, (note,)),))
+    synthesizer = Synthesizer.load()
+    for instrument in synthesizer.model.instruments:
+        audio = synthesizer.render(score, timbre=instrument.name, channels=1)[:, 0]
+        rate = synthesizer.sample_rate
+        held = audio[int(0.6 * rate) : int(1.6 * rate)]
+        spectrum = np.abs(np.fft.rfft(held * np.hanning(len(held))))
+        frequency = spectrum.argmax() * rate / len(held)
+        harmonic = frequency / 440
+        assert abs(harmonic - round(harmonic)) < 0.12, instrument.name
+        level_db = 20 * np.log10(np.sqrt(np.mean(held**2)))
+        before_db = 20 * np.log10(np.sqrt(np.mean(audio[: int(0.3 * rate)] ** 2)) + 1e-9)
+        assert -50 < level_db < -6, instrument.name
+        assert before_db < level_db - 30, instrument.name

@@ -1,0 +1,56 @@
+"""Write the numbers of docs/results.json and docs/bench.json into the README."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+BEGIN, END = "<!-- numbers: written by tools/update_readme.py -->", "<!-- end of numbers -->"
+
+
+def main() -> None:
+    """Replace what stands between the markers."""
+    results = json.loads((ROOT / "docs/results.json").read_text())
+    bench = json.loads((ROOT / "docs/bench.json").read_text())
+    path = ROOT / "README.md"
+    before, rest = path.read_text().split(BEGIN)
+    after = rest.split(END)[1]
+    path.write_text(f"{before}{BEGIN}\n{table(results, bench)}{END}{after}")
+
+
+def table(results: dict, bench: dict) -> str:
+    """The README's table."""
+    model = "mel2mel"
+    found = results["log_mel"][model].values()
+    centred = sum(measures["centred_correlation"] for measures in found) / len(found)
+    by_condition = results["log_cqt_correlation"]
+    lines = [
+        f"On {results['excerpts']} test excerpts × {len(results['instruments'])} instruments "
+        "(`make results`) and one core of the machine of `docs/bench.json` (`make bench`):",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| log-mel correlation with the original, bin means removed | {centred:.3f} |",
+        "| log-CQT correlation, Griffin-Lim from the true mel | "
+        f"{by_condition['true mel, griffin-lim']['mean']:.3f} |",
+        "| log-CQT correlation, Griffin-Lim from MIDI | "
+        f"{by_condition[f'{model}, griffin-lim']['mean']:.3f} |",
+    ]
+    for rendered in bench["results"]["render"]:
+        faster = rendered["duration_s"] / rendered["took_s"]
+        lines.append(
+            f"| `timbrel render {rendered['file']}`, from start to file | {rendered['took_s']:.1f} s "
+            f"for {rendered['duration_s']:.0f} s of sound, {faster:.1f}× faster than it plays |"
+        )
+    memory = bench["results"].get("memory")
+    if memory:
+        lines.append(
+            f"| peak memory for 2 and for 60 minutes | {memory['peak_mb_short']:.0f} and "
+            f"{memory['peak_mb_long']:.0f} MB |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
