@@ -40,8 +40,9 @@ def table(results: dict, bench: dict) -> str:
     for rendered in bench["results"]["render"]:
         faster = rendered["duration_s"] / rendered["took_s"]
         lines.append(
-            f"| `timbrel render {rendered['file']}`, from start to file | {rendered['took_s']:.1f} s "
-            f"for {rendered['duration_s']:.0f} s of sound, {faster:.1f}× faster than it plays |"
+            f"| `timbrel render {rendered['file']}`, from start to file | "
+            f"{rendered['took_s']:.1f} s for {rendered['duration_s']:.0f} s of sound, "
+            f"{faster:.1f}× faster than it plays |"
         )
     memory = bench["results"].get("memory")
     if memory:

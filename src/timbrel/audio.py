@@ -27,6 +27,9 @@ LOWEST_PITCH = 21  # A0
 HIGHEST_PITCH = 108  # C8
 N_PITCHES = HIGHEST_PITCH - LOWEST_PITCH + 1
 
+# libsndfile's Vorbis encoder needs stack in proportion to what it is given, and may crash.
+_WRITE_SAMPLES = 1 << 14
+
 FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 
 
@@ -54,7 +57,7 @@ def read_audio(
         If the file cannot be read as audio.
     """
     try:
-        audio, file_rate = soundfile.read(path, dtype="float32", always_2d=True)
+        audio, file_rate = soundfile.read(_encoded(path), dtype="float32", always_2d=True)
     except (OSError, soundfile.LibsndfileError) as error:
         raise InputError(f"{path}: cannot be read as audio ({error})") from None
     mono = audio.mean(axis=1)
@@ -68,11 +71,13 @@ def check_output(path: str | os.PathLike, *, force: bool = False) -> Path:
     """Refuse, before any work is done, an output that could not or should not be written."""
     path = Path(path)
     if path.is_dir():
-        raise OutputError(f"{path}: is a folder; name a file, or end a folder's name with '/'")
+        raise OutputError(f"{path}: is a folder; name a file")
     if path.exists() and not force:
         raise OutputError(f"{path}: exists; give --force to overwrite it, or another name")
     parent = path.parent
-    if not parent.is_dir():
+    if parent.exists() and not parent.is_dir():
+        raise OutputError(f"{path}: {parent} is not a folder")
+    if not parent.exists():
         raise OutputError(f"{path}: the folder {parent} does not exist; create it first")
     if not os.access(parent, os.W_OK):
         raise OutputError(f"{path}: the folder {parent} cannot be written to")
@@ -87,9 +92,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     try:
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
-        )
+        handle, name = tempfile.mkstemp(prefix=".timbrel-", suffix=path.suffix, dir=path.parent)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
     os.close(handle)
@@ -101,6 +104,8 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
+    except soundfile.LibsndfileError as error:
+        raise OutputError(f"{path}: cannot be written; is the disk full? ({error})") from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -121,12 +126,18 @@ class AudioWriter:
     def __init__(self, path: str | os.PathLike, sample_rate: int, channels: int) -> None:
         container, subtype = audio_format(path)
         self._file = soundfile.SoundFile(
-            path, "w", samplerate=sample_rate, channels=channels, format=container, subtype=subtype
+            _encoded(path),
+            "w",
+            samplerate=sample_rate,
+            channels=channels,
+            format=container,
+            subtype=subtype,
         )
 
     def write(self, block: np.ndarray) -> None:
         """Append a block, float, shape (samples,) or (samples, channels), in [-1, 1]."""
-        self._file.write(block)
+        for start in range(0, len(block), _WRITE_SAMPLES):
+            self._file.write(block[start : start + _WRITE_SAMPLES])
 
     def close(self) -> None:
         self._file.close()
@@ -145,6 +156,11 @@ def audio_format(path: str | os.PathLike) -> tuple[str, str]:
         known = ", ".join(FORMATS)
         raise OutputError(f"{path}: cannot write '{suffix}' files; use one of {known}")
     return FORMATS[suffix]
+
+
+def _encoded(path: str | os.PathLike) -> str | bytes:
+    """A path as soundfile takes it, also where its bytes are no UTF-8 (on Windows they are)."""
+    return os.fspath(path) if os.name == "nt" else os.fsencode(path)
 
 
 def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> None:

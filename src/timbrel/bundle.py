@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from timbrel.errors import InputError
 from timbrel.mel.spectrogram import MelConfig
@@ -33,6 +33,7 @@ _KEYS = {
     "attribution": str,
     "training": dict,
 }
+_INSTRUMENT_KEYS = {"name": str, "program": int, "embedding": list}
 
 
 @dataclass(frozen=True)
@@ -96,16 +97,16 @@ def load_bundle(name_or_path: str | os.PathLike, *, kind: str | None = None) -> 
     path = Path(name_or_path)
     if str(name_or_path) in shipped_bundles():
         path = SHIPPED / name_or_path
-    if not (path / CONFIG_FILE).is_file():
+    if not path.is_dir():
         known = ", ".join(shipped_bundles()) or "none"
         raise InputError(
-            f"{name_or_path}: is neither a folder with a model nor a shipped one ({known})"
+            f"{name_or_path}: is neither a bundle's folder nor a shipped model ({known})"
         )
     _check_sums(path)
     config_path = path / CONFIG_FILE
     try:
         config = json.loads(config_path.read_text())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{config_path}: is not JSON ({error})") from None
     version = config.get("format") if isinstance(config, dict) else None
     if version != FORMAT:
@@ -113,14 +114,7 @@ def load_bundle(name_or_path: str | os.PathLike, *, kind: str | None = None) -> 
             f"{config_path}: has format {version}; this Timbrel reads format {FORMAT}. "
             "Update Timbrel, or export the model again"
         )
-    for key, value in config.items():
-        if key not in _KEYS:
-            raise InputError(f"{config_path}: has an unknown key '{key}'")
-        if not isinstance(value, (int, float) if _KEYS[key] is float else _KEYS[key]):
-            raise InputError(f"{config_path}: '{key}' must be of type {_KEYS[key].__name__}")
-    missing = sorted(set(_KEYS) - set(config))
-    if missing:
-        raise InputError(f"{config_path}: lacks the key '{missing[0]}'")
+    check_keys(config, _KEYS, config_path)
     if kind is not None and config["kind"] != kind:
         raise InputError(f"{path}: is a model of kind '{config['kind']}', not '{kind}'")
     return Bundle(
@@ -131,10 +125,7 @@ def load_bundle(name_or_path: str | os.PathLike, *, kind: str | None = None) -> 
         model=config["model"],
         window=_part(WindowConfig, config["window"], config_path),
         gain=float(config["gain"]),
-        instruments=tuple(
-            Instrument(i["name"], i["program"], tuple(i["embedding"]))
-            for i in config["instruments"]
-        ),
+        instruments=_instruments(config["instruments"], config_path),
         license=config["license"],
         attribution=config["attribution"],
         training=config["training"],
@@ -152,7 +143,9 @@ def _check_sums(path: Path) -> None:
     try:
         lines = (path / SUMS_FILE).read_text().splitlines()
     except OSError:
-        raise InputError(f"{path}: has no {SUMS_FILE}; export the model again") from None
+        raise InputError(f"{path}: is no bundle, or a damaged one: it has no {SUMS_FILE}") from None
+    except ValueError:
+        raise InputError(f"{path / SUMS_FILE}: is damaged; export the model again") from None
     listed = {}
     for line in lines:
         expected, _, name = line.partition("  ")
@@ -174,11 +167,33 @@ def _sha256(path: Path) -> str:
 
 
 def _part(cls: type, values: dict, where: Path) -> Any:
-    names = {item.name for item in fields(cls)}
-    for key in values:
-        if key not in names:
+    check_keys(values, get_type_hints(cls), where)
+    return cls(**values)
+
+
+def _instruments(values: list, where: Path) -> tuple[Instrument, ...]:
+    for value in values:
+        check_keys(value, _INSTRUMENT_KEYS, where)
+    points = [tuple(value["embedding"]) for value in values]
+    numbers = all(isinstance(number, int | float) for point in points for number in point)
+    if not numbers or len({len(point) for point in points}) > 1:
+        raise InputError(f"{where}: each 'embedding' must hold as many numbers as the others")
+    return tuple(
+        Instrument(value["name"], value["program"], point)
+        for value, point in zip(values, points, strict=True)
+    )
+
+
+def check_keys(values: Any, types: dict[str, type], where: Path) -> None:
+    """Refuse what is not an object with just these keys, each with a value of its type."""
+    if not isinstance(values, dict):
+        raise InputError(f"{where}: holds {values!r} where keys with values must be")
+    for key, value in values.items():
+        if key not in types:
             raise InputError(f"{where}: has an unknown key '{key}'")
-    missing = sorted(names - set(values))
+        number = types[key] is float and isinstance(value, int)
+        if not (isinstance(value, types[key]) or number) or isinstance(value, bool):
+            raise InputError(f"{where}: '{key}' must be of type {types[key].__name__}")
+    missing = sorted(set(types) - set(values))
     if missing:
         raise InputError(f"{where}: lacks the key '{missing[0]}'")
-    return cls(**values)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -20,13 +22,18 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="timbrel",
     help="Timbrel, a neural music synthesizer: MIDI in, sound out.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_UsageError: Any = typer.BadParameter.__base__  # Typer does not name it
+_INTERRUPTED = 130  # what a shell gives, and Typer, for a program that an interrupt ended
+
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
+Model = Annotated[
+    str, typer.Option(help="A shipped model's name, or a bundle's folder. By default mel2mel.")
+]
 MaxDuration = Annotated[
     float, typer.Option(help="Refuse MIDI files that last longer, in hours.", min=0)
 ]
@@ -34,57 +41,90 @@ MaxDuration = Annotated[
 
 def main() -> None:
     """Run the command line; the entry point of the program `timbrel`."""
+    # Names of files may hold what the terminal's encoding does not.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    # As an interrupt does, a termination lets temporary files be removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        app()
+        exit_code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except _UsageError as error:
+        context = error.ctx
+        message = error.format_message().rstrip(".")
+        command = context.command_path if context else "timbrel"
+        _fail(f"{message[:1].lower()}{message[1:]} (see '{command} --help')")
     except TimbrelError as error:
         _fail(str(error))
     except MemoryError:
         _fail("there is not enough memory; render a shorter --duration or fewer tracks")
+    except BrokenPipeError:
+        # Whoever read the output has read enough. Python would complain when it closes the pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except OSError as error:
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
+        exit_code = _INTERRUPTED
+    if exit_code == _INTERRUPTED:
         print("timbrel: interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+    raise SystemExit(exit_code or 0)
 
 
 @app.callback(invoke_without_command=True)
-def _version(
+def _without_command(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
         print(f"timbrel {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), nl=False)
 
 
 @app.command()
 def render(
-    files: Annotated[list[Path], typer.Argument(help="MIDI files.", metavar="SONG.mid…")],
+    files: Annotated[list[Path], typer.Argument(help="MIDI files.", metavar="SONG.mid")],
     output: Annotated[
-        Path | None,
+        str | None,  # a Path would lose the '/' at the end of a folder's name
         typer.Option(
             "-o",
             "--output",
-            help="A .wav, .flac or .ogg file, or a folder. By default SONG.wav in this folder.",
+            help="A .wav, .flac or .ogg file, or a folder for WAV files. By default SONG.wav in "
+            "this folder.",
         ),
     ] = None,
     timbre: Annotated[
         list[str] | None,
         typer.Option(
             help="How it sounds: 'church organ', 'trumpet:0.6, harp:0.4', '@0.3,-1.2', a .timbre "
-            "file, or a path '0s harp; 8s trumpet'. For one track: '2=trumpet'. By default each "
-            "track gets the instrument nearest to its MIDI program."
+            "file, or a path '0s harp; 8s trumpet'. For one track, by its number: '2=trumpet'; "
+            "may be given for each of several. By default each track gets the instrument nearest "
+            "to its MIDI program."
         ),
     ] = None,
-    model: Annotated[str, typer.Option(help="A shipped model or a bundle's folder.")] = "",
-    vocoder: Annotated[str, typer.Option(help="What turns spectrograms into sound.")] = "",
-    seed: Annotated[int, typer.Option(help="Of the vocoder's random numbers.", min=0)] = 0,
+    model: Model = "",
+    vocoder: Annotated[
+        str, typer.Option(help="What turns spectrograms into sound. By default griffin-lim.")
+    ] = "",
+    seed: Annotated[
+        int, typer.Option(help="A number; the same one gives the same sound again.", min=0)
+    ] = 0,
     start: Annotated[float, typer.Option(help="Where to start, in seconds.")] = 0.0,
-    duration: Annotated[float | None, typer.Option(help="How long to play, in seconds.")] = None,
+    duration: Annotated[
+        float | None, typer.Option(help="How long to play, in seconds. By default to the end.")
+    ] = None,
     mono: Annotated[bool, typer.Option("--mono", help="One channel instead of two.")] = False,
     stems: Annotated[
-        Path | None, typer.Option(help="A folder for each track's sound alone as well.")
+        Path | None,
+        typer.Option(
+            help="A folder for the sound of each track alone as well, in mono, before its volume "
+            "and pan."
+        ),
     ] = None,
-    threads: Annotated[int, typer.Option(help="Threads of the networks.", min=1)] = 1,
+    threads: Annotated[
+        int, typer.Option(help="Threads of the networks; more help with many tracks only.", min=1)
+    ] = 1,
     max_duration: MaxDuration = 6.0,
     force: Force = False,
     as_json: Json = False,
@@ -94,34 +134,45 @@ def render(
     from timbrel.rendering import plan_outputs, render_file
     from timbrel.score.midi import read_midi
     from timbrel.synthesizer import DEFAULT_VOCODER, Synthesizer
+    from timbrel.timbre.timbre import parse_timbre
 
-    targets = plan_outputs(files, output, stems=stems, force=force)
-    timbres = _timbres(timbre or [])
+    # All that can be wrong is found before the first file is written.
+    specs = _timbre_specs(timbre or [])
     scores = [read_midi(file, max_duration_s=3600 * max_duration) for file in files]
+    targets = plan_outputs(files, scores, output, stems=stems, force=force)
     synthesizer = Synthesizer.load(
         model or DEFAULT_MODEL, vocoder=vocoder or DEFAULT_VOCODER, threads=threads
     )
+    instruments = synthesizer.model.instruments
+    timbres = {number: parse_timbre(spec, instruments) for number, spec in specs.items()}
+    channels = 1 if mono else 2
+    streams = []
+    for file, score in zip(files, scores, strict=True):
+        try:
+            blocks = synthesizer.stream(
+                score,
+                timbre=timbres,
+                seed=seed,
+                start_s=start,
+                duration_s=duration,
+                channels=channels,
+            )
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from None
+        streams.append(bar(blocks, synthesizer.n_blocks(score, start, duration), file.name))
     results = []
-    for file, score, target in zip(files, scores, targets, strict=True):
+    for file, score, blocks, target in zip(files, scores, streams, targets, strict=True):
         if not as_json:
             _report_unplayable(file, score)
         began = time.perf_counter()
         rendered_s = render_file(
-            synthesizer,
-            score,
-            target,
-            timbre=timbres,
-            seed=seed,
-            start_s=start,
-            duration_s=duration,
-            channels=1 if mono else 2,
-            name=str(file),
-            progress=bar,
+            blocks, target, sample_rate=synthesizer.sample_rate, channels=channels
         )
         took_s = time.perf_counter() - began
         result = {
             "file": str(file),
-            "output": str(target.path),
+            "output": str(target.mix),
+            "stems": [str(path) for path in target.stems],
             "duration_s": round(rendered_s, 3),
             "took_s": round(took_s, 3),
             "real_time_factor": round(took_s / rendered_s, 4),
@@ -134,8 +185,9 @@ def render(
         results.append(result)
         if not as_json:
             print(
-                f"{target.path}: {rendered_s:.1f} s of sound in {took_s:.1f} s, real-time factor "
-                f"{took_s / rendered_s:.3f} ({rendered_s / took_s:.1f}× faster than it plays)"
+                f"{target.mix}: {rendered_s:.1f} s of sound in {took_s:.1f} s, "
+                f"{rendered_s / took_s:.1f}× as fast as it plays (real-time factor "
+                f"{took_s / rendered_s:.3f})"
             )
     if as_json:
         print(json.dumps(results, indent=2))
@@ -143,7 +195,7 @@ def render(
 
 @app.command()
 def inspect(
-    files: Annotated[list[Path], typer.Argument(help="MIDI files.", metavar="FILES…")],
+    files: Annotated[list[Path], typer.Argument(help="MIDI files.", metavar="SONG.mid")],
     plot: Annotated[
         Path | None, typer.Option(help="Draw the piano roll of one file, as .png or .svg.")
     ] = None,
@@ -181,7 +233,7 @@ def timbres(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Save it as a .timbre file.")
     ] = None,
-    model: Annotated[str, typer.Option(help="A shipped model or a bundle's folder.")] = "",
+    model: Model = "",
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -221,6 +273,8 @@ def timbres(
         else:
             label = f"{row['time_s']:g} s"
         print(f"{label}  @{point}")
+    if output is not None:
+        print(f"{output}: saved")
 
 
 @app.command()
@@ -374,22 +428,17 @@ def _need_training() -> None:
         ) from None
 
 
-def _timbres(specs: list[str]) -> str | dict[int, str] | None:
-    """What --timbre was given: one for all, or 'NUMBER=TIMBRE' for each of some tracks."""
-    by_track = {}
-    common = None
-    for spec in specs:
-        number, equals, rest = spec.partition("=")
-        if equals and number.strip().isdigit():
-            by_track[int(number)] = rest
-        elif common is not None:
-            raise InputError("two timbres for all tracks; give one, or 'NUMBER=TIMBRE' for each")
-        else:
-            common = spec
-    if common is not None and by_track:
-        by_track[0] = common
-        return by_track
-    return by_track or common
+def _timbre_specs(given: list[str]) -> dict[int, str]:
+    """What --timbre was given: 'NUMBER=TIMBRE' for a track, and under 0 one for all others."""
+    specs: dict[int, str] = {}
+    for spec in given:
+        before, _, rest = spec.partition("=")
+        number, wish = (int(before), rest) if before.strip().isdecimal() else (0, spec)
+        if number in specs:
+            where = f"track {number}" if number else "all tracks"
+            raise InputError(f"two timbres for {where}; give one, or 'NUMBER=TIMBRE' for each")
+        specs[number] = wish
+    return specs
 
 
 def _described(file: Path, score: Score) -> dict[str, Any]:
@@ -427,10 +476,11 @@ def _print_score(file: Path, score: Score) -> None:
 
 
 def _report_unplayable(file: Path, score: Score, where: Any = None) -> None:
-    for kind, count in score.unplayable.items():
-        words = {
-            "drum_notes": "notes of drums are left out",
-            "notes_outside_21_108": "notes outside the 88 keys are left out",
-            "pitch_bends": "pitch bends are not followed",
-        }[kind]
-        print(f"{file}: {count} {words}", file=where or sys.stderr)
+    words = {
+        "drum_notes": "notes of drums",
+        "notes_outside_21_108": "notes outside the 88 keys",
+        "pitch_bends": "pitch bends",
+    }
+    if score.unplayable:
+        counts = ", ".join(f"{words[kind]} ({n})" for kind, n in score.unplayable.items())
+        print(f"{file}: left out, as they cannot be played: {counts}", file=where or sys.stderr)

@@ -30,13 +30,17 @@ class Mixer:
         In Hz.
     channels
         2, or 1 for a mono mix that ignores the pan.
+    position
+        Sample of the score that the mix begins with.
     """
 
-    def __init__(self, tracks: Sequence[Track], sample_rate: int, channels: int) -> None:
+    def __init__(
+        self, tracks: Sequence[Track], sample_rate: int, channels: int, *, position: int = 0
+    ) -> None:
         self._tracks = tracks
         self._sample_rate = sample_rate
         self._channels = channels
-        self._position = 0  # samples that have come in
+        self._position = position  # of the next sample that comes in
         self._headroom = 1 / np.sqrt(max(len(tracks), 1))
         self._limiter = _Limiter(sample_rate, channels)
 
@@ -80,6 +84,7 @@ class _Limiter:
         self._log_release = -1 / (_RELEASE_S * sample_rate)
         self._held = np.zeros((0, channels), np.float32)  # samples kept back
         self._reductions = np.zeros(self._lookahead)  # of the last samples that went out
+        self._begun = False
 
     def process(self, mix: np.ndarray, *, last: bool) -> np.ndarray:
         samples = np.concatenate([self._held, mix])
@@ -90,6 +95,10 @@ class _Limiter:
         peaks = np.abs(samples).max(axis=1).astype(np.float64)
         wanted = 1 - np.minimum(1.0, CEILING / np.maximum(peaks, CEILING))
         wanted = np.pad(wanted, (0, n_out + self._lookahead - len(wanted)))
+        if not self._begun:
+            # What is loud in the first samples was held before them.
+            self._reductions[:] = wanted[: self._lookahead + 1].max()
+            self._begun = True
         if not wanted.any() and not self._reductions.any():
             return out
         # The largest reduction that the next samples want, released exponentially (a running

@@ -27,7 +27,7 @@ def bar(items: Iterable[Item], total: float, label: str) -> Iterator[Item]:
 
     console = Console(stderr=True)
     with RichProgress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeRemainingColumn(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,32 +13,38 @@ import numpy as np
 
 from timbrel.audio import AudioWriter, atomic_path, audio_format, check_output
 from timbrel.errors import OutputError
-from timbrel.progress import Progress, silent
 from timbrel.score.score import Score
-from timbrel.synthesizer import Synthesizer, Timbres
+from timbrel.synthesizer import Block
+
+_LABEL_LENGTH = 40  # of a track's name in the name of its file
 
 
 @dataclass(frozen=True)
 class Target:
     """Where the sound of one score goes."""
 
-    path: Path
-    stems: Path | None  # a folder
-    force: bool
+    mix: Path
+    stems: tuple[Path, ...]  # one for each track, or none
 
 
 def plan_outputs(
-    files: list[Path], output: Path | None, *, stems: Path | None = None, force: bool = False
+    files: Sequence[Path],
+    scores: Sequence[Score],
+    output: str | os.PathLike | None,
+    *,
+    stems: Path | None = None,
+    force: bool = False,
 ) -> list[Target]:
-    """Where the sound of each file will go, checked before any work is done.
+    """Where the sound of each score will go, checked before any work is done.
 
     Parameters
     ----------
-    files
-        The scores.
+    files, scores
+        MIDI files, and what they hold.
     output
-        A file for one score; a folder (one that exists, or with '/' at the end) for any number;
-        None for WAV files in the current folder.
+        A file for one score; a folder (one that exists, one with '/' at the end, or a name
+        without an extension) for WAV files of any number; None for WAV files in the current
+        folder. Folders need not exist yet.
     stems
         A folder for the tracks' own sounds.
     force
@@ -48,83 +55,74 @@ def plan_outputs(
     OutputError
         If a file exists, cannot be written, or would be written twice.
     """
-    is_folder = output is None or output.is_dir() or str(output).endswith(("/", os.sep))
-    # A trailing slash does not survive in a Path: several files ask for a folder all the same.
-    is_folder = is_folder or (output is not None and not output.suffix)
-    if output is not None and not is_folder:
-        if len(files) > 1:
-            raise OutputError(f"{output}: is one file for {len(files)} scores; name a folder")
-        paths = [output]
+    name = os.fspath(output or ".")
+    if Path(name).is_dir() or name.endswith(("/", os.sep)) or not Path(name).suffix:
+        mixes = [Path(name, f"{file.stem}.wav") for file in files]
+        may_create = True
+    elif len(files) > 1:
+        raise OutputError(f"{name}: is one file for {len(files)} scores; name a folder")
     else:
-        folder = output or Path()
-        paths = [folder / f"{file.stem}.wav" for file in files]
-    for path, file in zip(paths, files, strict=True):
-        if paths.count(path) > 1:
-            raise OutputError(f"{path}: would be written twice; render {file} into another folder")
-        audio_format(path)
-    for folder in {path.parent for path in paths if is_folder} | ({stems} if stems else set()):
-        if not folder.exists():
-            _make_folder(folder)
-    for path in paths:
-        check_output(path, force=force)
-    return [Target(path, stems, force) for path in paths]
+        mixes = [Path(name)]
+        may_create = False
+    targets = []
+    for file, score, mix in zip(files, scores, mixes, strict=True):
+        if mixes.count(mix) > 1:
+            raise OutputError(f"{mix}: would be written twice; render {file} into another folder")
+        audio_format(mix)
+        _check(mix, force=force, may_create=may_create)
+        track_paths = []
+        for number, track in enumerate(score.tracks if stems else (), 1):
+            label = re.sub(r"[^\w-]+", "-", track.name).strip("-").lower()[:_LABEL_LENGTH]
+            stem = f"{mix.stem}-{number:02}-{label or 'track'}{mix.suffix}"
+            track_paths.append(Path(stems or "", stem))
+            _check(track_paths[-1], force=force, may_create=True)
+        targets.append(Target(mix, tuple(track_paths)))
+    return targets
 
 
 def render_file(
-    synthesizer: Synthesizer,
-    score: Score,
-    target: Target,
-    *,
-    timbre: Timbres,
-    seed: int,
-    start_s: float,
-    duration_s: float | None,
-    channels: int,
-    name: str,
-    progress: Progress = silent,
+    blocks: Iterable[Block], target: Target, *, sample_rate: int, channels: int
 ) -> float:
-    """Render a score to a file, and its tracks to files of their own where that is asked for.
+    """Write a stream of `Synthesizer` to a file, and its tracks to theirs if they have some.
 
-    Files appear when they are complete. See `Synthesizer.stream` for the parameters.
+    Folders are created; files appear when they are complete.
 
     Returns
     -------
     float
         Seconds of sound.
     """
-    rate = synthesizer.sample_rate
-    blocks = synthesizer.stream(
-        score,
-        timbre=timbre,
-        seed=seed,
-        start_s=start_s,
-        duration_s=duration_s,
-        channels=channels,
-    )
-    stem_paths = []
-    if target.stems is not None:
-        for number, track in enumerate(score.tracks, 1):
-            label = re.sub(r"[^\w-]+", "-", track.name).strip("-").lower() or "track"
-            path = target.stems / f"{target.path.stem}-{number:02}-{label}{target.path.suffix}"
-            stem_paths.append(check_output(path, force=target.force))
     n_samples = 0
     with ExitStack() as stack:
+        for path in (target.mix, *target.stems):
+            _make_folder(path.parent)
         # The files are closed before they are moved to where they belong.
-        mix_path = stack.enter_context(atomic_path(target.path))
-        track_paths = [stack.enter_context(atomic_path(path)) for path in stem_paths]
+        mix_path = stack.enter_context(atomic_path(target.mix))
+        stems = [stack.enter_context(atomic_path(path)) for path in target.stems]
         with ExitStack() as writers:
-            mix = writers.enter_context(AudioWriter(mix_path, rate, channels))
-            tracks = [writers.enter_context(AudioWriter(path, rate, 1)) for path in track_paths]
-            for block in progress(blocks, synthesizer.n_blocks(score, start_s, duration_s), name):
+            mix = writers.enter_context(AudioWriter(mix_path, sample_rate, channels))
+            tracks = [writers.enter_context(AudioWriter(path, sample_rate, 1)) for path in stems]
+            for block in blocks:
                 mix.write(block.mix)
                 for writer, sound in zip(tracks, block.tracks, strict=False):
                     writer.write(np.clip(sound, -1, 1))
                 n_samples += len(block.mix)
-    return n_samples / rate
+    return n_samples / sample_rate
+
+
+def _check(path: Path, *, force: bool, may_create: bool) -> None:
+    """Refuse an output that cannot be written, also in a folder that has to be created first."""
+    if path.parent.exists() or not may_create:
+        check_output(path, force=force)
+        return
+    existing = next(folder for folder in path.parents if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        why = "cannot be written to" if existing.is_dir() else "is not a folder"
+        raise OutputError(f"{path.parent}: cannot be created, as {existing} {why}")
 
 
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be created ({error.strerror})") from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -170,6 +170,8 @@ class Synthesizer:
             raise InputError(f"a duration of {duration_s:g} s is not possible")
         if channels not in (1, 2):
             raise InputError(f"{channels} channels are not possible; 1 and 2 are")
+        if seed < 0:
+            raise InputError(f"a seed of {seed} is not possible; it must not be negative")
         timbres = self.timbres(score, timbre)
         return self._stream(score, timbres, seed, start_s, duration_s, channels)
 
@@ -189,7 +191,14 @@ class Synthesizer:
             wish = given.get(number, common)
             if wish is None:
                 wish = self.nearest_instrument(track)
-            chosen.append(wish if isinstance(wish, Timbre) else parse_timbre(wish, instruments))
+            if not isinstance(wish, Timbre):
+                wish = parse_timbre(wish, instruments)
+            size = len(instruments[0].embedding)
+            if any(len(point) != size for point in wish.points):
+                raise InputError(
+                    f"a timbre of another model was given; this one's have {size} coordinates"
+                )
+            chosen.append(wish)
         return chosen
 
     def nearest_instrument(self, track: Track) -> str:
@@ -219,11 +228,7 @@ class Synthesizer:
 
         hop = self.model.mel.hop_length
         skip, left = (start - first) * hop, n_frames * hop - (start - first) * hop
-        tracks = [
-            replace(t, gain=t.gain.shifted(start_s), pan=t.pan.shifted(start_s))
-            for t in score.tracks
-        ]
-        mixer = Mixer(tracks, self.sample_rate, channels)
+        mixer = Mixer(score.tracks, self.sample_rate, channels, position=start * hop)
         voices = self._vocoder.stream(rolls, seed=seed)
         done = 0
         for mel in self._generator.stream(rolls, timbres, n_frames, block_frames=_BLOCK_FRAMES):
@@ -253,5 +258,5 @@ def _span(score: Score, start_s: float, duration_s: float | None) -> tuple[int, 
 def _left_out(score: Score) -> str:
     if not score.unplayable:
         return ""
-    counts = ", ".join(f"{count} {kind}" for kind, count in score.unplayable.items())
-    return f" (left out: {counts})".replace("_", " ")
+    counts = ", ".join(f"{kind} ({count})" for kind, count in score.unplayable.items())
+    return f"; left out: {counts}".replace("_", " ")

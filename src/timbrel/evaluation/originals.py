@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from timbrel.bundle import Instrument
 from timbrel.errors import InputError
 from timbrel.score.midi import read_midi
 from timbrel.score.score import Score
+from timbrel.training.preparation import file_sha256
 from timbrel.training.soundfont import render_score
 
 # One 15-second excerpt of each of the paper's 14 test tracks.
@@ -32,17 +34,32 @@ class Excerpt:
 
 
 def read_excerpts(path: str | os.PathLike = EXCERPTS_FILE) -> list[Excerpt]:
-    """Read a CSV with the columns file, start_s and duration_s."""
+    """Read a CSV with the columns file, start_s and duration_s.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or is not such a list, or a span is not a possible one.
+    """
     try:
         with open(path, newline="") as file:
-            return [
+            found = [
                 Excerpt(row["file"], float(row["start_s"]), float(row["duration_s"]))
                 for row in csv.DictReader(file)
             ]
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path}: is not a list of excerpts ({error})") from None
+    if not found:
+        raise InputError(f"{path}: lists no excerpts")
+    for excerpt in found:
+        if not (0 <= excerpt.start_s < np.inf and 1 / FRAME_RATE <= excerpt.duration_s < np.inf):
+            raise InputError(
+                f"{path}: {excerpt.duration_s:g} s from {excerpt.start_s:g} s on, of "
+                f"{excerpt.file}, is not a possible excerpt"
+            )
+    return found
 
 
 @dataclass(frozen=True)
@@ -53,7 +70,7 @@ class Original:
     instrument: Instrument
     score: Score  # one track; begins `pre_roll_s` before the excerpt
     pre_roll_s: float
-    audio: np.ndarray  # (samples,), the excerpt alone
+    audio: np.ndarray  # (samples,), the excerpt alone, in whole frames
 
 
 def render_original(
@@ -67,12 +84,16 @@ def render_original(
     cache: Path,
 ) -> Original:
     """Play an excerpt with FluidSynth, or take it from the cache."""
-    whole = read_midi(midi_dir / excerpt.file).merged()
-    pre_roll_s = min(PRE_ROLL_S, np.floor(excerpt.start_s * FRAME_RATE) / FRAME_RATE)
+    midi = midi_dir / excerpt.file
+    whole = read_midi(midi).merged()
+    pre_roll_s = min(PRE_ROLL_S, math.floor(excerpt.start_s * FRAME_RATE) / FRAME_RATE)
     begin_s = excerpt.start_s - pre_roll_s
     score = whole.excerpt(begin_s, pre_roll_s + excerpt.duration_s)
-    key = f"{Path(excerpt.file).stem}-{excerpt.start_s:g}-{excerpt.duration_s:g}"
-    path = cache / f"{key}-{instrument.program}-{soundfont.stem}-{sample_rate}-{gain:g}.npy"
+    # Files of one name may lie in several folders, or change.
+    which = f"{Path(excerpt.file).stem}-{file_sha256(midi)[:12]}"
+    span = f"{excerpt.start_s:g}-{excerpt.duration_s:g}"
+    how = f"{instrument.program}-{soundfont.stem}-{soundfont.stat().st_size}-{sample_rate}-{gain:g}"
+    path = cache / f"{which}-{span}-{how}.npy"
     if path.exists():
         audio = np.load(path)
     else:
@@ -85,7 +106,8 @@ def render_original(
             gain=gain,
         )
         first = round(pre_roll_s * sample_rate)
-        length = round(excerpt.duration_s * sample_rate)
+        # Whole frames, so that a vocoder gives as many samples.
+        length = round(excerpt.duration_s * FRAME_RATE) * sample_rate // FRAME_RATE
         audio = audio[first : first + length]
         audio = np.pad(audio, (0, length - len(audio)))
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from typing import Any
 import joblib
 import numpy as np
 
-from timbrel.audio import FRAME_RATE, atomic_path
+from timbrel.audio import FRAME_RATE, SAMPLE_RATE, atomic_path
 from timbrel.bundle import Bundle, Instrument, load_bundle
 from timbrel.errors import InputError
 from timbrel.evaluation.metrics import (
@@ -120,12 +120,24 @@ def evaluate(
     Raises
     ------
     InputError
-        If a file is missing, or the models differ in what they were trained on.
+        If a file is missing, two models have one name, or they differ in what they were trained
+        on.
     """
     find_fluidsynth()
     checked = check_soundfont(soundfont)
+    if not models:
+        raise InputError("there is no model to measure; give one")
+    if jobs == 0:
+        raise InputError("0 jobs cannot do anything; -1 stands for one for each core")
     bundles = [load_bundle(model, kind="mel2mel") for model in models]
     first = bundles[0]
+    if first.mel.sample_rate != SAMPLE_RATE:
+        raise InputError(
+            f"{first.path}: makes sound of {first.mel.sample_rate} Hz; the measures are defined "
+            f"at {SAMPLE_RATE} Hz"
+        )
+    if len({bundle.name for bundle in bundles}) < len(bundles):
+        raise InputError("two of the models have the same name; export one under another")
     for bundle in bundles[1:]:
         names = [(i.name, i.program) for i in bundle.instruments]
         if (bundle.mel, bundle.gain, names) != (
@@ -211,8 +223,7 @@ def _measure(
         compare(f"{TRUE_MEL}, {name}", vocoder.stream(silent).process(true_mel[None], last=True)[0])
     for bundle in bundles:
         roll, mel = synthesised_mel(bundle, bundle.instruments[index], original)
-        first_frame = mel.shape[0] - len(true_mel)
-        mels[bundle.name] = (true_mel, mel[first_frame:])
+        mels[bundle.name] = (true_mel, mel[-len(true_mel) :])
         for name in vocoders:
             vocoder = VOCODERS[name](bundle.mel)
             audio = vocoder.stream([roll]).process(mel[None], last=True)[0]
@@ -224,11 +235,10 @@ def synthesised_mel(
     bundle: Bundle, instrument: Instrument, original: Original
 ) -> tuple[PianoRoll, np.ndarray]:
     """A model's mel of what an original plays, (frames, n_mels), the pre-roll included."""
-    duration_s = original.pre_roll_s + original.excerpt.duration_s
+    n_frames = round(original.pre_roll_s * FRAME_RATE)
+    n_frames += len(original.audio) // bundle.mel.hop_length
     roll = PianoRoll(original.score.notes)
-    blocks = MelGenerator(bundle).stream(
-        [roll], [Timbre.constant(instrument.embedding)], round(duration_s * FRAME_RATE)
-    )
+    blocks = MelGenerator(bundle).stream([roll], [Timbre.constant(instrument.embedding)], n_frames)
     return roll, np.concatenate([block[0] for block in blocks])
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 
 from timbrel.audio import FRAME_RATE
-from timbrel.bundle import Bundle
+from timbrel.bundle import CONFIG_FILE, Bundle
 from timbrel.errors import InputError
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.timbre.timbre import Timbre
@@ -40,7 +40,10 @@ class MelGenerator:
         self.bundle = bundle
         self._past = open_session(bundle, PAST_FILE, threads)
         self._future = open_session(bundle, FUTURE_FILE, threads)
-        self._hidden_size = int(bundle.model["hidden_size"])
+        hidden_size = bundle.model.get("hidden_size")
+        if not isinstance(hidden_size, int):
+            raise InputError(f"{bundle.file(CONFIG_FILE)}: lacks the model's 'hidden_size'")
+        self._hidden_size = hidden_size
 
     def stream(
         self,
@@ -114,6 +117,9 @@ def open_session(bundle: Bundle, name: str, threads: int) -> onnxruntime.Inferen
     options.log_severity_level = 3
     # Spinning threads take the other core away from whoever else computes.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(
-        str(bundle.file(name)), options, providers=["CPUExecutionProvider"]
-    )
+    try:
+        return onnxruntime.InferenceSession(
+            str(bundle.file(name)), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime has a dozen kinds without a common base
+        raise InputError(f"{bundle.file(name)}: cannot be run ({error})") from None

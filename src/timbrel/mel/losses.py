@@ -11,13 +11,19 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-# exp(10) is 40 dB above the loudest mel of a full-scale sine: beyond it, gradients only overflow.
+# exp(10) is 40 dB above the loudest mel of a full-scale sine: beyond it, the exponential would only
+# overflow.
 _LOG_CEILING = 10.0
 
 
 def abs_loss(predicted: Tensor, true: Tensor) -> Tensor:
-    """Squared error of the magnitudes themselves."""
-    return (predicted.clamp(max=_LOG_CEILING).exp() - true.exp()).square()
+    """Squared error of the magnitudes themselves.
+
+    Above a ceiling the exponential goes straight on, so that what is far too loud finds its way
+    back: a clamp would have no gradient.
+    """
+    low = predicted.clamp(max=_LOG_CEILING)
+    return (low.exp() * (1 + (predicted - low)) - true.exp()).square()
 
 
 def log_abs_loss(predicted: Tensor, true: Tensor) -> Tensor:

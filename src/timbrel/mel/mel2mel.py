@@ -117,12 +117,17 @@ class Mel2Mel(nn.Module):
 
 def load_mel2mel(bundle: Bundle) -> Mel2Mel:
     """Make the reference network of a bundle, in single precision, ready to compute."""
-    model = Mel2Mel(Mel2MelConfig(**bundle.model))
+    try:
+        model = Mel2Mel(Mel2MelConfig(**bundle.model))
+    except TypeError as error:
+        raise InputError(f"{bundle.path}: is not a Mel2Mel of this Timbrel ({error})") from None
     weights = {key: value.float() for key, value in load_file(bundle.file(WEIGHTS_FILE)).items()}
-    missing, unexpected = model.load_state_dict(weights, strict=False)
+    wanted = model.state_dict()
     # The LSTMs' second biases are zero and not stored.
-    if unexpected or any("bias_hh" not in key for key in missing):
+    shapes = {key: value.shape for key, value in wanted.items() if "bias_hh" not in key}
+    if {key: value.shape for key, value in weights.items()} != shapes:
         raise InputError(f"{bundle.file(WEIGHTS_FILE)}: does not hold the weights of this Mel2Mel")
+    model.load_state_dict(wanted | weights)
     return model.eval()
 
 

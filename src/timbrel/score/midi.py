@@ -7,7 +7,6 @@ of one program each.
 
 from __future__ import annotations
 
-import io
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import mido
 from timbrel.errors import InputError
 from timbrel.score.instruments import PROGRAM_NAMES
 from timbrel.score.score import Automation, Note, Score, Track, is_playable
+from timbrel.score.smf import parse_smf
 
 MAX_FILE_BYTES = 16 * 2**20
 MAX_DURATION_S = 6 * 3600.0
@@ -77,13 +77,11 @@ def parse_midi(
     if data[:4] != b"MThd":
         raise InputError(f"{name}: is not a MIDI file (it does not start with 'MThd')")
     try:
-        midi = mido.MidiFile(file=io.BytesIO(data), clip=True)
+        midi = parse_smf(data)
     except EOFError:
         raise InputError(f"{name}: is cut off; copy or export the MIDI file again") from None
-    except Exception as error:  # mido raises whatever its decoders stumble over
+    except ValueError as error:
         raise InputError(f"{name}: is a damaged MIDI file ({error})") from None
-    if midi.ticks_per_beat == 0:
-        raise InputError(f"{name}: is a damaged MIDI file (its time division is zero)")
 
     performance = _Performance(_keys_without_note_offs(midi))
     end_s = 0.0

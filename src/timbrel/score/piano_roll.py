@@ -36,6 +36,8 @@ class PianoRoll:
         table = np.array(
             sorted((note.start_s, note.end_s, note.pitch, note.velocity) for note in notes)
         ).reshape(-1, 4)
+        # (notes, 4): start and end in seconds, pitch, velocity; sorted by start.
+        self.notes = table
         self._starts = to_frames(table[:, 0])
         self._stops = np.maximum(to_frames(table[:, 1]), self._starts + 1)
         self._keys = table[:, 2].astype(np.int64) - LOWEST_PITCH
@@ -55,16 +57,18 @@ class PianoRoll:
         roll : ndarray of float32, shape (stop - start, 176)
         """
         roll = np.zeros((stop - start, N_CHANNELS), np.float32)
-        last = np.searchsorted(self._starts, min(stop, self.n_frames))
-        sounding = np.flatnonzero(self._stops[:last] > start)
+        # The part of the window that lies within the roll; empty where none does.
+        first = max(start, 0)
+        last = max(min(stop, self.n_frames), first)
+        begun = np.searchsorted(self._starts, last)
+        sounding = np.flatnonzero(self._stops[:begun] > first)
         for i in sounding:
             key, value = self._keys[i], self._values[i]
-            first = self._starts[i] - start
-            frames = roll[max(first, 0) : min(self._stops[i], self.n_frames) - start, key]
-            np.maximum(frames, value, out=frames)
-            if first >= 0:
-                onset = key + N_PITCHES
-                roll[first, onset] = max(roll[first, onset], value)
+            frames = roll[max(self._starts[i], first) - start : min(self._stops[i], last) - start]
+            np.maximum(frames[:, key], value, out=frames[:, key])
+            if self._starts[i] >= first:
+                onset = self._starts[i] - start, key + N_PITCHES
+                roll[onset] = max(roll[onset], value)
         return roll
 
     def whole(self) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Score
 
 _MAX_COLUMNS = 4000
+_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".svg", ".pdf")
 
 
 def plot_piano_roll(score: Score, path: str | os.PathLike, *, title: str = "") -> None:
@@ -32,6 +34,10 @@ def plot_piano_roll(score: Score, path: str | os.PathLike, *, title: str = "") -
         ) from None
     if not score.n_notes:
         raise InputError("the score has no notes to draw")
+    # Matplotlib would add an extension where there is none, and write another file than asked for.
+    extension = Path(path).suffix.lower()
+    if extension not in _EXTENSIONS:
+        raise InputError(f"{path}: pictures end in {', '.join(_EXTENSIONS)}")
     roll = PianoRoll(score.notes)
     step = -(-len(roll) // _MAX_COLUMNS)  # frames in a column, of which the loudest is drawn
     columns = [roll.window(start, start + step).max(axis=0) for start in range(0, len(roll), step)]
@@ -44,8 +50,5 @@ def plot_piano_roll(score: Score, path: str | os.PathLike, *, title: str = "") -
     masked = np.ma.masked_equal(onsets, 0)
     axes.imshow(masked, aspect="auto", origin="lower", extent=extent, cmap="autumn", vmin=0, vmax=1)
     axes.set(xlabel="time (s)", ylabel="MIDI pitch", title=title)
-    try:
-        with atomic_path(path) as temporary:
-            figure.savefig(temporary, dpi=120)
-    except ValueError as error:
-        raise InputError(f"{path}: {error}") from None
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=120, format=extension[1:])

@@ -104,7 +104,8 @@ class Score:
                         start_s=note.start_s - start_s, end_s=min(note.end_s, stop_s) - start_s
                     )
                     for note in track.notes
-                    if note.start_s < stop_s and note.end_s > start_s
+                    # A note without length sounds, too (for a frame), where it is struck.
+                    if note.start_s < stop_s and (note.end_s > start_s or note.start_s >= start_s)
                 ),
                 gain=track.gain.shifted(start_s),
                 pan=track.pan.shifted(start_s),

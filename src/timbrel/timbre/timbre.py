@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from timbrel.audio import atomic_path
-from timbrel.bundle import Instrument
+from timbrel.bundle import Instrument, check_keys
 from timbrel.errors import InputError
 
 FILE_SUFFIX = ".timbre"
@@ -105,7 +105,7 @@ def save_timbre(path: str | os.PathLike, timbre: Timbre) -> None:
 
 def nearest_instruments(name: str, instruments: Sequence[Instrument]) -> list[str]:
     """Names that a user may have meant, best first."""
-    names = [instrument.name for instrument in instruments]
+    names = [instrument.name.lower() for instrument in instruments]
     close = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.4)
     words = [other for other in names if set(name.lower().split()) & set(other.split())]
     return list(dict.fromkeys(close + words))[:3]
@@ -116,23 +116,22 @@ def _read_file(path: Path, instruments: Sequence[Instrument]) -> Timbre:
         content = json.loads(path.read_text())
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not a timbre file ({error})") from None
     version = content.get("timbrel_timbre") if isinstance(content, dict) else None
     if version != _FILE_FORMAT:
         raise InputError(
             f"{path}: is not a timbre file of format {_FILE_FORMAT} ('timbrel_timbre' is {version})"
         )
-    for key in content:
-        if key not in ("timbrel_timbre", "path"):
-            raise InputError(f"{path}: has an unknown key '{key}'")
-    try:
-        breakpoints = [
-            (_number(str(item["time_s"]), str(path)), _point(str(item["timbre"]), instruments))
-            for item in content["path"]
-        ]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: is a damaged timbre file ({error})") from None
+    check_keys(content, {"timbrel_timbre": int, "path": list}, path)
+    breakpoints = []
+    for item in content["path"]:
+        check_keys(item, {"time_s": float, "timbre": str}, path)
+        try:
+            point = _point(item["timbre"].strip(), instruments)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        breakpoints.append((_number(str(item["time_s"]), str(path)), point))
     return _path(breakpoints, str(path))
 
 
@@ -147,7 +146,7 @@ def _path(breakpoints: list[tuple[float, tuple[float, ...]]], where: str) -> Tim
 
 def _point(text: str, instruments: Sequence[Instrument]) -> tuple[float, ...]:
     if not text:
-        raise InputError("a timbre is empty; give an instrument's name, a mix or coordinates")
+        raise InputError("the timbre is empty; give an instrument's name, a mix or coordinates")
     size = len(instruments[0].embedding)
     if text.startswith("@"):
         values = tuple(_number(part, text) for part in text[1:].split(","))
@@ -156,7 +155,7 @@ def _point(text: str, instruments: Sequence[Instrument]) -> tuple[float, ...]:
                 f"timbre '{text}': has {len(values)} coordinates; the model has {size}"
             )
         return values
-    by_name = {instrument.name: instrument for instrument in instruments}
+    by_name = {instrument.name.lower(): instrument for instrument in instruments}
     weights: dict[str, float] = {}
     for part in text.split(","):
         name, colon, weight = part.partition(":")
@@ -167,7 +166,7 @@ def _point(text: str, instruments: Sequence[Instrument]) -> tuple[float, ...]:
             raise InputError(f"timbre '{text}': there is no instrument '{name}'; {hint}")
         weights[name] = weights.get(name, 0.0) + (_number(weight, text) if colon else 1.0)
     total = sum(weights.values())
-    if total <= 0:
+    if not 0 < total < math.inf:
         raise InputError(f"timbre '{text}': the weights of a mix must add up to more than 0")
     embeddings = np.array([by_name[name].embedding for name in weights])
     mixed = np.array(list(weights.values())) / total @ embeddings

@@ -32,7 +32,7 @@ def load_checkpoint(run: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise InputError(f"{run}: holds no {CHECKPOINT_FILE}; is it a training run?") from None
     except Exception as error:  # torch raises what its unpickler stumbles over
-        words = str(error).splitlines()[0]
+        words = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: is not a readable checkpoint ({words})") from None
 
 

@@ -6,6 +6,7 @@ import ctypes
 import ctypes.util
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +32,8 @@ from timbrel.training.checkpoint import (
 )
 from timbrel.training.preparation import manifest_sha256
 from timbrel.training.recipe import Recipe, write_recipe
-from timbrel.training.tasks import TASKS, Task, Validation
+from timbrel.training.task import Task, Validation
+from timbrel.training.tasks import TASKS
 
 RECIPE_FILE, RUN_FILE, LOG_FILE = "recipe.yaml", "run.json", "log.jsonl"
 _LOG_EVERY = 50
@@ -91,13 +93,15 @@ def train(
         has_checkpoint = (run / CHECKPOINT_FILE).exists()
         if has_checkpoint and not resume:
             raise InputError(f"{run}: holds a run already; give --resume to go on with it")
+        if recipe.task not in TASKS:
+            raise InputError(f"task '{recipe.task}' is unknown; known: {', '.join(TASKS)}")
         _keep_freed_memory()
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(recipe.seed)
         task = TASKS[recipe.task](recipe, data, rank=rank, world=world, progress=progress)
         trainer = _Trainer(recipe, task, torch.device(device), world)
         if has_checkpoint:
-            trainer.load(load_checkpoint(run), rank)
+            trainer.load(load_checkpoint(run), rank, world)
         elif rank == 0:
             run.mkdir(parents=True, exist_ok=True)
         log = _Log(run, rank)
@@ -205,13 +209,19 @@ class _Trainer:
             },
         )
 
-    def load(self, content: dict[str, Any], rank: int) -> None:
-        if rank >= len(content["task"]):
+    def load(self, content: dict[str, Any], rank: int, world: int) -> None:
+        if world != len(content["task"]):
             raise InputError(
                 f"the checkpoint is of {len(content['task'])} processes; resume with as many"
             )
+        try:
+            self._task.model.load_state_dict(content["model"])
+        except RuntimeError as error:
+            words = " ".join(str(error).split())
+            raise InputError(
+                f"the checkpoint is of another model than the recipe's ({words})"
+            ) from None
         self.step = content["step"]
-        self._task.model.load_state_dict(content["model"])
         for mine, saved in zip(self._average, content["average"], strict=True):
             mine.copy_(saved)
         self._optimizer.load_state_dict(content["optimizer"])
@@ -261,12 +271,13 @@ class _Log:
 
     def validation(self, step: int, found: Validation) -> None:
         self.line("valid", step, found.measures)
+        if self._file is None or found.picture is None:
+            return
         true, predicted = found.picture
         picture = np.concatenate([true, predicted], axis=1)  # (frames, 2 * n_mels), predicted above
         low, high = true.min(), max(true.max(), true.min() + 1e-3)
         picture = np.clip((picture - low) / (high - low), 0, 1).T[::-1]
-        if self._file is not None:
-            self._board.add_image("mel: predicted above, true below", picture[None], step)
+        self._board.add_image("mel: predicted above, true below", picture[None], step)
 
     def close(self) -> None:
         if self._file is not None:
@@ -281,9 +292,10 @@ class _Processes(AbstractContextManager):
         world = int(os.environ.get("WORLD_SIZE", "1"))
         if world == 1:
             return 0, 1
-        backend = "nccl" if torch.cuda.is_available() else "gloo"
-        if backend == "nccl":
+        backend = "gloo"
+        if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+            backend = "cpu:gloo,cuda:nccl"  # `_agree` has its numbers on the CPU
         distributed.init_process_group(backend)
         return distributed.get_rank(), world
 
@@ -332,13 +344,19 @@ def _mean(value: Tensor, world: int) -> Tensor:
 
 def _describe(run: Path, task: Task, data: Path) -> None:
     """Write down where the run comes from."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
-    )
     notes = {
         **task.describe(),
         "data_manifest_sha256": manifest_sha256(data),
-        "git_commit": commit.stdout.strip() or None,
+        "git_commit": _git_commit(),
         "torch": torch.__version__,
     }
     (run / RUN_FILE).write_text(json.dumps(notes, indent=2) + "\n")
+
+
+def _git_commit() -> str | None:
+    """The commit of a checkout of Timbrel; None where it was installed in another way."""
+    if shutil.which("git") is None:
+        return None
+    command = ["git", "rev-parse", "HEAD"]
+    found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
+    return found.stdout.strip() or None

@@ -17,9 +17,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from timbrel.training.soundfont import (
 SETTINGS_FILE, MANIFEST_FILE = "data.json", "manifest.jsonl"
 PEAK_DB = -3.0  # where the fixed gain puts the loudest peak of the validation split
 VALID_SHARE = 10  # without a list of splits, one work in so many is for validation
+_SCHEDULER_TIMEOUT_S = 10
 
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 
@@ -134,6 +135,7 @@ def prepare(
             f"{midi_dir}: needs MIDI files for both training and validation; "
             f"{len(scores['train'])} and {len(scores['valid'])} found"
         )
+    _check_audio_names(scores["train"] + scores["valid"])
     wanted: dict[str, Any] = {
         "sample_rate": sample_rate,
         "instruments": instruments,
@@ -141,21 +143,26 @@ def prepare(
         "soundfont_sha256": file_sha256(soundfont),
     }
     _check_same(output / SETTINGS_FILE, wanted)
-    for name in scores["train"] + scores["valid"]:
-        target = output / "midi" / name
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_path(target) as temporary:
-                shutil.copyfile(Path(midi_dir, name), temporary)
-
     renderer = _Renderer(output, soundfont, sample_rate)
     with _backend(scheduler, jobs):
+        for name in scores["train"] + scores["valid"]:
+            source, target = Path(midi_dir, name), output / "midi" / name
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with atomic_path(target) as temporary:
+                    shutil.copyfile(source, temporary)
+            elif file_sha256(target) != file_sha256(source):
+                raise InputError(
+                    f"{output}: holds data of another {name}; give another output folder"
+                )
         if (output / SETTINGS_FILE).exists():
             settings = Settings(**json.loads((output / SETTINGS_FILE).read_text()))
         else:
-            tasks = [(name, i, p) for i, p in instruments.items() for name in scores["valid"]]
+            tasks = [(name, p) for p in instruments.values() for name in scores["valid"]]
             peaks = _run(renderer.peak, tasks, progress, "choosing the gain")
-            gain = REFERENCE_GAIN * 10 ** (PEAK_DB / 20) / max(max(peaks), 1e-9)
+            if max(peaks) == 0:
+                raise InputError(f"{midi_dir}: the scores for validation make no sound")
+            gain = REFERENCE_GAIN * 10 ** (PEAK_DB / 20) / max(peaks)
             settings = Settings(gain=round(gain, 4), **wanted)
             with atomic_path(output / SETTINGS_FILE) as temporary:
                 temporary.write_text(json.dumps(asdict(settings), indent=2) + "\n")
@@ -203,7 +210,11 @@ def manifest_sha256(folder: str | os.PathLike) -> str:
 
 def file_sha256(path: str | os.PathLike) -> str:
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        # Python 3.11 has hashlib.file_digest for this.
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def find_midi_files(folder: Path) -> list[str]:
@@ -228,9 +239,12 @@ class _Renderer:
         self._soundfont = soundfont.resolve()
         self._sample_rate = sample_rate
 
-    def peak(self, name: str, instrument: str, program: int) -> float:
+    def peak(self, name: str, program: int) -> float:
         """The loudest sample at FluidSynth's default gain."""
-        cache = self._output / "peaks" / instrument / f"{name}.txt"
+        # No settings are written yet that would keep another SoundFont or rate out of the folder.
+        size = self._soundfont.stat().st_size
+        key = f"{self._soundfont.stem}-{size}-{self._sample_rate}-{program}"
+        cache = self._output / "peaks" / key / f"{name}.txt"
         if cache.exists():
             return float(cache.read_text())
         value = float(np.abs(self._render(name, program, REFERENCE_GAIN)).max(initial=0.0))
@@ -244,7 +258,8 @@ class _Renderer:
         relative = Path("audio", instrument, Path(name).with_suffix(".wav"))
         path, notes = self._output / relative, self._output / relative.with_suffix(".json")
         if notes.exists() and path.exists():
-            return Clip(**json.loads(notes.read_text()))
+            # The list of splits may be another one than when the clip was rendered.
+            return replace(Clip(**json.loads(notes.read_text())), split=split)
         audio = self._render(name, program, gain)
         peak = float(np.abs(audio).max(initial=0.0))
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -278,9 +293,15 @@ def _run(work: Callable, tasks: list[tuple], progress: Progress, label: str) -> 
     return list(progress(done, len(tasks), label))
 
 
-def _backend(scheduler: str | None, jobs: int) -> AbstractContextManager:
+@contextmanager
+def _backend(scheduler: str | None, jobs: int) -> Iterator[None]:
+    """Have joblib work in processes of this machine, or on a Dask cluster, for a with block."""
+    if jobs == 0:
+        raise InputError("0 jobs cannot do anything; -1 stands for one for each core")
     if scheduler is None:
-        return joblib.parallel_config(backend="loky", n_jobs=jobs)
+        with joblib.parallel_config(backend="loky", n_jobs=jobs):
+            yield
+        return
     try:
         from distributed import Client
     except ImportError:
@@ -288,10 +309,11 @@ def _backend(scheduler: str | None, jobs: int) -> AbstractContextManager:
             "--scheduler needs Dask; install it with: pip install 'timbrel[cluster]'"
         ) from None
     try:
-        Client(scheduler, timeout=10)
+        client = Client(scheduler, timeout=_SCHEDULER_TIMEOUT_S)
     except (OSError, ValueError) as error:
         raise InputError(f"{scheduler}: no Dask scheduler answers there ({error})") from None
-    return joblib.parallel_config(backend="dask")
+    with client, joblib.parallel_config(backend="dask"):
+        yield
 
 
 def _read_splits(midi_dir: Path, splits: str | os.PathLike | None) -> dict[str, str]:
@@ -334,6 +356,15 @@ def _within(names: list[str], instrument: str, output: Path, minutes: float | No
         chosen.append(name)
         seconds += read_midi(output / "midi" / name).duration_s
     return chosen
+
+
+def _check_audio_names(names: Iterable[str]) -> None:
+    """Refuse scores whose audio would have the same name: `a.mid` beside `a.midi`."""
+    first: dict[Path, str] = {}
+    for name in names:
+        other = first.setdefault(Path(name).with_suffix(""), name)
+        if other != name:
+            raise InputError(f"{other} and {name} would become the same audio file; rename one")
 
 
 def _check_same(path: Path, wanted: dict) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_type_hints
 
 import yaml
 
@@ -13,6 +13,8 @@ from timbrel.errors import InputError
 from timbrel.mel.spectrogram import MelConfig
 
 T = TypeVar("T")
+_CHECKED_TYPES = (bool, int, float, str, dict)
+_POSITIVE = ("steps", "batch_size", "learning_rate", "validate_every", "checkpoint_every")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class Recipe:
     mel: MelConfig = field(default_factory=MelConfig)
 
     def __post_init__(self) -> None:
+        for key in _POSITIVE:
+            if not getattr(self, key) > 0:
+                raise InputError(f"'{key}' must be more than 0, not {getattr(self, key)}")
         if self.precision not in ("bfloat16", "float32"):
             raise InputError(f"precision '{self.precision}' is neither bfloat16 nor float32")
         if self.warmup_steps + self.decay_steps > self.steps:
@@ -67,8 +72,10 @@ def read_recipe(path: str | os.PathLike) -> Recipe:
     if not isinstance(content, dict):
         raise InputError(f"{path}: is not a recipe (a mapping of keys to values)")
     try:
-        mel = known(MelConfig, content.pop("mel", {}), str(path))
-        return known(Recipe, {**content, "mel": mel}, str(path))
+        mel = content.pop("mel", {})
+        if not isinstance(mel, dict):
+            raise InputError(f"{path}: 'mel' must be a mapping of keys to values, not {mel!r}")
+        return known(Recipe, {**content, "mel": known(MelConfig, mel, f"{path}: mel")}, str(path))
     except TypeError as error:
         raise InputError(f"{path}: is not a complete recipe ({error})") from None
 
@@ -79,10 +86,20 @@ def write_recipe(path: Path, recipe: Recipe) -> None:
 
 
 def known(cls: type[T], values: dict, where: str) -> T:
-    """An instance of a dataclass, refusing keys that it does not have."""
-    names = {item.name for item in fields(cls)}  # type: ignore[arg-type]
-    for key in values:
-        if key not in names:
-            known_keys = ", ".join(sorted(names))
+    """An instance of a dataclass, refusing keys that it does not have and values of other types."""
+    types = get_type_hints(cls)
+    for key, value in values.items():
+        if key not in types:
+            known_keys = ", ".join(sorted(types))
             raise InputError(f"{where}: has an unknown key '{key}'; known: {known_keys}")
+        wanted = types[key]
+        accepted = (int, float) if wanted is float else wanted
+        if wanted in _CHECKED_TYPES and (
+            not isinstance(value, accepted) or isinstance(value, bool) != (wanted is bool)
+        ):
+            # YAML takes 2e-3 for text: it wants a point in a number with an exponent.
+            hint = "; write 2e-3 as 0.002" if wanted is float and isinstance(value, str) else ""
+            raise InputError(
+                f"{where}: '{key}' must be of type {wanted.__name__}, not {value!r}{hint}"
+            )
     return cls(**values)

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,9 @@ _TICKS_PER_BEAT = 1_000
 _TEMPO = 250_000  # microseconds per beat: 4,000 ticks a second
 _TICKS_PER_SECOND = _TICKS_PER_BEAT * 1_000_000 // _TEMPO
 _BLOCK_FRAMES = 1 << 18
+_STEREO_BYTES = 8  # of a sample in two channels, float32
+# What FluidSynth says where it goes on without the SoundFont.
+_REFUSALS = ("Failed to load the SoundFont", "not a SoundFont or MIDI file")
 
 SOUNDFONT_HELP = (
     "on Debian and Ubuntu: apt-get install fluidsynth musescore-general-soundfont-small "
@@ -62,7 +66,9 @@ def to_midi(score: Score, program: int, *, tail_s: float = TAIL_S) -> mido.MidiF
 
     Pedals are already part of the notes' ends; volume, pan and everything else that a piano roll
     does not hold are left out. Each (track, channel) of the score keeps a channel of its own as
-    long as there are enough, so that its notes do not cut those of another.
+    long as there are enough, so that its notes do not cut those of another. Where notes of one
+    pitch overlap on a channel, the key is struck for each and released after the last, as a piano
+    roll says it.
     """
     channels = [channel for channel in range(16) if channel != DRUM_CHANNEL]
     parts = sorted({(i, track.channel) for i, track in enumerate(score.tracks)})
@@ -71,8 +77,10 @@ def to_midi(score: Score, program: int, *, tail_s: float = TAIL_S) -> mido.MidiF
     for index, track in enumerate(score.tracks):
         channel = channel_of[index, track.channel]
         for note in track.notes:
-            start = round(max(note.start_s, 0.0) * _TICKS_PER_SECOND)
-            stop = round(max(note.end_s, note.start_s + 1 / FRAME_RATE) * _TICKS_PER_SECOND)
+            # A note of an excerpt may have begun before it; its release must still come after.
+            start_s = max(note.start_s, 0.0)
+            start = round(start_s * _TICKS_PER_SECOND)
+            stop = round(max(note.end_s, start_s + 1 / FRAME_RATE) * _TICKS_PER_SECOND)
             events.append((start, 1, note.pitch, note.velocity, channel))
             events.append((stop, 0, note.pitch, 0, channel))
     events.sort()
@@ -82,7 +90,11 @@ def to_midi(score: Score, program: int, *, tail_s: float = TAIL_S) -> mido.MidiF
     for channel in sorted({event[4] for event in events}):
         track.append(mido.Message("program_change", channel=channel, program=program))
     now = 0
-    for tick, _, pitch, velocity, channel in events:
+    held: Counter[tuple[int, int]] = Counter()  # notes of a channel and a pitch that sound
+    for tick, is_on, pitch, velocity, channel in events:
+        held[channel, pitch] += 1 if is_on else -1
+        if not is_on and held[channel, pitch] > 0:
+            continue  # a release would end the other notes of this key, too
         track.append(
             mido.Message("note_on", channel=channel, note=pitch, velocity=velocity, time=tick - now)
         )
@@ -130,10 +142,11 @@ def render_score(
     MissingToolError
         If FluidSynth is not installed.
     InputError
-        If FluidSynth fails.
+        If FluidSynth fails, or cannot read the SoundFont.
     """
     fluidsynth = find_fluidsynth()
     oversampling = 2 if sample_rate < _OVERSAMPLED_BELOW_HZ else 1
+    length = round((score.duration_s + tail_s) * sample_rate)
     with tempfile.TemporaryDirectory(prefix="timbrel-") as folder:
         midi_path, raw_path = Path(folder, "score.mid"), Path(folder, "audio.raw")
         to_midi(score, program, tail_s=tail_s).save(midi_path)
@@ -142,9 +155,15 @@ def render_score(
         command += ["-o", "synth.dynamic-sample-loading=1", "-o", "synth.polyphony=1024"]
         command += ["-F", str(raw_path), str(soundfont), str(midi_path)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode != 0 or not raw_path.exists():
-            words = result.stderr.strip().splitlines() or ["no output"]
-            raise InputError(f"{soundfont}: FluidSynth failed ({words[-1]})")
+        # FluidSynth succeeds without a SoundFont, too: it plays silence. And where the disk is full
+        # it just stops; how far it goes beyond the last event depends on its version.
+        lines = result.stderr.strip().splitlines()
+        refused = [line for line in lines if any(words in line for words in _REFUSALS)]
+        n_rendered = raw_path.stat().st_size // _STEREO_BYTES if raw_path.exists() else 0
+        n_needed = (length - sample_rate // 10) * oversampling
+        if result.returncode != 0 or refused or n_rendered < n_needed:
+            words = (refused or lines or ["it wrote too little; is the disk full?"])[-1]
+            raise InputError(f"{soundfont}: FluidSynth failed ({words})")
         mono = _downmixed(raw_path)
         if oversampling == 1:
             audio = np.concatenate(list(mono) or [np.zeros(0, np.float32)])
@@ -153,7 +172,6 @@ def render_score(
             parts = [stream.resample_chunk(block) for block in mono]
             parts.append(stream.resample_chunk(np.zeros(0, np.float32), last=True))
             audio = np.concatenate(parts)
-    length = round((score.duration_s + tail_s) * sample_rate)
     audio = audio[:length]
     return np.pad(audio, (0, length - len(audio)))
 
@@ -161,6 +179,7 @@ def render_score(
 def _downmixed(raw_path: Path) -> Iterator[np.ndarray]:
     """Blocks of mono audio from a file of interleaved float32 stereo."""
     with raw_path.open("rb") as file:
-        while block := file.read(_BLOCK_FRAMES * 8):
-            stereo = np.frombuffer(block[: len(block) // 8 * 8], np.float32).reshape(-1, 2)
+        while block := file.read(_BLOCK_FRAMES * _STEREO_BYTES):
+            whole = len(block) // _STEREO_BYTES * _STEREO_BYTES
+            stereo = np.frombuffer(block[:whole], np.float32).reshape(-1, 2)
             yield stereo.mean(axis=1)

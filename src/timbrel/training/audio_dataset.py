@@ -1,0 +1,135 @@
+"""Prepared data → batches for vocoders: crops of audio with the mel and the score around them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+import numpy as np
+import soundfile
+
+from timbrel.audio import atomic_path
+from timbrel.bundle import SUMS_FILE, load_bundle
+from timbrel.errors import InputError
+from timbrel.mel.generator import MelGenerator
+from timbrel.mel.spectrogram import MelConfig
+from timbrel.progress import Progress, silent
+from timbrel.score.midi import read_midi
+from timbrel.score.piano_roll import PianoRoll
+from timbrel.timbre.timbre import Timbre
+from timbrel.training.dataset import MelClips
+from timbrel.training.preparation import Clip
+
+TRUE_MELS = "true"
+
+
+@dataclass(frozen=True)
+class AudioBatch:
+    """Crops of `frames` frames; the mels hold some frames more in front and behind."""
+
+    audio: np.ndarray  # (batch, frames · hop_length) float32
+    mel: np.ndarray  # (batch, before + frames + after, n_mels) float32, natural logarithm
+    clip: np.ndarray  # (batch,) index of the clip
+    start: np.ndarray  # (batch,) first frame of the crop
+
+
+class AudioClips(MelClips):
+    """The clips of one split with their audio.
+
+    Parameters
+    ----------
+    mels
+        "true", or a Mel2Mel bundle whose predictions take the place of the true mels, so that a
+        vocoder learns what it will be given. They are computed once and kept in the folder.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        split: str,
+        config: MelConfig,
+        *,
+        mels: str = TRUE_MELS,
+        progress: Progress = silent,
+    ) -> None:
+        super().__init__(folder, split, config, progress=progress)
+        self.config = config
+        if mels == TRUE_MELS:
+            return
+        bundle = load_bundle(mels, kind="mel2mel")
+        if bundle.mel != config:
+            raise InputError(f"{mels}: makes mels of {bundle.mel}; the recipe's are of {config}")
+        known = {instrument.name for instrument in bundle.instruments}
+        unknown = [name for name in self.instruments if name not in known]
+        if unknown:
+            raise InputError(f"{mels}: does not know the instrument '{unknown[0]}' of the data")
+        key = hashlib.sha256((bundle.path / SUMS_FILE).read_bytes()).hexdigest()[:12]
+        paths = [folder / "predicted" / key / f"{clip.audio_sha256}.npy" for clip in self.clips]
+        missing = [i for i, path in enumerate(paths) if not path.exists()]
+        tasks = (
+            joblib.delayed(_cache_prediction)(
+                folder, self.clips[i], mels, int(self.n_frames[i]), paths[i]
+            )
+            for i in missing
+        )
+        done = joblib.Parallel(n_jobs=-1, return_as="generator_unordered")(tasks)
+        for _ in progress(done, len(missing), f"predicted mels ({split})"):
+            pass
+        self._mels = [np.load(path, mmap_mode="r") for path in paths]
+
+    def audio(self, index: int, start: int, stop: int) -> np.ndarray:
+        """Samples of a clip, float32; zeros beyond its end."""
+        audio, _ = soundfile.read(
+            self._folder / self.clips[index].audio,
+            frames=stop - start,
+            start=min(start, self.clips[index].n_samples),
+            dtype="float32",
+        )
+        return np.pad(audio, (0, stop - start - len(audio)))
+
+    def padded_mel(self, index: int, start: int, stop: int) -> np.ndarray:
+        """Frames of a clip's mel; what lies outside the clip is silence."""
+        first, last = max(start, 0), min(stop, int(self.n_frames[index]))
+        mel = np.full((stop - start, self.config.n_mels), self.config.log_floor, np.float32)
+        if last > first:
+            mel[first - start : last - start] = self.mel(index, first, last)
+        return mel
+
+
+def audio_batch(
+    clips: AudioClips,
+    step: int,
+    items: Iterable[int],
+    *,
+    frames: int,
+    before: int,
+    after: int,
+    seed: int,
+) -> AudioBatch:
+    """Draw a step's crops, a pure function of its arguments; `items` number them in the batch."""
+    hop = clips.config.hop_length
+    shares = clips.n_frames / clips.n_frames.sum()
+    audio, mel, indices, starts = [], [], [], []
+    for item in items:
+        random = np.random.default_rng((seed, step, item))
+        index = int(random.choice(len(clips.clips), p=shares))
+        start = int(random.integers(0, max(int(clips.n_frames[index]) - frames, 0) + 1))
+        audio.append(clips.audio(index, start * hop, (start + frames) * hop))
+        mel.append(clips.padded_mel(index, start - before, start + frames + after))
+        indices.append(index)
+        starts.append(start)
+    return AudioBatch(np.stack(audio), np.stack(mel), np.array(indices), np.array(starts))
+
+
+def _cache_prediction(folder: Path, clip: Clip, model: str, n_frames: int, path: Path) -> None:
+    bundle = load_bundle(model, kind="mel2mel")
+    point = next(i.embedding for i in bundle.instruments if i.name == clip.instrument)
+    roll = PianoRoll(read_midi(folder / "midi" / clip.midi).notes)
+    blocks = MelGenerator(bundle).stream([roll], [Timbre.constant(point)], n_frames)
+    mel = np.concatenate([block[0] for block in blocks])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.save(file, mel.astype(np.float16))

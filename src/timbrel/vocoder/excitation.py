@@ -1,0 +1,109 @@
+"""The score as sound: pulse trains of the notes that ring, for vocoders that know the score.
+
+Each note is a train of band-limited pulses, which begins with a pulse at the note's onset:
+
+    e(t) = a · √(2 / H) · Σ_{h=1…H} cos(2π h f t),   H = ⌊band / f⌋,
+
+of power a², where a is the velocity / 127 as long as the note is held, and falls by e every
+`RELEASE_S` thereafter, until the key is struck again or nothing is left. The sum over h is the
+Dirichlet kernel, so a note costs the same whatever its pitch.
+
+What a note is doing is prepared frame by frame, in double precision (`note_frames`); the pulses of
+a frame are then computed from that alone, in single precision, by one formula that the ONNX graph
+repeats (`pulses`). So the sound does not depend on how it is cut into blocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from timbrel.audio import FRAME_RATE
+from timbrel.score.piano_roll import PianoRoll
+
+RELEASE_S = 0.3  # a released note falls by e in this time
+SILENT_AFTER_S = 1.5  # and is left out from then on
+BAND_SHARE = 0.98  # of half the sample rate is filled with harmonics
+A4_HZ = 440.0
+# Where the denominator of the Dirichlet kernel is smaller, its limit is taken.
+SMALLEST_SINE = 1e-3
+
+
+@dataclass(frozen=True)
+class NoteFrames:
+    """The notes that ring in a span of frames, one row each; all float32."""
+
+    phase: np.ndarray  # (notes, frames) cycles since the onset at the frame's first sample, mod 1
+    step: np.ndarray  # (notes, 1) cycles a sample
+    harmonics: np.ndarray  # (notes, 1) how many fit into the band
+    gain: np.ndarray  # (notes, frames) amplitude; 0 where the note is silent
+    first: np.ndarray  # (notes, frames) first sample of the frame that sounds
+
+
+def note_frames(
+    roll: PianoRoll,
+    start: int,
+    stop: int,
+    *,
+    sample_rate: int,
+    hop_length: int,
+    tuning_cents: float = 0.0,
+) -> NoteFrames:
+    """What the notes of a roll do in the frames from `start` to `stop`.
+
+    A frame holds the samples from ``frame · hop_length`` on.
+
+    Parameters
+    ----------
+    tuning_cents
+        Of the whole track, in hundredths of a semitone above A4 = 440 Hz.
+    """
+    begin_s, end_s = start / FRAME_RATE, stop / FRAME_RATE
+    notes = roll.notes
+    candidates = notes[: np.searchsorted(notes[:, 0], end_s)]
+    ends_s = _silent_from(notes)[: len(candidates)]
+    ringing = ends_s > begin_s
+    onset_s, release_s, pitch, velocity = candidates[ringing].T
+    ends_s = ends_s[ringing]
+
+    hz = A4_HZ * 2.0 ** ((pitch - 69 + tuning_cents / 100) / 12)
+    times_s = np.arange(start, stop) / FRAME_RATE
+    age_s = times_s - onset_s[:, None]  # (notes, frames)
+    first = np.ceil(-age_s * sample_rate - 1e-6).clip(0, hop_length)
+    held = np.exp(-np.maximum(times_s - release_s[:, None], 0.0) / RELEASE_S)
+    gain = np.where(times_s < ends_s[:, None], velocity[:, None] / 127 * held, 0.0)
+    return NoteFrames(
+        phase=np.mod(age_s * hz[:, None], 1.0).astype(np.float32),
+        step=(hz / sample_rate)[:, None].astype(np.float32),
+        harmonics=np.floor(BAND_SHARE * sample_rate / 2 / hz)[:, None].astype(np.float32),
+        gain=gain.astype(np.float32),
+        first=first.astype(np.float32),
+    )
+
+
+def pulses(frames: NoteFrames, hop_length: int) -> np.ndarray:
+    """Sum of the notes' pulse trains, float32, shape (frames · hop_length,)."""
+    samples = np.arange(hop_length, dtype=np.float32)
+    phase = frames.phase[..., None] + frames.step[..., None] * samples
+    half = np.pi * (phase - np.round(phase))  # half the angle, near 0
+    sine = np.sin(half)
+    limit = np.abs(sine) < SMALLEST_SINE
+    harmonics = frames.harmonics[..., None]
+    ratio = np.sin((2 * harmonics + 1) * half) / np.where(limit, 1.0, 2 * sine)
+    train = np.where(limit, harmonics, ratio - 0.5)
+    sounding = samples >= frames.first[..., None]
+    amplitude = frames.gain[..., None] * np.sqrt(2 / harmonics) * sounding
+    return (train * amplitude).sum(axis=0).reshape(-1).astype(np.float32)
+
+
+def _silent_from(notes: np.ndarray) -> np.ndarray:
+    """When each note is left out: some time after its release, or when its key is struck again."""
+    ends = notes[:, 1] + SILENT_AFTER_S
+    following: dict[float, float] = {}
+    for i in range(len(notes) - 1, -1, -1):
+        pitch = notes[i, 2]
+        # A note that is still held goes on beside its repetition: two hands share the key.
+        ends[i] = max(notes[i, 1], min(ends[i], following.get(pitch, np.inf)))
+        following[pitch] = notes[i, 0]
+    return ends

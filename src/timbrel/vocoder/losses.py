@@ -1,0 +1,52 @@
+"""Losses on audio for vocoders that give it all at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from timbrel.mel.spectrogram import MelConfig
+from timbrel.mel.torch_spectrogram import TorchMelSpectrogram
+
+RESOLUTIONS = ((256, 64), (512, 128), (1024, 256), (2048, 512))  # window, hop
+_FLOOR = 1e-4  # magnitude; what is quieter is not worth matching
+
+
+class MultiResolutionStftLoss(nn.Module):
+    """Spectral convergence and log-magnitude distance at several resolutions.
+
+    Yamamoto, Song and Kim, "Parallel WaveGAN" (2020), section 2.2.
+    """
+
+    def forward(self, predicted: Tensor, true: Tensor) -> Tensor:
+        """Loss of audio (batch, samples) against the original."""
+        total = predicted.new_zeros(())
+        for n_fft, hop in RESOLUTIONS:
+            a, b = (_magnitude(audio, n_fft, hop) for audio in (predicted, true))
+            convergence = torch.linalg.norm(b - a) / torch.linalg.norm(b).clamp(min=_FLOOR)
+            distance = (a.clamp(min=_FLOOR).log() - b.clamp(min=_FLOOR).log()).abs().mean()
+            total = total + convergence + distance
+        return total / len(RESOLUTIONS)
+
+
+class MelLoss(nn.Module):
+    """Mean absolute difference of the natural-log mels that Timbrel's models use."""
+
+    def __init__(self, config: MelConfig) -> None:
+        super().__init__()
+        self.spectrogram = TorchMelSpectrogram(config)
+        self._floor = _FLOOR
+
+    def forward(self, predicted: Tensor, true: Tensor) -> Tensor:
+        """Loss of audio (batch, samples) against the original."""
+        floor = torch.log(predicted.new_tensor(self._floor))
+        a, b = (self.spectrogram(audio).maximum(floor) for audio in (predicted, true))
+        return (a - b).abs().mean()
+
+
+def _magnitude(audio: Tensor, n_fft: int, hop: int) -> Tensor:
+    window = torch.hann_window(n_fft, device=audio.device)
+    spectrum = torch.stft(
+        audio, n_fft, hop, window=window, center=True, pad_mode="constant", return_complex=True
+    )
+    return torch.sqrt(spectrum.real.square() + spectrum.imag.square() + 1e-9)

@@ -1,0 +1,217 @@
+"""The parallel vocoder: mel spectrogram, and the score where it is known, → audio, all at once.
+
+ConvNeXt blocks over mel frames predict a short-time spectrum, as in Vocos (Siuzdak 2023). Knowing
+the score, the spectrum has two parts: the spectrum of the score's pulse trains
+(`timbrel.vocoder.excitation`) times a predicted complex mask, and a free part. So the pitch and the
+phase of what rings come from the score, and the network colours them.
+
+Every convolution looks ahead a stated number of frames, `lookahead` in all, so that audio can be
+streamed with that delay and the inverse transform's. This file is the reference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from timbrel.audio import HOP_LENGTH, N_MELS, SAMPLE_RATE
+from timbrel.errors import InputError
+from timbrel.mel.spectrogram import hann_window
+from timbrel.vocoder.excitation import SMALLEST_SINE
+
+CONDITIONINGS = ("mel", "excitation")
+
+
+@dataclass(frozen=True)
+class ParallelVocoderConfig:
+    """Sizes of the network."""
+
+    conditioning: str = "excitation"  # or "mel", a drop-in for any mel
+    n_mels: int = N_MELS
+    sample_rate: int = SAMPLE_RATE
+    hop_length: int = HOP_LENGTH
+    n_fft: int = 4 * HOP_LENGTH
+    width: int = 256
+    expansion: int = 3
+    n_blocks: int = 8
+    kernel_size: int = 7
+    # Frames ahead that the first convolution and each block see.
+    lookahead_first: int = 3
+    lookahead_block: int = 1
+
+    def __post_init__(self) -> None:
+        if self.conditioning not in CONDITIONINGS:
+            known = ", ".join(CONDITIONINGS)
+            raise InputError(f"conditioning '{self.conditioning}' is unknown; known: {known}")
+
+    @property
+    def lookahead(self) -> int:
+        """Frames of mel ahead of a spectrum that it depends on."""
+        return self.lookahead_first + self.n_blocks * self.lookahead_block
+
+    @property
+    def latency_frames(self) -> int:
+        """From a mel frame's arrival to the last sample of its spectrum."""
+        return self.lookahead + self.n_fft // 2 // self.hop_length
+
+    @property
+    def n_bins(self) -> int:
+        return self.n_fft // 2 + 1
+
+
+class Block(nn.Module):
+    """A ConvNeXt block: depthwise convolution over time, then an inverted bottleneck."""
+
+    def __init__(self, config: ParallelVocoderConfig) -> None:
+        super().__init__()
+        width, hidden = config.width, config.expansion * config.width
+        self.depthwise = _TimeConvolution(
+            width, width, config.kernel_size, config.lookahead_block, groups=width
+        )
+        self.norm = nn.LayerNorm(width)
+        self.up = nn.Linear(width, hidden)
+        self.down = nn.Linear(hidden, width)
+        self.scale = nn.Parameter(torch.full((width,), 1 / config.n_blocks))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, frames, width) → the same."""
+        return x + self.change(self.depthwise(x))
+
+    def change(self, mixed: Tensor) -> Tensor:
+        """What the block adds, from what its convolution gave."""
+        return self.scale * self.down(functional.gelu(self.up(self.norm(mixed))))
+
+
+class ParallelVocoder(nn.Module):
+    """The network on whole crops, with silence around them."""
+
+    window: Tensor
+
+    def __init__(self, config: ParallelVocoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer(
+            "window", torch.from_numpy(hann_window(config.n_fft)), persistent=False
+        )
+        self.mel = nn.Linear(config.n_mels, config.width)
+        knows_score = config.conditioning == "excitation"
+        self.excitation = nn.Linear(config.n_bins, config.width) if knows_score else None
+        self.first = _TimeConvolution(
+            config.width, config.width, config.kernel_size, config.lookahead_first
+        )
+        self.first_norm = nn.LayerNorm(config.width)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_blocks))
+        self.last_norm = nn.LayerNorm(config.width)
+        # For each bin the log magnitude and the phase, as (cos, sin), of the free part, and the
+        # same of the mask.
+        self.head = nn.Linear(config.width, (6 if knows_score else 3) * config.n_bins)
+
+    def forward(self, mel: Tensor, excitation: Tensor | None = None) -> Tensor:
+        """Make audio.
+
+        Parameters
+        ----------
+        mel
+            Normalised mels, (batch, frames, n_mels).
+        excitation
+            The score's pulses, (batch, frames · hop_length), where the network wants them.
+
+        Returns
+        -------
+        Tensor, shape (batch, frames · hop_length)
+        """
+        x = self.mel(mel)
+        spectrum = None
+        if self.excitation is not None:
+            if excitation is None:
+                raise InputError("this vocoder needs the score's excitation beside the mel")
+            spectrum = self.spectrum(excitation)
+            x = x + self.excitation(log_magnitude(spectrum))
+        x = self.first_norm(self.first(x))
+        for block in self.blocks:
+            x = block(x)
+        return self.audio(self.combined(self.head(self.last_norm(x)), spectrum))
+
+    def spectrum(self, audio: Tensor) -> Tensor:
+        """Complex spectrum (batch, frames, n_bins), frame k centred on sample k · hop_length."""
+        config = self.config
+        padded = functional.pad(audio, (config.n_fft // 2, config.n_fft // 2))
+        frames = padded.unfold(-1, config.n_fft, config.hop_length)
+        frames = frames[:, : audio.shape[-1] // config.hop_length]
+        return torch.fft.rfft(frames.float() * self.window)
+
+    def combined(self, head: Tensor, spectrum: Tensor | None) -> Tensor:
+        """The output's complex spectrum from what the head says and the excitation's."""
+        parts = head.float().split(self.config.n_bins, dim=-1)
+        free = _polar(*parts[:3])
+        if spectrum is None:
+            return free
+        return free + _polar(*parts[3:]) * spectrum
+
+    def audio(self, spectrum: Tensor) -> Tensor:
+        """Inverse transform of (batch, frames, n_bins) with overlap-add."""
+        config = self.config
+        n_frames, overlap = spectrum.shape[1], config.n_fft // config.hop_length
+        frames = torch.fft.irfft(spectrum, config.n_fft) * self.window
+        parts = frames.unflatten(-1, (overlap, config.hop_length))  # (batch, frames, overlap, hop)
+        total = torch.stack(
+            [functional.pad(parts[:, :, i], (0, 0, i, overlap - 1 - i)) for i in range(overlap)]
+        ).sum(0)
+        audio = total.flatten(1)[:, config.n_fft // 2 :][:, : n_frames * config.hop_length]
+        return audio / self.window.square().unflatten(0, (overlap, -1)).sum(0).repeat(n_frames)
+
+
+def pulses(
+    phase: Tensor, step: Tensor, harmonics: Tensor, gain: Tensor, first: Tensor, *, hop_length: int
+) -> Tensor:
+    """Make the excitation, as `timbrel.vocoder.excitation.pulses` does.
+
+    Parameters
+    ----------
+    phase, step, harmonics, gain, first
+        The fields of `NoteFrames`, with a leading batch axis: (batch, notes, frames or 1).
+
+    Returns
+    -------
+    Tensor, shape (batch, frames · hop_length)
+    """
+    samples = torch.arange(hop_length, device=phase.device, dtype=phase.dtype)
+    cycles = phase[..., None] + step[..., None] * samples  # (batch, notes, frames, hop_length)
+    half = torch.pi * (cycles - torch.round(cycles))
+    sine = torch.sin(half)
+    limit = sine.abs() < SMALLEST_SINE
+    harmonics = harmonics[..., None]
+    ratio = torch.sin((2 * harmonics + 1) * half) / torch.where(limit, 1.0, 2 * sine)
+    train = torch.where(limit, harmonics, ratio - 0.5)
+    amplitude = gain[..., None] * torch.sqrt(2 / harmonics) * (samples >= first[..., None])
+    return (train * amplitude).sum(1).flatten(1)
+
+
+def log_magnitude(spectrum: Tensor) -> Tensor:
+    """What the network reads of the excitation's spectrum."""
+    return torch.log1p(10 * spectrum.abs())
+
+
+class _TimeConvolution(nn.Module):
+    """A convolution over (batch, frames, channels) that sees some frames ahead."""
+
+    def __init__(
+        self, n_in: int, n_out: int, kernel_size: int, lookahead: int, *, groups: int = 1
+    ) -> None:
+        super().__init__()
+        self.convolution = nn.Conv1d(n_in, n_out, kernel_size, groups=groups)
+        self.behind, self.lookahead = kernel_size - 1 - lookahead, lookahead
+
+    def forward(self, x: Tensor) -> Tensor:
+        padded = functional.pad(x.transpose(1, 2), (self.behind, self.lookahead))
+        return self.convolution(padded).transpose(1, 2)
+
+
+def _polar(log_magnitude: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Complex numbers; the direction need not be normalised to be learnt."""
+    length = torch.sqrt(cosine.square() + sine.square() + 1e-6)
+    magnitude = torch.exp(log_magnitude.clamp(max=6.0)) / length
+    return torch.complex(magnitude * cosine, magnitude * sine)

@@ -1,0 +1,220 @@
+"""The windowed stream: what its definition says, however it is cut, and as PyTorch computes it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from timbrel.audio import FRAME_RATE
+from timbrel.bundle import Bundle, WindowConfig
+from timbrel.errors import InputError
+from timbrel.mel.generator import FUTURE_FILE, PAST_FILE, MelGenerator, open_session
+from timbrel.mel.mel2mel import Mel2Mel
+from timbrel.score.piano_roll import PianoRoll
+from timbrel.score.score import Note
+from timbrel.timbre.timbre import Timbre
+
+N_FRAMES = 300  # no multiple of the hop
+MOVING = Timbre((0.0, 1.0, 2.0), ((-1.0, 0.5), (1.0, 1.5), (0.0, -2.0)))
+STILL = Timbre.constant((0.4, -0.7))
+
+
+def random_roll(seed: int, *, n_frames: int = N_FRAMES) -> PianoRoll:
+    """Twenty random notes."""
+    random = np.random.default_rng(seed)
+    seconds = n_frames / FRAME_RATE
+    starts = random.uniform(0, seconds - 0.05, 20)
+    notes = [
+        Note(int(pitch), int(velocity), start, min(start + length, seconds))
+        for pitch, velocity, start, length in zip(
+            random.integers(21, 109, 20),
+            random.integers(1, 128, 20),
+            starts,
+            random.uniform(0.05, 0.5, 20),
+            strict=True,
+        )
+    ]
+    return PianoRoll(notes, n_frames=n_frames)
+
+
+def streamed(
+    bundle: Bundle,
+    rolls: list[PianoRoll],
+    timbres: list[Timbre],
+    *,
+    n_frames: int = N_FRAMES,
+    block_frames: int = 64,
+) -> np.ndarray:
+    """The whole stream, (tracks, frames, n_mels)."""
+    blocks = MelGenerator(bundle).stream(rolls, timbres, n_frames, block_frames=block_frames)
+    return np.concatenate(list(blocks), axis=1)
+
+
+def windowed_by_torch(
+    model: Mel2Mel, roll: PianoRoll, timbre: Timbre, window: WindowConfig
+) -> np.ndarray:
+    """The definition, hop by hop."""
+    mels, state = [], None
+    for start in range(0, N_FRAMES, window.hop):
+        seen = torch.from_numpy(roll.window(start, start + window.hop + window.context))[None]
+        held = torch.from_numpy(timbre.at(np.array([start / FRAME_RATE])))  # (1, timbre_size)
+        features = model.features(seen, held)
+        past, state = model.past(features[:, : window.hop], state)
+        future = model.future(features)[:, : window.hop]
+        mels.append(model.mel(past, future, held)[0])
+    return torch.cat(mels)[:N_FRAMES].numpy()
+
+
+@pytest.mark.parametrize("block_frames", [16, 64, 256, 4096])
+def test_blocks_of_any_size_give_the_same_mel(tiny_bundle: Bundle, block_frames: int) -> None:
+    rolls, timbres = [random_roll(0), random_roll(1)], [MOVING, STILL]
+    one_block = streamed(tiny_bundle, rolls, timbres, block_frames=304)
+    assert one_block.shape == (2, N_FRAMES, 80)
+    mel = streamed(tiny_bundle, rolls, timbres, block_frames=block_frames)
+    np.testing.assert_allclose(mel, one_block, atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("window", [WindowConfig(16, 32), WindowConfig(8, 3)])
+@pytest.mark.parametrize("timbre", [STILL, MOVING])
+def test_the_stream_is_what_torch_computes_hop_by_hop(
+    tiny_bundle: Bundle, tiny_model: Mel2Mel, timbre: Timbre, window: WindowConfig
+) -> None:
+    roll = random_roll(2)
+    mel = streamed(replace(tiny_bundle, window=window), [roll], [timbre])[0]
+    expected = windowed_by_torch(tiny_model, roll, timbre, window)
+    np.testing.assert_allclose(mel, expected, atol=1e-4)
+    assert mel.std() > 0.05  # there is something to compare
+
+
+@torch.no_grad()
+def test_the_networks_own_windows_are_those_of_the_stream(
+    tiny_bundle: Bundle, tiny_model: Mel2Mel
+) -> None:
+    roll, window = random_roll(3, n_frames=320), tiny_bundle.window
+    mel = streamed(tiny_bundle, [roll], [STILL], n_frames=320)[0]
+    timbre = torch.from_numpy(STILL.at(np.zeros(1)))
+    features = tiny_model.features(
+        torch.from_numpy(roll.window(0, 320 + window.context))[None], timbre
+    )
+    past, _ = tiny_model.past(features[:, :320])
+    future = tiny_model.windowed_future(features, 320, window.hop, window.context)
+    np.testing.assert_allclose(mel, tiny_model.mel(past, future, timbre)[0], atol=1e-4)
+
+
+@torch.no_grad()
+def test_with_context_enough_the_stream_is_the_whole_network(
+    tiny_bundle: Bundle, tiny_model: Mel2Mel
+) -> None:
+    context = 2 * N_FRAMES
+    roll = random_roll(4)
+    wide = replace(tiny_bundle, window=WindowConfig(hop=16, context=context))
+    mel = streamed(wide, [roll], [STILL])[0]
+    # Of each window, the silence after the piece is as long as the piece at least: what the
+    # backward LSTM starts from is forgotten before it comes to the first note.
+    whole = torch.from_numpy(roll.window(0, N_FRAMES + context))[None]
+    expected = tiny_model(whole, torch.from_numpy(STILL.at(np.zeros(1))))[0, :N_FRAMES]
+    np.testing.assert_allclose(mel, expected, atol=1e-5)
+    narrow = replace(tiny_bundle, window=WindowConfig(hop=16, context=0))
+    assert np.abs(streamed(narrow, [roll], [STILL])[0] - expected.numpy()).max() > 1e-2
+
+
+@torch.no_grad()
+def test_a_window_that_reaches_the_end_is_exactly_the_whole_network(
+    tiny_bundle: Bundle, tiny_model: Mel2Mel
+) -> None:
+    roll = random_roll(5, n_frames=288)
+    wide = replace(tiny_bundle, window=WindowConfig(hop=16, context=256))
+    mel = streamed(wide, [roll], [STILL], n_frames=32)[0]
+    timbre = torch.from_numpy(STILL.at(np.zeros(1)))
+    expected = tiny_model(torch.from_numpy(roll.whole())[None], timbre)[0]
+    np.testing.assert_allclose(mel[16:], expected[16:32], atol=1e-5)  # it sees frames 16–288
+
+
+def test_nothing_later_than_the_context_is_heard_early(tiny_bundle: Bundle) -> None:
+    early = [Note(60, 100, 0.0, 1.0)]
+    late = [*early, Note(72, 100, 160 / FRAME_RATE, 2.0)]
+    first, second = (streamed(tiny_bundle, [PianoRoll(n)], [STILL])[0] for n in (early, late))
+    np.testing.assert_array_equal(first[:112], second[:112])  # the hop that ends 48 frames before
+    assert np.abs(first[112:160] - second[112:160]).max() > 1e-4
+
+
+def test_tracks_at_once_are_the_tracks_alone(tiny_bundle: Bundle) -> None:
+    rolls = [random_roll(seed) for seed in range(3)]
+    timbres = [MOVING, STILL, Timbre.constant((2.0, 2.0))]
+    together = streamed(tiny_bundle, rolls, timbres)
+    for roll, timbre, mel in zip(rolls, timbres, together, strict=True):
+        np.testing.assert_allclose(mel, streamed(tiny_bundle, [roll], [timbre])[0], atol=1e-5)
+
+
+def test_a_roll_is_silent_beyond_its_end(tiny_bundle: Bundle) -> None:
+    notes = [Note(60, 100, 0.1, 0.5)]
+    short, long = PianoRoll(notes), PianoRoll(notes, n_frames=1000)
+    np.testing.assert_array_equal(
+        streamed(tiny_bundle, [short], [STILL]), streamed(tiny_bundle, [long], [STILL])
+    )
+
+
+def test_a_stream_can_be_begun_again(tiny_bundle: Bundle) -> None:
+    generator = MelGenerator(tiny_bundle)
+    first, second = (
+        np.concatenate(list(generator.stream([random_roll(6)], [STILL], 100)), axis=1)
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("block_frames", [0, -16, 1, 24, 100])
+def test_blocks_must_be_whole_hops(tiny_bundle: Bundle, block_frames: int) -> None:
+    with pytest.raises(InputError, match=f"{block_frames} frames is not a multiple of the hop, 16"):
+        streamed(tiny_bundle, [random_roll(0)], [STILL], block_frames=block_frames)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("n_frames", [1, 16, 333])
+def test_the_past_of_the_bundle_is_that_of_torch(
+    tiny_bundle: Bundle, tiny_model: Mel2Mel, n_frames: int
+) -> None:
+    generator = torch.Generator().manual_seed(n_frames)
+    roll = torch.rand(3, n_frames, 176, generator=generator)
+    timbre = torch.randn(3, n_frames, 2, generator=generator)
+    hidden, cell = torch.randn(2, 1, 3, 16, generator=generator).tanh()
+    found = open_session(tiny_bundle, PAST_FILE, 1).run(
+        ["past", "hidden", "cell"],
+        {
+            "roll": roll.numpy(),
+            "timbre": timbre.numpy(),
+            "hidden_in": hidden.numpy(),
+            "cell_in": cell.numpy(),
+        },
+    )
+    past, state = tiny_model.past(tiny_model.features(roll, timbre), (hidden, cell))
+    for value, expected in zip(found, (past, *state), strict=True):
+        np.testing.assert_allclose(value, expected, atol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("hop", "context"), [(1, 0), (16, 32), (64, 269)])
+def test_the_future_of_the_bundle_is_that_of_torch(
+    tiny_bundle: Bundle, tiny_model: Mel2Mel, hop: int, context: int
+) -> None:
+    generator = torch.Generator().manual_seed(hop)
+    roll = torch.rand(3, hop + context, 176, generator=generator)
+    timbre = torch.randn(3, 1, 2, generator=generator)
+    past = torch.randn(3, hop, 16, generator=generator).tanh()
+    hidden, cell = torch.randn(2, 1, 3, 16, generator=generator).tanh()
+    (mel,) = open_session(tiny_bundle, FUTURE_FILE, 1).run(
+        ["mel"],
+        {
+            "roll": roll.numpy(),
+            "timbre": timbre.numpy(),
+            "past": past.numpy(),
+            "hidden_in": hidden.numpy(),
+            "cell_in": cell.numpy(),
+        },
+    )
+    future = tiny_model.future(tiny_model.features(roll, timbre), (hidden, cell))[:, :hop]
+    np.testing.assert_allclose(mel, tiny_model.mel(past, future, timbre), atol=1e-4)

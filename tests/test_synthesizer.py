@@ -1,0 +1,324 @@
+"""From a score to sound: lengths, blocks, excerpts, timbres, errors, and memory that stays."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+
+from timbrel.audio import FRAME_RATE
+from timbrel.bundle import Bundle
+from timbrel.errors import InputError
+from timbrel.mel.generator import MelGenerator
+from timbrel.mel.spectrogram import MelConfig, mel_spectrogram
+from timbrel.score.instruments import TEN_INSTRUMENTS
+from timbrel.score.piano_roll import PianoRoll
+from timbrel.score.score import Automation, Note, Score, Track
+from timbrel.synthesizer import RELEASE_S, Synthesizer
+from timbrel.timbre.timbre import Timbre, parse_timbre
+from timbrel.vocoder.griffin_lim import GriffinLim
+from timbrel.vocoder.vocoder import VocoderStream
+
+RATE = 16_000
+
+
+class PlainVocoder:
+    """Writes the magnitudes of each frame as its samples: what is heard is the mel itself."""
+
+    def __init__(self, mel: MelConfig) -> None:
+        self.mel = mel
+
+    def stream(self, rolls: Sequence[PianoRoll], *, seed: int = 0) -> VocoderStream:  # noqa: ARG002
+        return self
+
+    def process(self, mel: np.ndarray, *, last: bool = False) -> np.ndarray:  # noqa: ARG002
+        samples = np.arange(self.mel.hop_length) % self.mel.n_mels
+        return np.exp(mel[..., samples]).reshape(len(mel), -1)
+
+
+@pytest.fixture(scope="module")
+def synthesizer(tiny_bundle: Bundle) -> Synthesizer:
+    return Synthesizer.load(tiny_bundle.path)
+
+
+@pytest.fixture(scope="module")
+def plain(tiny_bundle: Bundle) -> Synthesizer:
+    """Plays mels as they are, quickly."""
+    return Synthesizer(MelGenerator(tiny_bundle), PlainVocoder(tiny_bundle.mel))
+
+
+def track(program: int = 0, *, seed: int = 0, seconds: float = 3.0, **curves: Automation) -> Track:
+    """A track of random notes, eight a second, of which the last ends with `seconds`."""
+    random = np.random.default_rng(seed)
+    starts = np.arange(0, seconds - 0.25, 0.125)
+    ends = np.minimum(starts + random.uniform(0.1, 1.0, len(starts)), seconds)
+    ends[-1] = seconds
+    pitches = random.integers(40, 80, len(starts)).tolist()
+    notes = (
+        Note(pitch, 90, float(start), float(end))
+        for pitch, start, end in zip(pitches, starts, ends, strict=True)
+    )
+    return Track(f"track {seed}", program, 0, tuple(notes), **curves)
+
+
+SCORE = Score((track(0, seed=1), track(56, seed=2)))
+LONG = Score((track(46, seed=3, seconds=12.0),))
+
+
+def test_the_sound_goes_on_for_a_release_after_the_last_note(synthesizer: Synthesizer) -> None:
+    audio = synthesizer.render(SCORE)
+    assert RELEASE_S == 2.0
+    assert audio.shape == ((3 + 2) * RATE, 2)
+    assert audio.dtype == np.float32
+    assert 0.001 < np.abs(audio).max() < 0.9
+
+
+def test_blocks_are_the_whole_cut_up(synthesizer: Synthesizer) -> None:
+    whole = synthesizer.render(SCORE, seed=7)
+    blocks = list(synthesizer.stream(SCORE, seed=7))
+    np.testing.assert_array_equal(np.concatenate([b.mix for b in blocks]), whole)
+    tracks = np.concatenate([b.tracks for b in blocks], axis=1)
+    assert tracks.shape == (2, len(whole))
+    assert len(blocks) == synthesizer.n_blocks(SCORE)
+    np.testing.assert_allclose(whole[:, 0], tracks.sum(axis=0) / np.sqrt(2), atol=1e-5)
+
+
+def test_a_midi_file_can_be_given_by_its_path(synthesizer: Synthesizer, tmp_path: Path) -> None:
+    path = tmp_path / "song.mid"
+    write_midi(path, n_notes=2)
+    assert synthesizer.render(path).shape == (round((2 + RELEASE_S) * RATE), 2)
+
+
+def test_the_seed_decides_the_sound(synthesizer: Synthesizer) -> None:
+    first, again, other = (synthesizer.render(SCORE, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0.001
+
+
+@pytest.mark.parametrize("start_s", [0.0, 0.008, 1.0, 4.2, 5.432, 9.0, 11.9])
+@pytest.mark.parametrize("duration_s", [None, 1.6, 100.0])
+@pytest.mark.parametrize("timbre", ["trumpet", "0s harp; 6s synth lead; 10s church organ"])
+def test_an_excerpt_is_that_part_of_the_whole(
+    plain: Synthesizer, start_s: float, duration_s: float | None, timbre: str
+) -> None:
+    whole = plain.render(LONG, timbre=timbre)
+    part = plain.render(LONG, timbre=timbre, start_s=start_s, duration_s=duration_s)
+    first = round(start_s * FRAME_RATE) * 128
+    stop_s = 14.0 if duration_s is None else min(start_s + duration_s, 14.0)
+    assert len(part) == round(stop_s * FRAME_RATE) * 128 - first
+    # The forward LSTM has heard four seconds only of what came before.
+    np.testing.assert_allclose(part, whole[first : first + len(part)], atol=1e-5)
+
+
+def test_an_excerpt_has_the_volume_and_the_pan_of_its_place(plain: Synthesizer) -> None:
+    times = (0.0, 1.0, 5.0, 5.5, 7.0)
+    gain = Automation(times, (1.0, 0.2, 0.9, 0.4, 0.7))
+    pan = Automation(times, (0.0, -1.0, 1.0, 0.5, -0.5))
+    score = Score((track(46, seed=3, seconds=12.0, gain=gain, pan=pan),))
+    whole = plain.render(score)
+    part = plain.render(score, start_s=4.8, duration_s=3.0)
+    np.testing.assert_allclose(part, whole[4800 * 16 : 7800 * 16], atol=1e-5)
+
+
+def test_an_excerpt_sounds_like_that_part_of_the_whole(synthesizer: Synthesizer) -> None:
+    whole = synthesizer.render(LONG, timbre="trumpet", channels=1)[:, 0]
+    part = synthesizer.render(LONG, timbre="trumpet", channels=1, start_s=6.0, duration_s=3.0)[:, 0]
+    # Griffin-Lim finds other phases, and with them a mel that differs as much as that of another
+    # seed does.
+    seed = synthesizer.render(LONG, timbre="trumpet", channels=1, seed=1)[:, 0]
+    mels = [mel_spectrogram(audio)[8:-8] for audio in (whole[6 * RATE : 9 * RATE], part)]
+    other = mel_spectrogram(seed[6 * RATE : 9 * RATE])[8:-8]
+    error = np.abs(mels[0] - mels[1]).mean()
+    assert error < 0.15  # 0.10 measured, as for another seed
+    assert error < 1.2 * np.abs(mels[0] - other).mean()
+
+
+def test_what_sounds_already_is_heard_in_an_excerpt(plain: Synthesizer) -> None:
+    score = Score((Track("t", 0, 0, (Note(60, 100, 0.5, 9.0),)),))
+    rest = Score((Track("t", 0, 0, (Note(60, 100, 8.9, 9.0),)),))
+    whole, part = plain.render(score), plain.render(score, start_s=7.0)
+    np.testing.assert_allclose(part, whole[7 * RATE :], atol=1e-5)
+    assert np.abs(part[:RATE] - plain.render(rest, start_s=7.0)[:RATE]).max() > 1e-3
+
+
+def test_mono_is_one_channel_and_centred_stereo_twice_the_same(plain: Synthesizer) -> None:
+    mono, stereo = plain.render(SCORE, channels=1), plain.render(SCORE)
+    assert mono.shape == (5 * RATE, 1)
+    np.testing.assert_allclose(stereo, mono.repeat(2, axis=1), atol=1e-6)
+
+
+def test_a_panned_track_is_on_its_side(plain: Synthesizer) -> None:
+    left = Automation((0.0,), (-1.0,))
+    stereo = plain.render(Score((track(seed=1, pan=left),)))
+    assert np.abs(stereo[:, 0]).max() > 0.05
+    assert np.abs(stereo[:, 1]).max() < 1e-6
+
+
+def test_tracks_get_the_instrument_nearest_to_their_program(synthesizer: Synthesizer) -> None:
+    programs = [0, 1, 57, 46, 81, 40, 32]
+    nearest = ["grand piano", "grand piano", "trumpet", "harp", "synth lead"]
+    nearest += ["string ensemble", "acoustic guitar"]
+    score = Score(tuple(track(program) for program in programs))
+    assert [synthesizer.nearest_instrument(t) for t in score.tracks] == nearest
+    points = {i.name: i.embedding for i in synthesizer.model.instruments}
+    assert synthesizer.timbres(score, None) == [Timbre.constant(points[n]) for n in nearest]
+
+
+def test_every_instrument_is_nearest_to_its_own_program(synthesizer: Synthesizer) -> None:
+    for name, program in TEN_INSTRUMENTS.items():
+        assert synthesizer.nearest_instrument(track(program)) == name
+
+
+def test_timbres_are_given_to_all_tracks_or_to_each(synthesizer: Synthesizer) -> None:
+    score = Score((track(0), track(56), track(46)))
+    instruments = synthesizer.model.instruments
+    piano, trumpet, harp, organ = (
+        parse_timbre(name, instruments)
+        for name in ("grand piano", "trumpet", "harp", "church organ")
+    )
+    own = Timbre.constant((0.1, 0.2))
+    for given, expected in (
+        ("church organ", [organ, organ, organ]),
+        (own, [own, own, own]),
+        ({}, [piano, trumpet, harp]),
+        ({2: "church organ"}, [piano, organ, harp]),
+        ({0: "church organ", 2: own}, [organ, own, organ]),
+        ({1: harp, 3: "grand piano"}, [harp, trumpet, piano]),
+    ):
+        assert synthesizer.timbres(score, given) == expected
+
+
+def test_each_track_sounds_in_its_timbre(plain: Synthesizer) -> None:
+    alone = plain.render(Score((SCORE.tracks[1],)), timbre="harp", channels=1)[:, 0]
+    blocks = plain.stream(SCORE, timbre={1: "trumpet", 2: "harp"})
+    tracks = np.concatenate([block.tracks for block in blocks], axis=1)
+    np.testing.assert_allclose(tracks[1], alone, atol=1e-6)
+    assert np.abs(tracks[1] - next(iter(plain.stream(SCORE))).tracks[1, :1]).max() > 1e-3
+
+
+def test_a_path_moves_from_timbre_to_timbre_while_it_plays(plain: Synthesizer) -> None:
+    harp, lead, path = (
+        plain.render(LONG, timbre=timbre)
+        for timbre in ("harp", "synth lead", "4s harp; 4.016s synth lead")
+    )
+    np.testing.assert_allclose(path[: 4 * RATE], harp[: 4 * RATE], atol=1e-6)
+    np.testing.assert_allclose(path[8 * RATE :], lead[8 * RATE :], atol=1e-4)
+    assert np.abs(harp - lead).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"score": Score(())}, "no notes that can be played"),
+        (
+            {"score": Score((), unplayable={"drum_notes": 3})},
+            r"no notes that can be played; left out: drum notes \(3\)",
+        ),
+        ({"start_s": -1.0}, r"start -1 s lies outside the score \(3\.0 s\)"),
+        ({"start_s": 3.0}, "start 3 s lies outside"),
+        ({"start_s": float("nan")}, "start nan s lies outside"),
+        ({"duration_s": 0.0}, "duration of 0 s is not possible"),
+        ({"duration_s": -1.0}, "duration of -1 s"),
+        ({"duration_s": float("inf")}, "duration of inf s"),
+        ({"channels": 3}, "3 channels are not possible"),
+        ({"seed": -1}, "seed of -1 is not possible"),
+        ({"timbre": "trumpit"}, "did you mean trumpet"),
+        ({"timbre": {3: "harp"}}, "there is no track 3; the score has 2"),
+        ({"timbre": {-1: "harp"}}, "there is no track -1"),
+        ({"timbre": Timbre.constant((1, 2, 3))}, "this one's have 2 coordinates"),
+    ],
+)
+def test_what_cannot_be_played_is_refused_at_once(
+    synthesizer: Synthesizer, arguments: dict, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        synthesizer.stream(**{"score": SCORE, **arguments})  # before the first block
+
+
+def test_unknown_vocoders_are_refused_with_those_that_are_known(tiny_bundle: Bundle) -> None:
+    with pytest.raises(InputError, match="no vocoder 'theremin'; known: griffin-lim"):
+        Synthesizer.load(tiny_bundle.path, vocoder="theremin")
+
+
+def test_a_vocoder_of_another_geometry_is_refused(tiny_bundle: Bundle) -> None:
+    other = GriffinLim(MelConfig(hop_length=256))
+    with pytest.raises(InputError, match=r"of 16000 Hz, hop 256.*makes .*hop 128"):
+        Synthesizer(MelGenerator(tiny_bundle), other)
+
+
+def test_one_synthesizer_plays_two_scores_at_a_time(synthesizer: Synthesizer) -> None:
+    scores = [Score((track(program, seed=program),)) for program in (0, 46)]
+    alone = [synthesizer.render(score) for score in scores]
+    streams = [synthesizer.stream(score) for score in scores]
+    mixes = [[a.mix, b.mix] for a, b in zip(*streams, strict=True)]
+    for expected, blocks in zip(alone, zip(*mixes, strict=True), strict=True):
+        np.testing.assert_array_equal(np.concatenate(blocks), expected)
+
+
+# Runs the command in this process and says how much memory it took at most. What the kernel tells
+# of a child (ru_maxrss) counts the parent that it was forked from.
+MEASURE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from timbrel import synthesizer
+from timbrel.cli import main
+if {plain}:
+    import numpy as np
+    from timbrel.vocoder.griffin_lim import GriffinLim
+    class Plain(GriffinLim):
+        def stream(self, rolls, *, seed=0):
+            return self
+        def process(self, mel, *, last=False):
+            return np.exp(mel.mean(axis=2)).repeat(self.mel.hop_length, axis=1)
+    synthesizer.VOCODERS["griffin-lim"] = Plain
+sys.argv = ["timbrel", "render", *sys.argv[1:]]
+try:
+    main()
+finally:
+    assert "torch" not in sys.modules
+    status = Path("/proc/self/status").read_text()
+    print(int(status.split("VmHWM:")[1].split()[0]) / 1024)
+"""
+
+
+def write_midi(path: Path, *, n_notes: int) -> None:
+    """A note each second, of a second."""
+    midi = mido.MidiFile(ticks_per_beat=500)  # a tick is a millisecond
+    messages = mido.MidiTrack()
+    for number in range(n_notes):
+        pitch = 40 + number % 40
+        messages.append(mido.Message("note_on", note=pitch, velocity=90, time=0))
+        messages.append(mido.Message("note_off", note=pitch, time=1000))
+    midi.tracks.append(messages)
+    midi.save(path)
+
+
+def peak_mb(folder: Path, bundle: Bundle, *, minutes: float, plain: bool) -> float:
+    """Memory that `timbrel render` takes for a piece."""
+    write_midi(folder / "song.mid", n_notes=round(60 * minutes))
+    code = MEASURE.format(plain=plain, tests=str(Path(__file__).parent))
+    arguments = ["song.mid", "--model", bundle.path, "-o", "song.flac", "--force", "--mono"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    (folder / "song.flac").unlink()
+    return float(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's /proc")
+@pytest.mark.parametrize(("minutes", "plain"), [((2, 60), True), ((0.25, 2), False)])
+def test_memory_does_not_grow_with_the_piece(
+    tmp_path: Path, tiny_bundle: Bundle, minutes: tuple[float, float], plain: bool
+) -> None:
+    short, long = (peak_mb(tmp_path, tiny_bundle, minutes=m, plain=plain) for m in minutes)
+    assert long < 1.2 * short

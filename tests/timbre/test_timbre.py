@@ -1,0 +1,216 @@
+"""Timbres: the grammar, ways through the space, files, and errors that help."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from timbrel.bundle import Instrument
+from timbrel.errors import InputError
+from timbrel.timbre.timbre import Timbre, nearest_instruments, parse_timbre, save_timbre
+
+INSTRUMENTS = (
+    Instrument("grand piano", 0, (1.0, 0.0)),
+    Instrument("harp", 46, (0.0, 2.0)),
+    Instrument("trumpet", 56, (-3.0, -1.0)),
+    Instrument("church organ", 19, (0.5, 0.25)),
+)
+
+
+def point(spec: str) -> tuple[float, ...]:
+    """The one point of a timbre that stays."""
+    timbre = parse_timbre(spec, INSTRUMENTS)
+    assert timbre.times_s == (0.0,)
+    return timbre.points[0]
+
+
+@pytest.mark.parametrize(
+    "spec", ["church organ", "Church Organ", "  CHURCH   organ\t", "church organ:9"]
+)
+def test_a_name_is_its_instrument_however_it_is_typed(spec: str) -> None:
+    assert point(spec) == (0.5, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ("grand piano:1, harp:1", (0.5, 1.0)),
+        ("grand piano, harp", (0.5, 1.0)),
+        ("grand piano:3,harp:1", (0.75, 0.5)),
+        ("grand piano:0.3, harp:0.1", (0.75, 0.5)),
+        ("Grand  Piano : 3e0 , HARP:1", (0.75, 0.5)),
+        ("harp, grand piano, harp, harp", (0.25, 1.5)),
+        ("grand piano, harp, trumpet", (-2 / 3, 1 / 3)),
+        ("harp, trumpet:0", (0.0, 2.0)),
+        ("harp:2, grand piano:-1", (-1.0, 4.0)),
+    ],
+)
+def test_weights_of_a_mix_are_divided_by_their_sum(spec: str, expected: tuple[float, ...]) -> None:
+    np.testing.assert_allclose(point(spec), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [("@0.3,-1.2", (0.3, -1.2)), (" @ 1e2 , -.5 ", (100.0, -0.5)), ("@+1,0", (1.0, 0.0))],
+)
+def test_coordinates_are_taken_as_they_are(spec: str, expected: tuple[float, ...]) -> None:
+    assert point(spec) == expected
+
+
+def test_a_path_has_the_times_and_the_points_that_it_names() -> None:
+    timbre = parse_timbre("0s harp; 8.5 s Trumpet:1, harp:1 ;1e1s @4,5", INSTRUMENTS)
+    assert timbre.times_s == (0.0, 8.5, 10.0)
+    assert timbre.points == ((0.0, 2.0), (-1.5, 0.5), (4.0, 5.0))
+
+
+def test_a_path_may_begin_at_any_time_and_have_one_point() -> None:
+    assert parse_timbre("-2s harp; 3s trumpet", INSTRUMENTS).times_s == (-2.0, 3.0)
+    assert parse_timbre("5s harp", INSTRUMENTS) == Timbre((5.0,), ((0.0, 2.0),))
+
+
+def test_a_path_moves_in_straight_lines_and_holds_its_ends() -> None:
+    timbre = Timbre((1.0, 3.0, 7.0), ((0.0, 2.0), (1.0, 0.0), (1.0, -4.0)))
+    times = np.array([-5.0, 1.0, 1.5, 2.0, 3.0, 4.0, 7.0, 100.0])
+    expected = [(0, 2), (0, 2), (0.25, 1.5), (0.5, 1), (1, 0), (1, -1), (1, -4), (1, -4)]
+    at = timbre.at(times)
+    assert at.dtype == np.float32
+    np.testing.assert_allclose(at, expected, atol=1e-7)
+
+
+def test_a_timbre_that_stays_is_the_same_at_all_times() -> None:
+    np.testing.assert_array_equal(Timbre.constant([1, 2]).at(np.arange(-2.0, 3.0)), [[1, 2]] * 5)
+
+
+def test_a_delayed_path_is_the_same_path_later() -> None:
+    timbre = parse_timbre("1s harp; 3s trumpet", INSTRUMENTS)
+    times = np.linspace(-1, 6, 29)
+    np.testing.assert_allclose(timbre.delayed(0.75).at(times + 0.75), timbre.at(times), atol=1e-6)
+    np.testing.assert_allclose(timbre.delayed(-2).at(np.array([0.0])), [[-1.5, 0.5]], atol=1e-6)
+
+
+def test_a_file_gives_back_exactly_what_was_saved(tmp_path: Path) -> None:
+    timbre = Timbre((-0.1, 1 / 3, 7.0), ((0.1, 1e-17), (-1 / 3, 1e5), (2.0, -0.0)))
+    save_timbre(tmp_path / "my.timbre", timbre)
+    assert parse_timbre(tmp_path / "my.timbre", INSTRUMENTS) == timbre
+    assert parse_timbre(f"  {tmp_path}/my.timbre ", INSTRUMENTS) == timbre
+    assert [p.name for p in tmp_path.iterdir()] == ["my.timbre"]
+
+
+def test_a_file_may_name_instruments_and_mixes(tmp_path: Path) -> None:
+    path = tmp_path / "my.TIMBRE"
+    breakpoints = [
+        {"time_s": 0, "timbre": " Harp "},
+        {"time_s": 2.5, "timbre": "grand piano:3, harp"},
+        {"time_s": 3, "timbre": "@0.3,-1.2"},
+    ]
+    path.write_text(json.dumps({"timbrel_timbre": 1, "path": breakpoints}))
+    assert parse_timbre(path, INSTRUMENTS) == Timbre(
+        (0.0, 2.5, 3.0), ((0.0, 2.0), (0.75, 0.5), (0.3, -1.2))
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("trumpit", "trumpet"),
+        ("Trumpets", "trumpet"),
+        ("organ", "church organ"),
+        ("piano", "grand piano"),
+        ("hrap", "harp"),
+    ],
+)
+def test_an_unknown_name_suggests_what_was_meant(name: str, meant: str) -> None:
+    assert nearest_instruments(name, INSTRUMENTS)[0] == meant
+    with pytest.raises(InputError, match=f"no instrument '{name.lower()}'; did you mean {meant}"):
+        parse_timbre(f"harp:2, {name}:1", INSTRUMENTS)
+
+
+def test_a_name_like_no_other_points_to_the_list() -> None:
+    with pytest.raises(InputError, match="no instrument 'zzz'; see 'timbrel timbres'"):
+        parse_timbre("zzz", INSTRUMENTS)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("harp:much", "'much' is not a number"),
+        ("harp:", "'' is not a number"),
+        ("harp:1:2", "'1:2' is not a number"),
+        ("harp:nan", "'nan' is not finite"),
+        ("harp:inf, trumpet", "'inf' is not finite"),
+        ("harp:0", "must add up to more than 0"),
+        ("harp:1, trumpet:-1", "must add up to more than 0"),
+        ("harp:1e308, trumpet:1e308", "must add up to more than 0"),
+        ("harp, ", "no instrument ''"),
+        ("harp,, trumpet", "no instrument ''"),
+        ("@nan,0", "'nan' is not finite"),
+        ("@0,-inf", "'-inf' is not finite"),
+        ("@0,1e999", "'1e999' is not finite"),
+        ("@0,x", "'x' is not a number"),
+        ("@", "'' is not a number"),
+        ("@0", "has 1 coordinates; the model has 2"),
+        ("@0,1,2", "has 3 coordinates; the model has 2"),
+        ("0s harp; 0s trumpet", "must rise"),
+        ("3s harp; 2s trumpet", "must rise"),
+        ("harp; 8s trumpet", "each part of a path starts with its time"),
+        ("0s harp; trumpet", "each part of a path starts with its time"),
+        ("0s harp;", "each part of a path starts with its time"),
+        ("0s harp; 1e999s trumpet", "'1e999' is not finite"),
+        ("0s harp; --1s trumpet", "'--1' is not a number"),
+        ("0s harp; 1s trumpit", "did you mean trumpet"),
+        ("0s ; 1s harp", "is empty"),
+        ("", "is empty"),
+        ("   ", "is empty"),
+    ],
+)
+def test_what_does_not_parse_is_refused(spec: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_timbre(spec, INSTRUMENTS)
+
+
+GOOD = {"time_s": 0.0, "timbre": "harp"}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is not a timbre file"),
+        (b"\xff\xfe\x00", "is not a timbre file"),
+        (b"[" * 100_000, "is not a timbre file"),
+        ([], "is not a timbre file of format 1"),
+        ({"path": [GOOD]}, "is not a timbre file of format 1"),
+        ({"timbrel_timbre": 2, "path": [GOOD]}, r"format 1 \('timbrel_timbre' is 2\)"),
+        ({"timbrel_timbre": 1}, "lacks the key 'path'"),
+        ({"timbrel_timbre": 1, "path": [GOOD], "model": "x"}, "unknown key 'model'"),
+        ({"timbrel_timbre": 1, "path": "harp"}, "'path' must be of type list"),
+        ({"timbrel_timbre": 1, "path": []}, "has no breakpoints"),
+        ({"timbrel_timbre": 1, "path": ["harp"]}, "holds 'harp'"),
+        ({"timbrel_timbre": 1, "path": [{"time_s": 0}]}, "lacks the key 'timbre'"),
+        ({"timbrel_timbre": 1, "path": [{**GOOD, "volume": 1}]}, "unknown key 'volume'"),
+        ({"timbrel_timbre": 1, "path": [{**GOOD, "time_s": "0"}]}, "'time_s' must be of type"),
+        ({"timbrel_timbre": 1, "path": [{**GOOD, "timbre": 7}]}, "'timbre' must be of type str"),
+        ({"timbrel_timbre": 1, "path": [{**GOOD, "time_s": float("nan")}]}, "is not finite"),
+        ({"timbrel_timbre": 1, "path": [{**GOOD, "timbre": "trumpit"}]}, "did you mean trumpet"),
+        ({"timbrel_timbre": 1, "path": [{**GOOD, "timbre": "@1"}]}, "the model has 2"),
+        ({"timbrel_timbre": 1, "path": [{**GOOD, "timbre": ""}]}, "is empty"),
+        ({"timbrel_timbre": 1, "path": [GOOD, GOOD]}, "must rise"),
+    ],
+)
+def test_a_file_that_is_not_understood_is_refused_and_named(
+    tmp_path: Path, content: object, message: str
+) -> None:
+    path = tmp_path / "my.timbre"
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    with pytest.raises(InputError, match=message) as error:
+        parse_timbre(path, INSTRUMENTS)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["missing.timbre", "folder.timbre"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.timbre").mkdir()
+    with pytest.raises(InputError, match=f"{name}: cannot be read"):
+        parse_timbre(tmp_path / name, INSTRUMENTS)
