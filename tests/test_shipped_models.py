@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import EXAMPLES
 
+from conftest import EXAMPLES
 from timbrel.bundle import load_bundle, shipped_bundles
 from timbrel.mel.generator import MelGenerator
 from timbrel.mel.mel2mel import load_mel2mel, n_parameters

@@ -142,7 +142,8 @@ def test_onsets_are_in_the_frames_in_which_notes_are_heard(
 
 
 def test_pedals_hold_what_fluidsynth_holds(corpus: Path, soundfont: Path, tmp_path: Path) -> None:
-    path, seconds = corpus / "Albeniz" / "alb_esp1.mid", 10.0
+    # A file whose pedals lie in a track of their own, without notes.
+    path, seconds = corpus / "Mozart" / "mz_331_2.mid", 10.0
     score = read_midi(path).excerpt(0.0, seconds)
 
     def heard(controllers: Collection[int]) -> np.ndarray:
@@ -159,6 +160,6 @@ def test_pedals_hold_what_fluidsynth_holds(corpus: Path, soundfont: Path, tmp_pa
         )
     )
     error = np.abs(of_score - with_pedals).mean()
-    print(error, np.abs(without_pedals - with_pedals).mean())
-    assert error < 0.12
-    assert error < np.abs(without_pedals - with_pedals).mean() / 2.5
+    # Measured: 0.004, and 0.33 where FluidSynth is not told of the pedals.
+    assert error < 0.02
+    assert np.abs(without_pedals - with_pedals).mean() > 0.2

@@ -51,7 +51,7 @@ def start_timbrel(*arguments: object) -> subprocess.Popen[str]:
 def run_timbrel(*arguments: object) -> tuple[int, str]:
     """Run the command line; gives its exit code, and all that it says."""
     process = start_timbrel(*arguments)
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=900)
     return process.returncode, output
 
 

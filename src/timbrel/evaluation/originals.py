@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from timbrel.audio import FRAME_RATE, atomic_path
+from timbrel.audio import FRAME_RATE, read_audio, write_audio
 from timbrel.bundle import Instrument
 from timbrel.errors import InputError
 from timbrel.score.midi import read_midi
@@ -93,10 +93,8 @@ def render_original(
     which = f"{Path(excerpt.file).stem}-{file_sha256(midi)[:12]}"
     span = f"{excerpt.start_s:g}-{excerpt.duration_s:g}"
     how = f"{instrument.program}-{soundfont.stem}-{soundfont.stat().st_size}-{sample_rate}-{gain:g}"
-    path = cache / f"{which}-{span}-{how}.npy"
-    if path.exists():
-        audio = np.load(path)
-    else:
+    path = cache / f"{which}-{span}-{how}.wav"
+    if not path.exists():
         # The excerpt's end must not release its notes: FluidSynth plays on, and is cut.
         audio = render_score(
             whole.excerpt(begin_s, pre_roll_s + excerpt.duration_s + 1),
@@ -109,8 +107,9 @@ def render_original(
         # Whole frames, so that a vocoder gives as many samples.
         length = round(excerpt.duration_s * FRAME_RATE) * sample_rate // FRAME_RATE
         audio = audio[first : first + length]
-        audio = np.pad(audio, (0, length - len(audio)))
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary, temporary.open("wb") as file:
-            np.save(file, audio)
+        write_audio(path, np.pad(audio, (0, length - len(audio))).clip(-1, 1), sample_rate)
+    # In 16 bits, as the training data: below them, a float rendering goes on fading where the
+    # models have learnt the noise of quantisation.
+    audio, _ = read_audio(path)
     return Original(excerpt, instrument, score, pre_roll_s, audio)
