@@ -12,8 +12,8 @@ help:  ## List the targets
 
 demo: $(VENV)/.runtime  ## Render the bundled MIDI files to out/
 	$(BIN)/timbrel render src/timbrel/examples/prelude.mid src/timbrel/examples/duet.mid \
-		-o out/ --force
-	$(BIN)/timbrel render src/timbrel/examples/prelude.mid -o out/prelude-morph.wav --force \
+		-o out/ --force --gain 9
+	$(BIN)/timbrel render src/timbrel/examples/prelude.mid -o out/prelude-morph.wav --force --gain 9 \
 		--timbre "0s grand piano; 20s church organ:0.6, harp:0.4; 40s vibraphone"
 
 test: $(VENV)/.dev system  ## Run all tests
@@ -28,8 +28,11 @@ format: $(VENV)/.dev  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev  ## Measure speed and memory; writes out/bench.json
-	$(BIN)/python benchmarks/render.py --output out/bench.json
+bench: $(VENV)/.dev system  ## Measure speed and memory (some minutes); writes docs/bench/
+	$(BIN)/python benchmarks/startup.py --output docs/bench/startup.json
+	$(BIN)/python benchmarks/render.py --output docs/bench/render.json
+	$(BIN)/python benchmarks/memory.py --output docs/bench/memory.json
+	$(BIN)/python tools/update_readme.py
 
 fuzz: $(VENV)/.dev  ## Feed ten thousand damaged files to the MIDI reader
 	FUZZ_CASES=10000 $(BIN)/pytest tests/score/test_fuzz.py

@@ -27,16 +27,11 @@ TIMBREL = Path(sys.executable).with_name("timbrel")
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=Path("out/bench.json"))
+    parser.add_argument("--output", type=Path, default=Path("out/render.json"))
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
 
-    results = {
-        "import_s": _median([sys.executable, "-c", "import timbrel"], arguments.runs),
-        "python_s": _median([sys.executable, "-c", ""], arguments.runs),
-        "help_s": _median([TIMBREL, "--help"], arguments.runs),
-        "render": [_render(name, arguments.runs) for name in ("prelude.mid", "duet.mid")],
-    }
+    results = [_render(name, arguments.runs) for name in ("prelude.mid", "duet.mid")]
     content = {
         "machine": {
             "processor": platform.machine(),

@@ -32,7 +32,7 @@ def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[s
         text=True,
         stdin=subprocess.DEVNULL,
         env={**os.environ, "COLUMNS": "200", **environment},
-        timeout=120,
+        timeout=600,  # for machines that are busy with other things
     )
 
 
@@ -172,13 +172,14 @@ def test_options_change_the_sound_and_the_same_ones_do_not(model: tuple[str, str
         ("--timbre", "1=harp", "--timbre", "2=harp"),
         ("--timbre", "harp", "--timbre", "2=trumpet"),
         ("--seed", 1),
+        ("--gain", 3),
     ):
         run("render", "song.mid", *model, "--force", *options)
         rendered[options] = soundfile.read("song.wav", dtype="int16")[0].tobytes()
-    default, same, harp, file, both, one, seed = rendered.values()
+    default, same, harp, file, both, one, seed, louder = rendered.values()
     assert default == same
     assert harp == file == both
-    assert len({default, harp, one, seed}) == 4
+    assert len({default, harp, one, seed, louder}) == 5
 
 
 def test_force_overwrites(model: tuple[str, str]) -> None:
@@ -195,6 +196,14 @@ def test_what_cannot_be_played_is_said_once(model: tuple[str, str]) -> None:
         "odd.mid: left out, as they cannot be played: notes of drums (1), "
         "notes outside the 88 keys (1), pitch bends (2)\n"
     )
+
+
+def test_progress_is_shown_where_a_person_watches(model: tuple[str, str]) -> None:
+    shutil.copy("song.mid", "[red]song.mid")  # which is no markup
+    watched = run("render", "[red]song.mid", *model, FORCE_COLOR="1")
+    assert watched.returncode == 0
+    assert "[red]song.mid" in watched.stderr
+    assert "100 %" in watched.stderr
 
 
 # What it says
@@ -367,6 +376,7 @@ def test_a_file_that_is_no_song_is_refused_before_anything_is_written(
         (["--start", "nan"], "song.mid: start nan s lies outside the score"),
         (["--duration", "0"], "a duration of 0 s is not possible"),
         (["--duration", "-2"], "a duration of -2 s is not possible"),
+        (["--gain", "nan"], "a gain of nan dB is not possible"),
         (["--max-duration", "0.0001"], "song.mid: lasts longer than 0.0001 hours"),
         (["--vocoder", "theremin"], "there is no vocoder 'theremin'; known: griffin-lim"),
         (["--model", "nowhere"], "nowhere: is neither a bundle's folder nor a shipped model"),

@@ -78,6 +78,16 @@ def test_tracks_are_divided_by_the_root_of_their_number(n_tracks: int) -> None:
     np.testing.assert_allclose(out[:, 0], audio.sum(axis=0) / np.sqrt(n_tracks), atol=1e-6)
 
 
+@pytest.mark.parametrize("gain_db", [-20.0, 6.0, 40.0])
+def test_the_gain_is_that_of_the_whole_mix_before_the_limiter(gain_db: float) -> None:
+    audio, factor = noise(2, 5000, level=0.3), 10 ** (gain_db / 20)
+    loud = Mixer([track(), track()], RATE, 2, gain_db=gain_db).process(audio, last=True)
+    np.testing.assert_allclose(loud, mixed([track(gain=factor)] * 2, audio), atol=1e-6)
+    if gain_db <= 6:
+        np.testing.assert_allclose(loud[:, 0], factor * audio.sum(axis=0) / np.sqrt(2), atol=1e-6)
+    assert np.abs(loud).max() <= CEILING + 1e-6
+
+
 def test_a_mono_mix_ignores_the_pan() -> None:
     audio = noise(2, 5000, level=0.3)
     out = mixed([track(pan=-1.0), track(pan=1.0, gain=0.5)], audio, channels=1)

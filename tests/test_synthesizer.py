@@ -11,12 +11,14 @@ import mido
 import numpy as np
 import pytest
 
+from conftest import EXAMPLES
 from timbrel.audio import FRAME_RATE
 from timbrel.bundle import Bundle
 from timbrel.errors import InputError
 from timbrel.mel.generator import MelGenerator
 from timbrel.mel.spectrogram import MelConfig, mel_spectrogram
 from timbrel.score.instruments import TEN_INSTRUMENTS
+from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Automation, Note, Score, Track
 from timbrel.synthesizer import RELEASE_S, Synthesizer
@@ -152,6 +154,11 @@ def test_mono_is_one_channel_and_centred_stereo_twice_the_same(plain: Synthesize
     np.testing.assert_allclose(stereo, mono.repeat(2, axis=1), atol=1e-6)
 
 
+def test_the_gain_makes_the_mix_louder(plain: Synthesizer) -> None:
+    soft, loud = plain.render(SCORE, gain_db=-40.0), plain.render(SCORE, gain_db=-34.0)
+    np.testing.assert_allclose(loud, 10 ** (6 / 20) * soft, rtol=1e-5)
+
+
 def test_a_panned_track_is_on_its_side(plain: Synthesizer) -> None:
     left = Automation((0.0,), (-1.0,))
     stereo = plain.render(Score((track(seed=1, pan=left),)))
@@ -227,6 +234,8 @@ def test_a_path_moves_from_timbre_to_timbre_while_it_plays(plain: Synthesizer) -
         ({"duration_s": float("inf")}, "duration of inf s"),
         ({"channels": 3}, "3 channels are not possible"),
         ({"seed": -1}, "seed of -1 is not possible"),
+        ({"gain_db": 101.0}, "gain of 101 dB is not possible"),
+        ({"gain_db": float("nan")}, "gain of nan dB is not possible"),
         ({"timbre": "trumpit"}, "did you mean trumpet"),
         ({"timbre": {3: "harp"}}, "there is no track 3; the score has 2"),
         ({"timbre": {-1: "harp"}}, "there is no track -1"),
@@ -322,3 +331,14 @@ def test_memory_does_not_grow_with_the_piece(
 ) -> None:
     short, long = (peak_mb(tmp_path, tiny_bundle, minutes=m, plain=plain) for m in minutes)
     assert long < 1.2 * short
+
+
+def test_gain_scales_the_mix_in_db(tiny_bundle: Bundle) -> None:
+    synthesizer = Synthesizer.load(tiny_bundle.path)
+    score = read_midi(EXAMPLES / "prelude.mid")
+    plain, louder = (
+        synthesizer.render(score, duration_s=1, gain_db=gain) for gain in (-40.0, -34.0)
+    )
+    np.testing.assert_allclose(louder, plain * 10 ** (6 / 20), atol=1e-5)
+    with pytest.raises(InputError, match="gain of 900 dB"):
+        synthesizer.render(score, gain_db=900)

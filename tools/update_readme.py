@@ -1,4 +1,4 @@
-"""Write the numbers of docs/results.json and docs/bench.json into the README."""
+"""Write the numbers of docs/results.json and docs/bench/ into the README."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ BEGIN, END = "<!-- numbers: written by tools/update_readme.py -->", "<!-- end of
 def main() -> None:
     """Replace what stands between the markers."""
     results = json.loads((ROOT / "docs/results.json").read_text())
-    bench = json.loads((ROOT / "docs/bench.json").read_text())
+    bench = {
+        name: json.loads((ROOT / f"docs/bench/{name}.json").read_text())
+        for name in ("render", "memory")
+    }
     path = ROOT / "README.md"
     before, rest = path.read_text().split(BEGIN)
     after = rest.split(END)[1]
@@ -27,7 +30,7 @@ def table(results: dict, bench: dict) -> str:
     by_condition = results["log_cqt_correlation"]
     lines = [
         f"On {results['excerpts']} test excerpts × {len(results['instruments'])} instruments "
-        "(`make results`) and one core of the machine of `docs/bench.json` (`make bench`):",
+        "(`make results`) and one core of a server (`make bench`):",
         "",
         "| | |",
         "|---|---|",
@@ -37,19 +40,18 @@ def table(results: dict, bench: dict) -> str:
         "| log-CQT correlation, Griffin-Lim from MIDI | "
         f"{by_condition[f'{model}, griffin-lim']['mean']:.3f} |",
     ]
-    for rendered in bench["results"]["render"]:
+    for rendered in bench["render"]["results"]:
         faster = rendered["duration_s"] / rendered["took_s"]
         lines.append(
             f"| `timbrel render {rendered['file']}`, from start to file | "
             f"{rendered['took_s']:.1f} s for {rendered['duration_s']:.0f} s of sound, "
             f"{faster:.1f}× faster than it plays |"
         )
-    memory = bench["results"].get("memory")
-    if memory:
-        lines.append(
-            f"| peak memory for 2 and for 60 minutes | {memory['peak_mb_short']:.0f} and "
-            f"{memory['peak_mb_long']:.0f} MB |"
-        )
+    short, long = bench["memory"]["pieces"]
+    lines.append(
+        f"| peak memory for {short['minutes']:g} and for {long['minutes']:g} minutes | "
+        f"{short['peak_mb']:.0f} and {long['peak_mb']:.0f} MB |"
+    )
     return "\n".join(lines) + "\n"
 
 

@@ -114,6 +114,9 @@ def render(
     duration: Annotated[
         float | None, typer.Option(help="How long to play, in seconds. By default to the end.")
     ] = None,
+    gain: Annotated[
+        float, typer.Option(help="Louder or softer, in dB; a limiter keeps it from clipping.")
+    ] = 0.0,
     mono: Annotated[bool, typer.Option("--mono", help="One channel instead of two.")] = False,
     stems: Annotated[
         Path | None,
@@ -156,6 +159,7 @@ def render(
                 start_s=start,
                 duration_s=duration,
                 channels=channels,
+                gain_db=gain,
             )
         except InputError as error:
             raise InputError(f"{file}: {error}") from None

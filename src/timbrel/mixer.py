@@ -32,16 +32,24 @@ class Mixer:
         2, or 1 for a mono mix that ignores the pan.
     position
         Sample of the score that the mix begins with.
+    gain_db
+        Of the whole mix, before the limiter.
     """
 
     def __init__(
-        self, tracks: Sequence[Track], sample_rate: int, channels: int, *, position: int = 0
+        self,
+        tracks: Sequence[Track],
+        sample_rate: int,
+        channels: int,
+        *,
+        position: int = 0,
+        gain_db: float = 0.0,
     ) -> None:
         self._tracks = tracks
         self._sample_rate = sample_rate
         self._channels = channels
         self._position = position  # of the next sample that comes in
-        self._headroom = 1 / np.sqrt(max(len(tracks), 1))
+        self._headroom = 10 ** (gain_db / 20) / np.sqrt(max(len(tracks), 1))
         self._limiter = _Limiter(sample_rate, channels)
 
     def process(self, audio: np.ndarray, *, last: bool = False) -> np.ndarray:

@@ -108,6 +108,7 @@ class Synthesizer:
         start_s: float = 0.0,
         duration_s: float | None = None,
         channels: int = 2,
+        gain_db: float = 0.0,
     ) -> np.ndarray:
         """Play a score and give the sound; see `stream` for the parameters.
 
@@ -122,6 +123,7 @@ class Synthesizer:
             start_s=start_s,
             duration_s=duration_s,
             channels=channels,
+            gain_db=gain_db,
         )
         return np.concatenate([block.mix for block in blocks])
 
@@ -134,6 +136,7 @@ class Synthesizer:
         start_s: float = 0.0,
         duration_s: float | None = None,
         channels: int = 2,
+        gain_db: float = 0.0,
     ) -> Iterator[Block]:
         """Play a score block by block, with memory that does not depend on its length.
 
@@ -152,6 +155,8 @@ class Synthesizer:
             The part of the score to play; to its end, with what rings on, if there is no duration.
         channels
             2 for stereo, 1 for mono.
+        gain_db
+            Of the mix; a limiter keeps it from clipping.
 
         Raises
         ------
@@ -173,7 +178,9 @@ class Synthesizer:
         if seed < 0:
             raise InputError(f"a seed of {seed} is not possible; it must not be negative")
         timbres = self.timbres(score, timbre)
-        return self._stream(score, timbres, seed, start_s, duration_s, channels)
+        if not -100 <= gain_db <= 100:
+            raise InputError(f"a gain of {gain_db:g} dB is not possible; −100 to 100 dB are")
+        return self._stream(score, timbres, seed, start_s, duration_s, channels, gain_db)
 
     def timbres(self, score: Score, timbre: Timbres) -> list[Timbre]:
         """The timbre of each track of a score."""
@@ -219,6 +226,7 @@ class Synthesizer:
         start_s: float,
         duration_s: float | None,
         channels: int,
+        gain_db: float,
     ) -> Iterator[Block]:
         first, start, stop = _span(score, start_s, duration_s)
         n_frames = stop - first
@@ -228,7 +236,9 @@ class Synthesizer:
 
         hop = self.model.mel.hop_length
         skip, left = (start - first) * hop, n_frames * hop - (start - first) * hop
-        mixer = Mixer(score.tracks, self.sample_rate, channels, position=start * hop)
+        mixer = Mixer(
+            score.tracks, self.sample_rate, channels, position=start * hop, gain_db=gain_db
+        )
         voices = self._vocoder.stream(rolls, seed=seed)
         done = 0
         for mel in self._generator.stream(rolls, timbres, n_frames, block_frames=_BLOCK_FRAMES):

@@ -520,9 +520,9 @@ class TestBadInput:
         slow = bytes.fromhex("00 FF 51 03 FF FF FF  00 90 3C 40  FF FF FF 7F 80 3C 40")
         data = raw_file(chunk(slow), division=1)
         assert len(data) == 40
-        began_s = time.perf_counter()
+        began_s = time.process_time()
         self.refused(tmp_path / "years.mid", data, "lasts longer than 6 hours")
-        assert time.perf_counter() - began_s < 1.0
+        assert time.process_time() - began_s < 1.0
 
     def test_the_longest_duration_can_be_set(self, tmp_path: Path) -> None:
         path = tmp_path / "ten.mid"
