@@ -11,7 +11,6 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import mido
 
@@ -54,15 +53,14 @@ def read_midi(path: str | os.PathLike, *, max_duration_s: float = MAX_DURATION_S
         longer than `max_duration_s`. A file without notes is no error: its score is empty.
     """
     try:
-        size = Path(path).stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise InputError(
-                f"{path}: is {size / 2**20:.0f} MiB; MIDI files up to "
-                f"{MAX_FILE_BYTES // 2**20} MiB are read"
-            )
-        data = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise InputError(
+            f"{path}: is larger than {MAX_FILE_BYTES // 2**20} MiB, up to which MIDI files are read"
+        )
     return parse_midi(data, name=str(path), max_duration_s=max_duration_s)
 
 
@@ -90,7 +88,7 @@ def parse_midi(
         start_s = end_s
         for event in _timeline(midi, tracks, start_s):
             end_s = event.time_s
-            if end_s > max_duration_s:
+            if not end_s <= max_duration_s:
                 raise InputError(
                     f"{name}: lasts longer than {max_duration_s / 3600:g} hours; "
                     "raise --max-duration if that is meant"

@@ -1,0 +1,93 @@
+"""Pulse trains of the score: pitch, phase, power, borders of blocks, and PyTorch's twin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import EXAMPLES
+from timbrel.score.midi import read_midi
+from timbrel.score.piano_roll import PianoRoll
+from timbrel.score.score import Note
+from timbrel.vocoder import parallel
+from timbrel.vocoder.excitation import RELEASE_S, NoteFrames, note_frames, pulses
+
+RATE, HOP = 16_000, 128
+
+
+def excitation(roll: PianoRoll, start: int, stop: int, **options: float) -> np.ndarray:
+    frames = note_frames(roll, start, stop, sample_rate=RATE, hop_length=HOP, **options)
+    return pulses(frames, HOP)
+
+
+def test_a_note_is_the_sum_of_its_cosines_from_its_onset_on() -> None:
+    onset_s, hz = 0.1003, 220.0
+    found = excitation(PianoRoll([Note(57, 127, onset_s, 1.0)]), 0, 100)
+    time_s = np.arange(len(found)) / RATE - onset_s
+    n = int(0.98 * RATE / 2 / hz)
+    cosines = sum(np.cos(2 * np.pi * h * hz * time_s) for h in range(1, n + 1))
+    expected = np.where(time_s >= 0, np.sqrt(2 / n) * cosines, 0.0)
+    assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
+    assert not found[: int(onset_s * RATE)].any()
+
+
+def test_power_is_the_same_for_all_pitches() -> None:
+    for pitch in (21, 45, 69, 93, 108):
+        found = excitation(PianoRoll([Note(pitch, 127, 0.0, 10.0)]), 0, 1000)
+        assert np.mean(found**2) == pytest.approx(1.0, rel=0.05)
+
+
+def test_a_released_note_falls_exponentially_and_ends() -> None:
+    found = excitation(PianoRoll([Note(60, 127, 0.0, 1.0)]), 0, 500)
+
+    def level(at_s: float) -> float:
+        start = int(at_s * RATE)
+        return float(np.sqrt(np.mean(found[start : start + 1600] ** 2)))
+
+    assert level(1.4) / level(1.1) == pytest.approx(np.exp(-0.3 / RELEASE_S), rel=0.05)
+    assert not found[int(2.6 * RATE) :].any()
+
+
+def test_a_key_that_is_struck_again_silences_its_former_note() -> None:
+    both = excitation(PianoRoll([Note(60, 127, 0.0, 0.4), Note(60, 127, 0.8, 1.6)]), 0, 300)
+    second = excitation(PianoRoll([Note(60, 127, 0.8, 1.6)]), 0, 300)
+    np.testing.assert_array_equal(both[RATE:], second[RATE:])
+
+
+def test_overlapping_notes_of_one_pitch_both_sound() -> None:
+    first, second = Note(60, 100, 0.0, 1.0), Note(60, 80, 0.5, 1.5)
+    both = excitation(PianoRoll([first, second]), 0, 110)
+    alone = [excitation(PianoRoll([note]), 0, 110) for note in (first, second)]
+    np.testing.assert_allclose(both, sum(alone), atol=1e-4)
+
+
+def test_blocks_of_any_size_give_the_same_samples() -> None:
+    roll = PianoRoll(read_midi(EXAMPLES / "duet.mid").merged().notes)
+    whole = excitation(roll, 0, 400)
+    for size in (1, 7, 64):
+        parts = [excitation(roll, s, min(s + size, 400)) for s in range(0, 400, size)]
+        np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-4)
+
+
+def test_tuning_moves_the_pitch() -> None:
+    roll = PianoRoll([Note(69, 127, 0.0, 5.0)])
+    sharp = excitation(roll, 0, 500, tuning_cents=100.0)
+    semitone = excitation(PianoRoll([Note(70, 127, 0.0, 5.0)]), 0, 500)
+    np.testing.assert_allclose(sharp, semitone, atol=1e-3)
+
+
+def test_a_silent_span_is_silent() -> None:
+    assert not excitation(PianoRoll([Note(60, 90, 0.0, 1.0)]), 1000, 1010).any()
+    assert excitation(PianoRoll([]), 0, 10).shape == (1280,)
+
+
+def test_pytorch_computes_the_same_pulses() -> None:
+    roll = PianoRoll(read_midi(EXAMPLES / "prelude.mid").notes)
+    frames: NoteFrames = note_frames(roll, 200, 300, sample_rate=RATE, hop_length=HOP)
+    parts = [
+        torch.from_numpy(getattr(frames, name))[None]
+        for name in ("phase", "step", "harmonics", "gain", "first")
+    ]
+    found = parallel.pulses(*parts, hop_length=HOP)[0].numpy()
+    np.testing.assert_allclose(found, pulses(frames, HOP), atol=1e-3)
