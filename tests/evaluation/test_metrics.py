@@ -123,9 +123,9 @@ def test_cqt_of_a_tone_is_loudest_in_its_bin() -> None:
 
 
 def test_cqt_has_its_floor_at_minus_100_db() -> None:
-    assert np.all(log_cqt(np.zeros(16_000, np.float32)) == -100)
-    soft = log_cqt(1e-3 * noise(0, 1))
-    assert log_cqt(noise(0, 1))[50, 10] - soft[50, 10] == pytest.approx(60, abs=0.01)
+    assert np.all(log_cqt(np.zeros(32_000, np.float32)) == -100)
+    soft = log_cqt(1e-3 * noise(0, 2))
+    assert log_cqt(noise(0, 2))[50, 10] - soft[50, 10] == pytest.approx(60, abs=0.01)
 
 
 def test_clip_correlates_with_itself() -> None:
@@ -188,11 +188,14 @@ def test_pools_added_are_the_pool_of_all_clips() -> None:
 @pytest.mark.parametrize("level_db", [-100.0, -37.123, -0.1])
 def test_bin_that_never_changes_correlates_with_nothing(level_db: float) -> None:
     random = np.random.default_rng(7)
-    constant = np.full((N_CQT_BINS, 3001), level_db)
-    for other in (constant, constant / 3, random.standard_normal(constant.shape) - 50):
+    for other_db in (level_db, level_db / 3, None):
         pool = LogCqtCorrelation()
-        pool.add_spectra(constant, other)
-        np.testing.assert_allclose(pool.by_bin(), 0, atol=1e-4)
+        for n_frames in (469, 17, 300, 41):
+            constant = np.full((N_CQT_BINS, n_frames), level_db)
+            changing = random.normal(-50, 10, constant.shape)
+            other = changing if other_db is None else np.full_like(constant, other_db)
+            pool.add_spectra(constant, other)
+        assert np.all(pool.by_bin() == 0)
 
 
 def test_clips_of_other_lengths_are_refused() -> None:
@@ -209,4 +212,6 @@ def test_mu_law_is_heard_a_little(soundfont: Path) -> None:
         pool.add(audio, mu_law_decode(mu_law_encode(audio)))
     assert 0.9 < pool.mean() < 0.999
     assert np.all(pool.by_octave() < 1)
-    assert np.all(pool.by_octave() > 0.8)
+    # Nothing sounds in the first octave but what the rounding adds.
+    assert pool.by_octave()[0] == pool.by_octave().min() > 0.7
+    assert np.all(pool.by_octave()[1:] > 0.95)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from pathlib import Path
 
@@ -28,20 +29,8 @@ PIANO = Instrument("grand piano", 0, (0.0, 0.0))
 
 # The 14 test tracks of Kim et al. (2019).
 TEST_TRACKS = [
-    "alb_se6",
-    "bach_846",
-    "chpn-p15",
-    "chpn_op66",
-    "deb_clai",
-    "elise",
-    "liz_et3",
-    "liz_et6",
-    "liz_liebestraum",
-    "muss_1",
-    "mz_331_3",
-    "pathetique_2",
-    "ty_juni",
-    "waldstein_1",
+    *("alb_se6", "bach_846", "chpn-p15", "chpn_op66", "deb_clai", "elise", "liz_et3", "liz_et6"),
+    *("liz_liebestraum", "muss_1", "mz_331_3", "pathetique_2", "ty_juni", "waldstein_1"),
 ]
 
 
@@ -69,7 +58,8 @@ def test_committed_excerpts_are_15_seconds_of_each_test_track() -> None:
 
 
 def test_committed_excerpts_lie_within_test_tracks_of_the_corpus(corpus: Path) -> None:
-    splits = dict(line.split(",")[:2] for line in (corpus / "splits.csv").read_text().splitlines())
+    with (corpus / "splits.csv").open(newline="") as file:
+        splits = {row["file"]: row["split"] for row in csv.DictReader(file)}
     for excerpt in read_excerpts():
         assert splits[excerpt.file] == "test"
         score = read_midi(corpus / excerpt.file)
@@ -97,7 +87,7 @@ def test_excerpts_of_ones_own_can_be_read(tmp_path: Path) -> None:
         ("", "lists no excerpts"),
         (
             "file,start_s,duration_s\na.mid,-1,2\n",
-            r"2 s from -1 s on, of a\.mid, is not a possible",
+            "2 s from -1 s on, of .* is not",
         ),
         ("file,start_s,duration_s\na.mid,1,0\n", "is not a possible excerpt"),
         ("file,start_s,duration_s\na.mid,nan,1\n", "is not a possible excerpt"),

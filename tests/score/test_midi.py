@@ -93,8 +93,10 @@ class TestTime:
         assert spans(score) == [(60, 0.0, 1.0), (64, 1.25, 1.5), (67, 1.5, 2.0)]
 
     def test_a_pedal_does_not_reach_into_the_next_sequence_of_type_2(self) -> None:
-        score = played([control(64, 127), on(60), off(60, 500)], [on(64), off(64, 500)], kind=2)
-        assert spans(score) == [(60, 0.0, 0.5), (64, 0.5, 1.0)]
+        first = [control(64, 127), on(60), off(60, 500)]
+        second = [on(64), off(64, 500), on(65, 500), off(65, 500)]
+        score = played(first, second, kind=2)
+        assert spans(score) == [(60, 0.0, 0.5), (64, 0.5, 1.0), (65, 1.5, 2.0)]
 
     def test_tempi_of_the_first_track_rule_all_tracks(self) -> None:
         tempi = [tempo(500_000), tempo(1_000_000, 1000), tempo(250_000, 500)]
@@ -395,6 +397,15 @@ class TestControllers:
             control(64, 0, 500, channel=1),
         ]
         assert spans(played(free, pedalled)) == [(60, 0.0, 0.5), (62, 0.0, 1.0)]
+
+    def test_123_leaves_what_the_sostenuto_pedal_holds(self) -> None:
+        score = played(
+            [
+                *(on(60), control(66, 127, 100), on(62), control(123, 0, 100)),
+                *(off(60, 100), off(62), control(66, 0, 700)),
+            ]
+        )
+        assert spans(score) == [(60, 0.0, 1.0), (62, 0.1, 0.2)]
 
     def test_after_123_a_key_is_released_by_its_own_note_off(self) -> None:
         score = played([on(60), control(123, 0, 100), on(60, 100), off(60, 100), off(60, 700)])

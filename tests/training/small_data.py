@@ -6,6 +6,7 @@ The fixtures that make it are in `small_fixtures`.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -45,7 +46,17 @@ def start_timbrel(*arguments: object) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+        start_new_session=True,
     )
+
+
+def kill_at_once(process: subprocess.Popen[str]) -> None:
+    """Kill what `start_timbrel` started, as kill -9 or a power cut does: with all its workers.
+
+    Workers that survived would hold the pipe of the output open for minutes.
+    """
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
 
 
 def run_timbrel(*arguments: object) -> tuple[int, str]:

@@ -11,10 +11,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import distributed
 import numpy as np
 import pytest
 import soundfile
-from small_data import SPLITS, TWO_INSTRUMENTS, run_timbrel, start_timbrel
+from small_data import SPLITS, TWO_INSTRUMENTS, kill_at_once, run_timbrel, start_timbrel
 
 from conftest import EXAMPLES
 from timbrel.errors import InputError, MissingToolError
@@ -138,8 +139,7 @@ def test_killed_and_resumed_gives_what_an_undisturbed_run_gives(
     while not list(output.glob("audio/*/*/*.json")) and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.01)
-    process.kill()
-    process.communicate()
+    kill_at_once(process)
     assert 1 <= len(list(output.glob("audio/*/*/*.json"))) < 6
     with pytest.raises(InputError, match=r"not finished training data \(manifest\.jsonl"):
         read_data(output)
@@ -163,8 +163,6 @@ def test_workers_of_a_dask_cluster_give_the_same_manifest(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    distributed = pytest.importorskip("distributed")
-
     def not_here(*_: object, **__: object) -> None:
         raise AssertionError("rendered by this process")
 

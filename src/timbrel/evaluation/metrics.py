@@ -96,8 +96,13 @@ class LogCqtCorrelation:
         """Correlation of each bin, shape (84,); 0 where one of both never changes."""
         n, a, b, aa, bb, ab = self._sums
         covariance = ab - a * b / n
-        scale = np.sqrt(np.maximum(aa - a * a / n, 0) * np.maximum(bb - b * b / n, 0))
-        return np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 1e-9)
+        # What rounding leaves of the variance of a constant is no variance.
+        variances = [
+            np.where(squares - total**2 / n > 1e-12 * squares, squares - total**2 / n, 0.0)
+            for total, squares in ((a, aa), (b, bb))
+        ]
+        scale = np.sqrt(variances[0] * variances[1])
+        return np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)
 
     def by_octave(self) -> np.ndarray:
         """Means of the octaves from C1 upward, shape (7,)."""
@@ -112,8 +117,8 @@ def log_cqt(audio: np.ndarray) -> np.ndarray:
     """Constant-Q spectrum in dB, floored at −100 dB, of a clip at 16 kHz: (84, frames)."""
     import librosa
 
-    magnitudes = np.abs(librosa.cqt(audio.astype(np.float32, copy=False), sr=SAMPLE_RATE))
-    return 20 * np.log10(np.maximum(magnitudes, 1e-5)).astype(np.float64)
+    spectrum = librosa.cqt(audio.astype(np.float32, copy=False), sr=SAMPLE_RATE)
+    return 20 * np.log10(np.maximum(np.abs(spectrum).astype(np.float64), 1e-5))
 
 
 def _pearson(a: np.ndarray, b: np.ndarray) -> float:
