@@ -86,7 +86,7 @@ def test_code_is_not_executed(tmp_path: Path) -> None:
     torch.save({"step": 1, "model": _Trap(trap)}, tmp_path / "checkpoint.pt")
     with pytest.raises(InputError, match="is not a readable checkpoint"):
         load_checkpoint(tmp_path)
-    (tmp_path / "checkpoint.pt").write_bytes(pickle.dumps(_Trap(trap)))
+    (tmp_path / "checkpoint.pt").write_bytes(pickle.dumps(_Trap(trap), protocol=2))
     with pytest.raises(InputError, match="is not a readable checkpoint"):
         load_checkpoint(tmp_path)
     assert not trap.exists()
