@@ -164,23 +164,18 @@ def test_what_sounds_before_a_visit_is_not_held_against_the_network(clips: MelCl
 
 def test_what_lies_beyond_the_end_does_not_count(clips: MelClips) -> None:
     """Visits longer than the clip begin with it and end in nothing."""
-    for crop in range(4):
-        batch = batch_at(clips, crop, range(1), crop_frames=512)
-        n_frames = {
-            int(n) for n, label in zip(clips.n_frames, clips.labels, strict=True)
-            if label == batch.instrument[0]
-        }  # fmt: skip
-        n_counting = int(batch.weight[0].sum())
-        assert n_counting in {min(max(n - 512 * crop, 0), 512) for n in n_frames}
-        np.testing.assert_array_equal(batch.weight[0], np.arange(512) < n_counting)
-        assert np.all(batch.mel[0, n_counting:] == 0)
-        if n_counting:
-            index, start = place_of(
-                clips, int(batch.instrument[0]), batch.mel[0, : max(n_counting, 1)]
-            )
-            assert start == 512 * crop
-            assert start + n_counting == min(start + 512, clips.n_frames[index])
-    assert n_counting == 0
+    crops = [batch_at(clips, step, range(1), crop_frames=512) for step in range(PER_VISIT)]
+    index, start = place_of(clips, int(crops[0].instrument[0]), crops[0].mel[0])
+    assert start == 0
+    n_frames = int(clips.n_frames[index])
+    assert 512 < n_frames < 1024
+    for number, crop in enumerate(crops):
+        n_counting = max(min(n_frames - 512 * number, 512), 0)
+        np.testing.assert_array_equal(crop.weight[0], np.arange(512) < n_counting)
+        expected = clips.mel(index, 512 * number, 512 * number + n_counting)
+        np.testing.assert_array_equal(crop.mel[0, :n_counting], expected)
+        assert np.all(crop.mel[0, n_counting:] == 0)
+    assert not crops[3].roll.any()
 
 
 def test_long_clips_are_visited_more_often(clips: MelClips) -> None:

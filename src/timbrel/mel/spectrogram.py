@@ -123,9 +123,6 @@ def mel_spectrogram(audio: np.ndarray, config: MelConfig | None = None) -> np.nd
         stop = min(start + _BLOCK_FRAMES, n_frames)
         first = max(start - margin, 0)
         block = audio[first * config.hop_length : (stop + margin) * config.hop_length]
-        # A block that ends with the clip may lack its last, partial hop: keep it.
-        if stop + margin >= n_frames:
-            block = audio[first * config.hop_length :]
         spectrum = stft(block, n_fft=config.n_fft, hop_length=config.hop_length)
         mel[start:stop] = np.abs(spectrum[start - first : stop - first]) @ filters
     return np.log(np.maximum(mel, config.floor))
