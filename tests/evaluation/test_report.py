@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from conftest import EXAMPLES
-from timbrel.bundle import Bundle
+from timbrel.bundle import Bundle, Instrument
 from timbrel.errors import InputError, MissingToolError
 from timbrel.evaluation import originals
-from timbrel.evaluation.originals import Excerpt, render_original
+from timbrel.evaluation.originals import Excerpt, Original, render_original
 from timbrel.evaluation.report import (
     MU_LAW,
     PUBLISHED,
@@ -26,7 +26,8 @@ from timbrel.evaluation.report import (
 )
 from timbrel.mel.export import write_mel2mel_bundle
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
-from timbrel.mel.spectrogram import MelConfig
+from timbrel.mel.spectrogram import MelConfig, mel_spectrogram
+from timbrel.score.piano_roll import PianoRoll
 
 CONDITIONS = [MU_LAW, "true mel, griffin-lim", "tiny, griffin-lim"]
 
@@ -201,6 +202,30 @@ def test_synthesised_mel_lies_under_the_true_one(
     for onset in onsets:
         if 5 <= onset < n_true - 5:
             assert loudness[onset : onset + 5].max() > loudness[onset - 3 : onset].max()
+
+
+def test_perfect_model_is_as_good_as_the_true_mel(
+    soundfont: Path, excerpts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that gives the true mel after its pre-roll: both are cut where the excerpt begins."""
+
+    def perfect(_: Bundle, __: Instrument, original: Original) -> tuple[PianoRoll, np.ndarray]:
+        pre_roll = np.full((187, 80), np.log(1e-5), np.float32)
+        return PianoRoll([]), np.concatenate([pre_roll, mel_spectrogram(original.audio)])
+
+    monkeypatch.setattr("timbrel.evaluation.report.synthesised_mel", perfect)
+    found = evaluate(
+        EXAMPLES,
+        soundfont,
+        models=[small_bundle(tmp_path / "harp")],
+        vocoders=["griffin-lim"],
+        cache=tmp_path / "cache",
+        excerpts=excerpts,
+        jobs=1,
+    )
+    assert found.log_mel["harp"]["harp"].error_db == 0
+    true_mel = found.pooled("true mel, griffin-lim").mean()
+    assert found.pooled("harp, griffin-lim").mean() == pytest.approx(true_mel, abs=0.05)
 
 
 def test_what_cannot_be_compared_is_refused(

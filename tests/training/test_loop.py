@@ -209,6 +209,22 @@ def test_average_is_lent_and_taken_back() -> None:
 
 
 @pytest.mark.usefixtures("one_thread")
+def test_first_step_is_of_the_rate_that_the_recipe_says(small_data: Path, tmp_path: Path) -> None:
+    """Adam moves each weight by the rate at first, which warms up from a fifth of 0.01."""
+    quiet_train(small_recipe(), small_data, tmp_path / "run", steps=1)
+    content = load_checkpoint(tmp_path / "run")
+    model = Mel2Mel(Mel2MelConfig(n_instruments=2, hidden_size=16))
+    names = [name for name, p in model.named_parameters() if p.requires_grad]
+    # The average keeps 2/11 of the first weights after the first step.
+    moved = [
+        (content["model"][name] - average).abs().max() * 11 / 2
+        for name, average in zip(names, content["average"], strict=True)
+    ]
+    assert float(max(moved)) == pytest.approx(0.002, rel=0.01)
+    assert [group["lr"] for group in content["optimizer"]["param_groups"]] == [0.002]
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_stopped_and_resumed_equals_undisturbed(
     undisturbed: Path, small_data: Path, tmp_path: Path
 ) -> None:
