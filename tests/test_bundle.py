@@ -139,10 +139,17 @@ def test_a_configuration_that_is_no_json_object_is_refused(bundle_copy: Path, co
 
 
 def test_another_kind_of_model_is_refused(bundle_copy: Path) -> None:
-    change_config(bundle_copy, lambda c: c.update(kind="wavenet"))
-    assert load_bundle(bundle_copy).kind == "wavenet"
-    with pytest.raises(InputError, match="of kind 'wavenet', not 'mel2mel'"):
-        load_bundle(bundle_copy, kind="mel2mel")
+    with pytest.raises(InputError, match="of kind 'mel2mel', not 'parallel'"):
+        load_bundle(bundle_copy, kind="parallel")
+    change_config(bundle_copy, lambda c: c.update(kind="organ"))
+    with pytest.raises(InputError, match="its kind 'organ' is unknown; known: mel2mel, parallel"):
+        load_bundle(bundle_copy)
+
+
+def test_keys_of_another_kind_are_refused(bundle_copy: Path) -> None:
+    change_config(bundle_copy, lambda c: c.update(kind="parallel"))
+    with pytest.raises(InputError, match="has an unknown key 'window'"):
+        load_bundle(bundle_copy)
 
 
 def test_a_network_that_cannot_be_run_is_named(bundle_copy: Path) -> None:

@@ -9,11 +9,12 @@ import torch
 from conftest import EXAMPLES
 from timbrel.bundle import load_bundle, shipped_bundles
 from timbrel.mel.generator import MelGenerator
-from timbrel.mel.mel2mel import load_mel2mel, n_parameters
+from timbrel.mel.mel2mel import load_mel2mel
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.synthesizer import Synthesizer
 from timbrel.timbre.timbre import parse_timbre
+from timbrel.weights import n_parameters
 
 
 def models() -> list[str]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from timbrel.errors import InputError
+from timbrel.errors import InputError, OutputError
 from timbrel.mel.spectrogram import MelConfig
 
 FORMAT = 1
@@ -26,12 +28,15 @@ _KEYS = {
     "name": str,
     "mel": dict,
     "model": dict,
-    "window": dict,
     "gain": float,
-    "instruments": list,
     "license": str,
     "attribution": str,
     "training": dict,
+}
+# What a kind of model has beside these.
+_KEYS_OF_KIND: dict[str, dict[str, type]] = {
+    "mel2mel": {"window": dict, "instruments": list},
+    "parallel": {},
 }
 _INSTRUMENT_KEYS = {"name": str, "program": int, "embedding": list}
 
@@ -62,20 +67,25 @@ class Bundle:
     name: str
     mel: MelConfig
     model: dict[str, Any]
-    window: WindowConfig
     gain: float
-    instruments: tuple[Instrument, ...]
     license: str
     attribution: str
     training: dict[str, Any]
+    # Of a Mel2Mel alone:
+    window: WindowConfig = WindowConfig(0, 0)
+    instruments: tuple[Instrument, ...] = ()
 
     def file(self, name: str) -> Path:
         return self.path / name
 
 
-def shipped_bundles() -> list[str]:
-    """Names of the models that came with Timbrel."""
-    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG_FILE}"))
+def shipped_bundles(kind: str | None = None) -> list[str]:
+    """Names of the models that came with Timbrel, of one kind or of all."""
+    return sorted(
+        path.parent.name
+        for path in SHIPPED.glob(f"*/{CONFIG_FILE}")
+        if kind in (None, json.loads(path.read_text())["kind"])
+    )
 
 
 def load_bundle(name_or_path: str | os.PathLike, *, kind: str | None = None) -> Bundle:
@@ -114,22 +124,66 @@ def load_bundle(name_or_path: str | os.PathLike, *, kind: str | None = None) -> 
             f"{config_path}: has format {version}; this Timbrel reads format {FORMAT}. "
             "Update Timbrel, or export the model again"
         )
-    check_keys(config, _KEYS, config_path)
-    if kind is not None and config["kind"] != kind:
-        raise InputError(f"{path}: is a model of kind '{config['kind']}', not '{kind}'")
+    own_kind = config.get("kind")
+    if kind is not None and own_kind != kind:
+        raise InputError(f"{path}: is a model of kind '{own_kind}', not '{kind}'")
+    if own_kind not in _KEYS_OF_KIND:
+        known = ", ".join(_KEYS_OF_KIND)
+        raise InputError(f"{config_path}: its kind '{own_kind}' is unknown; known: {known}")
+    check_keys(config, _KEYS | _KEYS_OF_KIND[own_kind], config_path)
+    parts: dict[str, Any] = {}
+    if "window" in config:
+        parts["window"] = _part(WindowConfig, config["window"], config_path)
+        parts["instruments"] = _instruments(config["instruments"], config_path)
     return Bundle(
         path=path,
         kind=config["kind"],
         name=config["name"],
         mel=_part(MelConfig, config["mel"], config_path),
         model=config["model"],
-        window=_part(WindowConfig, config["window"], config_path),
         gain=float(config["gain"]),
-        instruments=_instruments(config["instruments"], config_path),
         license=config["license"],
         attribution=config["attribution"],
         training=config["training"],
+        **parts,
     )
+
+
+def write_bundle(
+    output: Path, config: dict[str, Any], files: Mapping[str, bytes], *, card: str
+) -> None:
+    """Write a bundle; there is never half of one.
+
+    Parameters
+    ----------
+    output
+        The bundle's folder, which must not exist yet.
+    config
+        All that `load_bundle` wants, but the format.
+    files
+        Weights and graphs by their names.
+    card
+        What README.md says.
+
+    Raises
+    ------
+    OutputError
+        If the folder exists, or its parent does not.
+    """
+    if output.exists():
+        raise OutputError(f"{output}: exists; remove it, or export to another folder")
+    if not output.parent.is_dir():
+        raise OutputError(f"{output}: the folder {output.parent} does not exist; create it first")
+    # Made beside the target and then renamed.
+    with tempfile.TemporaryDirectory(prefix=".bundle-", dir=output.parent) as folder:
+        made = Path(folder, "bundle")
+        made.mkdir()
+        (made / CONFIG_FILE).write_text(json.dumps({"format": FORMAT, **config}, indent=2) + "\n")
+        (made / CARD_FILE).write_text(card)
+        for name, content in files.items():
+            (made / name).write_bytes(content)
+        write_sums(made)
+        made.rename(output)
 
 
 def write_sums(path: Path) -> None:

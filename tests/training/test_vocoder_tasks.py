@@ -7,12 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from timbrel.bundle import Bundle
 from timbrel.errors import InputError
 from timbrel.mel.spectrogram import MelConfig, mel_spectrogram
+from timbrel.progress import silent
 from timbrel.training.audio_dataset import AudioClips, audio_batch
+from timbrel.training.checkpoint import load_checkpoint
 from timbrel.training.loop import train
+from timbrel.training.parallel_task import ParallelTask
 from timbrel.training.preparation import read_clip
 from timbrel.training.recipe import Recipe
 
@@ -21,23 +25,29 @@ pytest_plugins = ["small_fixtures"]
 CROPS = {"frames": 40, "before": 1, "after": 2, "seed": 3}
 
 
+@pytest.fixture(autouse=True)
+def few_validations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("timbrel.training.parallel_task._VALID_CROPS", 3)
+    monkeypatch.setattr("timbrel.training.wavenet_task._VALID_CROPS", 3)
+
+
 def recipe(task: str, **values: object) -> Recipe:
     small = {
         "wavenet": ({"n_layers": 4, "n_cycle": 4, "residual_size": 8, "skip_size": 16}, 24),
-        "parallel": ({"width": 16, "n_blocks": 2}, 48),
+        "parallel": ({"width": 16, "n_blocks": 2, "lookahead": 5}, 48),
     }
     model, crop_frames = small[task]
     options = {"crop_frames": crop_frames} | values.pop("options", {})
     content = {
         "task": task,
-        "steps": 30,
+        "steps": 60,
         "batch_size": 4,
         "learning_rate": 0.01,
         "model": model | values.pop("model", {}),
         "options": options,
         "warmup_steps": 5,
         "precision": "float32",
-        "validate_every": 30,
+        "validate_every": 60,
     }
     return Recipe(**content | values)
 
@@ -79,15 +89,80 @@ def test_what_lies_outside_a_clip_is_silence(small_data: Path) -> None:
 
 
 def test_predicted_mels_take_the_place_of_true_ones(small_data: Path, tiny_bundle: Bundle) -> None:
-    clips = AudioClips(small_data, "valid", MelConfig(), mels=str(tiny_bundle.path))
-    true = AudioClips(small_data, "valid", MelConfig())
-    assert clips.padded_mel(0, 0, 50).shape == (50, 80)
-    assert not np.allclose(clips.padded_mel(0, 0, 50), true.padded_mel(0, 0, 50), atol=0.1)
+    clips = AudioClips(small_data, "valid", MelConfig(), predicted_by=str(tiny_bundle.path))
+    predicted = clips.padded_mel(0, 0, 50, predicted=True)
+    assert predicted.shape == (50, 80)
+    assert not np.allclose(predicted, clips.padded_mel(0, 0, 50), atol=0.1)
+
+
+def test_a_share_of_crops_has_predicted_mels(small_data: Path, tiny_bundle: Bundle) -> None:
+    clips = AudioClips(small_data, "valid", MelConfig(), predicted_by=str(tiny_bundle.path))
+    true, half, all_of_them = (
+        audio_batch(clips, 0, range(40), **CROPS, predicted_share=share) for share in (0, 0.5, 1)
+    )
+    np.testing.assert_array_equal(half.start, true.start)
+    np.testing.assert_array_equal(half.audio, true.audio)
+    from_true = (half.mel == true.mel).all(axis=(1, 2))
+    from_prediction = (half.mel == all_of_them.mel).all(axis=(1, 2))
+    assert (from_true != from_prediction).all()
+    assert 10 < from_true.sum() < 30
 
 
 def test_mels_of_another_geometry_are_refused(small_data: Path, tiny_bundle: Bundle) -> None:
     with pytest.raises(InputError, match="makes mels of 16000 Hz, hop 128"):
-        AudioClips(small_data, "valid", MelConfig(n_mels=40), mels=str(tiny_bundle.path))
+        AudioClips(small_data, "valid", MelConfig(n_mels=40), predicted_by=str(tiny_bundle.path))
+
+
+def test_some_crops_are_silent(small_data: Path) -> None:
+    wanted = recipe("parallel", batch_size=256)
+    task = ParallelTask(wanted, small_data, rank=0, world=1, progress=silent)
+    batch = task.batch(0)
+    plain = audio_batch(
+        AudioClips(small_data, "train", MelConfig()),
+        0,
+        range(256),
+        frames=48,
+        before=0,
+        after=0,
+        seed=0,
+    )
+    is_silent = plain.audio.any(axis=1) & ~batch.crops.audio.any(axis=1)
+    assert 1 <= is_silent.sum() < 16
+    assert (batch.crops.mel[is_silent] == np.float32(np.log(1e-5))).all()
+    assert batch.notes is not None
+    assert not batch.notes.gain[is_silent].any()
+    # Two processes hold what one would.
+    halves = [
+        ParallelTask(wanted, small_data, rank=rank, world=2, progress=silent).batch(0)
+        for rank in (0, 1)
+    ]
+    both = np.concatenate([half.crops.audio for half in halves])
+    np.testing.assert_array_equal(both, batch.crops.audio)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_discriminators_begin_when_the_recipe_says(small_data: Path, tmp_path: Path) -> None:
+    wanted = recipe("parallel", options={"adversarial_from": 3}, steps=6, warmup_steps=1)
+    train(wanted, small_data, tmp_path / "run", say=lambda _: None, device="cpu", steps=3)
+    before = load_checkpoint(tmp_path / "run")["critic"]
+    train(wanted, small_data, tmp_path / "run", say=lambda _: None, device="cpu", resume=True)
+    after = load_checkpoint(tmp_path / "run")["critic"]
+    assert before["optimizer"]["state"] == {}
+    moved = [not torch.equal(before["model"][key], after["model"][key]) for key in after["model"]]
+    assert all(moved)
+    # The model's own steps went through them too, and resuming changes nothing.
+    once = tmp_path / "once"
+    train(wanted, small_data, once, say=lambda _: None, device="cpu")
+    whole, resumed = load_checkpoint(once), load_checkpoint(tmp_path / "run")
+    for part in ("model", "critic"):
+        a, b = (
+            found[part] if part == "model" else found[part]["model"] for found in (whole, resumed)
+        )
+        assert all(torch.equal(a[key], b[key]) for key in a), part
+    plain = recipe("parallel", steps=6, warmup_steps=1)
+    train(plain, small_data, tmp_path / "plain", say=lambda _: None, device="cpu")
+    unjudged = load_checkpoint(tmp_path / "plain")["model"]
+    assert any(not torch.equal(unjudged[key], whole["model"][key]) for key in unjudged)
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -99,15 +174,16 @@ def test_a_vocoder_learns(task: str, measure: str, small_data: Path, tmp_path: P
     train(wanted, small_data, tmp_path / "run", say=lambda _: None, device="cpu", steps=1)
     train(wanted, small_data, tmp_path / "run", say=lambda _: None, device="cpu", resume=True)
     found = losses(tmp_path / "run", "train")
-    assert found[-1]["step"] == 30
-    assert found[-1]["loss"] < found[0]["loss"]
+    assert [line["step"] for line in found] == [1, 50, 60]
+    assert found[-1]["loss"] < 0.95 * found[-2]["loss"]
     assert np.isfinite(losses(tmp_path / "run", "valid")[-1][measure])
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_the_parallel_vocoder_also_trains_without_the_score(
-    small_data: Path, tmp_path: Path
+@pytest.mark.parametrize("conditioning", ["mel", "roll"])
+def test_the_parallel_vocoder_also_trains_without_the_excitation(
+    conditioning: str, small_data: Path, tmp_path: Path
 ) -> None:
-    wanted = recipe("parallel", model={"conditioning": "mel"}, steps=2, warmup_steps=1)
+    wanted = recipe("parallel", model={"conditioning": conditioning}, steps=2, warmup_steps=1)
     done = train(wanted, small_data, tmp_path / "run", say=lambda _: None, device="cpu")
     assert done == 2

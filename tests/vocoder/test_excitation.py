@@ -11,14 +11,14 @@ from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note
 from timbrel.vocoder import parallel
-from timbrel.vocoder.excitation import RELEASE_S, NoteFrames, note_frames, pulses
+from timbrel.vocoder.excitation import RELEASE_S, Excitation, NoteFrames, pulses
 
 RATE, HOP = 16_000, 128
 
 
 def excitation(roll: PianoRoll, start: int, stop: int, **options: float) -> np.ndarray:
-    frames = note_frames(roll, start, stop, sample_rate=RATE, hop_length=HOP, **options)
-    return pulses(frames, HOP)
+    notes = Excitation(roll, sample_rate=RATE, hop_length=HOP, **options)
+    return pulses(notes.frames(start, stop), HOP)
 
 
 def test_a_note_is_the_sum_of_its_cosines_from_its_onset_on() -> None:
@@ -84,7 +84,7 @@ def test_a_silent_span_is_silent() -> None:
 
 def test_pytorch_computes_the_same_pulses() -> None:
     roll = PianoRoll(read_midi(EXAMPLES / "prelude.mid").notes)
-    frames: NoteFrames = note_frames(roll, 200, 300, sample_rate=RATE, hop_length=HOP)
+    frames: NoteFrames = Excitation(roll, sample_rate=RATE, hop_length=HOP).frames(200, 300)
     parts = [
         torch.from_numpy(getattr(frames, name))[None]
         for name in ("phase", "step", "harmonics", "gain", "first")

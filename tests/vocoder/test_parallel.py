@@ -8,7 +8,7 @@ import torch
 from timbrel.errors import InputError
 from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig
 
-SMALL = {"width": 16, "n_blocks": 2}
+SMALL = {"width": 16, "n_blocks": 2, "lookahead": 5}
 
 
 def model(**options: object) -> ParallelVocoder:
@@ -16,54 +16,113 @@ def model(**options: object) -> ParallelVocoder:
     return ParallelVocoder(ParallelVocoderConfig(**SMALL | options)).eval()
 
 
-def test_latency_is_below_sixteen_frames() -> None:
+def inputs(conditioning: str, batch: int, frames: int) -> list[torch.Tensor]:
+    torch.manual_seed(1)
+    given = [torch.randn(batch, frames, 80), torch.rand(batch, frames, 513)]
+    score = {"roll": (batch, frames, 176), "excitation": (batch, frames * 128)}
+    if conditioning in score:
+        given.append(torch.randn(score[conditioning]))
+    return given
+
+
+def test_latency_is_at_most_sixteen_frames() -> None:
     assert ParallelVocoderConfig().lookahead == 11
-    assert ParallelVocoderConfig().latency_frames == 13
+    assert ParallelVocoderConfig().latency_frames == 15
 
 
-def test_unknown_conditioning_is_refused() -> None:
-    with pytest.raises(InputError, match="conditioning 'roll' is unknown"):
-        ParallelVocoderConfig(conditioning="roll")
+@pytest.mark.parametrize(
+    ("lookahead", "expected"),
+    [
+        (11, (3, 1, 1, 1, 1, 1, 1, 1, 1)),
+        (4, (3, 1) + 7 * (0,)),
+        (0, 9 * (0,)),
+        (2, (2,) + 8 * (0,)),
+    ],
+)
+def test_lookahead_is_shared_by_the_convolutions(lookahead: int, expected: tuple) -> None:
+    config = ParallelVocoderConfig(lookahead=lookahead)
+    assert config.lookaheads == expected
+    assert config.past_frames + lookahead == 9 * 6
 
 
-@pytest.mark.parametrize("conditioning", ["mel", "excitation"])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"conditioning": "words"}, "conditioning 'words' is unknown; known: mel, roll, excit"),
+        ({"n_fft": 1000}, "n_fft 1000 is not an even multiple of the hop, 128"),
+        ({"lookahead": 80}, "3 convolutions of 7 frames cannot look 80 frames ahead"),
+        ({"lookahead": -1}, "cannot look -1 frames ahead"),
+    ],
+)
+def test_impossible_sizes_are_refused(options: dict, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        ParallelVocoderConfig(**SMALL | options)
+
+
+@pytest.mark.parametrize("conditioning", ["mel", "roll", "excitation"])
 def test_one_hop_of_audio_for_each_frame(conditioning: str) -> None:
     network = model(conditioning=conditioning)
-    excitation = torch.randn(2, 50 * 128) if conditioning == "excitation" else None
     with torch.no_grad():
-        audio = network(torch.randn(2, 50, 80), excitation)
+        audio = network(*inputs(conditioning, 2, 50))
     assert audio.shape == (2, 50 * 128)
     assert torch.isfinite(audio).all()
 
 
 def test_the_score_must_be_given_where_it_is_wanted() -> None:
-    with pytest.raises(InputError, match="needs the score's excitation"):
-        model()(torch.randn(1, 8, 80))
+    with pytest.raises(InputError, match="needs the score beside the mel"):
+        model()(*inputs("mel", 1, 8))
 
 
 def test_spectrum_and_audio_are_inverse() -> None:
     network = model()
     audio = torch.randn(1, 60 * 128)
     back = network.audio(network.spectrum(audio))
-    torch.testing.assert_close(back[:, 512:-512], audio[:, 512:-512], atol=1e-5, rtol=0)
+    torch.testing.assert_close(back[:, 1024:-1024], audio[:, 1024:-1024], atol=1e-5, rtol=0)
 
 
-def test_nothing_beyond_the_lookahead_matters() -> None:
-    network = model()
-    mel, excitation = torch.randn(1, 60, 80), torch.randn(1, 60 * 128)
+@pytest.mark.parametrize("lookahead", [2, 5])
+def test_nothing_beyond_the_lookahead_matters(lookahead: int) -> None:
+    network = model(lookahead=lookahead)
+    mel, noise, excitation = inputs("excitation", 1, 60)
     changed = mel.clone()
     changed[:, 40:] += 1.0
     with torch.no_grad():
-        difference = (network(changed, excitation) - network(mel, excitation))[0].abs()
-    # The last spectrum that knows nothing of frame 40, less the reach of its window's overlap.
-    untouched = (40 - network.config.lookahead) * 128 - network.config.n_fft // 2
-    assert difference[:untouched].max() < 1e-5
-    assert difference[40 * 128 :].max() > 1e-3
+        difference = network(changed, noise, excitation) - network(mel, noise, excitation)
+    difference = difference[0].abs()
+    # The first spectrum that knows of frame 40, less the reach of its window.
+    untouched = (40 - lookahead) * 128 - network.config.n_fft // 2
+    assert not difference[:untouched].any()
+    assert difference[untouched : untouched + 256].max() > 0
+    assert difference[40 * 128 :].max() > 1e-5
+
+
+def test_what_lies_further_behind_than_said_does_not_matter() -> None:
+    network = model()
+    mel, noise, excitation = inputs("excitation", 1, 60)
+    changed = mel.clone()
+    changed[:, :10] += 1.0
+    with torch.no_grad():
+        difference = network(changed, noise, excitation) - network(mel, noise, excitation)
+    reach = (9 + network.config.past_frames) * 128 + network.config.n_fft // 2
+    assert difference[0, reach:].abs().max() < 1e-7
+    assert difference[0, :reach].abs().max() > 1e-5
+
+
+def test_noise_is_random_but_only_where_it_is_wanted() -> None:
+    network = model(conditioning="mel")
+    mel, noise = inputs("mel", 1, 50)
+    other = torch.rand_like(noise)
+    with torch.no_grad():
+        changed = (network(mel, noise) - network(mel, other)).abs().max()
+        assert changed > 1e-6
+        network.head.bias[: network.config.n_bins] = -100.0
+        network.head.weight[: network.config.n_bins] = 0.0
+        assert torch.equal(network(mel, noise), network(mel, other))
 
 
 def test_gradients_reach_every_weight() -> None:
     network = model()
-    network(torch.randn(1, 20, 80), torch.randn(1, 20 * 128)).square().mean().backward()
+    network(*inputs("excitation", 1, 20)).square().mean().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().sum() > 0, name

@@ -10,15 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from timbrel.audio import N_MELS
 from timbrel.bundle import Bundle
 from timbrel.errors import InputError
 from timbrel.score.piano_roll import N_CHANNELS
-
-WEIGHTS_FILE = "weights.safetensors"  # of a bundle, in half precision
+from timbrel.weights import with_weights
 
 State = tuple[Tensor, Tensor]  # of an LSTM: hidden and cell, each (1, batch, hidden_size)
 
@@ -121,19 +119,7 @@ def load_mel2mel(bundle: Bundle) -> Mel2Mel:
         model = Mel2Mel(Mel2MelConfig(**bundle.model))
     except TypeError as error:
         raise InputError(f"{bundle.path}: is not a Mel2Mel of this Timbrel ({error})") from None
-    weights = {key: value.float() for key, value in load_file(bundle.file(WEIGHTS_FILE)).items()}
-    wanted = model.state_dict()
-    # The LSTMs' second biases are zero and not stored.
-    shapes = {key: value.shape for key, value in wanted.items() if "bias_hh" not in key}
-    if {key: value.shape for key, value in weights.items()} != shapes:
-        raise InputError(f"{bundle.file(WEIGHTS_FILE)}: does not hold the weights of this Mel2Mel")
-    model.load_state_dict(wanted | weights)
-    return model.eval()
-
-
-def n_parameters(model: nn.Module) -> int:
-    """Number of trained parameters."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return with_weights(model, bundle)
 
 
 def _over_time(timbre: Tensor) -> Tensor:

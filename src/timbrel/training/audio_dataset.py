@@ -23,8 +23,6 @@ from timbrel.timbre.timbre import Timbre
 from timbrel.training.dataset import MelClips
 from timbrel.training.preparation import Clip
 
-TRUE_MELS = "true"
-
 
 @dataclass(frozen=True)
 class AudioBatch:
@@ -41,9 +39,9 @@ class AudioClips(MelClips):
 
     Parameters
     ----------
-    mels
-        "true", or a Mel2Mel bundle whose predictions take the place of the true mels, so that a
-        vocoder learns what it will be given. They are computed once and kept in the folder.
+    predicted_by
+        A Mel2Mel bundle whose predictions can take the place of the true mels, so that a vocoder
+        learns what it will be given; none if empty. They are computed once and kept in the folder.
     """
 
     def __init__(
@@ -52,33 +50,38 @@ class AudioClips(MelClips):
         split: str,
         config: MelConfig,
         *,
-        mels: str = TRUE_MELS,
+        predicted_by: str = "",
         progress: Progress = silent,
     ) -> None:
         super().__init__(folder, split, config, progress=progress)
         self.config = config
-        if mels == TRUE_MELS:
+        self._predicted: list[np.ndarray] = []
+        if not predicted_by:
             return
-        bundle = load_bundle(mels, kind="mel2mel")
+        bundle = load_bundle(predicted_by, kind="mel2mel")
         if bundle.mel != config:
-            raise InputError(f"{mels}: makes mels of {bundle.mel}; the recipe's are of {config}")
+            raise InputError(
+                f"{predicted_by}: makes mels of {bundle.mel}; the recipe's are of {config}"
+            )
         known = {instrument.name for instrument in bundle.instruments}
         unknown = [name for name in self.instruments if name not in known]
         if unknown:
-            raise InputError(f"{mels}: does not know the instrument '{unknown[0]}' of the data")
+            raise InputError(
+                f"{predicted_by}: does not know the instrument '{unknown[0]}' of the data"
+            )
         key = hashlib.sha256((bundle.path / SUMS_FILE).read_bytes()).hexdigest()[:12]
         paths = [folder / "predicted" / key / f"{clip.audio_sha256}.npy" for clip in self.clips]
         missing = [i for i, path in enumerate(paths) if not path.exists()]
         tasks = (
             joblib.delayed(_cache_prediction)(
-                folder, self.clips[i], mels, int(self.n_frames[i]), paths[i]
+                folder, self.clips[i], predicted_by, int(self.n_frames[i]), paths[i]
             )
             for i in missing
         )
         done = joblib.Parallel(n_jobs=-1, return_as="generator_unordered")(tasks)
         for _ in progress(done, len(missing), f"predicted mels ({split})"):
             pass
-        self._mels = [np.load(path, mmap_mode="r") for path in paths]
+        self._predicted = [np.load(path, mmap_mode="r") for path in paths]
 
     def audio(self, index: int, start: int, stop: int) -> np.ndarray:
         """Samples of a clip, float32; zeros beyond its end."""
@@ -90,12 +93,15 @@ class AudioClips(MelClips):
         )
         return np.pad(audio, (0, stop - start - len(audio)))
 
-    def padded_mel(self, index: int, start: int, stop: int) -> np.ndarray:
-        """Frames of a clip's mel; what lies outside the clip is silence."""
+    def padded_mel(
+        self, index: int, start: int, stop: int, *, predicted: bool = False
+    ) -> np.ndarray:
+        """Frames of a clip's mel, true or predicted; what lies outside the clip is silence."""
         first, last = max(start, 0), min(stop, int(self.n_frames[index]))
         mel = np.full((stop - start, self.config.n_mels), self.config.log_floor, np.float32)
         if last > first:
-            mel[first - start : last - start] = self.mel(index, first, last)
+            source = self._predicted if predicted else self._mels
+            mel[first - start : last - start] = source[index][first:last]
         return mel
 
 
@@ -108,8 +114,12 @@ def audio_batch(
     before: int,
     after: int,
     seed: int,
+    predicted_share: float = 0.0,
 ) -> AudioBatch:
-    """Draw a step's crops, a pure function of its arguments; `items` number them in the batch."""
+    """Draw a step's crops, a pure function of its arguments; `items` number them in the batch.
+
+    A share of the crops has predicted mels instead of true ones.
+    """
     hop = clips.config.hop_length
     shares = clips.n_frames / clips.n_frames.sum()
     audio, mel, indices, starts = [], [], [], []
@@ -117,8 +127,11 @@ def audio_batch(
         random = np.random.default_rng((seed, step, item))
         index = int(random.choice(len(clips.clips), p=shares))
         start = int(random.integers(0, max(int(clips.n_frames[index]) - frames, 0) + 1))
+        predicted = bool(random.random() < predicted_share)
         audio.append(clips.audio(index, start * hop, (start + frames) * hop))
-        mel.append(clips.padded_mel(index, start - before, start + frames + after))
+        mel.append(
+            clips.padded_mel(index, start - before, start + frames + after, predicted=predicted)
+        )
         indices.append(index)
         starts.append(start)
     return AudioBatch(np.stack(audio), np.stack(mel), np.array(indices), np.array(starts))

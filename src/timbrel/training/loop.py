@@ -40,6 +40,8 @@ _LOG_EVERY = 50
 # glibc's mallopt: M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD, in bytes.
 _MALLOC_OPTIONS = {-1: 2**31 - 1, -2: 2**28, -3: 2**30}
 _BATCHES_AHEAD = 3
+# A critic must forget quickly: what it judges changes.
+_CRITIC_BETAS = (0.8, 0.9)
 
 
 def train(
@@ -161,6 +163,7 @@ class _Trainer:
         self._parameters: list[Tensor] = [p for p in task.model.parameters() if p.requires_grad]
         self._optimizer = torch.optim.Adam(self._parameters, lr=recipe.learning_rate)
         self._average = [p.detach().clone() for p in self._parameters]
+        self._critic = None if task.critic is None else _Critic(task.critic, recipe, device, world)
         model = task.wrapped()
         if device.type == "cuda":
             model.compile()
@@ -172,12 +175,15 @@ class _Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = self.rate
         bf16 = self._recipe.precision == "bfloat16"
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=bf16):
+        autocast = torch.autocast(self._device.type, torch.bfloat16, enabled=bf16)
+        with autocast:
             loss = self._task.loss(self._model, batch, self.step)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self._parameters, self._recipe.gradient_clip)
         self._optimizer.step()
+        if self._critic is not None:
+            self._critic.advance(self._task, self.rate, autocast)
         self.step += 1
         # Early on the average follows quickly, so that it does not remember the beginning.
         decay = min(self._recipe.ema_decay, (1 + self.step) / (10 + self.step))
@@ -204,6 +210,7 @@ class _Trainer:
                 "model": self._task.model.state_dict(),
                 "average": self._average,
                 "optimizer": self._optimizer.state_dict(),
+                "critic": None if self._critic is None else self._critic.state(),
                 "random": random_state(),
                 "task": states,
             },
@@ -225,8 +232,49 @@ class _Trainer:
         for mine, saved in zip(self._average, content["average"], strict=True):
             mine.copy_(saved)
         self._optimizer.load_state_dict(content["optimizer"])
+        if self._critic is not None:
+            self._critic.load_state(content["critic"])
         restore_random_state(content["random"])
         self._task.load_state(content["task"][rank])
+
+
+class _Critic:
+    """A task's discriminators and their optimiser."""
+
+    def __init__(self, critic: nn.Module, recipe: Recipe, device: torch.device, world: int) -> None:
+        self._module = critic.to(device)
+        self._clip, self._world = recipe.gradient_clip, world
+        self._parameters: list[Tensor] = list(critic.parameters())
+        self._optimizer = torch.optim.Adam(
+            self._parameters, lr=recipe.learning_rate, betas=_CRITIC_BETAS
+        )
+        self._module.requires_grad_(False)  # but within its own steps
+
+    def advance(self, task: Task, rate: float, autocast: AbstractContextManager[Any]) -> None:
+        """One step at a rate, if the critic judges already."""
+        self._module.requires_grad_(True)
+        with autocast:
+            loss = task.critic_loss()
+        if loss is not None:
+            for group in self._optimizer.param_groups:
+                group["lr"] = rate
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            if self._world > 1:
+                gradients = [p.grad for p in self._parameters if p.grad is not None]
+                for gradient in gradients:
+                    distributed.all_reduce(gradient)
+                torch._foreach_div_(gradients, self._world)
+            nn.utils.clip_grad_norm_(self._parameters, self._clip)
+            self._optimizer.step()
+        self._module.requires_grad_(False)
+
+    def state(self) -> dict[str, Any]:
+        return {"model": self._module.state_dict(), "optimizer": self._optimizer.state_dict()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self._module.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
 
 
 class AveragedWeights(AbstractContextManager):

@@ -67,6 +67,7 @@ class Mel2MelTask:
             | recipe.model,
             "model",
         )
+        self.critic = None
         self.model = Mel2Mel(self.config)
         with torch.no_grad():  # tanh saturates far from the data: start at its mean
             self.model.output.bias.copy_(torch.from_numpy(self._train.mean_mel()))
@@ -102,6 +103,9 @@ class Mel2MelTask:
         true = torch.from_numpy(batch.mel).to(device)
         errors = LOSSES[self._options.loss](predicted.float(), true).mean(dim=-1)
         return (errors * torch.from_numpy(batch.weight).to(device)).mean()
+
+    def critic_loss(self) -> None:
+        """Nothing judges this model but its loss."""
 
     def wrapped(self) -> nn.Module:
         """Give the model with the forward pass of training."""

@@ -1,4 +1,4 @@
-"""Training of the parallel vocoder by reconstruction: spectra at several resolutions, and mels."""
+"""Training of the parallel vocoder: by reconstruction, then also against discriminators."""
 
 from __future__ import annotations
 
@@ -12,16 +12,23 @@ from torch import Tensor, nn
 from timbrel.evaluation.metrics import LogCqtCorrelation
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.progress import Progress
-from timbrel.training.audio_dataset import TRUE_MELS, AudioBatch, AudioClips, audio_batch
+from timbrel.training.audio_dataset import AudioBatch, AudioClips, audio_batch
 from timbrel.training.recipe import Recipe, known
 from timbrel.training.task import Validation
-from timbrel.vocoder.excitation import NoteFrames, note_frames
+from timbrel.vocoder.discriminators import (
+    Discriminators,
+    adversarial_loss,
+    discriminator_loss,
+    feature_loss,
+)
+from timbrel.vocoder.excitation import Excitation, NoteFrames, stack_notes
 from timbrel.vocoder.losses import MelLoss, MultiResolutionStftLoss
 from timbrel.vocoder.mel_scale import normalised
 from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig, pulses
 
 _VALID_CROPS, _VALID_FRAMES, _VALID_STEP = 60, 500, 10**9
 _LOG_CQT_MARGIN_FRAMES = 20  # at either end of a crop, the context is missing
+_SILENT_SHARE = 1 / 64  # of the crops are silence, so that silence is kept
 
 
 @dataclass(frozen=True)
@@ -29,16 +36,24 @@ class ParallelOptions:
     """The options of a parallel vocoder's recipe."""
 
     crop_frames: int = 96
-    mels: str = TRUE_MELS  # or a Mel2Mel bundle, for the last part of the training
     mel_weight: float = 1.0
+    # From a step on, half of the crops have the mels that a Mel2Mel bundle predicts.
+    predicted_by: str = ""
+    predicted_from: int = 0
+    # From a step on, discriminators judge as well; never if it is 0.
+    adversarial_from: int = 0
+    adversarial_weight: float = 0.1
+    feature_weight: float = 0.2
 
 
 @dataclass(frozen=True)
 class ParallelBatch:
-    """Crops with what the notes do in them, padded to one number of notes."""
+    """Crops with what the score does in them."""
 
     crops: AudioBatch
-    notes: NoteFrames | None  # with a leading batch axis
+    noise: np.ndarray  # (batch, frames, n_bins) float32, phases in cycles
+    notes: NoteFrames | None  # with a leading batch axis, padded to one number of notes
+    roll: np.ndarray | None  # (batch, frames, 176)
 
 
 class ParallelTask:
@@ -50,7 +65,13 @@ class ParallelTask:
         self._recipe = recipe
         self._options = known(ParallelOptions, recipe.options, "options")
         self._train, self._valid = (
-            AudioClips(folder, split, recipe.mel, mels=self._options.mels, progress=progress)
+            AudioClips(
+                folder,
+                split,
+                recipe.mel,
+                predicted_by=self._options.predicted_by,
+                progress=progress,
+            )
             for split in ("train", "valid")
         )
         share = recipe.batch_size // world
@@ -59,24 +80,51 @@ class ParallelTask:
             "n_mels": recipe.mel.n_mels,
             "sample_rate": recipe.mel.sample_rate,
             "hop_length": recipe.mel.hop_length,
-            "n_fft": 4 * recipe.mel.hop_length,
+            "n_fft": 8 * recipe.mel.hop_length,
         }
         self.config: ParallelVocoderConfig = known(
             ParallelVocoderConfig, geometry | recipe.model, "model"
         )
         self.model = ParallelVocoder(self.config)
+        self.critic = Discriminators() if self._options.adversarial_from else None
+        self._excitations: dict[str, Excitation] = {}
         self._stft_loss = MultiResolutionStftLoss()
         self._mel_loss = MelLoss(recipe.mel)
+        self._last: tuple[Tensor, Tensor] | None = None
 
     def batch(self, step: int) -> ParallelBatch:
-        return self._crops(self._train, step, self._items, self._options.crop_frames)
+        options = self._options
+        predicted = options.predicted_by and step >= options.predicted_from
+        return self._crops(
+            self._train,
+            step,
+            self._items,
+            options.crop_frames,
+            predicted_share=0.5 if predicted else 0.0,
+            silent_share=_SILENT_SHARE,
+        )
 
-    def loss(self, model: nn.Module, batch: ParallelBatch, step: int) -> Tensor:  # noqa: ARG002
+    def loss(self, model: nn.Module, batch: ParallelBatch, step: int) -> Tensor:
         predicted = self._predicted(model, batch)
         true = torch.from_numpy(batch.crops.audio).to(predicted.device)
-        self._mel_loss.to(predicted.device)
-        mel_loss = self._options.mel_weight * self._mel_loss(predicted, true)
-        return self._stft_loss(predicted, true) + mel_loss
+        loss = self._reconstruction_loss(predicted, true)
+        self._last = None
+        options = self._options
+        if self.critic is not None and step >= options.adversarial_from:
+            judged = self.critic(predicted)
+            with torch.no_grad():
+                originals = self.critic(true)
+            loss = loss + options.adversarial_weight * adversarial_loss(judged)
+            loss = loss + options.feature_weight * feature_loss(originals, judged)
+            self._last = predicted.detach(), true
+        return loss
+
+    def critic_loss(self) -> Tensor | None:
+        """Loss of the discriminators on what the last step made; None before they begin."""
+        if self.critic is None or self._last is None:
+            return None
+        predicted, true = self._last
+        return discriminator_loss(self.critic(true), self.critic(predicted))
 
     def wrapped(self) -> nn.Module:
         """Give the model: its forward pass is that of training."""
@@ -84,27 +132,40 @@ class ParallelTask:
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> Validation:
-        losses, pools = [], {name: LogCqtCorrelation() for name in self._valid.instruments}
+        true_mels, picture = self._validated(model, predicted_mels=False)
+        measures = dict(true_mels)
+        if self._options.predicted_by:
+            found, _ = self._validated(model, predicted_mels=True)
+            measures |= {f"predicted_mels/{key}": value for key, value in found.items()}
+        return Validation(measures, picture)
+
+    def _validated(
+        self, model: nn.Module, *, predicted_mels: bool
+    ) -> tuple[dict[str, float], tuple[np.ndarray, np.ndarray]]:
+        losses, pool = [], LogCqtCorrelation()
         margin = _LOG_CQT_MARGIN_FRAMES * self.config.hop_length
         picture = None
         for item in range(_VALID_CROPS):
-            batch = self._crops(self._valid, _VALID_STEP, [item], _VALID_FRAMES)
-            losses.append(float(self.loss(model, batch, 0)))
-            predicted = self._predicted(model, batch)[0].float().cpu().numpy()
-            true = batch.crops.audio[0]
-            name = self._valid.instruments[self._valid.labels[batch.crops.clip[0]]]
-            pools[name].add(true[margin:-margin], predicted[margin:-margin])
+            batch = self._crops(
+                self._valid,
+                _VALID_STEP,
+                [item],
+                _VALID_FRAMES,
+                predicted_share=float(predicted_mels),
+            )
+            made = self._predicted(model, batch)
+            original = torch.from_numpy(batch.crops.audio)
+            losses.append(float(self._reconstruction_loss(made, original.to(made.device))))
+            predicted, true = made[0].float().cpu().numpy(), batch.crops.audio[0]
+            pool.add(true[margin:-margin], predicted[margin:-margin])
             if picture is None:
                 config = self._recipe.mel
                 picture = (mel_spectrogram(true, config), mel_spectrogram(predicted, config))
-        measures = {"loss": float(np.mean(losses))}
-        total = LogCqtCorrelation()
-        for pool in pools.values():
-            total += pool
-        measures["log_cqt_correlation"] = total.mean()
-        for octave, value in enumerate(total.by_octave(), 1):
+        measures = {"loss": float(np.mean(losses)), "log_cqt_correlation": pool.mean()}
+        for octave, value in enumerate(pool.by_octave(), 1):
             measures[f"log_cqt_correlation/octave {octave}"] = float(value)
-        return Validation(measures, picture)
+        assert picture is not None
+        return measures, picture
 
     def state(self) -> dict[str, Tensor]:
         """Nothing but the model survives a step."""
@@ -120,49 +181,75 @@ class ParallelTask:
             "instruments": self._train.settings.instruments,
             "gain": self._train.settings.gain,
             "soundfont": self._train.settings.soundfont,
-            "mels": self._options.mels,
+            "predicted_by": self._options.predicted_by,
         }
+
+    def _reconstruction_loss(self, predicted: Tensor, true: Tensor) -> Tensor:
+        self._mel_loss.to(predicted.device)
+        mel_loss = self._options.mel_weight * self._mel_loss(predicted, true)
+        return self._stft_loss(predicted, true) + mel_loss
 
     def _predicted(self, model: nn.Module, batch: ParallelBatch) -> Tensor:
         device = next(model.parameters()).device
         mel = normalised(torch.from_numpy(batch.crops.mel).to(device), self._recipe.mel)
-        if batch.notes is None:
-            return model(mel)
-        parts = (
-            torch.from_numpy(getattr(batch.notes, f.name)).to(device) for f in fields(NoteFrames)
-        )
-        return model(mel, pulses(*parts, hop_length=self.config.hop_length))
+        noise = torch.from_numpy(batch.noise).to(device)
+        score = None
+        if batch.roll is not None:
+            score = torch.from_numpy(batch.roll).to(device)
+        if batch.notes is not None:
+            parts = (
+                torch.from_numpy(getattr(batch.notes, f.name)).to(device)
+                for f in fields(NoteFrames)
+            )
+            score = pulses(*parts, hop_length=self.config.hop_length)
+        return model(mel, noise, score)
 
     def _crops(
-        self, clips: AudioClips, step: int, items: range | list[int], frames: int
+        self,
+        clips: AudioClips,
+        step: int,
+        items: range | list[int],
+        frames: int,
+        *,
+        predicted_share: float = 0.0,
+        silent_share: float = 0.0,
     ) -> ParallelBatch:
+        seed = self._recipe.seed
         crops = audio_batch(
-            clips, step, items, frames=frames, before=0, after=0, seed=self._recipe.seed
+            clips,
+            step,
+            items,
+            frames=frames,
+            before=0,
+            after=0,
+            seed=seed,
+            predicted_share=predicted_share,
         )
-        if self.config.conditioning == "mel":
-            return ParallelBatch(crops, None)
-        found = [
-            note_frames(
+        # The batch is a pure function of the step, whoever shares it.
+        chances = [np.random.default_rng((seed, step, item, 1)) for item in items]
+        noise = np.stack([c.random((frames, self.config.n_bins), np.float32) for c in chances])
+        silent = np.array([chance.random() < silent_share for chance in chances])
+        crops.audio[silent] = 0.0
+        crops.mel[silent] = clips.config.log_floor
+        roll, notes = None, None
+        places = list(zip(crops.clip.tolist(), crops.start.tolist(), strict=True))
+        if self.config.conditioning == "roll":
+            rolls = [clips.roll(clip).window(start, start + frames) for clip, start in places]
+            roll = np.stack(rolls)
+            roll[silent] = 0.0
+        if self.config.conditioning == "excitation":
+            notes = stack_notes(
+                [self._excitation(clips, clip).frames(s, s + frames) for clip, s in places]
+            )
+            notes.gain[silent] = 0.0
+        return ParallelBatch(crops, noise, notes, roll)
+
+    def _excitation(self, clips: AudioClips, clip: int) -> Excitation:
+        name = clips.clips[clip].midi
+        if name not in self._excitations:
+            self._excitations[name] = Excitation(
                 clips.roll(clip),
-                start,
-                start + frames,
                 sample_rate=self.config.sample_rate,
                 hop_length=self.config.hop_length,
             )
-            for clip, start in zip(crops.clip.tolist(), crops.start.tolist(), strict=True)
-        ]
-        return ParallelBatch(crops, _padded(found))
-
-
-def _padded(found: list[NoteFrames]) -> NoteFrames:
-    """The notes of some crops, with silent ones where a crop has fewer than another."""
-    most = max(max(len(notes.gain) for notes in found), 1)
-
-    def stacked(name: str, fill: float) -> np.ndarray:
-        arrays = [getattr(notes, name) for notes in found]
-        return np.stack(
-            [np.pad(a, ((0, most - len(a)), (0, 0)), constant_values=fill) for a in arrays]
-        )
-
-    fills = {"harmonics": 1.0}
-    return NoteFrames(*(stacked(f.name, fills.get(f.name, 0.0)) for f in fields(NoteFrames)))
+        return self._excitations[name]

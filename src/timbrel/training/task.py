@@ -24,6 +24,13 @@ class Task(Protocol):
     @property
     def model(self) -> nn.Module: ...
 
+    @property
+    def critic(self) -> nn.Module | None:
+        """Discriminators that are trained against the model, where the task has some."""
+
+    def critic_loss(self) -> Tensor | None:
+        """What the critic loses on the last call of `loss`; None where it does not judge yet."""
+
     def batch(self, step: int) -> Any:
         """Give the process's share of a step's batch, a function of the step; runs in a thread."""
 

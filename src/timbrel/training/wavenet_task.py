@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from timbrel.progress import Progress
-from timbrel.training.audio_dataset import TRUE_MELS, AudioBatch, AudioClips, audio_batch
+from timbrel.training.audio_dataset import AudioBatch, AudioClips, audio_batch
 from timbrel.training.recipe import Recipe, known
 from timbrel.training.task import Validation
 from timbrel.vocoder.mel_scale import normalised
@@ -26,8 +26,9 @@ class WaveNetOptions:
     """The options of a WaveNet recipe."""
 
     crop_frames: int = 144  # the first 2,047 samples only warm up: longer crops waste less
-    mels: str = TRUE_MELS  # or a Mel2Mel bundle, for the last part of the training
-    start_from: str = ""  # a run whose averaged weights are the start
+    # From a step on, crops have the mels that a Mel2Mel bundle predicts.
+    predicted_by: str = ""
+    predicted_from: int = 0
 
 
 class WaveNetTask:
@@ -39,7 +40,13 @@ class WaveNetTask:
         self._recipe = recipe
         self._options = known(WaveNetOptions, recipe.options, "options")
         self._train, self._valid = (
-            AudioClips(folder, split, recipe.mel, mels=self._options.mels, progress=progress)
+            AudioClips(
+                folder,
+                split,
+                recipe.mel,
+                predicted_by=self._options.predicted_by,
+                progress=progress,
+            )
             for split in ("train", "valid")
         )
         share = recipe.batch_size // world
@@ -47,10 +54,13 @@ class WaveNetTask:
         self.config: WaveNetConfig = known(
             WaveNetConfig, {"n_mels": recipe.mel.n_mels} | recipe.model, "model"
         )
+        self.critic = None
         self.model = WaveNet(self.config)
 
     def batch(self, step: int) -> AudioBatch:
-        return self._crops(self._train, step, self._items)
+        options = self._options
+        predicted = options.predicted_by and step >= options.predicted_from
+        return self._crops(self._train, step, self._items, predicted_share=float(bool(predicted)))
 
     def loss(self, model: nn.Module, batch: AudioBatch, step: int) -> Tensor:  # noqa: ARG002
         device = next(model.parameters()).device
@@ -61,6 +71,9 @@ class WaveNetTask:
         # What comes before a crop is not known: the first samples do not count.
         warm = self.config.receptive_field
         return self.model.output.nll(parameters[:, warm:].float(), samples[:, warm:]).mean()
+
+    def critic_loss(self) -> None:
+        """Nothing judges this model but its loss."""
 
     def wrapped(self) -> nn.Module:
         """Give the model: its forward pass is that of training."""
@@ -91,10 +104,17 @@ class WaveNetTask:
             "instruments": self._train.settings.instruments,
             "gain": self._train.settings.gain,
             "soundfont": self._train.settings.soundfont,
-            "mels": self._options.mels,
+            "predicted_by": self._options.predicted_by,
         }
 
-    def _crops(self, clips: AudioClips, step: int, items: range | list[int]) -> AudioBatch:
+    def _crops(
+        self,
+        clips: AudioClips,
+        step: int,
+        items: range | list[int],
+        *,
+        predicted_share: float = 0.0,
+    ) -> AudioBatch:
         return audio_batch(
             clips,
             step,
@@ -103,6 +123,7 @@ class WaveNetTask:
             before=1,
             after=2,
             seed=self._recipe.seed,
+            predicted_share=predicted_share,
         )
 
     def _samples(self, audio: np.ndarray) -> np.ndarray:

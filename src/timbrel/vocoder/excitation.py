@@ -8,14 +8,15 @@ of power a², where a is the velocity / 127 as long as the note is held, and fal
 `RELEASE_S` thereafter, until the key is struck again or nothing is left. The sum over h is the
 Dirichlet kernel, so a note costs the same whatever its pitch.
 
-What a note is doing is prepared frame by frame, in double precision (`note_frames`); the pulses of
+What a note is doing is prepared frame by frame, in double precision (`Excitation`); the pulses of
 a frame are then computed from that alone, in single precision, by one formula that the ONNX graph
 repeats (`pulses`). So the sound does not depend on how it is cut into blocks.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -41,45 +42,45 @@ class NoteFrames:
     first: np.ndarray  # (notes, frames) first sample of the frame that sounds
 
 
-def note_frames(
-    roll: PianoRoll,
-    start: int,
-    stop: int,
-    *,
-    sample_rate: int,
-    hop_length: int,
-    tuning_cents: float = 0.0,
-) -> NoteFrames:
-    """What the notes of a roll do in the frames from `start` to `stop`.
-
-    A frame holds the samples from ``frame · hop_length`` on.
+class Excitation:
+    """What the notes of a roll do, span by span.
 
     Parameters
     ----------
+    roll
+        The score of a track.
+    sample_rate, hop_length
+        Of the vocoder; a frame holds the samples from ``frame · hop_length`` on.
     tuning_cents
         Of the whole track, in hundredths of a semitone above A4 = 440 Hz.
     """
-    begin_s, end_s = start / FRAME_RATE, stop / FRAME_RATE
-    notes = roll.notes
-    candidates = notes[: np.searchsorted(notes[:, 0], end_s)]
-    ends_s = _silent_from(notes)[: len(candidates)]
-    ringing = ends_s > begin_s
-    onset_s, release_s, pitch, velocity = candidates[ringing].T
-    ends_s = ends_s[ringing]
 
-    hz = A4_HZ * 2.0 ** ((pitch - 69 + tuning_cents / 100) / 12)
-    times_s = np.arange(start, stop) / FRAME_RATE
-    age_s = times_s - onset_s[:, None]  # (notes, frames)
-    first = np.ceil(-age_s * sample_rate - 1e-6).clip(0, hop_length)
-    held = np.exp(-np.maximum(times_s - release_s[:, None], 0.0) / RELEASE_S)
-    gain = np.where(times_s < ends_s[:, None], velocity[:, None] / 127 * held, 0.0)
-    return NoteFrames(
-        phase=np.mod(age_s * hz[:, None], 1.0).astype(np.float32),
-        step=(hz / sample_rate)[:, None].astype(np.float32),
-        harmonics=np.floor(BAND_SHARE * sample_rate / 2 / hz)[:, None].astype(np.float32),
-        gain=gain.astype(np.float32),
-        first=first.astype(np.float32),
-    )
+    def __init__(
+        self, roll: PianoRoll, *, sample_rate: int, hop_length: int, tuning_cents: float = 0.0
+    ) -> None:
+        self._sample_rate, self._hop_length = sample_rate, hop_length
+        self._onset_s, self._release_s, pitch, self._velocity = roll.notes.T
+        self._silent_from_s = _silent_from(roll.notes)
+        self._hz = A4_HZ * 2.0 ** ((pitch - 69 + tuning_cents / 100) / 12)
+
+    def frames(self, start: int, stop: int) -> NoteFrames:
+        """What the notes that ring in the frames from `start` to `stop` do there."""
+        begun = slice(np.searchsorted(self._onset_s, stop / FRAME_RATE))
+        ringing = np.flatnonzero(self._silent_from_s[begun] > start / FRAME_RATE)
+        times_s = np.arange(start, stop) / FRAME_RATE
+        age_s = times_s - self._onset_s[ringing, None]  # (notes, frames)
+        first = np.ceil(-age_s * self._sample_rate - 1e-6).clip(0, self._hop_length)
+        released_s = np.maximum(times_s - self._release_s[ringing, None], 0.0)
+        amplitude = self._velocity[ringing, None] / 127 * np.exp(-released_s / RELEASE_S)
+        rings = times_s < self._silent_from_s[ringing, None]
+        hz = self._hz[ringing, None]
+        return NoteFrames(
+            phase=np.mod(age_s * hz, 1.0).astype(np.float32),
+            step=(hz / self._sample_rate).astype(np.float32),
+            harmonics=np.floor(BAND_SHARE * self._sample_rate / 2 / hz).astype(np.float32),
+            gain=np.where(rings, amplitude, 0.0).astype(np.float32),
+            first=first.astype(np.float32),
+        )
 
 
 def pulses(frames: NoteFrames, hop_length: int) -> np.ndarray:
@@ -95,6 +96,21 @@ def pulses(frames: NoteFrames, hop_length: int) -> np.ndarray:
     sounding = samples >= frames.first[..., None]
     amplitude = frames.gain[..., None] * np.sqrt(2 / harmonics) * sounding
     return (train * amplitude).sum(axis=0).reshape(-1).astype(np.float32)
+
+
+def stack_notes(tracks: Sequence[NoteFrames]) -> NoteFrames:
+    """The notes of some tracks, (tracks, notes, …), with silent ones where one has fewer."""
+    most = max(1, *(len(notes.gain) for notes in tracks))
+
+    def stacked(name: str) -> np.ndarray:
+        arrays = [getattr(notes, name) for notes in tracks]
+        # A silent note's harmonics are divided by, so there must be one.
+        fill = 1.0 if name == "harmonics" else 0.0
+        return np.stack(
+            [np.pad(a, ((0, most - len(a)), (0, 0)), constant_values=fill) for a in arrays]
+        )
+
+    return NoteFrames(*(stacked(field.name) for field in fields(NoteFrames)))
 
 
 def _silent_from(notes: np.ndarray) -> np.ndarray:

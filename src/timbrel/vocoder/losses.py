@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from timbrel.mel.spectrogram import MelConfig
 from timbrel.mel.torch_spectrogram import TorchMelSpectrogram
 
-RESOLUTIONS = ((256, 64), (512, 128), (1024, 256), (2048, 512))  # window, hop
+# Window and hop. The longest tells the semitones of the third octave apart.
+RESOLUTIONS = ((256, 64), (512, 128), (1024, 256), (2048, 512), (4096, 1024))
 _FLOOR = 1e-4  # magnitude; what is quieter is not worth matching
 
 
@@ -22,7 +23,7 @@ class MultiResolutionStftLoss(nn.Module):
         """Loss of audio (batch, samples) against the original."""
         total = predicted.new_zeros(())
         for n_fft, hop in RESOLUTIONS:
-            a, b = (_magnitude(audio, n_fft, hop) for audio in (predicted, true))
+            a, b = (stft_magnitude(audio, n_fft, hop) for audio in (predicted, true))
             convergence = torch.linalg.norm(b - a) / torch.linalg.norm(b).clamp(min=_FLOOR)
             distance = (a.clamp(min=_FLOOR).log() - b.clamp(min=_FLOOR).log()).abs().mean()
             total = total + convergence + distance
@@ -44,7 +45,8 @@ class MelLoss(nn.Module):
         return (a - b).abs().mean()
 
 
-def _magnitude(audio: Tensor, n_fft: int, hop: int) -> Tensor:
+def stft_magnitude(audio: Tensor, n_fft: int, hop: int) -> Tensor:
+    """Magnitudes (batch, bins, frames) with a gradient also where they vanish."""
     window = torch.hann_window(n_fft, device=audio.device)
     spectrum = torch.stft(
         audio, n_fft, hop, window=window, center=True, pad_mode="constant", return_complex=True

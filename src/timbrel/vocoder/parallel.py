@@ -1,12 +1,14 @@
 """The parallel vocoder: mel spectrogram, and the score where it is known, → audio, all at once.
 
-ConvNeXt blocks over mel frames predict a short-time spectrum, as in Vocos (Siuzdak 2023). Knowing
-the score, the spectrum has two parts: the spectrum of the score's pulse trains
-(`timbrel.vocoder.excitation`) times a predicted complex mask, and a free part. So the pitch and the
-phase of what rings come from the score, and the network colours them.
+ConvNeXt blocks over mel frames predict a short-time spectrum, as in Vocos (Siuzdak 2023). It has
+three parts: a free one, with magnitude and phase; noise, of which the magnitude alone is predicted;
+and, knowing the score, the spectrum of the score's pulse trains (`timbrel.vocoder.excitation`)
+times a complex mask. So the pitch and the phase of what rings come from the score, and the network
+colours them; and what has no phase of its own need not repeat itself when the mel stands still.
 
 Every convolution looks ahead a stated number of frames, `lookahead` in all, so that audio can be
-streamed with that delay and the inverse transform's. This file is the reference.
+streamed with that delay and the inverse transform's. This file is the reference; what runs is its
+export (`timbrel.vocoder.parallel_export`).
 """
 
 from __future__ import annotations
@@ -20,37 +22,57 @@ from torch.nn import functional
 from timbrel.audio import HOP_LENGTH, N_MELS, SAMPLE_RATE
 from timbrel.errors import InputError
 from timbrel.mel.spectrogram import hann_window
+from timbrel.score.piano_roll import N_CHANNELS
 from timbrel.vocoder.excitation import SMALLEST_SINE
 
-CONDITIONINGS = ("mel", "excitation")
+CONDITIONINGS = ("mel", "roll", "excitation")
+# The network's first magnitude, and the largest: the logarithm's bias and limit.
+_FIRST_LOG_MAGNITUDE, LARGEST_LOG_MAGNITUDE = -4.0, 6.0
+_FIRST_LOG_NOISE = -8.0
+SMALLEST_SQUARE = 1e-6  # beside that of a direction, which may vanish
 
 
 @dataclass(frozen=True)
 class ParallelVocoderConfig:
     """Sizes of the network."""
 
-    conditioning: str = "excitation"  # or "mel", a drop-in for any mel
+    # "mel" is a drop-in for any mel; "roll" sees the piano roll beside it, for comparison.
+    conditioning: str = "excitation"
     n_mels: int = N_MELS
     sample_rate: int = SAMPLE_RATE
     hop_length: int = HOP_LENGTH
-    n_fft: int = 4 * HOP_LENGTH
+    n_fft: int = 8 * HOP_LENGTH
     width: int = 256
     expansion: int = 3
     n_blocks: int = 8
     kernel_size: int = 7
-    # Frames ahead that the first convolution and each block see.
-    lookahead_first: int = 3
-    lookahead_block: int = 1
+    lookahead: int = 11  # frames of mel ahead of a spectrum that it depends on
 
     def __post_init__(self) -> None:
         if self.conditioning not in CONDITIONINGS:
             known = ", ".join(CONDITIONINGS)
             raise InputError(f"conditioning '{self.conditioning}' is unknown; known: {known}")
+        if self.n_fft % (2 * self.hop_length):
+            raise InputError(
+                f"n_fft {self.n_fft} is not an even multiple of the hop, {self.hop_length}"
+            )
+        if self.lookahead < 0 or max(self.lookaheads) >= self.kernel_size:
+            raise InputError(
+                f"{self.n_blocks + 1} convolutions of {self.kernel_size} frames cannot look "
+                f"{self.lookahead} frames ahead"
+            )
 
     @property
-    def lookahead(self) -> int:
-        """Frames of mel ahead of a spectrum that it depends on."""
-        return self.lookahead_first + self.n_blocks * self.lookahead_block
+    def lookaheads(self) -> tuple[int, ...]:
+        """Frames ahead that each convolution sees; the first, which is dense, takes the most."""
+        first = min(self.kernel_size // 2, self.lookahead)
+        share, rest = divmod(self.lookahead - first, self.n_blocks)
+        return (first, *(share + (i < rest) for i in range(self.n_blocks)))
+
+    @property
+    def past_frames(self) -> int:
+        """Frames of mel behind a spectrum that it depends on."""
+        return (self.n_blocks + 1) * (self.kernel_size - 1) - self.lookahead
 
     @property
     def latency_frames(self) -> int:
@@ -65,12 +87,10 @@ class ParallelVocoderConfig:
 class Block(nn.Module):
     """A ConvNeXt block: depthwise convolution over time, then an inverted bottleneck."""
 
-    def __init__(self, config: ParallelVocoderConfig) -> None:
+    def __init__(self, config: ParallelVocoderConfig, lookahead: int) -> None:
         super().__init__()
         width, hidden = config.width, config.expansion * config.width
-        self.depthwise = _TimeConvolution(
-            width, width, config.kernel_size, config.lookahead_block, groups=width
-        )
+        self.depthwise = TimeConvolution(width, width, config.kernel_size, lookahead, groups=width)
         self.norm = nn.LayerNorm(width)
         self.up = nn.Linear(width, hidden)
         self.down = nn.Linear(hidden, width)
@@ -78,15 +98,12 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, frames, width) → the same."""
-        return x + self.change(self.depthwise(x))
-
-    def change(self, mixed: Tensor) -> Tensor:
-        """What the block adds, from what its convolution gave."""
-        return self.scale * self.down(functional.gelu(self.up(self.norm(mixed))))
+        change = self.down(functional.gelu(self.up(self.norm(self.depthwise(x)))))
+        return x + self.scale * change
 
 
 class ParallelVocoder(nn.Module):
-    """The network on whole crops, with silence around them."""
+    """The network on whole crops, with zeros around them."""
 
     window: Tensor
 
@@ -97,27 +114,36 @@ class ParallelVocoder(nn.Module):
             "window", torch.from_numpy(hann_window(config.n_fft)), persistent=False
         )
         self.mel = nn.Linear(config.n_mels, config.width)
-        knows_score = config.conditioning == "excitation"
-        self.excitation = nn.Linear(config.n_bins, config.width) if knows_score else None
-        self.first = _TimeConvolution(
-            config.width, config.width, config.kernel_size, config.lookahead_first
-        )
+        # What is known of the score beside the mel: the pulses' spectrum, or the piano roll.
+        n_features = {"mel": 0, "roll": N_CHANNELS, "excitation": config.n_bins}
+        n_score = n_features[config.conditioning]
+        self.score = nn.Linear(n_score, config.width) if n_score else None
+        first, *others = config.lookaheads
+        self.first = TimeConvolution(config.width, config.width, config.kernel_size, first)
         self.first_norm = nn.LayerNorm(config.width)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_blocks))
+        self.blocks = nn.ModuleList(Block(config, lookahead) for lookahead in others)
         self.last_norm = nn.LayerNorm(config.width)
-        # For each bin the log magnitude and the phase, as (cos, sin), of the free part, and the
-        # same of the mask.
-        self.head = nn.Linear(config.width, (6 if knows_score else 3) * config.n_bins)
+        # For each bin the log magnitude of the noise; the log magnitude and the phase, as
+        # (cos, sin), of the free part; and the same of the mask.
+        self.n_parts = 7 if config.conditioning == "excitation" else 4
+        self.head = nn.Linear(config.width, self.n_parts * config.n_bins)
+        with torch.no_grad():
+            bias = self.head.bias.unflatten(0, (self.n_parts, config.n_bins))
+            bias[0].fill_(_FIRST_LOG_NOISE)
+            bias[1::3].fill_(_FIRST_LOG_MAGNITUDE)
 
-    def forward(self, mel: Tensor, excitation: Tensor | None = None) -> Tensor:
+    def forward(self, mel: Tensor, noise: Tensor, score: Tensor | None = None) -> Tensor:
         """Make audio.
 
         Parameters
         ----------
         mel
             Normalised mels, (batch, frames, n_mels).
-        excitation
-            The score's pulses, (batch, frames · hop_length), where the network wants them.
+        noise
+            Random phases in cycles, (batch, frames, n_bins).
+        score
+            With the conditioning "excitation", the score's pulses, (batch, frames · hop_length);
+            with "roll", the piano roll, (batch, frames, 176).
 
         Returns
         -------
@@ -125,15 +151,17 @@ class ParallelVocoder(nn.Module):
         """
         x = self.mel(mel)
         spectrum = None
-        if self.excitation is not None:
-            if excitation is None:
-                raise InputError("this vocoder needs the score's excitation beside the mel")
-            spectrum = self.spectrum(excitation)
-            x = x + self.excitation(log_magnitude(spectrum))
+        if self.score is not None:
+            if score is None:
+                raise InputError("this vocoder needs the score beside the mel")
+            if self.config.conditioning == "excitation":
+                spectrum = self.spectrum(score)
+                score = log_magnitude(spectrum)
+            x = x + self.score(score)
         x = self.first_norm(self.first(x))
         for block in self.blocks:
             x = block(x)
-        return self.audio(self.combined(self.head(self.last_norm(x)), spectrum))
+        return self.audio(self.combined(self.head(self.last_norm(x)), noise, spectrum))
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """Complex spectrum (batch, frames, n_bins), frame k centred on sample k · hop_length."""
@@ -143,13 +171,14 @@ class ParallelVocoder(nn.Module):
         frames = frames[:, : audio.shape[-1] // config.hop_length]
         return torch.fft.rfft(frames.float() * self.window)
 
-    def combined(self, head: Tensor, spectrum: Tensor | None) -> Tensor:
+    def combined(self, head: Tensor, noise: Tensor, spectrum: Tensor | None) -> Tensor:
         """The output's complex spectrum from what the head says and the excitation's."""
-        parts = head.float().split(self.config.n_bins, dim=-1)
-        free = _polar(*parts[:3])
+        log_noise, *parts = head.float().split(self.config.n_bins, dim=-1)
+        magnitude = torch.exp(log_noise.clamp(max=LARGEST_LOG_MAGNITUDE))
+        total = torch.polar(magnitude, 2 * torch.pi * noise) + _polar(*parts[:3])
         if spectrum is None:
-            return free
-        return free + _polar(*parts[3:]) * spectrum
+            return total
+        return total + _polar(*parts[3:]) * spectrum
 
     def audio(self, spectrum: Tensor) -> Tensor:
         """Inverse transform of (batch, frames, n_bins) with overlap-add."""
@@ -195,7 +224,7 @@ def log_magnitude(spectrum: Tensor) -> Tensor:
     return torch.log1p(10 * spectrum.abs())
 
 
-class _TimeConvolution(nn.Module):
+class TimeConvolution(nn.Module):
     """A convolution over (batch, frames, channels) that sees some frames ahead."""
 
     def __init__(
@@ -212,6 +241,6 @@ class _TimeConvolution(nn.Module):
 
 def _polar(log_magnitude: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Complex numbers; the direction need not be normalised to be learnt."""
-    length = torch.sqrt(cosine.square() + sine.square() + 1e-6)
-    magnitude = torch.exp(log_magnitude.clamp(max=6.0)) / length
+    length = torch.sqrt(cosine.square() + sine.square() + SMALLEST_SQUARE)
+    magnitude = torch.exp(log_magnitude.clamp(max=LARGEST_LOG_MAGNITUDE)) / length
     return torch.complex(magnitude * cosine, magnitude * sine)
