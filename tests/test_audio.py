@@ -202,3 +202,19 @@ def test_outputs_are_checked_before_any_work(tmp_path: Path) -> None:
         check_output(tmp_path / "nowhere" / "new.wav")
     with pytest.raises(OutputError, match=r"old\.wav is not a folder"):
         check_output(old / "new.wav")
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_blocks_are_resampled_to_the_rate_of_the_file(channels: int, tmp_path: Path) -> None:
+    time_s = np.arange(16_000) / 16_000
+    tone = 0.5 * np.sin(2 * np.pi * 440 * time_s)
+    blocks = np.repeat(tone[:, None], channels, axis=1) if channels == 2 else tone
+    path = tmp_path / "tone.wav"
+    with AudioWriter(path, 16_000, channels, file_rate=44_100) as writer:
+        for start in range(0, 16_000, 700):
+            writer.write(blocks[start : start + 700])
+    written, rate = soundfile.read(path, always_2d=True)
+    assert (rate, written.shape) == (44_100, (44_100, channels))
+    expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(44_100) / 44_100)
+    middle = slice(2000, -2000)
+    np.testing.assert_allclose(written[middle, -1], expected[middle], atol=2e-3)

@@ -170,3 +170,12 @@ def test_an_interrupted_render_leaves_nothing(
     assert process.returncode == exit_code
     assert error == message
     assert sorted(p.name for p in Path().rglob("*")) == ["long.mid", "stems"]
+
+
+def test_files_are_resampled_where_it_is_wanted() -> None:
+    blocks = [Block(np.zeros((800, 2), np.float32), np.zeros((1, 800), np.float32))] * 4
+    target = Target(Path("mix.wav"), (Path("track.wav"),))
+    assert render_file(blocks, target, sample_rate=16_000, channels=2, file_rate=44_100) == 0.2
+    for path, channels in (("mix.wav", 2), ("track.wav", 1)):
+        info = soundfile.info(path)
+        assert (info.samplerate, info.frames, info.channels) == (44_100, 8820, channels)

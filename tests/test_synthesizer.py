@@ -279,13 +279,14 @@ from timbrel import synthesizer
 from timbrel.cli import main
 if {plain}:
     import numpy as np
+    from timbrel.vocoder import catalog
     from timbrel.vocoder.griffin_lim import GriffinLim
     class Plain(GriffinLim):
         def stream(self, rolls, *, seed=0):
             return self
         def process(self, mel, *, last=False):
             return np.exp(mel.mean(axis=2)).repeat(self.mel.hop_length, axis=1)
-    synthesizer.VOCODERS["griffin-lim"] = Plain
+    catalog.GriffinLim = Plain
 sys.argv = ["timbrel", "render", *sys.argv[1:]]
 try:
     main()

@@ -118,17 +118,30 @@ class AudioWriter:
     path
         Where to write; the extension chooses the format.
     sample_rate
-        In Hz.
+        Of the blocks, in Hz.
     channels
         1 or 2.
+    file_rate
+        Rate of the file, to which the blocks are resampled; theirs where it is None.
     """
 
-    def __init__(self, path: str | os.PathLike, sample_rate: int, channels: int) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        sample_rate: int,
+        channels: int,
+        *,
+        file_rate: int | None = None,
+    ) -> None:
         container, subtype = audio_format(path)
+        self._channels = channels
+        self._resampler = None
+        if file_rate not in (None, sample_rate):
+            self._resampler = soxr.ResampleStream(sample_rate, file_rate, channels)
         self._file = soundfile.SoundFile(
             _encoded(path),
             "w",
-            samplerate=sample_rate,
+            samplerate=file_rate or sample_rate,
             channels=channels,
             format=container,
             subtype=subtype,
@@ -136,11 +149,24 @@ class AudioWriter:
 
     def write(self, block: np.ndarray) -> None:
         """Append a block, float, shape (samples,) or (samples, channels), in [-1, 1]."""
-        for start in range(0, len(block), _WRITE_SAMPLES):
-            self._file.write(block[start : start + _WRITE_SAMPLES])
+        if self._resampler is not None:
+            block = self._resampler.resample_chunk(self._as_rows(block))
+        self._write(block)
 
     def close(self) -> None:
+        """Write what a resampler has left, and close the file."""
+        if self._resampler is not None:
+            nothing = np.zeros((0, self._channels), np.float32)
+            self._write(self._resampler.resample_chunk(nothing, last=True))
+            self._resampler = None
         self._file.close()
+
+    def _as_rows(self, block: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(block.reshape(len(block), self._channels), np.float32)
+
+    def _write(self, block: np.ndarray) -> None:
+        for start in range(0, len(block), _WRITE_SAMPLES):
+            self._file.write(block[start : start + _WRITE_SAMPLES])
 
     def __enter__(self) -> AudioWriter:
         return self

@@ -118,6 +118,10 @@ def render(
         float, typer.Option(help="Louder or softer, in dB; a limiter keeps it from clipping.")
     ] = 0.0,
     mono: Annotated[bool, typer.Option("--mono", help="One channel instead of two.")] = False,
+    sample_rate: Annotated[
+        int | None,
+        typer.Option(help="Of the file, in Hz. By default the model's.", min=8000, max=192_000),
+    ] = None,
     stems: Annotated[
         Path | None,
         typer.Option(
@@ -136,8 +140,9 @@ def render(
     from timbrel.bundle import DEFAULT_MODEL
     from timbrel.rendering import plan_outputs, render_file
     from timbrel.score.midi import read_midi
-    from timbrel.synthesizer import DEFAULT_VOCODER, Synthesizer
+    from timbrel.synthesizer import Synthesizer
     from timbrel.timbre.timbre import parse_timbre
+    from timbrel.vocoder.catalog import DEFAULT_VOCODER
 
     # All that can be wrong is found before the first file is written.
     specs = _timbre_specs(timbre or [])
@@ -170,7 +175,11 @@ def render(
             _report_unplayable(file, score)
         began = time.perf_counter()
         rendered_s = render_file(
-            blocks, target, sample_rate=synthesizer.sample_rate, channels=channels
+            blocks,
+            target,
+            sample_rate=synthesizer.sample_rate,
+            file_rate=sample_rate,
+            channels=channels,
         )
         took_s = time.perf_counter() - began
         result = {
@@ -178,6 +187,7 @@ def render(
             "output": str(target.mix),
             "stems": [str(path) for path in target.stems],
             "duration_s": round(rendered_s, 3),
+            "sample_rate": sample_rate or synthesizer.sample_rate,
             "took_s": round(took_s, 3),
             "real_time_factor": round(took_s / rendered_s, 4),
             "tracks": len(score.tracks),
@@ -401,13 +411,13 @@ def evaluate(
     from timbrel.evaluation.originals import EXCERPTS_FILE
     from timbrel.evaluation.report import evaluate as run_evaluation
     from timbrel.evaluation.report import markdown, write_report
-    from timbrel.synthesizer import VOCODERS
+    from timbrel.vocoder.catalog import vocoder_names
 
     report = run_evaluation(
         midi,
         soundfont,
-        models=model or shipped_bundles(),
-        vocoders=vocoder or list(VOCODERS),
+        models=model or shipped_bundles("mel2mel"),
+        vocoders=vocoder or vocoder_names(),
         cache=cache or output / "cache",
         excerpts=excerpts or EXCERPTS_FILE,
         jobs=jobs,

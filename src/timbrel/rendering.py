@@ -81,11 +81,23 @@ def plan_outputs(
 
 
 def render_file(
-    blocks: Iterable[Block], target: Target, *, sample_rate: int, channels: int
+    blocks: Iterable[Block],
+    target: Target,
+    *,
+    sample_rate: int,
+    channels: int,
+    file_rate: int | None = None,
 ) -> float:
     """Write a stream of `Synthesizer` to a file, and its tracks to theirs if they have some.
 
     Folders are created; files appear when they are complete.
+
+    Parameters
+    ----------
+    sample_rate, channels
+        Of the stream.
+    file_rate
+        What the files are resampled to, in Hz; not at all where it is None.
 
     Returns
     -------
@@ -100,8 +112,10 @@ def render_file(
         mix_path = stack.enter_context(atomic_path(target.mix))
         stems = [stack.enter_context(atomic_path(path)) for path in target.stems]
         with ExitStack() as writers:
-            mix = writers.enter_context(AudioWriter(mix_path, sample_rate, channels))
-            tracks = [writers.enter_context(AudioWriter(path, sample_rate, 1)) for path in stems]
+            mix, *tracks = [
+                writers.enter_context(AudioWriter(path, sample_rate, n, file_rate=file_rate))
+                for path, n in [(mix_path, channels), *((stem, 1) for stem in stems)]
+            ]
             for block in blocks:
                 mix.write(block.mix)
                 for writer, sound in zip(tracks, block.tracks, strict=False):

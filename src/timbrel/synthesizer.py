@@ -8,7 +8,7 @@ timbre (name, mix, path, file) ─┘
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,23 +17,19 @@ from timbrel.audio import FRAME_RATE
 from timbrel.bundle import DEFAULT_MODEL, Bundle, load_bundle
 from timbrel.errors import InputError
 from timbrel.mel.generator import HOP_FRAMES, MelGenerator
-from timbrel.mel.spectrogram import MelConfig
 from timbrel.mixer import Mixer
 from timbrel.score.instruments import nearest_program
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Score, Track
 from timbrel.timbre.timbre import Timbre, parse_timbre
-from timbrel.vocoder.griffin_lim import GriffinLim
+from timbrel.vocoder.catalog import DEFAULT_VOCODER, load_vocoder
 from timbrel.vocoder.vocoder import Vocoder
 
 RELEASE_S = 2.0  # what is rendered after the last note
 # Before an excerpt, so much of the score is played unheard, so that what sounds already is right.
 _PRE_ROLL_FRAMES = 4 * FRAME_RATE
 _BLOCK_FRAMES = 8 * HOP_FRAMES
-
-VOCODERS: dict[str, Callable[[MelConfig], Vocoder]] = {"griffin-lim": GriffinLim}
-DEFAULT_VOCODER = "griffin-lim"
 
 # One timbre for all tracks, or one for each track's number, counted from 1, and under 0 one for the
 # others; a track that is given none gets the instrument nearest to its MIDI program.
@@ -67,7 +63,7 @@ class Synthesizer:
         cls,
         model: str | os.PathLike = DEFAULT_MODEL,
         *,
-        vocoder: str = DEFAULT_VOCODER,
+        vocoder: str | os.PathLike = DEFAULT_VOCODER,
         threads: int = 1,
     ) -> Synthesizer:
         """Load a model and a vocoder.
@@ -77,19 +73,18 @@ class Synthesizer:
         model
             A shipped model's name, or a bundle's folder.
         vocoder
-            A key of `VOCODERS`.
+            A name or a bundle's folder; see `timbrel.vocoder.catalog`.
         threads
             For the networks; more than one helps with many tracks only.
 
         Raises
         ------
         InputError
-            If the model cannot be loaded or the vocoder is not known.
+            If the model or the vocoder cannot be loaded, or they do not fit each other.
         """
-        if vocoder not in VOCODERS:
-            raise InputError(f"there is no vocoder '{vocoder}'; known: {', '.join(VOCODERS)}")
         bundle = load_bundle(model, kind="mel2mel")
-        return cls(MelGenerator(bundle, threads=threads), VOCODERS[vocoder](bundle.mel))
+        generator = MelGenerator(bundle, threads=threads)
+        return cls(generator, load_vocoder(vocoder, bundle.mel, threads=threads))
 
     @property
     def model(self) -> Bundle:

@@ -37,9 +37,9 @@ from timbrel.mel.generator import MelGenerator
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.progress import Progress, silent
 from timbrel.score.piano_roll import PianoRoll
-from timbrel.synthesizer import VOCODERS
 from timbrel.timbre.timbre import Timbre
 from timbrel.training.soundfont import check_soundfont, find_fluidsynth
+from timbrel.vocoder.catalog import load_vocoder
 from timbrel.vocoder.mulaw import mu_law_decode, mu_law_encode
 
 MU_LAW, TRUE_MEL = "µ-law only", "true mel"
@@ -111,7 +111,7 @@ def evaluate(
     models
         Names or folders of Mel2Mel bundles, of one mel geometry, gain and set of instruments.
     vocoders
-        Keys of `timbrel.synthesizer.VOCODERS`.
+        Names or folders; see `timbrel.vocoder.catalog`.
     cache
         Folder for the originals.
     excerpts
@@ -147,8 +147,7 @@ def evaluate(
         ):
             raise InputError(f"{bundle.path}: was trained on other data than {first.path}")
     for vocoder in vocoders:
-        if vocoder not in VOCODERS:
-            raise InputError(f"there is no vocoder '{vocoder}'; known: {', '.join(VOCODERS)}")
+        load_vocoder(vocoder, first.mel)
     listed = read_excerpts(excerpts)
     tasks = [
         joblib.delayed(_measure)(
@@ -217,15 +216,18 @@ def _measure(
         spectra[condition].add_spectra(target, log_cqt(audio))
 
     compare(MU_LAW, mu_law_decode(mu_law_encode(original.audio)))
-    silent = [PianoRoll([])]
+    heard = [PianoRoll(original.score.excerpt(original.pre_roll_s).notes)]
     for name in vocoders:
-        vocoder = VOCODERS[name](first.mel)
-        compare(f"{TRUE_MEL}, {name}", vocoder.stream(silent).process(true_mel[None], last=True)[0])
+        vocoder = load_vocoder(name, first.mel)
+        compare(
+            f"{TRUE_MEL}, {name}",
+            vocoder.stream([PianoRoll(heard.notes)]).process(true_mel[None], last=True)[0],
+        )
     for bundle in bundles:
         roll, mel = synthesised_mel(bundle, bundle.instruments[index], original)
         mels[bundle.name] = (true_mel, mel[-len(true_mel) :])
         for name in vocoders:
-            vocoder = VOCODERS[name](bundle.mel)
+            vocoder = load_vocoder(name, bundle.mel)
             audio = vocoder.stream([roll]).process(mel[None], last=True)[0]
             compare(f"{bundle.name}, {name}", audio[-len(original.audio) :])
     return _Measured(first.instruments[index].name, mels, spectra)

@@ -1,0 +1,58 @@
+"""Vocoders by name: Griffin-Lim, and those that came with Timbrel or lie in a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from timbrel.bundle import load_bundle, shipped_bundles
+from timbrel.errors import InputError
+from timbrel.mel.spectrogram import MelConfig
+from timbrel.vocoder.griffin_lim import GriffinLim
+from timbrel.vocoder.parallel_stream import ParallelVocoder
+from timbrel.vocoder.vocoder import Vocoder
+
+GRIFFIN_LIM = "griffin-lim"
+DEFAULT_VOCODER = GRIFFIN_LIM
+# The kinds of models that are vocoders, and what runs them.
+_KINDS = {"parallel": ParallelVocoder}
+
+
+def vocoder_names() -> list[str]:
+    """Vocoders that need nothing but Timbrel, the default first."""
+    shipped = [name for kind in _KINDS for name in shipped_bundles(kind)]
+    return sorted([*shipped, GRIFFIN_LIM], key=lambda name: name != DEFAULT_VOCODER)
+
+
+def load_vocoder(name: str | os.PathLike, mel: MelConfig, *, threads: int = 1) -> Vocoder:
+    """Load a vocoder for mels of a geometry.
+
+    Parameters
+    ----------
+    name
+        One of `vocoder_names`, or the folder of a vocoder's bundle.
+    mel
+        What it will be given.
+    threads
+        For its network, if it has one.
+
+    Raises
+    ------
+    InputError
+        If there is no such vocoder, or it was made for other mels.
+    """
+    if name == GRIFFIN_LIM:
+        return GriffinLim(mel)
+    if name not in vocoder_names() and not Path(name).is_dir():
+        known = ", ".join(vocoder_names())
+        raise InputError(
+            f"there is no vocoder '{name}'; known: {known}, and the folders of vocoders' bundles"
+        )
+    bundle = load_bundle(name)
+    if bundle.kind not in _KINDS:
+        raise InputError(f"{name}: is a model of kind '{bundle.kind}', not a vocoder")
+    if bundle.mel != mel:
+        raise InputError(
+            f"{name}: this vocoder expects mels of {bundle.mel}; the model makes {mel}"
+        )
+    return _KINDS[bundle.kind](bundle, threads=threads)

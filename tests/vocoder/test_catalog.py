@@ -1,0 +1,69 @@
+"""Vocoders by name and by folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from timbrel.bundle import Bundle
+from timbrel.errors import InputError
+from timbrel.mel.spectrogram import MelConfig
+from timbrel.vocoder import parallel
+from timbrel.vocoder.catalog import DEFAULT_VOCODER, load_vocoder, vocoder_names
+from timbrel.vocoder.griffin_lim import GriffinLim
+from timbrel.vocoder.parallel_export import write_parallel_bundle
+from timbrel.vocoder.parallel_stream import ParallelVocoder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    config = parallel.ParallelVocoderConfig(width=8, n_blocks=1, lookahead=3)
+    path = tmp_path_factory.mktemp("vocoders") / "own"
+    write_parallel_bundle(
+        parallel.ParallelVocoder(config),
+        path,
+        name="own",
+        mel=MelConfig(),
+        gain=0.5,
+        license="MIT",
+        attribution="",
+        training={},
+    )
+    return path
+
+
+def test_the_default_comes_first_and_all_can_be_loaded() -> None:
+    names = vocoder_names()
+    assert names[0] == DEFAULT_VOCODER
+    assert "griffin-lim" in names
+    for name in names:
+        assert load_vocoder(name, MelConfig()).mel == MelConfig()
+
+
+def test_griffin_lim_takes_any_mel() -> None:
+    mel = MelConfig(n_mels=40)
+    vocoder = load_vocoder("griffin-lim", mel)
+    assert isinstance(vocoder, GriffinLim)
+    assert vocoder.mel == mel
+
+
+def test_a_folder_is_a_vocoder_as_well(folder: Path) -> None:
+    assert isinstance(load_vocoder(folder, MelConfig()), ParallelVocoder)
+    assert isinstance(load_vocoder(str(folder), MelConfig()), ParallelVocoder)
+
+
+def test_both_geometries_are_named_where_they_differ(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"mels of 16000 Hz.*80.*; the model makes .*40"):
+        load_vocoder(folder, MelConfig(n_mels=40))
+
+
+def test_what_is_no_vocoder_is_refused(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no vocoder 'organ'; known: .*griffin-lim"):
+        load_vocoder("organ", MelConfig())
+    with pytest.raises(InputError, match="a model of kind 'mel2mel', not a vocoder"):
+        load_vocoder(tiny_bundle.path, MelConfig())
+    with pytest.raises(InputError, match="no SHA256SUMS"):
+        load_vocoder(tmp_path, MelConfig())
