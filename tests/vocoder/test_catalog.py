@@ -61,7 +61,7 @@ def test_both_geometries_are_named_where_they_differ(folder: Path) -> None:
 
 
 def test_what_is_no_vocoder_is_refused(tiny_bundle: Bundle, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no vocoder 'organ'; known: .*griffin-lim"):
+    with pytest.raises(InputError, match=r"there is no vocoder 'organ'; known: .*griffin-lim"):
         load_vocoder("organ", MelConfig())
     with pytest.raises(InputError, match="a model of kind 'mel2mel', not a vocoder"):
         load_vocoder(tiny_bundle.path, MelConfig())

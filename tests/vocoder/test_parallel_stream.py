@@ -125,7 +125,7 @@ def test_sound_comes_at_most_sixteen_frames_after_its_mel(
     stream = vocoder.stream(rolls)
     given = stream.process(random_mel()[:, :40])
     assert given.shape == (2, (40 - vocoder.latency_frames) * 128)
-    assert vocoder.latency_frames == 5 + 4
+    assert vocoder.latency_frames == 5 + 2
     assert ParallelVocoderConfig().latency_frames <= 16
 
 
@@ -145,13 +145,13 @@ def test_seeds_give_other_noise(vocoder: ParallelVocoder, rolls: list[PianoRoll]
 
 def test_noise_is_even_and_never_repeats(vocoder: ParallelVocoder, rolls: list[PianoRoll]) -> None:
     noise = vocoder.stream(rolls)._noise(-60, 1000)
-    assert noise.shape == (2, 1060, 513)
+    assert noise.shape == (2, 1060, 257)
     assert noise.min() >= 0
     assert noise.max() < 1
     counts, _ = np.histogram(noise, bins=20, range=(0, 1))
     assert np.abs(counts / counts.mean() - 1).max() < 0.02
     flat = noise.reshape(2, -1)
-    for lag in (1, 513, 514, 16 * 513):
+    for lag in (1, 257, 258, 16 * 257):
         pairs = flat[:, lag:] - 0.5, flat[:, :-lag] - 0.5
         assert abs(np.mean(pairs[0] * pairs[1]) * 12) < 0.01
     assert abs(np.corrcoef(flat)[0, 1]) < 0.01
@@ -161,7 +161,7 @@ def test_the_score_is_heard(vocoder: ParallelVocoder) -> None:
     mel = random_mel(1)
     without, sounding = PianoRoll([]), PianoRoll([Note(60, 100, 0.5, 1.0)])
     difference = streamed(vocoder, [sounding], mel, 64) - streamed(vocoder, [without], mel, 64)
-    onset = 8000 - 1024 - 5 * 128  # less the window and what the network sees ahead
+    onset = 8000 - 512 - 5 * 128  # less the window and what the network sees ahead
     assert not np.abs(difference[:, :onset]).max() > 1e-6
     assert np.abs(difference[:, 8000:12000]).max() > 1e-3
 

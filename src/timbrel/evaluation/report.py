@@ -219,10 +219,8 @@ def _measure(
     heard = [PianoRoll(original.score.excerpt(original.pre_roll_s).notes)]
     for name in vocoders:
         vocoder = load_vocoder(name, first.mel)
-        compare(
-            f"{TRUE_MEL}, {name}",
-            vocoder.stream([PianoRoll(heard.notes)]).process(true_mel[None], last=True)[0],
-        )
+        audio = vocoder.stream(heard).process(true_mel[None], last=True)[0]
+        compare(f"{TRUE_MEL}, {name}", audio)
     for bundle in bundles:
         roll, mel = synthesised_mel(bundle, bundle.instruments[index], original)
         mels[bundle.name] = (true_mel, mel[-len(true_mel) :])

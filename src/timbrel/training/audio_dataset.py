@@ -42,6 +42,8 @@ class AudioClips(MelClips):
     predicted_by
         A Mel2Mel bundle whose predictions can take the place of the true mels, so that a vocoder
         learns what it will be given; none if empty. They are computed once and kept in the folder.
+    predicted_clips
+        Of so many clips, drawn by chance, that this takes less time; 0 stands for all.
     """
 
     def __init__(
@@ -51,11 +53,15 @@ class AudioClips(MelClips):
         config: MelConfig,
         *,
         predicted_by: str = "",
+        predicted_clips: int = 0,
         progress: Progress = silent,
     ) -> None:
         super().__init__(folder, split, config, progress=progress)
         self.config = config
-        self._predicted: list[np.ndarray] = []
+        # How likely each clip is drawn: all samples are equally likely.
+        self.shares = self.n_frames / self.n_frames.sum()
+        self.predicted_shares = self.shares
+        self._predicted: dict[int, np.ndarray] = {}
         if not predicted_by:
             return
         bundle = load_bundle(predicted_by, kind="mel2mel")
@@ -69,9 +75,15 @@ class AudioClips(MelClips):
             raise InputError(
                 f"{predicted_by}: does not know the instrument '{unknown[0]}' of the data"
             )
+        order = np.random.default_rng(0).permutation(len(self.clips))
+        chosen = order[: predicted_clips or None].tolist()
+        self.predicted_shares = np.where(np.isin(np.arange(len(order)), chosen), self.shares, 0.0)
+        self.predicted_shares /= self.predicted_shares.sum()
         key = hashlib.sha256((bundle.path / SUMS_FILE).read_bytes()).hexdigest()[:12]
-        paths = [folder / "predicted" / key / f"{clip.audio_sha256}.npy" for clip in self.clips]
-        missing = [i for i, path in enumerate(paths) if not path.exists()]
+        paths = {
+            i: folder / "predicted" / key / f"{self.clips[i].audio_sha256}.npy" for i in chosen
+        }
+        missing = [i for i, path in paths.items() if not path.exists()]
         tasks = (
             joblib.delayed(_cache_prediction)(
                 folder, self.clips[i], predicted_by, int(self.n_frames[i]), paths[i]
@@ -81,7 +93,7 @@ class AudioClips(MelClips):
         done = joblib.Parallel(n_jobs=-1, return_as="generator_unordered")(tasks)
         for _ in progress(done, len(missing), f"predicted mels ({split})"):
             pass
-        self._predicted = [np.load(path, mmap_mode="r") for path in paths]
+        self._predicted = {i: np.load(path, mmap_mode="r") for i, path in paths.items()}
 
     def audio(self, index: int, start: int, stop: int) -> np.ndarray:
         """Samples of a clip, float32; zeros beyond its end."""
@@ -100,8 +112,8 @@ class AudioClips(MelClips):
         first, last = max(start, 0), min(stop, int(self.n_frames[index]))
         mel = np.full((stop - start, self.config.n_mels), self.config.log_floor, np.float32)
         if last > first:
-            source = self._predicted if predicted else self._mels
-            mel[first - start : last - start] = source[index][first:last]
+            source = self._predicted[index] if predicted else self._mels[index]
+            mel[first - start : last - start] = source[first:last]
         return mel
 
 
@@ -121,13 +133,13 @@ def audio_batch(
     A share of the crops has predicted mels instead of true ones.
     """
     hop = clips.config.hop_length
-    shares = clips.n_frames / clips.n_frames.sum()
     audio, mel, indices, starts = [], [], [], []
     for item in items:
         random = np.random.default_rng((seed, step, item))
+        predicted = bool(random.random() < predicted_share)
+        shares = clips.predicted_shares if predicted else clips.shares
         index = int(random.choice(len(clips.clips), p=shares))
         start = int(random.integers(0, max(int(clips.n_frames[index]) - frames, 0) + 1))
-        predicted = bool(random.random() < predicted_share)
         audio.append(clips.audio(index, start * hop, (start + frames) * hop))
         mel.append(
             clips.padded_mel(index, start - before, start + frames + after, predicted=predicted)

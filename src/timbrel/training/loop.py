@@ -21,6 +21,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.tensorboard import SummaryWriter
 
+from timbrel.bundle import load_bundle
 from timbrel.errors import InputError
 from timbrel.progress import Progress, silent
 from timbrel.training.checkpoint import (
@@ -34,6 +35,7 @@ from timbrel.training.preparation import manifest_sha256
 from timbrel.training.recipe import Recipe, write_recipe
 from timbrel.training.task import Task, Validation
 from timbrel.training.tasks import TASKS
+from timbrel.weights import with_weights
 
 RECIPE_FILE, RUN_FILE, LOG_FILE = "recipe.yaml", "run.json", "log.jsonl"
 _LOG_EVERY = 50
@@ -101,6 +103,8 @@ def train(
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(recipe.seed)
         task = TASKS[recipe.task](recipe, data, rank=rank, world=world, progress=progress)
+        if recipe.start_from:
+            with_weights(task.model, load_bundle(recipe.start_from, kind=recipe.task)).train()
         trainer = _Trainer(recipe, task, torch.device(device), world)
         if has_checkpoint:
             trainer.load(load_checkpoint(run), rank, world)

@@ -40,6 +40,7 @@ class ParallelOptions:
     # From a step on, half of the crops have the mels that a Mel2Mel bundle predicts.
     predicted_by: str = ""
     predicted_from: int = 0
+    predicted_clips: int = 0  # so many clips of the training split have some; all if 0
     # From a step on, discriminators judge as well; never if it is 0.
     adversarial_from: int = 0
     adversarial_weight: float = 0.1
@@ -70,9 +71,10 @@ class ParallelTask:
                 split,
                 recipe.mel,
                 predicted_by=self._options.predicted_by,
+                predicted_clips=n_predicted,
                 progress=progress,
             )
-            for split in ("train", "valid")
+            for split, n_predicted in (("train", self._options.predicted_clips), ("valid", 0))
         )
         share = recipe.batch_size // world
         self._items = range(rank * share, (rank + 1) * share)
@@ -80,7 +82,7 @@ class ParallelTask:
             "n_mels": recipe.mel.n_mels,
             "sample_rate": recipe.mel.sample_rate,
             "hop_length": recipe.mel.hop_length,
-            "n_fft": 8 * recipe.mel.hop_length,
+            "n_fft": 4 * recipe.mel.hop_length,
         }
         self.config: ParallelVocoderConfig = known(
             ParallelVocoderConfig, geometry | recipe.model, "model"

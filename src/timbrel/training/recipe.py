@@ -35,6 +35,7 @@ class Recipe:
     seed: int = 0
     validate_every: int = 1000
     checkpoint_every: int = 250
+    start_from: str = ""  # a bundle whose weights are the start
     license: str = "not stated"  # of the weights, for the model's card
     attribution: str = ""  # what the card says of the data
     mel: MelConfig = field(default_factory=MelConfig)

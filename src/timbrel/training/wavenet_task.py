@@ -29,6 +29,7 @@ class WaveNetOptions:
     # From a step on, crops have the mels that a Mel2Mel bundle predicts.
     predicted_by: str = ""
     predicted_from: int = 0
+    predicted_clips: int = 0  # so many clips of the training split have some; all if 0
 
 
 class WaveNetTask:
@@ -45,9 +46,10 @@ class WaveNetTask:
                 split,
                 recipe.mel,
                 predicted_by=self._options.predicted_by,
+                predicted_clips=n_predicted,
                 progress=progress,
             )
-            for split in ("train", "valid")
+            for split, n_predicted in (("train", self._options.predicted_clips), ("valid", 0))
         )
         share = recipe.batch_size // world
         self._items = range(rank * share, (rank + 1) * share)

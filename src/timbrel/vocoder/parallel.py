@@ -41,7 +41,7 @@ class ParallelVocoderConfig:
     n_mels: int = N_MELS
     sample_rate: int = SAMPLE_RATE
     hop_length: int = HOP_LENGTH
-    n_fft: int = 8 * HOP_LENGTH
+    n_fft: int = 4 * HOP_LENGTH
     width: int = 256
     expansion: int = 3
     n_blocks: int = 8
