@@ -9,16 +9,21 @@ import numpy as np
 import pytest
 import torch
 
-from timbrel.bundle import Bundle
+from timbrel.bundle import Bundle, load_bundle
 from timbrel.errors import InputError
 from timbrel.mel.spectrogram import MelConfig, mel_spectrogram
 from timbrel.progress import silent
+from timbrel.score.piano_roll import PianoRoll
 from timbrel.training.audio_dataset import AudioClips, audio_batch
 from timbrel.training.checkpoint import load_checkpoint
+from timbrel.training.export import export_run
 from timbrel.training.loop import train
 from timbrel.training.parallel_task import ParallelTask
 from timbrel.training.preparation import read_clip
 from timbrel.training.recipe import Recipe
+from timbrel.vocoder.catalog import load_vocoder
+from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig
+from timbrel.weights import with_weights
 
 pytest_plugins = ["small_fixtures"]
 
@@ -187,3 +192,38 @@ def test_the_parallel_vocoder_also_trains_without_the_excitation(
     wanted = recipe("parallel", model={"conditioning": conditioning}, steps=2, warmup_steps=1)
     done = train(wanted, small_data, tmp_path / "run", say=lambda _: None, device="cpu")
     assert done == 2
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_run_becomes_a_bundle_from_which_another_starts(small_data: Path, tmp_path: Path) -> None:
+    wanted = recipe("parallel", steps=4, warmup_steps=1, license="CC0")
+    train(wanted, small_data, tmp_path / "run", say=lambda _: None, device="cpu")
+    export_run(tmp_path / "run", tmp_path / "bundle", name="first try")
+    bundle = load_bundle(tmp_path / "bundle", kind="parallel")
+    assert (bundle.name, bundle.license, bundle.training["steps"]) == ("first try", "CC0", 4)
+    assert "log_cqt_correlation" in bundle.training["validation"]
+    assert "crop_frames: 48" in bundle.training["options"]
+    average = load_checkpoint(tmp_path / "run")["average"]
+    config = ParallelVocoderConfig(**bundle.model)
+    for found, expected in zip(
+        with_weights(ParallelVocoder(config), bundle).parameters(), average, strict=True
+    ):
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+    audio = load_vocoder(tmp_path / "bundle", MelConfig()).stream([PianoRoll([])])
+    assert audio.process(np.zeros((1, 20, 80), np.float32), last=True).shape == (1, 20 * 128)
+
+    # With a rate of next to nothing, what another run ends with is what it started from.
+    start = {"start_from": str(tmp_path / "bundle"), "learning_rate": 1e-9}
+    again = recipe("parallel", steps=1, warmup_steps=0, **start)
+    train(again, small_data, tmp_path / "next", say=lambda _: None, device="cpu")
+    for found, expected in zip(load_checkpoint(tmp_path / "next")["average"], average, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_a_start_from_another_model_is_refused(
+    small_data: Path, tiny_bundle: Bundle, tmp_path: Path
+) -> None:
+    wanted = recipe("parallel", start_from=str(tiny_bundle.path))
+    with pytest.raises(InputError, match="of kind 'mel2mel', not 'parallel'"):
+        train(wanted, small_data, tmp_path / "run", say=lambda _: None, device="cpu")
+    assert not (tmp_path / "run").exists()

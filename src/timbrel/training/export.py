@@ -15,6 +15,9 @@ from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
 from timbrel.training.checkpoint import load_checkpoint
 from timbrel.training.loop import LOG_FILE, RECIPE_FILE, RUN_FILE
 from timbrel.training.recipe import known, read_recipe
+from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig
+from timbrel.vocoder.parallel_export import write_parallel_bundle
+from timbrel.weights import Model
 
 
 def export_run(
@@ -34,7 +37,7 @@ def export_run(
     Raises
     ------
     InputError
-        If the run is not one of Mel2Mel, or has no checkpoint.
+        If the run has no checkpoint, or nothing of its kind can be exported.
     OutputError
         If the folder exists, or its parent does not.
     """
@@ -42,31 +45,45 @@ def export_run(
     checkpoint = load_checkpoint(run)
     notes = json.loads((run / RUN_FILE).read_text())
     recipe = read_recipe(run / RECIPE_FILE)
-    if notes["kind"] != "mel2mel":
-        raise InputError(f"{run}: is a run of '{notes['kind']}', not of Mel2Mel")
-    write_mel2mel_bundle(
-        load_mel2mel(checkpoint, notes),
-        output,
-        name=name or output.name,
-        mel=recipe.mel,
-        gain=notes["gain"],
-        instruments=notes["instruments"],
-        license=recipe.license,
-        attribution=recipe.attribution,
-        training={
-            "loss": notes["loss"],
-            "steps": checkpoint["step"],
-            "sequences per step": recipe.batch_size,
-            "SoundFont": notes["soundfont"],
-            "data manifest (SHA-256)": notes["data_manifest_sha256"],
-            "validation": _last_validation(run),
-        },
-    )
+    common: dict[str, Any] = {
+        "name": name or output.name,
+        "mel": recipe.mel,
+        "gain": notes["gain"],
+        "license": recipe.license,
+        "attribution": recipe.attribution,
+    }
+    training = {
+        "steps": checkpoint["step"],
+        "sequences per step": recipe.batch_size,
+        "start": recipe.start_from or "random",
+        "SoundFont": notes["soundfont"],
+        "data manifest (SHA-256)": notes["data_manifest_sha256"],
+        "validation": _last_validation(run),
+    }
+    if notes["kind"] == "mel2mel":
+        write_mel2mel_bundle(
+            averaged(Mel2Mel(known(Mel2MelConfig, notes["config"], RUN_FILE)), checkpoint),
+            output,
+            instruments=notes["instruments"],
+            training={"loss": notes["loss"], **training},
+            **common,
+        )
+    elif notes["kind"] == "parallel":
+        options = ", ".join(f"{key}: {value}" for key, value in recipe.options.items())
+        write_parallel_bundle(
+            averaged(
+                ParallelVocoder(known(ParallelVocoderConfig, notes["config"], RUN_FILE)), checkpoint
+            ),
+            output,
+            training={"options": options, **training},
+            **common,
+        )
+    else:
+        raise InputError(f"{run}: is a run of '{notes['kind']}', which has no export")
 
 
-def load_mel2mel(checkpoint: dict[str, Any], notes: dict[str, Any]) -> Mel2Mel:
-    """Take the model of a run's checkpoint, with its averaged weights."""
-    model = Mel2Mel(known(Mel2MelConfig, notes["config"], RUN_FILE))
+def averaged(model: Model, checkpoint: dict[str, Any]) -> Model:
+    """Give a new model the averaged weights of a run's checkpoint."""
     model.load_state_dict(checkpoint["model"])
     with torch.no_grad():
         trained = [p for p in model.parameters() if p.requires_grad]
