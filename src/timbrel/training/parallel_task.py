@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
+import soxr
 import torch
 from torch import Tensor, nn
 
+from timbrel.audio import SAMPLE_RATE
 from timbrel.evaluation.metrics import LogCqtCorrelation
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.progress import Progress
@@ -90,7 +92,7 @@ class ParallelTask:
         self.model = ParallelVocoder(self.config)
         self.critic = Discriminators() if self._options.adversarial_from else None
         self._excitations: dict[str, Excitation] = {}
-        self._stft_loss = MultiResolutionStftLoss()
+        self._stft_loss = MultiResolutionStftLoss(recipe.mel.sample_rate)
         self._mel_loss = MelLoss(recipe.mel)
         self._last: tuple[Tensor, Tensor] | None = None
 
@@ -159,7 +161,11 @@ class ParallelTask:
             original = torch.from_numpy(batch.crops.audio)
             losses.append(float(self._reconstruction_loss(made, original.to(made.device))))
             predicted, true = made[0].float().cpu().numpy(), batch.crops.audio[0]
-            pool.add(true[margin:-margin], predicted[margin:-margin])
+            clips = (
+                soxr.resample(clip[margin:-margin], self.config.sample_rate, SAMPLE_RATE)
+                for clip in (true, predicted)
+            )
+            pool.add(*clips)
             if picture is None:
                 config = self._recipe.mel
                 picture = (mel_spectrogram(true, config), mel_spectrogram(predicted, config))

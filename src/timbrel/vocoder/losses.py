@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from timbrel.audio import SAMPLE_RATE
 from timbrel.mel.spectrogram import MelConfig
 from timbrel.mel.torch_spectrogram import TorchMelSpectrogram
 
-# Window and hop. The longest tells the semitones of the third octave apart.
+# Window and hop at 16 kHz; at other rates they last as long. The longest tells the semitones of the
+# third octave apart.
 RESOLUTIONS = ((256, 64), (512, 128), (1024, 256), (2048, 512), (4096, 1024))
 _FLOOR = 1e-4  # magnitude; what is quieter is not worth matching
 
@@ -19,15 +21,22 @@ class MultiResolutionStftLoss(nn.Module):
     Yamamoto, Song and Kim, "Parallel WaveGAN" (2020), section 2.2.
     """
 
+    def __init__(self, sample_rate: int = SAMPLE_RATE) -> None:
+        super().__init__()
+        self.resolutions = [
+            (n_fft * sample_rate // SAMPLE_RATE, hop * sample_rate // SAMPLE_RATE)
+            for n_fft, hop in RESOLUTIONS
+        ]
+
     def forward(self, predicted: Tensor, true: Tensor) -> Tensor:
         """Loss of audio (batch, samples) against the original."""
         total = predicted.new_zeros(())
-        for n_fft, hop in RESOLUTIONS:
+        for n_fft, hop in self.resolutions:
             a, b = (stft_magnitude(audio, n_fft, hop) for audio in (predicted, true))
             convergence = torch.linalg.norm(b - a) / torch.linalg.norm(b).clamp(min=_FLOOR)
             distance = (a.clamp(min=_FLOOR).log() - b.clamp(min=_FLOOR).log()).abs().mean()
             total = total + convergence + distance
-        return total / len(RESOLUTIONS)
+        return total / len(self.resolutions)
 
 
 class MelLoss(nn.Module):
