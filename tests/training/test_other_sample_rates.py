@@ -1,4 +1,4 @@
-"""The whole way at 48 kHz: data, trainings, bundles, sound; with the shipped recipes, made small."""
+"""The whole way at 48 kHz: data, training, bundles, sound; by the shipped recipes, made small."""
 
 from __future__ import annotations
 
