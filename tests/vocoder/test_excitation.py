@@ -11,14 +11,17 @@ from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note
 from timbrel.vocoder import parallel
-from timbrel.vocoder.excitation import RELEASE_S, Excitation, NoteFrames, pulses
+from timbrel.vocoder.excitation import ENVELOPES, Excitation, NoteFrames, pulses
 
 RATE, HOP = 16_000, 128
+HELD, SLOW, QUICK = 0, 1, 2  # the envelopes
 
 
-def excitation(roll: PianoRoll, start: int, stop: int, **options: float) -> np.ndarray:
+def excitation(
+    roll: PianoRoll, start: int, stop: int, *, envelope: int = HELD, **options: float
+) -> np.ndarray:
     notes = Excitation(roll, sample_rate=RATE, hop_length=HOP, **options)
-    return pulses(notes.frames(start, stop), HOP)
+    return pulses(notes.frames(start, stop), HOP)[envelope]
 
 
 def test_a_note_is_the_sum_of_its_cosines_from_its_onset_on() -> None:
@@ -38,14 +41,18 @@ def test_power_is_the_same_for_all_pitches() -> None:
         assert np.mean(found**2) == pytest.approx(1.0, rel=0.05)
 
 
-def test_a_released_note_falls_exponentially_and_ends() -> None:
-    found = excitation(PianoRoll([Note(60, 127, 0.0, 1.0)]), 0, 500)
+def level(audio: np.ndarray, at_s: float) -> float:
+    start = int(at_s * RATE)
+    return float(np.sqrt(np.mean(audio[start : start + 1600] ** 2)))
 
-    def level(at_s: float) -> float:
-        start = int(at_s * RATE)
-        return float(np.sqrt(np.mean(found[start : start + 1600] ** 2)))
 
-    assert level(1.4) / level(1.1) == pytest.approx(np.exp(-0.3 / RELEASE_S), rel=0.05)
+@pytest.mark.parametrize("envelope", [HELD, SLOW, QUICK])
+def test_notes_fall_as_their_envelopes_say(envelope: int) -> None:
+    found = excitation(PianoRoll([Note(60, 127, 0.0, 1.0)]), 0, 500, envelope=envelope)
+    decay_s, release_s = ENVELOPES[envelope]
+    assert level(found, 0.7) / level(found, 0.3) == pytest.approx(np.exp(-0.4 / decay_s), rel=0.05)
+    released = level(found, 1.3) / level(found, 1.1)
+    assert released == pytest.approx(np.exp(-0.2 * (1 / release_s + 1 / decay_s)), rel=0.05)
     assert not found[int(2.6 * RATE) :].any()
 
 
@@ -79,7 +86,8 @@ def test_tuning_moves_the_pitch() -> None:
 
 def test_a_silent_span_is_silent() -> None:
     assert not excitation(PianoRoll([Note(60, 90, 0.0, 1.0)]), 1000, 1010).any()
-    assert excitation(PianoRoll([]), 0, 10).shape == (1280,)
+    nothing = Excitation(PianoRoll([]), sample_rate=RATE, hop_length=HOP).frames(0, 10)
+    assert pulses(nothing, HOP).shape == (3, 1280)
 
 
 def test_pytorch_computes_the_same_pulses() -> None:

@@ -19,9 +19,9 @@ def model(**options: object) -> ParallelVocoder:
 def inputs(conditioning: str, batch: int, frames: int) -> list[torch.Tensor]:
     torch.manual_seed(1)
     given = [torch.randn(batch, frames, 80), torch.rand(batch, frames, 257)]
-    score = {"roll": (batch, frames, 176), "excitation": (batch, frames * 128)}
+    score = {"roll": (batch, frames, 176), "excitation": (batch, 3, frames * 128)}
     if conditioning in score:
-        given.append(torch.randn(score[conditioning]))
+        given.append(0.1 * torch.randn(score[conditioning]))
     return given
 
 

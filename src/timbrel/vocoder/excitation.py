@@ -2,11 +2,14 @@
 
 Each note is a train of band-limited pulses, which begins with a pulse at the note's onset:
 
-    e(t) = a · √(2 / H) · Σ_{h=1…H} cos(2π h f t),   H = ⌊band / f⌋,
+    e(t) = a(t) · √(2 / H) · Σ_{h=1…H} cos(2π h f t),   H = ⌊band / f⌋,
 
-of power a², where a is the velocity / 127 as long as the note is held, and falls by e every
-`RELEASE_S` thereafter, until the key is struck again or nothing is left. The sum over h is the
-Dirichlet kernel, so a note costs the same whatever its pitch.
+of power a². The sum over h is the Dirichlet kernel, so a note costs the same whatever its pitch.
+
+How notes fade is the instrument's affair, so there is a sum of trains for each of some envelopes,
+and a vocoder mixes them: a is the velocity / 127, times a decay since the onset, times a release
+once the key is up, until the key is struck again or nothing is left. A mixture of decays can follow
+any instrument, and tells a note that has just been struck from one that rings under the pedal.
 
 What a note is doing is prepared frame by frame, in double precision (`Excitation`); the pulses of
 a frame are then computed from that alone, in single precision, by one formula that the ONNX graph
@@ -23,8 +26,9 @@ import numpy as np
 from timbrel.audio import FRAME_RATE
 from timbrel.score.piano_roll import PianoRoll
 
-RELEASE_S = 0.3  # a released note falls by e in this time
-SILENT_AFTER_S = 1.5  # and is left out from then on
+# Seconds in which a note falls by e: while it is held, and when it is released.
+ENVELOPES = ((np.inf, 0.05), (1.5, 0.3), (0.25, 0.15))
+SILENT_AFTER_S = 1.5  # a released note is left out from then on
 BAND_SHARE = 0.98  # of half the sample rate is filled with harmonics
 A4_HZ = 440.0
 # Where the denominator of the Dirichlet kernel is smaller, its limit is taken.
@@ -38,7 +42,7 @@ class NoteFrames:
     phase: np.ndarray  # (notes, frames) cycles since the onset at the frame's first sample, mod 1
     step: np.ndarray  # (notes, 1) cycles a sample
     harmonics: np.ndarray  # (notes, 1) how many fit into the band
-    gain: np.ndarray  # (notes, frames) amplitude; 0 where the note is silent
+    gain: np.ndarray  # (notes, frames, envelopes) amplitude; 0 where the note is silent
     first: np.ndarray  # (notes, frames) first sample of the frame that sounds
 
 
@@ -70,21 +74,21 @@ class Excitation:
         times_s = np.arange(start, stop) / FRAME_RATE
         age_s = times_s - self._onset_s[ringing, None]  # (notes, frames)
         first = np.ceil(-age_s * self._sample_rate - 1e-6).clip(0, self._hop_length)
-        released_s = np.maximum(times_s - self._release_s[ringing, None], 0.0)
-        amplitude = self._velocity[ringing, None] / 127 * np.exp(-released_s / RELEASE_S)
-        rings = times_s < self._silent_from_s[ringing, None]
+        since_s = np.stack([age_s, times_s - self._release_s[ringing, None]], axis=-1).clip(0)
+        level = self._velocity[ringing, None] / 127 * (times_s < self._silent_from_s[ringing, None])
+        falls = np.exp(-since_s @ (1 / np.array(ENVELOPES).T))  # (notes, frames, envelopes)
         hz = self._hz[ringing, None]
         return NoteFrames(
             phase=np.mod(age_s * hz, 1.0).astype(np.float32),
             step=(hz / self._sample_rate).astype(np.float32),
             harmonics=np.floor(BAND_SHARE * self._sample_rate / 2 / hz).astype(np.float32),
-            gain=np.where(rings, amplitude, 0.0).astype(np.float32),
+            gain=(level[..., None] * falls).astype(np.float32),
             first=first.astype(np.float32),
         )
 
 
 def pulses(frames: NoteFrames, hop_length: int) -> np.ndarray:
-    """Sum of the notes' pulse trains, float32, shape (frames · hop_length,)."""
+    """Sums of the notes' pulse trains, float32, shape (envelopes, frames · hop_length)."""
     samples = np.arange(hop_length, dtype=np.float32)
     phase = frames.phase[..., None] + frames.step[..., None] * samples
     half = np.pi * (phase - np.round(phase))  # half the angle, near 0
@@ -93,9 +97,10 @@ def pulses(frames: NoteFrames, hop_length: int) -> np.ndarray:
     harmonics = frames.harmonics[..., None]
     ratio = np.sin((2 * harmonics + 1) * half) / np.where(limit, 1.0, 2 * sine)
     train = np.where(limit, harmonics, ratio - 0.5)
-    sounding = samples >= frames.first[..., None]
-    amplitude = frames.gain[..., None] * np.sqrt(2 / harmonics) * sounding
-    return (train * amplitude).sum(axis=0).reshape(-1).astype(np.float32)
+    train = np.where(samples >= frames.first[..., None], train * np.sqrt(2 / harmonics), 0.0)
+    # (frames, envelopes, notes) @ (frames, notes, hop_length)
+    total = frames.gain.transpose(1, 2, 0) @ train.transpose(1, 0, 2)
+    return total.swapaxes(0, 1).reshape(len(ENVELOPES), -1).astype(np.float32)
 
 
 def stack_notes(tracks: Sequence[NoteFrames]) -> NoteFrames:
@@ -107,7 +112,10 @@ def stack_notes(tracks: Sequence[NoteFrames]) -> NoteFrames:
         # A silent note's harmonics are divided by, so there must be one.
         fill = 1.0 if name == "harmonics" else 0.0
         return np.stack(
-            [np.pad(a, ((0, most - len(a)), (0, 0)), constant_values=fill) for a in arrays]
+            [
+                np.pad(a, ((0, most - len(a)), *[(0, 0)] * (a.ndim - 1)), constant_values=fill)
+                for a in arrays
+            ]
         )
 
     return NoteFrames(*(stacked(field.name) for field in fields(NoteFrames)))

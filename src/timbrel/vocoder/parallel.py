@@ -2,9 +2,10 @@
 
 ConvNeXt blocks over mel frames predict a short-time spectrum, as in Vocos (Siuzdak 2023). It has
 three parts: a free one, with magnitude and phase; noise, of which the magnitude alone is predicted;
-and, knowing the score, the spectrum of the score's pulse trains (`timbrel.vocoder.excitation`)
-times a complex mask. So the pitch and the phase of what rings come from the score, and the network
-colours them; and what has no phase of its own need not repeat itself when the mel stands still.
+and, knowing the score, the spectra of the score's pulse trains (`timbrel.vocoder.excitation`) for
+each envelope, times complex masks. So the pitch and the phase of what rings come from the score,
+and the network colours them; and what has no phase of its own need not repeat itself when the mel
+stands still.
 
 Every convolution looks ahead a stated number of frames, `lookahead` in all, so that audio can be
 streamed with that delay and the inverse transform's. This file is the reference; what runs is its
@@ -23,7 +24,7 @@ from timbrel.audio import HOP_LENGTH, N_MELS, SAMPLE_RATE
 from timbrel.errors import InputError
 from timbrel.mel.spectrogram import hann_window
 from timbrel.score.piano_roll import N_CHANNELS
-from timbrel.vocoder.excitation import SMALLEST_SINE
+from timbrel.vocoder.excitation import ENVELOPES, SMALLEST_SINE
 
 CONDITIONINGS = ("mel", "roll", "excitation")
 # The network's first magnitude, and the largest: the logarithm's bias and limit.
@@ -115,7 +116,7 @@ class ParallelVocoder(nn.Module):
         )
         self.mel = nn.Linear(config.n_mels, config.width)
         # What is known of the score beside the mel: the pulses' spectrum, or the piano roll.
-        n_features = {"mel": 0, "roll": N_CHANNELS, "excitation": config.n_bins}
+        n_features = {"mel": 0, "roll": N_CHANNELS, "excitation": len(ENVELOPES) * config.n_bins}
         n_score = n_features[config.conditioning]
         self.score = nn.Linear(n_score, config.width) if n_score else None
         first, *others = config.lookaheads
@@ -124,8 +125,9 @@ class ParallelVocoder(nn.Module):
         self.blocks = nn.ModuleList(Block(config, lookahead) for lookahead in others)
         self.last_norm = nn.LayerNorm(config.width)
         # For each bin the log magnitude of the noise; the log magnitude and the phase, as
-        # (cos, sin), of the free part; and the same of the mask.
-        self.n_parts = 7 if config.conditioning == "excitation" else 4
+        # (cos, sin), of the free part; and the same of each envelope's mask.
+        n_masks = len(ENVELOPES) if config.conditioning == "excitation" else 0
+        self.n_parts = 1 + 3 * (1 + n_masks)
         self.head = nn.Linear(config.width, self.n_parts * config.n_bins)
         with torch.no_grad():
             bias = self.head.bias.unflatten(0, (self.n_parts, config.n_bins))
@@ -142,8 +144,8 @@ class ParallelVocoder(nn.Module):
         noise
             Random phases in cycles, (batch, frames, n_bins).
         score
-            With the conditioning "excitation", the score's pulses, (batch, frames · hop_length);
-            with "roll", the piano roll, (batch, frames, 176).
+            With the conditioning "excitation", the score's pulses, (batch, envelopes, frames ·
+            hop_length); with "roll", the piano roll, (batch, frames, 176).
 
         Returns
         -------
@@ -155,8 +157,8 @@ class ParallelVocoder(nn.Module):
             if score is None:
                 raise InputError("this vocoder needs the score beside the mel")
             if self.config.conditioning == "excitation":
-                spectrum = self.spectrum(score)
-                score = log_magnitude(spectrum)
+                spectrum = self.spectrum(score)  # (batch, envelopes, frames, n_bins)
+                score = log_magnitude(spectrum).transpose(1, 2).flatten(2)
             x = x + self.score(score)
         x = self.first_norm(self.first(x))
         for block in self.blocks:
@@ -164,11 +166,11 @@ class ParallelVocoder(nn.Module):
         return self.audio(self.combined(self.head(self.last_norm(x)), noise, spectrum))
 
     def spectrum(self, audio: Tensor) -> Tensor:
-        """Complex spectrum (batch, frames, n_bins), frame k centred on sample k · hop_length."""
+        """Complex spectrum (…, frames, n_bins), frame k centred on sample k · hop_length."""
         config = self.config
         padded = functional.pad(audio, (config.n_fft // 2, config.n_fft // 2))
         frames = padded.unfold(-1, config.n_fft, config.hop_length)
-        frames = frames[:, : audio.shape[-1] // config.hop_length]
+        frames = frames[..., : audio.shape[-1] // config.hop_length, :]
         return torch.fft.rfft(frames.float() * self.window)
 
     def combined(self, head: Tensor, noise: Tensor, spectrum: Tensor | None) -> Tensor:
@@ -176,9 +178,10 @@ class ParallelVocoder(nn.Module):
         log_noise, *parts = head.float().split(self.config.n_bins, dim=-1)
         magnitude = torch.exp(log_noise.clamp(max=LARGEST_LOG_MAGNITUDE))
         total = torch.polar(magnitude, 2 * torch.pi * noise) + _polar(*parts[:3])
-        if spectrum is None:
-            return total
-        return total + _polar(*parts[3:]) * spectrum
+        if spectrum is not None:
+            for i in range(len(ENVELOPES)):
+                total = total + _polar(*parts[3 * i + 3 : 3 * i + 6]) * spectrum[:, i]
+        return total
 
     def audio(self, spectrum: Tensor) -> Tensor:
         """Inverse transform of (batch, frames, n_bins) with overlap-add."""
@@ -201,11 +204,11 @@ def pulses(
     Parameters
     ----------
     phase, step, harmonics, gain, first
-        The fields of `NoteFrames`, with a leading batch axis: (batch, notes, frames or 1).
+        The fields of `NoteFrames`, with a leading batch axis.
 
     Returns
     -------
-    Tensor, shape (batch, frames · hop_length)
+    Tensor, shape (batch, envelopes, frames · hop_length)
     """
     samples = torch.arange(hop_length, device=phase.device, dtype=phase.dtype)
     cycles = phase[..., None] + step[..., None] * samples  # (batch, notes, frames, hop_length)
@@ -215,8 +218,10 @@ def pulses(
     harmonics = harmonics[..., None]
     ratio = torch.sin((2 * harmonics + 1) * half) / torch.where(limit, 1.0, 2 * sine)
     train = torch.where(limit, harmonics, ratio - 0.5)
-    amplitude = gain[..., None] * torch.sqrt(2 / harmonics) * (samples >= first[..., None])
-    return (train * amplitude).sum(1).flatten(1)
+    train = torch.where(samples >= first[..., None], train * torch.sqrt(2 / harmonics), 0.0)
+    # (batch, frames, envelopes, notes) @ (batch, frames, notes, hop_length)
+    total = gain.permute(0, 2, 3, 1) @ train.transpose(1, 2)
+    return total.transpose(1, 2).flatten(2)
 
 
 def log_magnitude(spectrum: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from onnx import TensorProto
 from timbrel.bundle import write_bundle
 from timbrel.mel.spectrogram import MelConfig, hann_window
 from timbrel.onnx_graph import Graph, without_weights
-from timbrel.vocoder.excitation import SMALLEST_SINE
+from timbrel.vocoder.excitation import ENVELOPES, SMALLEST_SINE
 from timbrel.vocoder.parallel import (
     LARGEST_LOG_MAGNITUDE,
     SMALLEST_SQUARE,
@@ -102,6 +102,8 @@ def streaming_graph(model: ParallelVocoder, mel: MelConfig) -> onnx.ModelProto:
         magnitude = graph.magnitude(real, imaginary)
         louder = graph.add("Mul", [magnitude, graph.constant(10.0)])
         feature = graph.add("Log", [graph.add("Add", [louder, graph.constant(1.0)])])
+        feature = graph.add("Transpose", [feature], perm=[0, 2, 1, 3])
+        feature = graph.add("Reshape", [feature, graph.integers(0, 0, -1)])
         x = graph.add("Add", [x, graph.dense(model.score, feature)])
     x = graph.norm(model.first_norm, graph.convolved(model.first, x)[0])
     for block in model.blocks:
@@ -116,14 +118,10 @@ def streaming_graph(model: ParallelVocoder, mel: MelConfig) -> onnx.ModelProto:
     ]
     total = [graph.add("Add", pair) for pair in zip(total, graph.polar(*parts[:3]), strict=True)]
     if knows_score:
-        real, imaginary, states["mask_tail"] = graph.delayed_spectrum(real, imaginary)
-        a, b = graph.polar(*parts[3:])
-        products = [
-            graph.add("Mul", pair)
-            for pair in ((a, real), (b, imaginary), (a, imaginary), (b, real))
-        ]
-        masked = (graph.add("Sub", products[:2]), graph.add("Add", products[2:]))
-        total = [graph.add("Add", pair) for pair in zip(total, masked, strict=True)]
+        spectra, states["mask_tail"] = graph.delayed_spectra(real, imaginary)
+        for i, spectrum in enumerate(spectra):
+            masked = graph.product(graph.polar(*parts[3 * i + 3 : 3 * i + 6]), spectrum)
+            total = [graph.add("Add", pair) for pair in zip(total, masked, strict=True)]
     audio, states["audio_tail"] = graph.audio(*total)
     states["history"] = graph.history()
     return graph.finished(audio, states)
@@ -183,34 +181,46 @@ class _Streaming(Graph):
         scale = self.add("Div", [self.exponential(log_magnitude), length])
         return self.add("Mul", [scale, cosine]), self.add("Mul", [scale, sine])
 
+    def product(self, x: tuple[str, str], y: tuple[str, str]) -> tuple[str, str]:
+        """Product of complex numbers."""
+        (a, b), (c, d) = x, y
+        products = [self.add("Mul", pair) for pair in ((a, c), (b, d), (a, d), (b, c))]
+        return self.add("Sub", products[:2]), self.add("Add", products[2:])
+
     def spectrum_of_pulses(self) -> tuple[str, str, tuple[str, list]]:
-        """Spectrum of the score at the mel's frames; its pulses reach half a window further."""
+        """Spectra of the score at the mel's frames; its pulses reach half a window further."""
         c = self.config
         overlap = c.n_fft // c.hop_length
-        both = self.add("Concat", ["pulse_tail", self.pulses()], axis=1)
-        tail = self.slice(both, -(c.n_fft - c.hop_length), np.iinfo(np.int64).max, 1)
-        hops = self.add("Reshape", [both, self.integers(0, -1, c.hop_length)])
+        both = self.add("Concat", ["pulse_tail", self.pulses()], axis=2)
+        tail = self.slice(both, -(c.n_fft - c.hop_length), np.iinfo(np.int64).max, 2)
+        hops = self.add("Reshape", [both, self.integers(0, 0, -1, c.hop_length)])
         shifted = []
         for i in range(overlap):
             stop = self.add("Add", [self._n_frames, self.integers(i)])
-            shifted.append(self.slice(hops, self.integers(i), stop, 1))
-        frames = self.add("Concat", shifted, axis=2)  # (tracks, frames, n_fft)
+            shifted.append(self.slice(hops, self.integers(i), stop, 2))
+        frames = self.add("Concat", shifted, axis=3)  # (tracks, envelopes, frames, n_fft)
         window = self.constant(hann_window(c.n_fft)[:, None])
         real, imaginary = (
             self.add("MatMul", [frames, self.add("Mul", [self.harmonic(function), window])])
             for function in ("Cos", "Sin")
         )
-        return real, self.add("Neg", [imaginary]), (tail, ["tracks", c.n_fft - c.hop_length])
+        shape = ["tracks", len(ENVELOPES), c.n_fft - c.hop_length]
+        return real, self.add("Neg", [imaginary]), (tail, shape)
 
-    def delayed_spectrum(self, real: str, imaginary: str) -> tuple[str, str, tuple[str, list]]:
-        """The pulses' spectrum at the frames whose masks are known, the lookahead ago."""
+    def delayed_spectra(
+        self, real: str, imaginary: str
+    ) -> tuple[list[tuple[str, str]], tuple[str, list]]:
+        """The pulses' spectra at the frames whose masks are known, the lookahead ago."""
         c = self.config
-        both = self.add("Concat", [real, imaginary], axis=2)
-        both = self.add("Concat", ["mask_tail", both], axis=1)
-        tail = self.slice(both, self._n_frames, self.integers(np.iinfo(np.int64).max), 1)
-        now = self.slice(both, self.integers(0), self._n_frames, 1)
-        real, imaginary = self.add("Split", [now], 2, axis=-1)
-        return real, imaginary, (tail, ["tracks", c.lookahead, 2 * c.n_bins])
+        both = self.add("Concat", [real, imaginary], axis=3)
+        both = self.add("Concat", ["mask_tail", both], axis=2)
+        tail = self.slice(both, self._n_frames, self.integers(np.iinfo(np.int64).max), 2)
+        now = self.slice(both, self.integers(0), self._n_frames, 2)
+        spectra = []
+        for i in range(len(ENVELOPES)):
+            one = self.add("Squeeze", [self.slice(now, i, i + 1, 1), self.integers(1)])
+            spectra.append(tuple(self.add("Split", [one], 2, axis=-1)))
+        return spectra, (tail, ["tracks", len(ENVELOPES), c.lookahead, 2 * c.n_bins])
 
     def audio(self, real: str, imaginary: str) -> tuple[str, tuple[str, list]]:
         """Inverse transform and overlap-add, on the tail of what came before."""
@@ -262,11 +272,10 @@ class _Streaming(Graph):
         return self.add(function, [self.add("Mul", [cycles, self.constant(2 * np.pi / c.n_fft)])])
 
     def pulses(self) -> str:
-        """The excitation, as `timbrel.vocoder.excitation.pulses`: (tracks, frames · hop_length)."""
+        """The excitation, as `timbrel.vocoder.excitation.pulses`: (tracks, envelopes, samples)."""
         last = self.integers(-1)
-        phase, step, harmonics, gain, first = (
-            self.add("Unsqueeze", [name, last])
-            for name in ("phase", "step", "harmonics", "gain", "first")
+        phase, step, harmonics, first = (
+            self.add("Unsqueeze", [name, last]) for name in ("phase", "step", "harmonics", "first")
         )
         samples = self.constant(np.arange(self.config.hop_length))
         cycles = self.add("Add", [phase, self.add("Mul", [step, samples])])
@@ -280,12 +289,15 @@ class _Streaming(Graph):
         below = self.add("Where", [limit, one, self.add("Mul", [sine, two])])
         ratio = self.add("Sub", [self.add("Div", [above, below]), self.constant(0.5)])
         train = self.add("Where", [limit, harmonics, ratio])
-        amplitude = self.add("Mul", [gain, self.add("Sqrt", [self.add("Div", [two, harmonics])])])
+        amplitude = self.add("Sqrt", [self.add("Div", [two, harmonics])])
         begun = self.add("GreaterOrEqual", [samples, first])
         sounding = self.add("Where", [begun, amplitude, self.constant(0.0)])
         notes = self.add("Mul", [train, sounding])  # (tracks, notes, frames, hop_length)
-        total = self.add("ReduceSum", [notes, self.integers(1)], keepdims=0)
-        return self.add("Reshape", [total, self.integers(0, -1)])
+        notes = self.add("Transpose", [notes], perm=[0, 2, 1, 3])
+        gain = self.add("Transpose", ["gain"], perm=[0, 2, 3, 1])  # (…, envelopes, notes)
+        total = self.add("MatMul", [gain, notes])  # (tracks, frames, envelopes, hop_length)
+        total = self.add("Transpose", [total], perm=[0, 2, 1, 3])
+        return self.add("Reshape", [total, self.integers(0, 0, -1)])
 
     def finished(self, audio: str, states: dict[str, tuple[str, list]]) -> onnx.ModelProto:
         c = self.config
@@ -298,7 +310,7 @@ class _Streaming(Graph):
                 "phase": ["tracks", "notes", "frames"],
                 "step": ["tracks", "notes", 1],
                 "harmonics": ["tracks", "notes", 1],
-                "gain": ["tracks", "notes", "frames"],
+                "gain": ["tracks", "notes", "frames", len(ENVELOPES)],
                 "first": ["tracks", "notes", "frames"],
             }
         inputs |= {name: shape for name, (_, shape) in states.items()}

@@ -12,7 +12,7 @@ from timbrel.errors import InputError
 from timbrel.mel.spectrogram import MelConfig
 from timbrel.onnx_session import open_session
 from timbrel.score.piano_roll import PianoRoll
-from timbrel.vocoder.excitation import Excitation, NoteFrames, stack_notes
+from timbrel.vocoder.excitation import ENVELOPES, Excitation, NoteFrames, stack_notes
 from timbrel.vocoder.vocoder import check_mel
 
 GRAPH_FILE = "vocoder.onnx"
@@ -79,7 +79,9 @@ class ParallelStream:
         }
         self._excitations: list[Excitation] = []
         if vocoder.knows_score:
-            shapes |= {"pulse_tail": (n_fft - hop,), "mask_tail": (lookahead, 2 * self._n_bins)}
+            n_envelopes = len(ENVELOPES)
+            shapes["pulse_tail"] = (n_envelopes, n_fft - hop)
+            shapes["mask_tail"] = (n_envelopes, lookahead, 2 * self._n_bins)
             self._excitations = [
                 Excitation(roll, sample_rate=vocoder.mel.sample_rate, hop_length=hop)
                 for roll in rolls
