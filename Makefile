@@ -31,6 +31,7 @@ format: $(VENV)/.dev  ## Format the code
 bench: $(VENV)/.dev system  ## Measure speed and memory (some minutes); writes docs/bench/
 	$(BIN)/python benchmarks/startup.py --output docs/bench/startup.json
 	$(BIN)/python benchmarks/render.py --output docs/bench/render.json
+	$(BIN)/python benchmarks/vocoders.py --output docs/bench/vocoders.json
 	$(BIN)/python benchmarks/memory.py --output docs/bench/memory.json
 	$(BIN)/python tools/update_readme.py
 

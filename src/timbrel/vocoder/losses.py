@@ -13,16 +13,19 @@ from timbrel.mel.torch_spectrogram import TorchMelSpectrogram
 # third octave apart.
 RESOLUTIONS = ((256, 64), (512, 128), (1024, 256), (2048, 512), (4096, 1024))
 _FLOOR = 1e-4  # magnitude; what is quieter is not worth matching
+_MEL_CORNER_HZ = 700.0  # of the HTK mel scale, whose slope is that of log(700 Hz + f)
 
 
 class MultiResolutionStftLoss(nn.Module):
     """Spectral convergence and log-magnitude distance at several resolutions.
 
-    Yamamoto, Song and Kim, "Parallel WaveGAN" (2020), section 2.2.
+    Yamamoto, Song and Kim, "Parallel WaveGAN" (2020), section 2.2. The distance is weighted as the
+    mel scale spaces frequencies: else half of it would be what lies above 4 kHz.
     """
 
     def __init__(self, sample_rate: int = SAMPLE_RATE) -> None:
         super().__init__()
+        self.sample_rate = sample_rate
         self.resolutions = [
             (n_fft * sample_rate // SAMPLE_RATE, hop * sample_rate // SAMPLE_RATE)
             for n_fft, hop in RESOLUTIONS
@@ -34,8 +37,11 @@ class MultiResolutionStftLoss(nn.Module):
         for n_fft, hop in self.resolutions:
             a, b = (stft_magnitude(audio, n_fft, hop) for audio in (predicted, true))
             convergence = torch.linalg.norm(b - a) / torch.linalg.norm(b).clamp(min=_FLOOR)
-            distance = (a.clamp(min=_FLOOR).log() - b.clamp(min=_FLOOR).log()).abs().mean()
-            total = total + convergence + distance
+            distance = (a.clamp(min=_FLOOR).log() - b.clamp(min=_FLOOR).log()).abs()
+            hz = torch.linspace(0, self.sample_rate / 2, distance.shape[1], device=a.device)
+            weight = 1 / (_MEL_CORNER_HZ + hz)
+            weighted = distance * (weight / weight.mean())[:, None]
+            total = total + convergence + weighted.mean()
         return total / len(self.resolutions)
 
 
