@@ -49,7 +49,8 @@ $(VENV)/.runtime: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,cluster,dev]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,evaluate,cluster,dev]'
+	$(BIN)/pip install --quiet --no-deps 'basic-pitch>=0.4,<0.5'
 	@touch $@ $(VENV)/.runtime
 
 clean:  ## Remove what the targets made

@@ -390,41 +390,65 @@ def export(
 
 @app.command()
 def evaluate(
-    midi: Annotated[Path, typer.Option(help="The folder of the excerpts' MIDI files.")],
+    midi: Annotated[Path, typer.Option(help="The folder of the MIDI files.")],
     soundfont: Annotated[Path, typer.Option(help="What the models were trained on.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")],
     excerpts: Annotated[
-        Path | None, typer.Option(help="CSV with columns file, start_s and duration_s.")
+        Path | None,
+        typer.Option(
+            help="CSV with columns file, start_s and duration_s. By default the 14 published test "
+            "tracks if they are there, else 15 seconds of each file."
+        ),
     ] = None,
+    splits: Annotated[
+        Path | None, typer.Option(help="CSV with columns file and split, instead of excerpts.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Which of the splits' files.")] = "test",
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Whole tracks instead of excerpts of them.")
+    ] = False,
     model: Annotated[list[str] | None, typer.Option(help="Models; all that are shipped.")] = None,
     vocoder: Annotated[list[str] | None, typer.Option(help="Vocoders; all of them.")] = None,
+    instrument: Annotated[
+        list[str] | None, typer.Option(help="Instruments; all of the models'.")
+    ] = None,
+    judge: Annotated[
+        list[str] | None, typer.Option(help="Transcribers; all that are installed.")
+    ] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Folder that keeps the originals; by default REPORT/cache.")
+        Path | None, typer.Option(help="Folder that keeps what is made; by default REPORT/cache.")
     ] = None,
     jobs: Annotated[int, typer.Option(help="Processes; −1: one for each core.", min=-1)] = -1,
     as_json: Json = False,
 ) -> None:
-    """Measure models and vocoders on real music, and write the tables."""
-    from timbrel.bundle import shipped_bundles
+    """Measure models and vocoders on real music, and write the report."""
+    from timbrel.bundle import load_bundle, shipped_bundles
 
     _need_training()
-    from timbrel.evaluation.originals import EXCERPTS_FILE
-    from timbrel.evaluation.report import evaluate as run_evaluation
-    from timbrel.evaluation.report import markdown, write_report
-    from timbrel.vocoder.catalog import vocoder_names
+    from timbrel.evaluation.judges import JUDGES
+    from timbrel.evaluation.originals import choose_excerpts
+    from timbrel.evaluation.report import PAGE_FILE, write_report
+    from timbrel.evaluation.run import evaluate as run_evaluation
+    from timbrel.evaluation.tables import markdown
+    from timbrel.synthesizer import VOCODERS
 
-    report = run_evaluation(
+    chosen = choose_excerpts(midi, excerpts=excerpts, splits=splits, split=split, whole=whole)
+    evaluation = run_evaluation(
         midi,
         soundfont,
-        models=model or shipped_bundles("mel2mel"),
-        vocoders=vocoder or vocoder_names(),
+        chosen,
+        models=model or [name for name in shipped_bundles() if load_bundle(name).kind == "mel2mel"],
+        vocoders=vocoder or list(VOCODERS),
+        instruments=instrument or (),
+        judges=judge or tuple(JUDGES),
         cache=cache or output / "cache",
-        excerpts=excerpts or EXCERPTS_FILE,
         jobs=jobs,
         progress=bar,
     )
-    write_report(report, output)
-    print(json.dumps(report.as_dict(), indent=2) if as_json else markdown(report))
+    write_report(evaluation, output, progress=bar)
+    results = evaluation.results
+    print(json.dumps(results.as_dict(), indent=2) if as_json else markdown(results))
+    print(f"{output / PAGE_FILE}: written", file=sys.stderr)
 
 
 def _fail(message: str) -> None:
