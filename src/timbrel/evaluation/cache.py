@@ -68,7 +68,7 @@ class Cache:
         """What `write_json` wrote, or None."""
         try:
             return json.loads(self.path(kind, key, ".json").read_text())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def write_json(self, kind: str, key: str, content: Any) -> None:

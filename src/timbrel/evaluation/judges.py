@@ -73,16 +73,17 @@ class BasicPitch:
             inference.unwrap_output(np.concatenate(part), len(audio), self._OVERLAP_FRAMES)
             for part in zip(*parts, strict=True)
         )
-        found = self._note_creation.output_to_notes_polyphonic(
-            frames,
-            onsets,
-            onset_thresh=self._ONSET_THRESHOLD,
-            frame_thresh=self._FRAME_THRESHOLD,
-            min_note_len=round(self._SHORTEST_S * rate / hop),
-            infer_onsets=True,
-            max_freq=None,
-            min_freq=None,
-        )
+        with np.errstate(invalid="ignore"):  # it divides by the largest change, 0 in silence
+            found = self._note_creation.output_to_notes_polyphonic(
+                frames,
+                onsets,
+                onset_thresh=self._ONSET_THRESHOLD,
+                frame_thresh=self._FRAME_THRESHOLD,
+                min_note_len=round(self._SHORTEST_S * rate / hop),
+                infer_onsets=True,
+                max_freq=None,
+                min_freq=None,
+            )
         times_s = self._note_creation.model_frames_to_time(len(frames) + 1)
         rows = [(times_s[start], times_s[stop], pitch) for start, stop, pitch, _ in found]
         return np.array(sorted(rows), np.float64).reshape(-1, 3)
