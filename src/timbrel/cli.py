@@ -451,6 +451,44 @@ def evaluate(
     print(f"{output / PAGE_FILE}: written", file=sys.stderr)
 
 
+@app.command()
+def listen(
+    report: Annotated[Path, typer.Option(help="A folder that 'timbrel evaluate' wrote.")],
+    condition: Annotated[
+        list[str] | None, typer.Option(help="Conditions to compare; all of the report's.")
+    ] = None,
+    items: Annotated[
+        int, typer.Option(help="How many clips each listener hears in every condition.", min=1)
+    ] = 4,
+    host: Annotated[
+        str, typer.Option(help="Address to serve; 0.0.0.0 for other machines, too.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8760,
+    analyse: Annotated[
+        bool, typer.Option("--analyse", help="Say what listeners have said until now.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask people how good it sounds: a blind listening test in the browser."""
+    _need_evaluation()
+    from timbrel.evaluation.listening.store import DATABASE_FILE, Store
+
+    if analyse:
+        from timbrel.evaluation.listening.analysis import analyse as analyse_ratings
+        from timbrel.evaluation.listening.analysis import markdown
+
+        if not (report / DATABASE_FILE).is_file():
+            raise InputError(f"{report}: nobody has listened yet (there is no {DATABASE_FILE})")
+        found = analyse_ratings(Store(report / DATABASE_FILE).ratings())
+        print(json.dumps(found.as_dict(), indent=2) if as_json else markdown(found), end="")
+        return
+    from timbrel.evaluation.listening.server import make_app, serve
+
+    test = make_app(report, conditions=condition or (), n_items=items)
+    print(f"http://{host}:{port}/ asks listeners; stop it with Ctrl-C", flush=True)
+    serve(test, host=host, port=port)
+
+
 def _fail(message: str) -> None:
     print(f"timbrel: {' '.join(message.split())}", file=sys.stderr)
     raise SystemExit(2)
@@ -463,6 +501,20 @@ def _need_training() -> None:
     except ImportError as error:
         raise MissingToolError(
             f"training needs {error.name}; install it with: pip install 'timbrel[train]'"
+        ) from None
+
+
+def _need_evaluation() -> None:
+    _need_training()
+    try:
+        import krippendorff  # noqa: F401
+        import pyloudnorm  # noqa: F401
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise MissingToolError(
+            f"the listening test needs {error.name}; install it with: pip install "
+            "'timbrel[evaluate]'"
         ) from None
 
 

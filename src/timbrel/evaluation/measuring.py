@@ -113,6 +113,11 @@ def measure(work: Work) -> None:
     _keep_mels(work, maker, original.audio)
 
 
+def sound_path(work: Work, condition: Condition) -> Path:
+    """Where the cache keeps the sound of a clip in a condition."""
+    return work.cache.path("audio", audio_key(condition, work.clip.key), ".flac")
+
+
 def _keep_mels(work: Work, maker: Maker, audio: np.ndarray) -> None:
     """Put the true mel and those of the models into the cache, for measures and pictures."""
     models = {condition.model_key: condition.model for condition in work.conditions}

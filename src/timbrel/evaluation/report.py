@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from timbrel.audio import atomic_path
 from timbrel.errors import OutputError
 from timbrel.evaluation import figures, page, tables
+from timbrel.evaluation.listening.clips import RatedClip, write_clips
+from timbrel.evaluation.measuring import sound_path
 from timbrel.evaluation.run import Evaluation
 from timbrel.progress import Progress, silent
 
@@ -20,7 +23,7 @@ TABLES_FILE, PICTURES_FOLDER = "results.md", "pictures"
 def write_report(
     evaluation: Evaluation, folder: str | os.PathLike, *, progress: Progress = silent
 ) -> None:
-    """Write report.html, results.json, results.csv, results.md and pictures into a folder.
+    """Write report.html, results.json, .csv and .md, clips.json and pictures into a folder.
 
     Raises
     ------
@@ -40,6 +43,7 @@ def write_report(
             writer.writerows(rows)
         with atomic_path(folder / TABLES_FILE) as temporary:
             temporary.write_text(tables.markdown(results))
+        write_clips(folder, _clips(evaluation, folder))
         pictures = figures.draw_all(evaluation, progress=progress)
         for picture in pictures:
             path = folder / PICTURES_FOLDER / f"{picture.name}.{picture.suffix}"
@@ -49,3 +53,15 @@ def write_report(
             temporary.write_text(page.html(evaluation, pictures))
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from None
+
+
+def _clips(evaluation: Evaluation, folder: Path) -> Iterator[RatedClip]:
+    """Every sound of the report, for listeners."""
+    for (excerpt, instrument), work in evaluation.works.items():
+        for condition in work.conditions:
+            path = sound_path(work, condition).resolve()
+            inside = path.is_relative_to(folder.resolve())
+            relative = path.relative_to(folder.resolve()) if inside else path
+            yield RatedClip(
+                condition.name, instrument, excerpt.file, excerpt.start_s, relative.as_posix()
+            )
