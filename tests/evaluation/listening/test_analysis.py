@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from listening_fixtures import ITEMS, MEANS
+from listening_data import ITEMS, MEANS
 
 from timbrel.errors import InputError
 from timbrel.evaluation.listening.analysis import (

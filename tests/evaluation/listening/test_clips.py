@@ -9,7 +9,7 @@ import numpy as np
 import pyloudnorm
 import pytest
 import soundfile
-from listening_fixtures import ITEMS, MEANS, RATE, tone
+from listening_data import ITEMS, MEANS, RATE, tone
 
 from timbrel.audio import write_audio
 from timbrel.errors import InputError

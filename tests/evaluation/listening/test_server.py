@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from listening_fixtures import MEANS
+from listening_data import MEANS
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 from starlette.testclient import TestClient
 

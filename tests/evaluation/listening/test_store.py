@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from listening_fixtures import ITEMS, MEANS
+from listening_data import ITEMS, MEANS
 
 from timbrel.errors import InputError, OutputError
 from timbrel.evaluation.listening.clips import read_clips
