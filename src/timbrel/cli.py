@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -424,7 +425,7 @@ def evaluate(
     """Measure models and vocoders on real music, and write the report."""
     from timbrel.bundle import load_bundle, shipped_bundles
 
-    _need_training()
+    _need("evaluate", "an evaluation", "joblib", "librosa", "matplotlib")
     from timbrel.evaluation.judges import JUDGES
     from timbrel.evaluation.originals import choose_excerpts
     from timbrel.evaluation.report import PAGE_FILE, write_report
@@ -470,7 +471,7 @@ def listen(
     as_json: Json = False,
 ) -> None:
     """Ask people how good it sounds: a blind listening test in the browser."""
-    _need_evaluation()
+    _need("evaluate", "the listening test", "krippendorff", "pyloudnorm", "starlette", "uvicorn")
     from timbrel.evaluation.listening.store import DATABASE_FILE, Store
 
     if analyse:
@@ -495,27 +496,18 @@ def _fail(message: str) -> None:
 
 
 def _need_training() -> None:
-    try:
-        import joblib  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise MissingToolError(
-            f"training needs {error.name}; install it with: pip install 'timbrel[train]'"
-        ) from None
+    _need("train", "training", "joblib", "torch")
 
 
-def _need_evaluation() -> None:
-    _need_training()
-    try:
-        import krippendorff  # noqa: F401
-        import pyloudnorm  # noqa: F401
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise MissingToolError(
-            f"the listening test needs {error.name}; install it with: pip install "
-            "'timbrel[evaluate]'"
-        ) from None
+def _need(extra: str, what: str, *packages: str) -> None:
+    """Say how to install what a command needs beyond what rendering does."""
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise MissingToolError(
+                f"{what} needs {error.name}; install it with: pip install 'timbrel[{extra}]'"
+            ) from None
 
 
 def _timbre_specs(given: list[str]) -> dict[int, str]:

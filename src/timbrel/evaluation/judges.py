@@ -150,6 +150,8 @@ def load_judge(name: str) -> Judge:
     """
     judge, _, installation = JUDGES[name]
     try:
+        import mir_eval  # noqa: F401  it compares what a judge hears with the score
+
         return judge()
     except ImportError as error:
         raise MissingToolError(
