@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 
 from timbrel.audio import FRAME_RATE
 from timbrel.bundle import Bundle
-from timbrel.evaluation.conditions import ORIGINAL, Maker
+from timbrel.evaluation.conditions import ORIGINAL
+from timbrel.evaluation.measuring import sound
 from timbrel.evaluation.metrics import DB_PER_NEPER, N_CQT_BINS
-from timbrel.evaluation.originals import Excerpt, render_original
+from timbrel.evaluation.originals import Excerpt
 from timbrel.evaluation.results import CORRELATION, Results
 from timbrel.evaluation.run import Evaluation
 from timbrel.evaluation.tables import PUBLISHED
@@ -25,6 +26,7 @@ from timbrel.progress import Progress, silent
 
 C1_HZ = 32.703
 _MEL_SECONDS = 5.0
+_GAP_FRAMES = 12  # between two mels
 
 
 @dataclass(frozen=True)
@@ -102,30 +104,32 @@ def correlation_by_instrument(results: Results) -> Picture:
 
 def spectrograms(evaluation: Evaluation) -> Picture:
     """Mels of one excerpt of each instrument: original, models' mels, and what vocoders make."""
-    results = evaluation.results
-    last_model = [c for c in results.conditions if c.model]
-    columns = [c for c in results.conditions if c.name == ORIGINAL or c.vocoder]
+    conditions = evaluation.results.conditions
+    columns = [c for c in conditions if c.name == ORIGINAL or c.vocoder]
+    models = {c.model_key: f"mel of {c.source}" for c in conditions if c.model}
+    names = [condition.name for condition in columns] + list(models.values())
     chosen = chosen_clips(evaluation)
-    shape = (len(chosen), len(columns) + len({c.model for c in last_model}))
-    figure = Figure(figsize=(2.6 * shape[1] + 1, 1.5 * shape[0] + 0.6), layout="constrained")
-    grid = figure.subplots(*shape, squeeze=False, sharex=True, sharey=True)
-    for row, ((excerpt, instrument), axes) in enumerate(zip(chosen, grid, strict=True)):
+    n_frames = round(_MEL_SECONDS * FRAME_RATE)
+    gap = np.full((_GAP_FRAMES, columns[0].mel.n_mels), np.nan)
+    figure = Figure(figsize=(2.2 * len(names) + 1, 1.3 * len(chosen) + 0.6), layout="constrained")
+    rows = figure.subplots(len(chosen), 1, squeeze=False)[:, 0]
+    for (excerpt, instrument), axes in zip(chosen, rows, strict=True):
         work = evaluation.works[excerpt, instrument]
-        maker = Maker(render_original(work.clip, work.cache), work.cache)
-        mels = {c.name: mel_spectrogram(maker.audio(c), c.mel) for c in columns}
-        names = {c.model_key: f"mel of {c.source}" for c in last_model}
-        mels |= {name: np.load(work.mel_path(key)) for key, name in names.items()}
-        for axis, (name, mel) in zip(axes, mels.items(), strict=True):
-            _draw_mel(axis, mel)
-            if row == 0:
-                axis.set_title(name, fontsize=8)
-        axes[0].set_ylabel(instrument, fontsize=8)
+        mels = [mel_spectrogram(sound(work, condition), condition.mel) for condition in columns]
+        mels += [np.load(work.mel_path(key)) for key in models]
+        strip = [part for mel in mels for part in (_cut(mel, n_frames), gap)][:-1]
+        _draw_mels(axes, np.concatenate(strip))
+        axes.set_ylabel(instrument, fontsize=8)
+        axes.set_xticks([])
+    middles = (n_frames + _GAP_FRAMES) * np.arange(len(names)) + n_frames / 2
+    rows[0].set_xticks(middles, names)
     return _png(
         figure,
         "spectrograms",
         "Spectrograms",
-        f"The first {_MEL_SECONDS:g} s of one excerpt of each instrument as log-mel spectrograms: "
-        "the original, the sound of each condition, and the models' own mels.",
+        f"The first {_MEL_SECONDS:g} s of one excerpt of each instrument as log-mel spectrograms, "
+        "80 mels up to 8 kHz, −90 to 10 dB: the original, the sound of each condition, and the "
+        "models' own mels.",
     )
 
 
@@ -199,14 +203,18 @@ def between_instruments(bundle: Bundle) -> Picture:
     )
 
 
-def _draw_mel(axes: Axes, mel: np.ndarray) -> None:
-    """A natural-log mel (frames, n_mels), in dB."""
-    shown = mel[: round(_MEL_SECONDS * FRAME_RATE)].astype(np.float32) * DB_PER_NEPER
-    extent = (0, len(shown) / FRAME_RATE, 0, shown.shape[1])
-    axes.imshow(
-        shown.T, aspect="auto", origin="lower", extent=extent, cmap="magma", vmin=-90, vmax=10
-    )
-    axes.tick_params(labelsize=6)
+def _cut(mel: np.ndarray, n_frames: int) -> np.ndarray:
+    """The beginning of a natural-log mel (frames, n_mels), in dB; what is missing is empty."""
+    shown = mel[:n_frames].astype(np.float32) * DB_PER_NEPER
+    return np.pad(shown, ((0, n_frames - len(shown)), (0, 0)), constant_values=np.nan)
+
+
+def _draw_mels(axes: Axes, mels: np.ndarray) -> None:
+    """Mels in dB, (frames, n_mels)."""
+    axes.imshow(mels.T, aspect="auto", origin="lower", cmap="magma", vmin=-90, vmax=10)
+    axes.set_yticks([])
+    axes.tick_params(axis="x", labelsize=8, length=0, labeltop=True, labelbottom=False)
+    axes.spines[:].set_visible(False)
 
 
 def _svg(figure: Figure, name: str, title: str, caption: str) -> Picture:

@@ -160,6 +160,7 @@ def load_judge(name: str) -> Judge:
         ) from None
 
 
+@cache
 def judge_version(name: str) -> str:
     """What a judge's verdicts depend on besides the sound."""
     _, packages, _ = JUDGES[name]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from timbrel.audio import read_audio
 from timbrel.evaluation import conditions, judges, metrics, note_metrics, sound_metrics
 from timbrel.evaluation.cache import Cache, key_of, source_key
 from timbrel.evaluation.conditions import ORIGINAL, Condition, Maker, audio_key
@@ -116,6 +117,11 @@ def measure(work: Work) -> None:
 def sound_path(work: Work, condition: Condition) -> Path:
     """Where the cache keeps the sound of a clip in a condition."""
     return work.cache.path("audio", audio_key(condition, work.clip.key), ".flac")
+
+
+def sound(work: Work, condition: Condition) -> np.ndarray:
+    """The sound of a clip that was measured, (samples,)."""
+    return read_audio(sound_path(work, condition))[0]
 
 
 def _keep_mels(work: Work, maker: Maker, audio: np.ndarray) -> None:

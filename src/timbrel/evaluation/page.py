@@ -13,9 +13,8 @@ from pathlib import Path
 import soundfile
 
 from timbrel.audio import SAMPLE_RATE
-from timbrel.evaluation.conditions import Maker
 from timbrel.evaluation.figures import Picture, chosen_clips
-from timbrel.evaluation.originals import render_original
+from timbrel.evaluation.measuring import sound
 from timbrel.evaluation.run import Evaluation
 from timbrel.evaluation.tables import Table, all_tables, introduction
 
@@ -40,11 +39,10 @@ def _clips(evaluation: Evaluation) -> list[dict]:
     clips = []
     for excerpt, instrument in chosen_clips(evaluation):
         work = evaluation.works[excerpt, instrument]
-        maker = Maker(render_original(work.clip, work.cache), work.cache)
         sounds = []
         for condition in work.conditions:
             file = io.BytesIO()
-            audio = maker.audio(condition)[: round(CLIP_S * SAMPLE_RATE)]
+            audio = sound(work, condition)[: round(CLIP_S * SAMPLE_RATE)]
             soundfile.write(file, audio, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
             data = base64.b64encode(file.getvalue()).decode()
             sounds.append({"condition": condition.name, "flac": data})

@@ -56,6 +56,7 @@ class Results:
     skipped: list[str] = field(default_factory=list)  # words about judges that could not judge
     silent: list[tuple[Excerpt, str]] = field(default_factory=list)  # clips that are left out
     settings: dict[str, Any] = field(default_factory=dict)
+    _known_draws: dict[tuple[str, str], np.ndarray] = field(default_factory=dict, repr=False)
 
     @property
     def syntheses(self) -> list[Condition]:
@@ -222,7 +223,13 @@ class Results:
         return float(mean_of_known(self._track_means(measure, condition)))
 
     def _drawn(self, measure: str, condition: str) -> np.ndarray:
-        """The mean in each draw of the tracks."""
+        """The mean in each draw of the tracks; drawn once, as many tables ask for it."""
+        key = measure, condition
+        if key not in self._known_draws:
+            self._known_draws[key] = self._draw(measure, condition)
+        return self._known_draws[key]
+
+    def _draw(self, measure: str, condition: str) -> np.ndarray:
         if measure != CORRELATION:
             return drawn_means(self._track_means(measure, condition), self._draws)
         sums = self.sums[condition].sum(axis=1)  # (tracks, 6, bins)

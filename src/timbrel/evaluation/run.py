@@ -114,13 +114,15 @@ def evaluate(
         for excerpt in excerpts
         for instrument in chosen
     }
-    missing = [work for work in works.values() if finished(work) is None]
+    known = {key: finished(work) for key, work in works.items()}
+    missing = [key for key in works if known[key] is None]
     done = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(
-        joblib.delayed(measure)(work) for work in missing
+        joblib.delayed(measure)(works[key]) for key in missing
     )
     for _ in progress(done, len(missing), "evaluating"):
         pass
-    found = {key: finished(work) or {} for key, work in works.items()}
+    known |= {key: finished(works[key]) for key in missing}
+    found = {key: measured or {} for key, measured in known.items()}
     sounding = {key: work for key, work in works.items() if found[key]}
     if not sounding:
         raise InputError(f"{checked}: plays none of the excerpts audibly; is it the right one?")
