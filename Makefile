@@ -60,7 +60,10 @@ MIDI ?= ../shared/data/midi/piano-midi.de
 
 .PHONY: results media
 results: $(VENV)/.dev system  ## Measure the shipped models on MIDI=… (piano-midi.de); writes docs/
-	$(BIN)/timbrel evaluate --midi $(MIDI) --soundfont $(SOUNDFONT) -o docs --cache out/originals
+	$(BIN)/timbrel evaluate --midi $(MIDI) --soundfont $(SOUNDFONT) -o out/report \
+		--cache out/evaluation
+	cp out/report/results.md out/report/results.json docs/
+	$(BIN)/python tools/picture_report.py
 	$(BIN)/python tools/update_readme.py
 
 media: $(VENV)/.dev  ## Render the README's sounds and its picture

@@ -63,14 +63,16 @@ def correlation_by_frequency(results: Results) -> Picture:
         by_bin = results.pooled(condition.name).by_bin()
         axes.plot(frequencies_hz, by_bin, style, label=condition.name, linewidth=1.2)
     centres_hz = C1_HZ * 2 ** (np.arange(7) + 0.5)
-    for name, (_, octaves) in PUBLISHED.items():
-        axes.plot(centres_hz, octaves, "x:", color="grey", linewidth=0.6, markersize=4)
-        axes.annotate(f"published: {name}", (centres_hz[-1], octaves[-1]), fontsize=6, color="grey")
-    axes.set(xscale="log", xlabel="frequency (Hz)", ylabel="correlation with the original")
+    for (name, (_, octaves)), marker in zip(PUBLISHED.items(), "xo^s*", strict=True):
+        axes.plot(
+            centres_hz, octaves, f"{marker}:", color="grey", linewidth=0.6, markersize=4,
+            label=f"published: {name}",
+        )  # fmt: skip
+    axes.set(xscale="log", xlabel="pitch", ylabel="correlation with the original")
     axes.set_xticks(C1_HZ * 2.0 ** np.arange(8), [f"C{i}" for i in range(1, 9)])
     axes.minorticks_off()
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7, loc="lower right")
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return _svg(
         figure,
         "correlation-by-frequency",

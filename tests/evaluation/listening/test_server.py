@@ -136,7 +136,6 @@ class Simulated:
         rating = float(np.clip(round(2 * self._random.normal(mean, 0.4)) / 2, 1, 5))
         self.given[position] = rating
         if keys:
-            await page.locator("#where").click()
             await page.keyboard.press(str(int(rating)))
             if rating % 1:
                 await page.keyboard.press("+")
