@@ -423,7 +423,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure models and vocoders on real music, and write the report."""
-    from timbrel.bundle import load_bundle, shipped_bundles
+    from timbrel.bundle import shipped_bundles
 
     _need("evaluate", "an evaluation", "joblib", "librosa", "matplotlib")
     from timbrel.evaluation.judges import JUDGES
@@ -431,15 +431,15 @@ def evaluate(
     from timbrel.evaluation.report import PAGE_FILE, write_report
     from timbrel.evaluation.run import evaluate as run_evaluation
     from timbrel.evaluation.tables import markdown
-    from timbrel.synthesizer import VOCODERS
+    from timbrel.vocoder.catalog import vocoder_names
 
     chosen = choose_excerpts(midi, excerpts=excerpts, splits=splits, split=split, whole=whole)
     evaluation = run_evaluation(
         midi,
         soundfont,
         chosen,
-        models=model or [name for name in shipped_bundles() if load_bundle(name).kind == "mel2mel"],
-        vocoders=vocoder or list(VOCODERS),
+        models=model or shipped_bundles("mel2mel"),
+        vocoders=vocoder or vocoder_names(),
         instruments=instrument or (),
         judges=judge or tuple(JUDGES),
         cache=cache or output / "cache",

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -23,8 +24,8 @@ from timbrel.mel.generator import MelGenerator
 from timbrel.mel.spectrogram import MelConfig, mel_spectrogram
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note
-from timbrel.synthesizer import VOCODERS
 from timbrel.timbre.timbre import Timbre
+from timbrel.vocoder.catalog import load_vocoder
 from timbrel.vocoder.mulaw import mu_law_decode, mu_law_encode
 from timbrel.vocoder.vocoder import Vocoder
 
@@ -36,7 +37,8 @@ class Condition:
     """A way from a score to sound."""
 
     source: str  # a model's name, or what there is without one
-    vocoder: str = ""  # none for the original and for µ-law
+    vocoder: str = ""  # its name; none for the original and for µ-law
+    vocoder_source: str = ""  # the same, or its bundle's folder
     model: str = ""  # a bundle's folder; none for what is made of the true mel
     loss: str = ""  # that the model was trained with
     key: str = ""  # of what its vocoder and its model do
@@ -54,28 +56,32 @@ def plan_conditions(bundles: Sequence[Bundle], vocoders: Sequence[str]) -> list[
     Raises
     ------
     InputError
-        If a vocoder is not known.
+        If a vocoder is not known, or two have one name.
     """
-    for name in vocoders:
-        if name not in VOCODERS:
-            raise InputError(f"there is no vocoder '{name}'; known: {', '.join(VOCODERS)}")
     mel = bundles[0].mel
-    keys = {name: vocoder_key(name, mel) for name in vocoders}
+    keys = {source: vocoder_key(source, mel) for source in vocoders}
+    names = {source: vocoder_name(source) for source in vocoders}
+    if len(set(names.values())) < len(names):
+        raise InputError("two of the vocoders have the same name; rename the folder of one")
     conditions = [Condition(ORIGINAL, mel=mel), Condition(MU_LAW, mel=mel)]
-    conditions += [Condition(TRUE_MEL, name, key=keys[name], mel=mel) for name in vocoders]
+    conditions += [
+        Condition(TRUE_MEL, name, source, key=keys[source], mel=mel)
+        for source, name in names.items()
+    ]
     for bundle in bundles:
         model_key = generator_key(str(bundle.path))
         conditions += [
             Condition(
                 bundle.name,
                 name,
+                source,
                 model=str(bundle.path),
                 loss=str(bundle.training.get("loss", "")),
-                key=key_of(keys[name], model_key),
+                key=key_of(keys[source], model_key),
                 model_key=model_key,
                 mel=mel,
             )
-            for name in vocoders
+            for source, name in names.items()
         ]
     return conditions
 
@@ -130,7 +136,7 @@ class Maker:
             mel, begin_s = mel_spectrogram(original.audio, condition.mel), original.pre_roll_s
         # A vocoder that knows the score is to know where in it the mel begins.
         notes = original.score.excerpt(begin_s).notes
-        stream = _vocoder(condition.vocoder, condition.mel).stream([PianoRoll(notes)])
+        stream = _vocoder(condition.vocoder_source, condition.mel).stream([PianoRoll(notes)])
         return stream.process(mel[None], last=True)[0][-len(original.audio) :]
 
     def _whole_mel(self, model: str) -> np.ndarray:
@@ -153,10 +159,15 @@ def synthesised_mel(bundle: Bundle, original: Original) -> np.ndarray:
     return np.concatenate([block[0] for block in blocks])
 
 
-def silence_level_db(vocoder: str, mel: MelConfig) -> float:
+def vocoder_name(source: str) -> str:
+    """What to call a vocoder that was given by its name or by its bundle's folder."""
+    return Path(source).name
+
+
+def silence_level_db(source: str, mel: MelConfig) -> float:
     """Level of what a vocoder makes of two seconds of silence."""
     silent = np.full((1, 2 * FRAME_RATE, mel.n_mels), mel.log_floor, np.float32)
-    audio = _vocoder(vocoder, mel).stream([PianoRoll([])]).process(silent, last=True)[0]
+    audio = _vocoder(source, mel).stream([PianoRoll([])]).process(silent, last=True)[0]
     return level_db(audio)
 
 
@@ -167,13 +178,13 @@ _PROBE_FRAMES = 96
 
 
 @lru_cache(maxsize=64)
-def vocoder_key(name: str, mel: MelConfig) -> str:
+def vocoder_key(source: str, mel: MelConfig) -> str:
     """A name for what a vocoder does."""
     time, band = np.mgrid[:_PROBE_FRAMES, : mel.n_mels]
     probe = -4 - band / 16 + 2 * np.sin(time / 5 + band) + np.sin(time * band)
     roll = PianoRoll(_PROBE)
-    made = _vocoder(name, mel).stream([roll]).process(probe[None].astype(np.float32), last=True)
-    return key_of(name, made.tobytes().hex())
+    made = _vocoder(source, mel).stream([roll]).process(probe[None].astype(np.float32), last=True)
+    return key_of(made.tobytes().hex())
 
 
 @lru_cache(maxsize=64)
@@ -196,5 +207,5 @@ def _generator(path: str) -> MelGenerator:
 
 
 @lru_cache(maxsize=64)
-def _vocoder(name: str, mel: MelConfig) -> Vocoder:
-    return VOCODERS[name](mel)
+def _vocoder(source: str, mel: MelConfig) -> Vocoder:
+    return load_vocoder(source, mel)

@@ -20,7 +20,7 @@ from timbrel.audio import SAMPLE_RATE
 from timbrel.bundle import SUMS_FILE, Bundle, Instrument, load_bundle
 from timbrel.errors import InputError, MissingToolError
 from timbrel.evaluation.cache import Cache
-from timbrel.evaluation.conditions import plan_conditions, silence_level_db
+from timbrel.evaluation.conditions import plan_conditions, silence_level_db, vocoder_name
 from timbrel.evaluation.judges import JUDGES, judge_version, load_judge
 from timbrel.evaluation.measuring import Measured, Work, finished, measure
 from timbrel.evaluation.metrics import N_CQT_BINS, LogMelMeasures, log_mel_measures
@@ -69,7 +69,7 @@ def evaluate(
     models
         Names or folders of Mel2Mel bundles, of one mel geometry, gain and set of instruments.
     vocoders
-        Keys of `timbrel.synthesizer.VOCODERS`.
+        Names or folders; see `timbrel.vocoder.catalog`.
     cache
         Folder for sounds and measures.
     instruments
@@ -132,7 +132,7 @@ def evaluate(
         conditions=list(conditions),
         log_mel=_log_mel(sounding),
         judges=able,
-        silence_db={name: silence_level_db(name, first.mel) for name in vocoders},
+        silence_db={vocoder_name(v): silence_level_db(v, first.mel) for v in vocoders},
         skipped=skipped,
         silent=[key for key in works if not found[key]],
         settings=_settings(bundles, checked, able),
