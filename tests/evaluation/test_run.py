@@ -23,6 +23,8 @@ from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
 from timbrel.mel.spectrogram import MelConfig, mel_spectrogram
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
+from timbrel.vocoder import parallel
+from timbrel.vocoder.parallel_export import write_parallel_bundle
 
 CONDITIONS = [ORIGINAL, MU_LAW, "true mel, griffin-lim", "tiny, griffin-lim"]
 
@@ -196,6 +198,49 @@ def test_other_weights_under_the_same_name_are_measured_anew(
         return found.results.estimate("spectral_distance", "harp, griffin-lim").mean
 
     assert mean(1) != mean(2)
+
+
+def small_vocoder(folder: Path) -> str:
+    """An untrained vocoder that knows the score."""
+    torch.manual_seed(0)
+    config = parallel.ParallelVocoderConfig(width=8, n_blocks=1, lookahead=3)
+    write_parallel_bundle(
+        parallel.ParallelVocoder(config),
+        folder,
+        name=folder.name,
+        mel=MelConfig(),
+        gain=0.5,
+        license="CC0",
+        attribution="",
+        training={},
+    )
+    return str(folder)
+
+
+def test_vocoders_can_be_folders(evaluation: Evaluation, soundfont: Path, tmp_path: Path) -> None:
+    options = {
+        "models": [small_bundle(tmp_path / "harp")],
+        "judges": (),
+        "cache": with_originals(evaluation, tmp_path / "cache"),
+        "jobs": 1,
+    }
+    own = small_vocoder(tmp_path / "own")
+    found = evaluate(
+        EXAMPLES, soundfont, EXCERPTS[:1], vocoders=[own, "griffin-lim"], **options
+    ).results
+    assert [condition.name for condition in found.conditions[2:]] == [
+        "true mel, own",
+        "true mel, griffin-lim",
+        "harp, own",
+        "harp, griffin-lim",
+    ]
+    means = [found.pooled(condition.name).mean() for condition in found.syntheses]
+    assert len(set(means)) == 5
+    assert list(found.silence_db) == ["own", "griffin-lim"]
+    (tmp_path / "other").mkdir()
+    other = small_vocoder(tmp_path / "other" / "own")
+    with pytest.raises(InputError, match="two of the vocoders have the same name"):
+        evaluate(EXAMPLES, soundfont, EXCERPTS[:1], vocoders=[own, other], **options)
 
 
 @pytest.mark.parametrize("duration_s", [1.203, 1.0, 0.9])
