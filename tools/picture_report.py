@@ -1,4 +1,4 @@
-"""Put pictures of the report in out/report into docs/images: its page, and the paper's figure."""
+"""Put a picture of the page of the report in out/report into docs/images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
-REPORT, IMAGES = ROOT / "out/report", ROOT / "docs/images"
+PAGE, PICTURE = ROOT / "out/report/report.html", ROOT / "docs/images/report.png"
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 
 
@@ -19,11 +19,9 @@ def main() -> None:
             executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS
         )
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
-        page.goto((REPORT / "report.html").as_uri())
-        page.screenshot(path=IMAGES / "report.png")
+        page.goto(PAGE.as_uri())
+        page.screenshot(path=PICTURE)
         browser.close()
-    for name in ("correlation-by-frequency.svg", "spectrograms.png", "timbre-space-mel2mel.png"):
-        shutil.copy(REPORT / "pictures" / name, IMAGES / name)
 
 
 if __name__ == "__main__":

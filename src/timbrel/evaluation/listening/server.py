@@ -86,7 +86,10 @@ def make_app(
             trial = store.trial(request.path_params["token"], request.path_params["position"])
             if trial is None:
                 raise HTTPException(404, "there is no such trial")
-            return sound(sound_path(report, trial))
+            try:
+                return sound(sound_path(report, trial))
+            except InputError:
+                raise HTTPException(404, "the clip is gone") from None
 
         return Response(await run_in_threadpool(read), media_type="audio/flac")
 
