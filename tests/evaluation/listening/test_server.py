@@ -75,13 +75,13 @@ def test_what_is_wrong_is_refused(report: Path) -> None:
     assert client.put(rating.replace("/0/", "/3/"), json={"rating": 3}).status_code == 400
     assert client.get("/api/listeners/nobody").status_code == 404
     assert client.get(f"/api/listeners/{token}/trials/3/sound").status_code == 404
-    for file in (report / "sounds").iterdir():
-        file.unlink()
-    assert client.get(rating.replace("rating", "sound")).json() == {"error": "the clip is gone"}
     assert client.get("/../listening.sqlite").status_code == 404
     assert Store(report / "listening.sqlite").ratings() == []
     with pytest.raises(InputError, match="0 items"):
         make_app(report, n_items=0)
+    for file in (report / "sounds").iterdir():
+        file.unlink()
+    assert client.get(rating.replace("rating", "sound")).json() == {"error": "the clip is gone"}
 
 
 def test_taken_port_is_named(report: Path) -> None:
