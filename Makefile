@@ -50,7 +50,8 @@ $(VENV)/.runtime: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,cluster,dev]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,evaluate,cluster,dev]'
+	$(BIN)/pip install --quiet --no-deps 'basic-pitch>=0.4,<0.5'
 	@touch $@ $(VENV)/.runtime
 
 clean:  ## Remove what the targets made
@@ -60,7 +61,10 @@ MIDI ?= ../shared/data/midi/piano-midi.de
 
 .PHONY: results media
 results: $(VENV)/.dev system  ## Measure the shipped models on MIDI=… (piano-midi.de); writes docs/
-	$(BIN)/timbrel evaluate --midi $(MIDI) --soundfont $(SOUNDFONT) -o docs --cache out/originals
+	$(BIN)/timbrel evaluate --midi $(MIDI) --soundfont $(SOUNDFONT) -o out/report \
+		--cache out/evaluation
+	cp out/report/results.md out/report/results.json docs/
+	$(BIN)/python tools/picture_report.py
 	$(BIN)/python tools/update_readme.py
 
 media: $(VENV)/.dev  ## Render the README's sounds and its picture

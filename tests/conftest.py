@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from timbrel.bundle import Bundle, load_bundle
+from timbrel.evaluation.originals import Excerpt
+from timbrel.evaluation.run import Evaluation, evaluate
 from timbrel.mel.export import write_mel2mel_bundle
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
 from timbrel.mel.spectrogram import MelConfig
@@ -22,6 +24,10 @@ CORPUS = Path(
         "TIMBREL_CORPUS", Path(__file__).parents[2] / "shared" / "data" / "midi" / "piano-midi.de"
     )
 )
+
+# Two tracks; the first one's length is no whole number of the frames of either transform.
+EXCERPTS = [Excerpt("duet.mid", 1.5, 2.203), Excerpt("prelude.mid", 4.0, 2.0)]
+INSTRUMENTS = ["harp", "grand piano"]
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +73,20 @@ def soundfont() -> Path:
     """MuseScore's SoundFont, which `make test` installs."""
     assert SOUNDFONT.is_file(), f"{SOUNDFONT} is missing; run tools/install-system-packages"
     return SOUNDFONT
+
+
+@pytest.fixture(scope="session")
+def evaluation(
+    tiny_bundle: Bundle, soundfont: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Evaluation:
+    """A random model and Griffin-Lim on two tracks in two instruments."""
+    return evaluate(
+        EXAMPLES,
+        soundfont,
+        EXCERPTS,
+        models=[str(tiny_bundle.path)],
+        vocoders=["griffin-lim"],
+        instruments=INSTRUMENTS,
+        cache=tmp_path_factory.mktemp("evaluation") / "cache",
+        jobs=1,
+    )

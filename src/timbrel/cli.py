@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -390,41 +391,103 @@ def export(
 
 @app.command()
 def evaluate(
-    midi: Annotated[Path, typer.Option(help="The folder of the excerpts' MIDI files.")],
+    midi: Annotated[Path, typer.Option(help="The folder of the MIDI files.")],
     soundfont: Annotated[Path, typer.Option(help="What the models were trained on.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")],
     excerpts: Annotated[
-        Path | None, typer.Option(help="CSV with columns file, start_s and duration_s.")
+        Path | None,
+        typer.Option(
+            help="CSV with columns file, start_s and duration_s. By default the 14 published test "
+            "tracks if they are there, else 15 seconds of each file."
+        ),
     ] = None,
+    splits: Annotated[
+        Path | None, typer.Option(help="CSV with columns file and split, instead of excerpts.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Which of the splits' files.")] = "test",
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Whole tracks instead of excerpts of them.")
+    ] = False,
     model: Annotated[list[str] | None, typer.Option(help="Models; all that are shipped.")] = None,
     vocoder: Annotated[list[str] | None, typer.Option(help="Vocoders; all of them.")] = None,
+    instrument: Annotated[
+        list[str] | None, typer.Option(help="Instruments; all of the models'.")
+    ] = None,
+    judge: Annotated[
+        list[str] | None, typer.Option(help="Transcribers; all that are installed.")
+    ] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Folder that keeps the originals; by default REPORT/cache.")
+        Path | None, typer.Option(help="Folder that keeps what is made; by default REPORT/cache.")
     ] = None,
     jobs: Annotated[int, typer.Option(help="Processes; −1: one for each core.", min=-1)] = -1,
     as_json: Json = False,
 ) -> None:
-    """Measure models and vocoders on real music, and write the tables."""
+    """Measure models and vocoders on real music, and write the report."""
     from timbrel.bundle import shipped_bundles
 
-    _need_training()
-    from timbrel.evaluation.originals import EXCERPTS_FILE
-    from timbrel.evaluation.report import evaluate as run_evaluation
-    from timbrel.evaluation.report import markdown, write_report
+    _need("evaluate", "an evaluation", "joblib", "librosa", "matplotlib")
+    from timbrel.evaluation.judges import JUDGES
+    from timbrel.evaluation.originals import choose_excerpts
+    from timbrel.evaluation.report import PAGE_FILE, write_report
+    from timbrel.evaluation.run import evaluate as run_evaluation
+    from timbrel.evaluation.tables import markdown
     from timbrel.vocoder.catalog import vocoder_names
 
-    report = run_evaluation(
+    chosen = choose_excerpts(midi, excerpts=excerpts, splits=splits, split=split, whole=whole)
+    evaluation = run_evaluation(
         midi,
         soundfont,
+        chosen,
         models=model or shipped_bundles("mel2mel"),
         vocoders=vocoder or vocoder_names(),
+        instruments=instrument or (),
+        judges=judge or tuple(JUDGES),
         cache=cache or output / "cache",
-        excerpts=excerpts or EXCERPTS_FILE,
         jobs=jobs,
         progress=bar,
     )
-    write_report(report, output)
-    print(json.dumps(report.as_dict(), indent=2) if as_json else markdown(report))
+    write_report(evaluation, output, progress=bar)
+    results = evaluation.results
+    print(json.dumps(results.as_dict(), indent=2) if as_json else markdown(results))
+    print(f"{output / PAGE_FILE}: written", file=sys.stderr)
+
+
+@app.command()
+def listen(
+    report: Annotated[Path, typer.Option(help="A folder that 'timbrel evaluate' wrote.")],
+    condition: Annotated[
+        list[str] | None, typer.Option(help="Conditions to compare; all of the report's.")
+    ] = None,
+    items: Annotated[
+        int, typer.Option(help="How many clips each listener hears in every condition.", min=1)
+    ] = 4,
+    host: Annotated[
+        str, typer.Option(help="Address to serve; 0.0.0.0 for other machines, too.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8760,
+    analyse: Annotated[
+        bool, typer.Option("--analyse", help="Say what listeners have said until now.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask people how good it sounds: a blind listening test in the browser."""
+    _need("evaluate", "the listening test", "krippendorff", "pyloudnorm", "starlette", "uvicorn")
+    from timbrel.evaluation.listening.store import DATABASE_FILE, Store
+
+    if analyse:
+        from timbrel.evaluation.listening.analysis import analyse as analyse_ratings
+        from timbrel.evaluation.listening.analysis import markdown
+
+        if not (report / DATABASE_FILE).is_file():
+            raise InputError(f"{report}: nobody has listened yet (there is no {DATABASE_FILE})")
+        found = analyse_ratings(Store(report / DATABASE_FILE).ratings())
+        print(json.dumps(found.as_dict(), indent=2) if as_json else markdown(found), end="")
+        return
+    from timbrel.evaluation.listening.server import make_app, serve
+
+    test = make_app(report, conditions=condition or (), n_items=items)
+    print(f"http://{host}:{port}/ asks listeners; stop it with Ctrl-C", flush=True)
+    serve(test, host=host, port=port)
 
 
 def _fail(message: str) -> None:
@@ -433,13 +496,18 @@ def _fail(message: str) -> None:
 
 
 def _need_training() -> None:
-    try:
-        import joblib  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise MissingToolError(
-            f"training needs {error.name}; install it with: pip install 'timbrel[train]'"
-        ) from None
+    _need("train", "training", "joblib", "torch")
+
+
+def _need(extra: str, what: str, *packages: str) -> None:
+    """Say how to install what a command needs beyond what rendering does."""
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise MissingToolError(
+                f"{what} needs {error.name}; install it with: pip install 'timbrel[{extra}]'"
+            ) from None
 
 
 def _timbre_specs(given: list[str]) -> dict[int, str]:

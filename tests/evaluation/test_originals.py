@@ -13,11 +13,14 @@ from conftest import EXAMPLES
 from timbrel.bundle import Instrument
 from timbrel.errors import InputError
 from timbrel.evaluation import originals
+from timbrel.evaluation.cache import Cache
 from timbrel.evaluation.originals import (
     EXCERPTS_FILE,
     PRE_ROLL_S,
+    Clip,
     Excerpt,
     Original,
+    choose_excerpts,
     read_excerpts,
     render_original,
 )
@@ -43,9 +46,8 @@ def original(
     instrument: Instrument = PIANO,
     gain: float = 0.5,
 ) -> Original:
-    return render_original(
-        midi_dir, excerpt, instrument, soundfont, sample_rate=16_000, gain=gain, cache=cache
-    )
+    clip = Clip(midi_dir / excerpt.file, excerpt, instrument, soundfont, 16_000, gain)
+    return render_original(clip, Cache(cache))
 
 
 def test_committed_excerpts_are_15_seconds_of_each_test_track() -> None:
@@ -194,3 +196,56 @@ def test_files_of_one_name_are_told_apart(soundfont: Path, tmp_path: Path) -> No
         for folder in "ab"
     )
     assert np.abs(a.audio - b.audio).max() > 0.01
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of two pieces, one of them in a subfolder."""
+    (tmp_path / "sub").mkdir()
+    shutil.copy(EXAMPLES / "duet.mid", tmp_path / "duet.mid")
+    shutil.copy(EXAMPLES / "prelude.mid", tmp_path / "sub" / "prelude.mid")
+    (tmp_path / "splits.csv").write_text("file,split\nduet.mid,train\nsub/prelude.mid,test\n")
+    (tmp_path / "list.csv").write_text("file,start_s,duration_s\nduet.mid,1,2\nduet.mid,5,2\n")
+    return tmp_path
+
+
+def test_one_excerpt_a_file_is_chosen(folder: Path) -> None:
+    found = choose_excerpts(folder)
+    assert [excerpt.file for excerpt in found] == ["duet.mid", "sub/prelude.mid"]
+    for excerpt in found:
+        middle = read_midi(folder / excerpt.file).duration_s / 2
+        assert excerpt.duration_s == 15
+        assert excerpt.start_s + 7.5 == pytest.approx(middle, abs=0.01)
+        assert excerpt.start_s * 125 == pytest.approx(round(excerpt.start_s * 125), abs=1e-6)
+
+
+def test_lists_and_splits_choose(folder: Path) -> None:
+    listed = choose_excerpts(folder, excerpts=folder / "list.csv")
+    assert listed == [Excerpt("duet.mid", 1, 2), Excerpt("duet.mid", 5, 2)]
+    (test,) = choose_excerpts(folder, splits=folder / "splits.csv")
+    assert test.file == "sub/prelude.mid"
+    (train,) = choose_excerpts(folder, splits=folder / "splits.csv", split="train")
+    assert train.file == "duet.mid"
+
+
+def test_whole_tracks_are_chosen_once(folder: Path) -> None:
+    (whole,) = choose_excerpts(folder, excerpts=folder / "list.csv", whole=True)
+    assert whole == Excerpt("duet.mid", 0, read_midi(EXAMPLES / "duet.mid").duration_s + 3)
+
+
+def test_published_tracks_are_the_default(corpus: Path) -> None:
+    assert choose_excerpts(corpus) == read_excerpts()
+
+
+def test_what_is_not_there_is_named(folder: Path) -> None:
+    with pytest.raises(InputError, match="none: is not a folder"):
+        choose_excerpts(folder / "none")
+    with pytest.raises(InputError, match=r"splits\.csv: lists no files for 'valid'"):
+        choose_excerpts(folder, splits=folder / "splits.csv", split="valid")
+    with pytest.raises(InputError, match=r"none\.csv: cannot be read"):
+        choose_excerpts(folder, splits=folder / "none.csv")
+    with pytest.raises(InputError, match=r"list\.csv: has no column 'split'"):
+        choose_excerpts(folder, splits=folder / "list.csv")
+    (folder / "duet.mid").unlink()
+    with pytest.raises(InputError, match=r"lacks duet\.mid, of which an excerpt is wanted"):
+        choose_excerpts(folder, excerpts=folder / "list.csv")

@@ -1,273 +1,144 @@
-"""`timbrel evaluate`: one excerpt, a small random model, Griffin-Lim."""
+"""The report's files, and its page in a real browser."""
 
 from __future__ import annotations
 
-import itertools
+import base64
+import csv
+import io
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+import soundfile
+from playwright.sync_api import expect, sync_playwright
 
-from conftest import EXAMPLES
-from timbrel.bundle import Bundle, Instrument
-from timbrel.errors import InputError, MissingToolError
-from timbrel.evaluation import originals
-from timbrel.evaluation.originals import Excerpt, Original, render_original
-from timbrel.evaluation.report import (
-    MU_LAW,
-    PUBLISHED,
-    Report,
-    evaluate,
-    markdown,
-    synthesised_mel,
-    write_report,
-)
-from timbrel.mel.export import write_mel2mel_bundle
-from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
-from timbrel.mel.spectrogram import MelConfig, mel_spectrogram
-from timbrel.score.piano_roll import PianoRoll
+from conftest import EXCERPTS, INSTRUMENTS
+from timbrel.errors import OutputError
+from timbrel.evaluation.conditions import MU_LAW, ORIGINAL
+from timbrel.evaluation.figures import chosen_clips
+from timbrel.evaluation.listening.clips import read_clips, sound_path
+from timbrel.evaluation.report import write_report
+from timbrel.evaluation.run import Evaluation
+from timbrel.evaluation.tables import all_tables, markdown
 
-CONDITIONS = [MU_LAW, "true mel, griffin-lim", "tiny, griffin-lim"]
+CONDITIONS = [ORIGINAL, MU_LAW, "true mel, griffin-lim", "tiny, griffin-lim"]
+CHROMIUM_FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
 
 
 @pytest.fixture(scope="module")
-def excerpts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A list of one excerpt, of no whole number of the frames of either transform."""
-    path = tmp_path_factory.mktemp("excerpts") / "excerpts.csv"
-    path.write_text("file,start_s,duration_s\nduet.mid,1.5,1.203\n")
+def folder(evaluation: Evaluation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "new"
+    write_report(evaluation, path)
     return path
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def found(tiny_bundle: Bundle, soundfont: Path, excerpts: Path, cache: Path) -> Report:
-    return evaluate(
-        EXAMPLES,
-        soundfont,
-        models=[str(tiny_bundle.path)],
-        vocoders=["griffin-lim"],
-        cache=cache,
-        excerpts=excerpts,
-        jobs=1,
+def test_numbers_are_written(folder: Path, evaluation: Evaluation) -> None:
+    results = evaluation.results
+    assert json.loads((folder / "results.json").read_text()) == json.loads(
+        json.dumps(results.as_dict())
     )
+    assert (folder / "results.md").read_text() == markdown(results)
+    with (folder / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(CONDITIONS) * len(EXCERPTS) * len(INSTRUMENTS)
+    row = next(r for r in rows if r["condition"] == CONDITIONS[3] and r["instrument"] == "harp")
+    expected = results.values["spectral_distance"][CONDITIONS[3]][0, 0]
+    assert float(row["spectral_distance"]) == pytest.approx(expected, abs=1e-5)
+    assert [path for path in folder.rglob("*") if path.name.startswith(".timbrel")] == []
 
 
-def small_bundle(folder: Path, **changes: object) -> str:
-    """A bundle of one instrument, for what is refused before anything is measured."""
-    given = {
-        "name": folder.name,
-        "mel": MelConfig(),
-        "gain": 0.5,
-        "instruments": {"harp": 46},
-        "license": "CC0",
-        "attribution": "",
-        "training": {},
-        **changes,
-    }
-    torch.manual_seed(0)
-    write_mel2mel_bundle(Mel2Mel(Mel2MelConfig(n_instruments=1, hidden_size=4)), folder, **given)
-    return str(folder)
+def test_every_sound_can_be_listened_to(folder: Path, evaluation: Evaluation) -> None:
+    clips = read_clips(folder)
+    assert len(clips) == len(CONDITIONS) * len(EXCERPTS) * len(INSTRUMENTS)
+    lengths = {clip.file: len(soundfile.read(sound_path(folder, clip))[0]) for clip in clips}
+    assert lengths == {"duet.mid": 275 * 128, "prelude.mid": 250 * 128}
+    # A cache within the report moves with it.
+    work = next(iter(evaluation.works.values()))
+    write_report(evaluation, work.cache.folder.parent)
+    assert {Path(c.audio).parts[0] for c in read_clips(work.cache.folder.parent)} == {"cache"}
 
 
-def test_each_condition_is_measured_for_each_instrument(found: Report, tiny_bundle: Bundle) -> None:
-    names = [instrument.name for instrument in tiny_bundle.instruments]
-    assert found.instruments == names
-    assert found.n_excerpts == 1
-    assert list(found.log_cqt) == CONDITIONS
-    for by_instrument in found.log_cqt.values():
-        assert list(by_instrument) == names
-    assert list(found.log_mel) == ["tiny"]
-    assert list(found.log_mel["tiny"]) == names
-
-
-def test_conditions_are_as_good_as_they_should_be(found: Report) -> None:
-    mu_law, true_mel, random_model = (found.pooled(condition).mean() for condition in CONDITIONS)
-    assert 0.9 < mu_law < 1
-    assert 0.5 < true_mel < mu_law
-    assert random_model < true_mel - 0.2
-    for measures in found.log_mel["tiny"].values():
-        assert abs(measures.centred_correlation) < 0.9
-        assert measures.error_db > measures.mean_error_db > 0
-        assert measures.n_frames <= round(1.203 * 125)
-
-
-def test_dictionary_has_all_the_numbers(found: Report) -> None:
-    content = found.as_dict()
-    assert list(content) == ["instruments", "excerpts", "log_mel", "log_cqt_correlation"]
-    assert content["excerpts"] == 1
-    row = content["log_cqt_correlation"][MU_LAW]
-    assert list(row) == ["mean", "octaves", "instruments"]
-    assert len(row["octaves"]) == 7
-    assert np.mean(row["octaves"]) == pytest.approx(row["mean"])
-    assert list(row["instruments"]) == found.instruments
-    assert list(content["log_mel"]["tiny"]["harp"]) == [
-        "correlation",
-        "centred_correlation",
-        "error_db",
-        "mean_correlation",
-        "mean_error_db",
-        "n_frames",
+def test_pictures_are_drawn(folder: Path) -> None:
+    names = sorted(path.name for path in (folder / "pictures").iterdir())
+    assert names == [
+        "between-instruments-tiny.png",
+        "correlation-by-frequency.svg",
+        "correlation-by-instrument.svg",
+        "spectrograms.png",
+        "timbre-space-tiny.png",
     ]
-    assert json.loads(json.dumps(content)) == content
+    for name in names:
+        content = (folder / "pictures" / name).read_bytes()
+        assert content[:8] == b"\x89PNG\r\n\x1a\n" or content.startswith(b"<?xml")
+        assert len(content) > 5000
+    curves = (folder / "pictures/correlation-by-frequency.svg").read_text()
+    for name in CONDITIONS[1:]:
+        assert f"<!-- {name} -->" in curves
 
 
-def test_tables_hold_the_measured_and_the_published_rows(found: Report) -> None:
-    text = markdown(found)
-    assert "1 excerpts × 10 instruments" in text
-    lines = text.splitlines()
-    pooled = found.pooled("true mel, griffin-lim")
-    cells = [pooled.mean(), *pooled.by_octave()]
-    assert ("| true mel, griffin-lim |" + "".join(f" {value:.3f} |" for value in cells)) in lines
-    assert len(PUBLISHED) == 5
-    assert (
-        "| *published:* true mel, WaveNet | 0.854 | 0.744 | 0.794 | 0.846 | 0.887 | 0.907 | 0.910 "
-        "| 0.891 |"
-    ) in lines
-    assert (
-        "| *published:* tanh-log-abs, WaveNet | 0.754 | 0.626 | 0.697 | 0.745 | 0.771 | 0.789 "
-        "| 0.820 | 0.832 |"
-    ) in lines
-    for condition in PUBLISHED:
-        assert sum(line.startswith(f"| *published:* {condition} |") for line in lines) == 1
-    harp = found.log_mel["tiny"]["harp"]
-    assert (
-        f"| harp | {harp.centred_correlation:.3f} | {harp.correlation:.3f} | "
-        f"{harp.mean_correlation:.3f} | {harp.error_db:.2f} | {harp.mean_error_db:.2f} |"
-    ) in lines
-    errors = [measures.error_db for measures in found.log_mel["tiny"].values()]
-    (mean_row,) = (line for line in lines if line.startswith("| **mean** |"))
-    assert f" {np.mean(errors):.2f} |" in mean_row
-    # Each table is whole: its rows have as many cells as its head.
-    for line, below in itertools.pairwise(lines):
-        if line.startswith("|") and below.startswith("|"):
-            assert line.count("|") == below.count("|")
+def test_clips_are_of_as_many_tracks_as_there_are(evaluation: Evaluation) -> None:
+    assert chosen_clips(evaluation) == list(zip(EXCERPTS, INSTRUMENTS, strict=True))
 
 
-def test_report_is_written(found: Report, tmp_path: Path) -> None:
-    write_report(found, tmp_path / "new" / "docs")
-    assert json.loads((tmp_path / "new/docs/results.json").read_text()) == found.as_dict()
-    assert (tmp_path / "new/docs/results.md").read_text() == markdown(found)
-    write_report(found, tmp_path / "new" / "docs")
-    assert len(list((tmp_path / "new/docs").iterdir())) == 2
+def test_page_needs_nothing_else(folder: Path) -> None:
+    page = (folder / "report.html").read_text()
+    assert "{{" not in page
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert not re.search(r"https?://", re.sub(r"data:image[^\"]*", "", page))
+    data = json.loads(re.search(r'<script id="data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
+    assert [clip["label"].split(" – ")[0] for clip in data] == INSTRUMENTS
+    for clip in data:
+        assert [sound["condition"] for sound in clip["sounds"]] == CONDITIONS
+        lengths = {
+            len(soundfile.read(io.BytesIO(base64.b64decode(sound["flac"])))[0])
+            for sound in clip["sounds"]
+        }
+        assert len(lengths) == 1
 
 
-@pytest.mark.usefixtures("found")
-def test_originals_are_taken_from_the_cache(
-    tiny_bundle: Bundle, soundfont: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def again(*_: object, **__: object) -> np.ndarray:
-        raise AssertionError("rendered again")
-
-    assert len(list(cache.iterdir())) == 10
-    monkeypatch.setattr(originals, "render_score", again)
-    for instrument in tiny_bundle.instruments:
-        render_original(
-            EXAMPLES,
-            Excerpt("duet.mid", 1.5, 1.203),
-            instrument,
-            soundfont,
-            sample_rate=16_000,
-            gain=tiny_bundle.gain,
-            cache=cache,
+def test_conditions_can_be_switched_while_they_play(folder: Path, evaluation: Evaluation) -> None:
+    """All play on together; the switch moves the gain from one to another, and nothing else."""
+    gains = "playing.voices.map((voice) => voice.gain.gain.value)"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS
         )
+        page = browser.new_page()
+        errors: list[object] = []
+        page.on("pageerror", lambda error: errors.append(error))
+        page.goto((folder / "report.html").as_uri())
+        expect(page.locator("table")).to_have_count(len(all_tables(evaluation.results)))
+        expect(page.locator("figure img")).to_have_count(5)
+        assert page.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
+        page.locator("#play").click()
+        page.wait_for_function("playing && context.currentTime > playing.start")
+        np.testing.assert_allclose(page.evaluate(gains), [1, 0, 0, 0])
+        started = page.evaluate("playing.start")
+        page.keyboard.press("3")
+        page.wait_for_function(f"{gains}[2] > 0.999")
+        np.testing.assert_allclose(page.evaluate(gains), [0, 0, 1, 0], atol=1e-3)
+        expect(page.locator("#conditions [aria-pressed=true]")).to_have_text(
+            "3 true mel, griffin-lim"
+        )
+        page.keyboard.press("x")
+        page.wait_for_function(f"{gains}[0] > 0.999")
+        assert page.evaluate("playing.start") == started
+        assert page.evaluate("playing.voices.every(({ source }) => source.loop)")
+        page.locator("#clip").select_option("1")
+        page.wait_for_function(f"playing && playing.start > {started}")
+        page.locator("#play").click()
+        assert page.evaluate("playing") is None
+        assert errors == []
+        browser.close()
 
 
-@pytest.mark.usefixtures("found")
-@pytest.mark.parametrize("duration_s", [1.203, 1.0, 0.9])
-def test_synthesised_mel_lies_under_the_true_one(
-    duration_s: float, tiny_bundle: Bundle, soundfont: Path, tmp_path: Path
-) -> None:
-    """Its roll strikes where the original does, whatever the excerpt's length."""
-    original = render_original(
-        EXAMPLES,
-        Excerpt("duet.mid", 1.5, duration_s),
-        tiny_bundle.instruments[0],
-        soundfont,
-        sample_rate=16_000,
-        gain=0.5,
-        cache=tmp_path,
-    )
-    roll, mel = synthesised_mel(tiny_bundle, tiny_bundle.instruments[0], original)
-    n_true = len(original.audio) // 128
-    assert mel.shape == (187 + n_true, 80)  # 187 whole frames are in 1.5 s
-    onsets = np.flatnonzero(roll.window(187, 187 + n_true)[:, 88:].any(axis=1))
-    loudness = np.abs(original.audio).reshape(-1, 128).max(axis=1)
-    assert len(onsets) > 1
-    for onset in onsets:
-        if 5 <= onset < n_true - 5:
-            assert loudness[onset : onset + 5].max() > loudness[onset - 3 : onset].max()
-
-
-def test_perfect_model_is_as_good_as_the_true_mel(
-    soundfont: Path, excerpts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One that gives the true mel after its pre-roll: both are cut where the excerpt begins."""
-
-    def perfect(_: Bundle, __: Instrument, original: Original) -> tuple[PianoRoll, np.ndarray]:
-        pre_roll = np.full((187, 80), np.log(1e-5), np.float32)
-        return PianoRoll([]), np.concatenate([pre_roll, mel_spectrogram(original.audio)])
-
-    monkeypatch.setattr("timbrel.evaluation.report.synthesised_mel", perfect)
-    found = evaluate(
-        EXAMPLES,
-        soundfont,
-        models=[small_bundle(tmp_path / "harp")],
-        vocoders=["griffin-lim"],
-        cache=tmp_path / "cache",
-        excerpts=excerpts,
-        jobs=1,
-    )
-    assert found.log_mel["harp"]["harp"].error_db == 0
-    true_mel = found.pooled("true mel, griffin-lim").mean()
-    assert found.pooled("harp, griffin-lim").mean() == pytest.approx(true_mel, abs=0.05)
-
-
-def test_what_cannot_be_compared_is_refused(
-    tiny_bundle: Bundle, soundfont: Path, excerpts: Path, tmp_path: Path
-) -> None:
-    def run(
-        models: list[str], vocoders: tuple[str, ...] = ("griffin-lim",), **more: object
-    ) -> None:
-        options = {"cache": tmp_path / "cache", "excerpts": excerpts, "jobs": 1, **more}
-        evaluate(EXAMPLES, soundfont, models=models, vocoders=list(vocoders), **options)
-
-    tiny = str(tiny_bundle.path)
-    harp = small_bundle(tmp_path / "harp")
-    with pytest.raises(InputError, match="there is no model to measure"):
-        run([])
-    with pytest.raises(InputError, match=r"there is no vocoder 'magic'; known: .*griffin-lim"):
-        run([tiny], vocoders=["magic"])
-    with pytest.raises(InputError, match=r"harp: was trained on other data than .*tiny"):
-        run([tiny, harp])
-    louder = small_bundle(tmp_path / "louder", gain=0.7)
-    with pytest.raises(InputError, match=r"louder: was trained on other data than .*harp"):
-        run([harp, louder])
-    with pytest.raises(InputError, match="two of the models have the same name"):
-        run([harp, small_bundle(tmp_path / "again", name="harp")])
-    fast = MelConfig(sample_rate=48_000, hop_length=384)
-    with pytest.raises(InputError, match="sound of 48000 Hz; the measures are defined at 16000"):
-        run([small_bundle(tmp_path / "fast", mel=fast)])
-    with pytest.raises(InputError, match="is neither a bundle's folder nor a shipped model"):
-        run(["none"])
-    with pytest.raises(InputError, match="0 jobs"):
-        run([tiny], jobs=0)
-    with pytest.raises(InputError, match=r"none\.csv: cannot be read"):
-        run([tiny], excerpts=tmp_path / "none.csv")
-    assert not (tmp_path / "cache").exists()
-
-
-def test_missing_soundfont_and_fluidsynth_are_named(
-    tiny_bundle: Bundle, soundfont: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given = {"models": [str(tiny_bundle.path)], "vocoders": [], "cache": tmp_path}
-    with pytest.raises(MissingToolError, match="there is no such SoundFont"):
-        evaluate(EXAMPLES, tmp_path / "none.sf2", **given)
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(MissingToolError, match="fluidsynth is not installed"):
-        evaluate(EXAMPLES, soundfont, **given)
+def test_folder_that_cannot_be_written_is_named(evaluation: Evaluation, tmp_path: Path) -> None:
+    (tmp_path / "report").write_text("")
+    with pytest.raises(OutputError, match="report: cannot be written"):
+        write_report(evaluation, tmp_path / "report")

@@ -72,10 +72,15 @@ class LogCqtCorrelation:
     transform with its defaults (84 bins from C1, 12 an octave, hop 512) at 16 kHz, magnitudes in dB
     floored at −100 dB, one correlation for each bin over the frames of all clips pooled. Clips are
     added one by one; only sums are kept, and those of several pools can be added.
+
+    Parameters
+    ----------
+    sums : ndarray, shape (6, 84)
+        Of another pool, to go on from.
     """
 
-    def __init__(self) -> None:
-        self._sums = np.zeros((6, N_CQT_BINS))
+    def __init__(self, sums: np.ndarray | None = None) -> None:
+        self.sums = np.zeros((6, N_CQT_BINS)) if sums is None else np.array(sums, np.float64)
 
     def add(self, original: np.ndarray, synthesis: np.ndarray) -> None:
         """Add a pair of clips, each (samples,) at 16 kHz and of one length."""
@@ -86,23 +91,15 @@ class LogCqtCorrelation:
     def add_spectra(self, a: np.ndarray, b: np.ndarray) -> None:
         """Add a pair of log constant-Q spectra, each (bins, frames)."""
         parts = (np.ones_like(a), a, b, a * a, b * b, a * b)
-        self._sums += np.stack([part.sum(axis=1) for part in parts])
+        self.sums += np.stack([part.sum(axis=1) for part in parts])
 
     def __iadd__(self, other: LogCqtCorrelation) -> LogCqtCorrelation:
-        self._sums += other._sums
+        self.sums += other.sums
         return self
 
     def by_bin(self) -> np.ndarray:
         """Correlation of each bin, shape (84,); 0 where one of both never changes."""
-        n, a, b, aa, bb, ab = self._sums
-        covariance = ab - a * b / n
-        # What rounding leaves of the variance of a constant is no variance.
-        variances = [
-            np.where(squares - total**2 / n > 1e-12 * squares, squares - total**2 / n, 0.0)
-            for total, squares in ((a, aa), (b, bb))
-        ]
-        scale = np.sqrt(variances[0] * variances[1])
-        return np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)
+        return correlation_of_sums(self.sums)
 
     def by_octave(self) -> np.ndarray:
         """Means of the octaves from C1 upward, shape (7,)."""
@@ -111,6 +108,23 @@ class LogCqtCorrelation:
     def mean(self) -> float:
         """Mean of all bins."""
         return float(self.by_bin().mean())
+
+
+def correlation_of_sums(sums: np.ndarray) -> np.ndarray:
+    """Pearson's correlation from the sums of 1, a, b, a², b² and ab: (…, 6, bins) → (…, bins).
+
+    0 where one of both never changes.
+    """
+    n, a, b, aa, bb, ab = np.moveaxis(sums, -2, 0)
+    n = np.maximum(n, 1)
+    covariance = ab - a * b / n
+    # What rounding leaves of the variance of a constant is no variance.
+    variances = [
+        np.where(squares - total**2 / n > 1e-12 * squares, squares - total**2 / n, 0.0)
+        for total, squares in ((a, aa), (b, bb))
+    ]
+    scale = np.sqrt(variances[0] * variances[1])
+    return np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0)
 
 
 def log_cqt(audio: np.ndarray) -> np.ndarray:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import math
 import os
+import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +15,18 @@ import numpy as np
 from timbrel.audio import FRAME_RATE, read_audio, write_audio
 from timbrel.bundle import Instrument
 from timbrel.errors import InputError
+from timbrel.evaluation.cache import Cache, key_of, source_key
+from timbrel.score import midi as midi_module
+from timbrel.score import score as score_module
 from timbrel.score.midi import read_midi
 from timbrel.score.score import Score
-from timbrel.training.preparation import file_sha256
-from timbrel.training.soundfont import render_score
+from timbrel.training import soundfont as soundfont_module
+from timbrel.training.preparation import file_sha256, find_midi_files
+from timbrel.training.soundfont import TAIL_S, render_score
 
 # One 15-second excerpt of each of the paper's 14 test tracks.
 EXCERPTS_FILE = Path(__file__).parent / "excerpts.csv"
+EXCERPT_S = 15.0
 # Before an excerpt, so much is played unheard, so that what sounds already is right.
 PRE_ROLL_S = 8.192
 
@@ -62,54 +69,157 @@ def read_excerpts(path: str | os.PathLike = EXCERPTS_FILE) -> list[Excerpt]:
     return found
 
 
-@dataclass(frozen=True)
-class Original:
-    """An excerpt as one instrument plays it, and the score that was played."""
+def choose_excerpts(
+    midi_dir: str | os.PathLike,
+    *,
+    excerpts: str | os.PathLike | None = None,
+    splits: str | os.PathLike | None = None,
+    split: str = "test",
+    whole: bool = False,
+) -> list[Excerpt]:
+    """The excerpts of a folder of MIDI files that an evaluation is made of.
 
+    Parameters
+    ----------
+    midi_dir
+        The folder.
+    excerpts
+        A CSV that lists them; see `read_excerpts`.
+    splits
+        A CSV with the columns file and split, instead: 15 seconds from the middle of each file of
+        `split`. Where neither is given, the 14 excerpts that come with Timbrel if the folder has
+        their files, else 15 seconds of each file that is there.
+    whole
+        The whole files instead, with what rings on after their ends.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to play, or a list names a file that is not there.
+    """
+    midi_dir = Path(midi_dir)
+    if not midi_dir.is_dir():
+        raise InputError(f"{midi_dir}: is not a folder")
+    if excerpts is not None:
+        found = read_excerpts(excerpts)
+    elif splits is not None:
+        files = sorted(name for name, of in read_splits(splits).items() if of == split)
+        if not files:
+            raise InputError(f"{splits}: lists no files for '{split}'")
+        found = [_middle(midi_dir, name) for name in files]
+    else:
+        found = read_excerpts()
+        if not all((midi_dir / excerpt.file).is_file() for excerpt in found):
+            found = [_middle(midi_dir, name) for name in find_midi_files(midi_dir)]
+    for excerpt in found:
+        if not (midi_dir / excerpt.file).is_file():
+            raise InputError(f"{midi_dir}: lacks {excerpt.file}, of which an excerpt is wanted")
+    if whole:
+        return [_whole(midi_dir, name) for name in dict.fromkeys(e.file for e in found)]
+    return found
+
+
+def read_splits(path: str | os.PathLike) -> dict[str, str]:
+    """Read a CSV with the columns file and split: file → split."""
+    try:
+        with open(path, newline="") as file:
+            return {row["file"]: row["split"] for row in csv.DictReader(file)}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except KeyError as error:
+        raise InputError(f"{path}: has no column {error}") from None
+
+
+def _middle(midi_dir: Path, name: str) -> Excerpt:
+    duration_s = _duration_s(midi_dir / name)
+    start = math.floor(max(duration_s - EXCERPT_S, 0) / 2 * FRAME_RATE)
+    return Excerpt(name, start / FRAME_RATE, min(EXCERPT_S, duration_s))
+
+
+def _whole(midi_dir: Path, name: str) -> Excerpt:
+    return Excerpt(name, 0.0, _duration_s(midi_dir / name) + TAIL_S)
+
+
+def _duration_s(path: Path) -> float:
+    duration_s = read_midi(path).duration_s
+    if duration_s < 1 / FRAME_RATE:
+        raise InputError(f"{path}: has no notes to play")
+    return duration_s
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What is to be played: an excerpt of a file, by an instrument, out of a SoundFont."""
+
+    midi: Path
     excerpt: Excerpt
     instrument: Instrument
+    soundfont: Path
+    sample_rate: int
+    gain: float
+
+    @property
+    def key(self) -> str:
+        """Under which it is cached."""
+        return key_of(
+            source_key(sys.modules[__name__], midi_module, score_module, soundfont_module),
+            _sha256(self.midi),
+            self.excerpt.start_s,
+            self.excerpt.duration_s,
+            self.instrument.program,
+            _sha256(self.soundfont),
+            self.sample_rate,
+            self.gain,
+        )
+
+
+@dataclass(frozen=True)
+class Original:
+    """A clip as FluidSynth plays it, and the score that was played."""
+
+    clip: Clip
     score: Score  # one track; begins `pre_roll_s` before the excerpt
     pre_roll_s: float
     audio: np.ndarray  # (samples,), the excerpt alone, in whole frames
 
 
-def render_original(
-    midi_dir: Path,
-    excerpt: Excerpt,
-    instrument: Instrument,
-    soundfont: Path,
-    *,
-    sample_rate: int,
-    gain: float,
-    cache: Path,
-) -> Original:
-    """Play an excerpt with FluidSynth, or take it from the cache."""
-    midi = midi_dir / excerpt.file
-    whole = read_midi(midi).merged()
+def render_original(clip: Clip, cache: Cache) -> Original:
+    """Play a clip with FluidSynth, or take it from the cache."""
+    excerpt = clip.excerpt
+    whole = read_midi(clip.midi).merged()
     pre_roll_s = min(PRE_ROLL_S, math.floor(excerpt.start_s * FRAME_RATE) / FRAME_RATE)
     begin_s = excerpt.start_s - pre_roll_s
     score = whole.excerpt(begin_s, pre_roll_s + excerpt.duration_s)
-    # Files of one name may lie in several folders, or change.
-    which = f"{Path(excerpt.file).stem}-{file_sha256(midi)[:12]}"
-    span = f"{excerpt.start_s:g}-{excerpt.duration_s:g}"
-    how = f"{instrument.program}-{soundfont.stem}-{soundfont.stat().st_size}-{sample_rate}-{gain:g}"
-    path = cache / f"{which}-{span}-{how}.wav"
+    path = cache.path("audio", clip.key, ".flac")
     if not path.exists():
         # The excerpt's end must not release its notes: FluidSynth plays on, and is cut.
         audio = render_score(
             whole.excerpt(begin_s, pre_roll_s + excerpt.duration_s + 1),
-            instrument.program,
-            soundfont,
-            sample_rate=sample_rate,
-            gain=gain,
+            clip.instrument.program,
+            clip.soundfont,
+            sample_rate=clip.sample_rate,
+            gain=clip.gain,
         )
-        first = round(pre_roll_s * sample_rate)
+        first = round(pre_roll_s * clip.sample_rate)
         # Whole frames, so that a vocoder gives as many samples.
-        length = round(excerpt.duration_s * FRAME_RATE) * sample_rate // FRAME_RATE
+        length = round(excerpt.duration_s * FRAME_RATE) * clip.sample_rate // FRAME_RATE
         audio = audio[first : first + length]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_audio(path, np.pad(audio, (0, length - len(audio))).clip(-1, 1), sample_rate)
+        keep_audio(cache, path, np.pad(audio, (0, length - len(audio))), clip.sample_rate)
     # In 16 bits, as the training data: below them, a float rendering goes on fading where the
     # models have learnt the noise of quantisation.
     audio, _ = read_audio(path)
-    return Original(excerpt, instrument, score, pre_roll_s, audio)
+    return Original(clip, score, pre_roll_s, audio)
+
+
+def keep_audio(cache: Cache, path: Path, audio: np.ndarray, sample_rate: int) -> None:
+    """Write a clip into the cache, in 16 bits and cut at full scale, as a listener gets it."""
+    with cache.writing(path) as temporary:
+        write_audio(temporary, audio.clip(-1, 1), sample_rate)
+
+
+@lru_cache(maxsize=4096)
+def _sha256(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None

@@ -1,0 +1,146 @@
+"""The listening test in a browser: a page, and what it asks for.
+
+Nothing that the browser gets says which condition it is: sounds have the numbers of the listener's
+trials, and all of them are equally loud.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from timbrel.errors import InputError
+from timbrel.evaluation.listening.clips import equally_loud, read_clips, sound_path
+from timbrel.evaluation.listening.store import DATABASE_FILE, RATINGS, Store, draw_trials
+
+PAGE_FILE = Path(__file__).parent / "page.html"
+DEFAULT_ITEMS = 4
+DEFAULT_PORT = 8760
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "connect-src 'self'; media-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_CACHED_SOUNDS = 256
+
+
+def make_app(
+    report: str | os.PathLike,
+    *,
+    conditions: Sequence[str] = (),
+    n_items: int = DEFAULT_ITEMS,
+) -> Starlette:
+    """The test's web application.
+
+    Parameters
+    ----------
+    report
+        A folder that `timbrel evaluate` wrote; the ratings go there, too.
+    conditions
+        To compare; all of the report's where there are none.
+    n_items
+        How many items a listener hears, each in every condition.
+
+    Raises
+    ------
+    InputError
+        If it is no report, or a condition is not known.
+    """
+    report = Path(report)
+    clips = read_clips(report, conditions)
+    if n_items < 1:
+        raise InputError(f"{n_items} items are not possible; 1 or more are")
+    store = Store(report / DATABASE_FILE)
+    page = PAGE_FILE.read_text()
+    sound = lru_cache(maxsize=_CACHED_SOUNDS)(equally_loud)
+
+    def state(token: str) -> JSONResponse:
+        found = store.progress(token)
+        if found is None:
+            raise HTTPException(404, "this listener is not known")
+        n_trials, rated = found
+        return JSONResponse({"listener": token, "trials": n_trials, "ratings": rated})
+
+    async def index(_: Request) -> Response:
+        return HTMLResponse(page, headers={"Content-Security-Policy": _POLICY})
+
+    async def new_listener(_: Request) -> Response:
+        return await run_in_threadpool(
+            lambda: state(store.add_listener(draw_trials(clips, n_items)))
+        )
+
+    async def listener(request: Request) -> Response:
+        return await run_in_threadpool(state, request.path_params["token"])
+
+    async def trial_sound(request: Request) -> Response:
+        def read() -> bytes:
+            trial = store.trial(request.path_params["token"], request.path_params["position"])
+            if trial is None:
+                raise HTTPException(404, "there is no such trial")
+            try:
+                return sound(sound_path(report, trial))
+            except InputError:
+                raise HTTPException(404, "the clip is gone") from None
+
+        return Response(await run_in_threadpool(read), media_type="audio/flac")
+
+    async def rate(request: Request) -> Response:
+        try:
+            rating = float((await request.json())["rating"])
+        except (ValueError, KeyError, TypeError):
+            raise HTTPException(400, "the rating is missing, or is no number") from None
+        token, position = request.path_params["token"], request.path_params["position"]
+        try:
+            await run_in_threadpool(store.rate, token, position, rating)
+        except InputError as error:
+            raise HTTPException(400, str(error)) from None
+        return await run_in_threadpool(state, token)
+
+    async def scale(_: Request) -> Response:
+        return JSONResponse(RATINGS)
+
+    async def refusal(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return JSONResponse({"error": error.detail}, status_code=error.status_code)
+
+    return Starlette(
+        routes=[
+            Route("/", index),
+            Route("/api/scale", scale),
+            Route("/api/listeners", new_listener, methods=["POST"]),
+            Route("/api/listeners/{token}", listener),
+            Route("/api/listeners/{token}/trials/{position:int}/sound", trial_sound),
+            Route("/api/listeners/{token}/trials/{position:int}/rating", rate, methods=["PUT"]),
+        ],
+        exception_handlers={HTTPException: refusal},
+    )
+
+
+def serve(app: Starlette, *, host: str, port: int) -> None:
+    """Serve until interrupted.
+
+    Raises
+    ------
+    InputError
+        If the port is taken.
+    """
+    import socket
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise InputError(
+                f"{host}:{port}: cannot be served ({error.strerror}); give another --port"
+            ) from None
+    uvicorn.run(app, host=host, port=port, log_level="warning")

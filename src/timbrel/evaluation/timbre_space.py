@@ -1,0 +1,130 @@
+"""A model's timbre space, measured: what a short phrase sounds like at its points.
+
+Nothing but the model's mel is looked at, so no vocoder has a share in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from timbrel.audio import FRAME_RATE
+from timbrel.bundle import Bundle
+from timbrel.mel.generator import MelGenerator
+from timbrel.mel.spectrogram import MelConfig, mel_filters
+from timbrel.score.piano_roll import PianoRoll
+from timbrel.score.score import Note
+from timbrel.timbre.timbre import Timbre
+
+# C3, C4 and C5, one after the other, held for half a second each.
+PHRASE = tuple(Note(pitch, 90, 0.6 * i, 0.6 * i + 0.5) for i, pitch in enumerate((48, 60, 72)))
+_PHRASE_S = 1.92
+_MARGIN = 0.15  # of the map, beyond the outermost instruments
+_TRACKS_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class TimbreMap:
+    """The plane through a model's instruments, and what sounds there."""
+
+    axes: tuple[np.ndarray, np.ndarray]  # the grid's coordinates, (columns,) and (rows,)
+    centroid_hz: np.ndarray  # (rows, columns)
+    energy_db: np.ndarray  # (rows, columns)
+    instruments: np.ndarray  # (instruments, 2), in the plane
+    instrument_centroid_hz: np.ndarray  # (instruments,)
+    instrument_energy_db: np.ndarray  # (instruments,)
+    explained: float  # share of the instruments' variance that lies in the plane; 1 in 2 dimensions
+
+
+@dataclass(frozen=True)
+class TimbreLine:
+    """What sounds along the straight line between two instruments."""
+
+    names: tuple[str, str]
+    share: np.ndarray  # (points,) of the second instrument
+    spectra_db: np.ndarray  # (points, n_mels), of the phrase's loudest half
+    centroid_hz: np.ndarray  # (points,)
+    energy_db: np.ndarray  # (points,)
+
+
+def timbre_map(bundle: Bundle, *, size: int = 13) -> TimbreMap:
+    """Measure a grid of `size` · `size` points of the plane through the instruments.
+
+    In two dimensions the plane is the space itself; in more it is that of the first two principal
+    components of the instruments' points.
+    """
+    points = np.array([instrument.embedding for instrument in bundle.instruments])
+    centre, basis, explained = _plane(points)
+    flat = (points - centre) @ basis.T  # (instruments, 2)
+    low, high = flat.min(axis=0), flat.max(axis=0)
+    margin = np.maximum(_MARGIN * (high - low), 1e-3)
+    axes = [np.linspace(a, b, size) for a, b in zip(low - margin, high + margin, strict=True)]
+    grid = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
+    mels = phrase_mels(bundle, np.concatenate([grid @ basis + centre, points]))
+    centroid_hz, energy_db = centroids_hz(mels, bundle.mel), energies_db(mels)
+    return TimbreMap(
+        axes=(axes[0], axes[1]),
+        centroid_hz=centroid_hz[: len(grid)].reshape(size, size),
+        energy_db=energy_db[: len(grid)].reshape(size, size),
+        instruments=flat,
+        instrument_centroid_hz=centroid_hz[len(grid) :],
+        instrument_energy_db=energy_db[len(grid) :],
+        explained=explained,
+    )
+
+
+def timbre_line(bundle: Bundle, *, size: int = 17) -> TimbreLine:
+    """Measure the line between the two instruments that lie farthest from each other."""
+    points = np.array([instrument.embedding for instrument in bundle.instruments])
+    distances = np.linalg.norm(points[:, None] - points, axis=-1)
+    first, second = sorted(np.unravel_index(distances.argmax(), distances.shape))
+    share = np.linspace(0, 1, size)
+    mels = phrase_mels(bundle, points[first] + share[:, None] * (points[second] - points[first]))
+    magnitudes = np.exp(mels.astype(np.float64))
+    spectra = np.sqrt(np.square(magnitudes).mean(axis=1))
+    return TimbreLine(
+        names=(bundle.instruments[first].name, bundle.instruments[second].name),
+        share=share,
+        spectra_db=20 * np.log10(spectra),
+        centroid_hz=centroids_hz(mels, bundle.mel),
+        energy_db=energies_db(mels),
+    )
+
+
+def phrase_mels(bundle: Bundle, points: np.ndarray) -> np.ndarray:
+    """The model's mels of the phrase at some points: (points, frames, n_mels)."""
+    generator = MelGenerator(bundle)
+    roll, n_frames = PianoRoll(PHRASE), round(_PHRASE_S * FRAME_RATE)
+    mels = []
+    for start in range(0, len(points), _TRACKS_AT_ONCE):
+        timbres = [Timbre.constant(point) for point in points[start : start + _TRACKS_AT_ONCE]]
+        blocks = list(generator.stream([roll] * len(timbres), timbres, n_frames))
+        mels.append(np.concatenate(blocks, axis=1))
+    return np.concatenate(mels)
+
+
+def centroids_hz(mels: np.ndarray, config: MelConfig) -> np.ndarray:
+    """Spectral centroid of clips, weighted by magnitude: (clips, frames, n_mels) → (clips,)."""
+    filters = mel_filters(config)
+    bins_hz = np.arange(len(filters)) * config.sample_rate / config.n_fft
+    centres_hz = bins_hz @ filters / np.maximum(filters.sum(axis=0), 1e-9)
+    magnitudes = np.exp(mels.astype(np.float64)).sum(axis=1)
+    return magnitudes @ centres_hz / magnitudes.sum(axis=1)
+
+
+def energies_db(mels: np.ndarray) -> np.ndarray:
+    """Mean energy of clips, of the mel's magnitudes: (clips, frames, n_mels) → (clips,)."""
+    return 10 * np.log10(np.square(np.exp(mels.astype(np.float64))).mean(axis=(1, 2)))
+
+
+def _plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """A point of a plane, two unit vectors in it (2, size), and the variance that it explains."""
+    size = points.shape[1]
+    if size <= 2:
+        basis = np.eye(2, size)
+        return np.zeros(size), basis, 1.0
+    centre = points.mean(axis=0)
+    _, weights, directions = np.linalg.svd(points - centre, full_matrices=False)
+    variances = np.square(weights)
+    return centre, directions[:2], float(variances[:2].sum() / variances.sum())
