@@ -171,7 +171,7 @@ def test_weights_are_stored_once_and_small(
 ) -> None:
     n_weights = sum(p.numel() for p in network.parameters())
     size = sum(path.stat().st_size for path in vocoder.bundle.path.iterdir())
-    assert size < 2 * n_weights + 50_000
+    assert size < 2 * n_weights + 140_000  # with the graph, and what draws the mel out
 
 
 def test_card_says_what_it_is(vocoder: ParallelVocoder) -> None:

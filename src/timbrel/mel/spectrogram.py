@@ -55,15 +55,23 @@ def hann_window(n_fft: int) -> np.ndarray:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)).astype(np.float32)
 
 
-@lru_cache(maxsize=8)
-def mel_filters(config: MelConfig) -> np.ndarray:
-    """Triangular filters on the HTK mel scale, float32, shape (n_fft / 2 + 1, n_mels)."""
+def band_edges_hz(config: MelConfig) -> np.ndarray:
+    """Edges of the bands, evenly spaced on the HTK mel scale, (n_mels + 2,).
+
+    A band's triangle begins at one edge, peaks at the next and ends at the one after that.
+    """
 
     def to_mel(hz: float) -> float:
         return 2595.0 * np.log10(1.0 + hz / 700.0)
 
     mels = np.linspace(to_mel(config.f_min_hz), to_mel(config.f_max_hz), config.n_mels + 2)
-    edges_hz = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
+    return 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
+
+
+@lru_cache(maxsize=8)
+def mel_filters(config: MelConfig) -> np.ndarray:
+    """Triangular filters on the HTK mel scale, float32, shape (n_fft / 2 + 1, n_mels)."""
+    edges_hz = band_edges_hz(config)
     bins_hz = np.arange(config.n_fft // 2 + 1) * config.sample_rate / config.n_fft
     lower, centre, upper = edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]
     rising = (bins_hz[:, None] - lower) / (centre - lower)

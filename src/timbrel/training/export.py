@@ -70,10 +70,9 @@ def export_run(
         )
     elif notes["kind"] == "parallel":
         options = ", ".join(f"{key}: {value}" for key, value in recipe.options.items())
+        config = known(ParallelVocoderConfig, notes["config"], RUN_FILE)
         write_parallel_bundle(
-            averaged(
-                ParallelVocoder(known(ParallelVocoderConfig, notes["config"], RUN_FILE)), checkpoint
-            ),
+            averaged(ParallelVocoder(config, recipe.mel), checkpoint),
             output,
             training={"options": options, **training},
             **common,

@@ -89,7 +89,7 @@ class ParallelTask:
         self.config: ParallelVocoderConfig = known(
             ParallelVocoderConfig, geometry | recipe.model, "model"
         )
-        self.model = ParallelVocoder(self.config)
+        self.model = ParallelVocoder(self.config, recipe.mel)
         self.critic = Discriminators() if self._options.adversarial_from else None
         self._excitations: dict[str, Excitation] = {}
         self._stft_loss = MultiResolutionStftLoss(recipe.mel.sample_rate)

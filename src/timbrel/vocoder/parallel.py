@@ -5,7 +5,8 @@ three parts: a free one, with magnitude and phase; noise, of which the magnitude
 and, knowing the score, the spectra of the score's pulse trains (`timbrel.vocoder.excitation`) for
 each envelope, times complex masks. So the pitch and the phase of what rings come from the score,
 and the network colours them; and what has no phase of its own need not repeat itself when the mel
-stands still.
+stands still. All magnitudes are relative to the mel, drawn out over the bins, so that the network
+has to learn only what the mel does not say.
 
 Every convolution looks ahead a stated number of frames, `lookahead` in all, so that audio can be
 streamed with that delay and the inverse transform's. This file is the reference; what runs is its
@@ -22,14 +23,16 @@ from torch.nn import functional
 
 from timbrel.audio import HOP_LENGTH, N_MELS, SAMPLE_RATE
 from timbrel.errors import InputError
-from timbrel.mel.spectrogram import hann_window
+from timbrel.mel.spectrogram import MelConfig, hann_window
 from timbrel.score.piano_roll import N_CHANNELS
 from timbrel.vocoder.excitation import ENVELOPES, SMALLEST_SINE
+from timbrel.vocoder.mel_scale import natural, spread_of
 
 CONDITIONINGS = ("mel", "roll", "excitation")
-# The network's first magnitude, and the largest: the logarithm's bias and limit.
-_FIRST_LOG_MAGNITUDE, LARGEST_LOG_MAGNITUDE = -4.0, 6.0
-_FIRST_LOG_NOISE = -8.0
+# Where magnitudes start, above the mel: free part, masks, noise. A mel sums over a band, so they
+# are smaller; the noise starts as good as silent.
+_FIRST_LOG_FREE, _FIRST_LOG_MASK, _FIRST_LOG_NOISE = -3.0, -5.0, -6.0
+LARGEST_LOG_MAGNITUDE = 6.0
 SMALLEST_SQUARE = 1e-6  # beside that of a direction, which may vanish
 
 
@@ -107,13 +110,17 @@ class ParallelVocoder(nn.Module):
     """The network on whole crops, with zeros around them."""
 
     window: Tensor
+    spread: Tensor
 
-    def __init__(self, config: ParallelVocoderConfig) -> None:
+    def __init__(self, config: ParallelVocoderConfig, mel: MelConfig | None = None) -> None:
         super().__init__()
         self.config = config
         self.register_buffer(
             "window", torch.from_numpy(hann_window(config.n_fft)), persistent=False
         )
+        self.mel_config = mel = mel or MelConfig()
+        spread = torch.from_numpy(spread_of(mel, config.n_fft))
+        self.register_buffer("spread", spread, persistent=False)
         self.mel = nn.Linear(config.n_mels, config.width)
         # What is known of the score beside the mel: the pulses' spectrum, or the piano roll.
         n_features = {"mel": 0, "roll": N_CHANNELS, "excitation": len(ENVELOPES) * config.n_bins}
@@ -132,7 +139,8 @@ class ParallelVocoder(nn.Module):
         with torch.no_grad():
             bias = self.head.bias.unflatten(0, (self.n_parts, config.n_bins))
             bias[0].fill_(_FIRST_LOG_NOISE)
-            bias[1::3].fill_(_FIRST_LOG_MAGNITUDE)
+            bias[1].fill_(_FIRST_LOG_FREE)
+            bias[4::3].fill_(_FIRST_LOG_MASK)
 
     def forward(self, mel: Tensor, noise: Tensor, score: Tensor | None = None) -> Tensor:
         """Make audio.
@@ -151,6 +159,7 @@ class ParallelVocoder(nn.Module):
         -------
         Tensor, shape (batch, frames · hop_length)
         """
+        envelope = natural(mel, self.mel_config) @ self.spread
         x = self.mel(mel)
         spectrum = None
         if self.score is not None:
@@ -163,7 +172,8 @@ class ParallelVocoder(nn.Module):
         x = self.first_norm(self.first(x))
         for block in self.blocks:
             x = block(x)
-        return self.audio(self.combined(self.head(self.last_norm(x)), noise, spectrum))
+        head = self.head(self.last_norm(x))
+        return self.audio(self.combined(head, envelope, noise, spectrum))
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """Complex spectrum (…, frames, n_bins), frame k centred on sample k · hop_length."""
@@ -173,14 +183,17 @@ class ParallelVocoder(nn.Module):
         frames = frames[..., : audio.shape[-1] // config.hop_length, :]
         return torch.fft.rfft(frames.float() * self.window)
 
-    def combined(self, head: Tensor, noise: Tensor, spectrum: Tensor | None) -> Tensor:
+    def combined(
+        self, head: Tensor, envelope: Tensor, noise: Tensor, spectrum: Tensor | None
+    ) -> Tensor:
         """The output's complex spectrum from what the head says and the excitation's."""
         log_noise, *parts = head.float().split(self.config.n_bins, dim=-1)
-        magnitude = torch.exp(log_noise.clamp(max=LARGEST_LOG_MAGNITUDE))
-        total = torch.polar(magnitude, 2 * torch.pi * noise) + _polar(*parts[:3])
+        magnitude = torch.exp((envelope.float() + log_noise).clamp(max=LARGEST_LOG_MAGNITUDE))
+        total = torch.polar(magnitude, 2 * torch.pi * noise) + _polar(envelope, *parts[:3])
         if spectrum is not None:
             for i in range(len(ENVELOPES)):
-                total = total + _polar(*parts[3 * i + 3 : 3 * i + 6]) * spectrum[:, i]
+                mask = _polar(envelope, *parts[3 * i + 3 : 3 * i + 6])
+                total = total + mask * spectrum[:, i]
         return total
 
     def audio(self, spectrum: Tensor) -> Tensor:
@@ -244,8 +257,9 @@ class TimeConvolution(nn.Module):
         return self.convolution(padded).transpose(1, 2)
 
 
-def _polar(log_magnitude: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+def _polar(envelope: Tensor, log_magnitude: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Complex numbers; the direction need not be normalised to be learnt."""
     length = torch.sqrt(cosine.square() + sine.square() + SMALLEST_SQUARE)
-    magnitude = torch.exp(log_magnitude.clamp(max=LARGEST_LOG_MAGNITUDE)) / length
+    log_magnitude = (envelope.float() + log_magnitude).clamp(max=LARGEST_LOG_MAGNITUDE)
+    magnitude = torch.exp(log_magnitude) / length
     return torch.complex(magnitude * cosine, magnitude * sine)

@@ -4,6 +4,7 @@ A step takes some frames of mel and gives as many hops of audio, `latency_frames
 must remember goes in and comes out:
 
 - `history`, the last inputs of each convolution;
+- `mel_tail`, the mels whose spectra are not made yet;
 - `audio_tail`, the overlap that later spectra will add to;
 - and with the score `pulse_tail`, the last pulses, and `mask_tail`, the spectra of pulses whose
   masks are not known yet.
@@ -26,6 +27,7 @@ from timbrel.bundle import write_bundle
 from timbrel.mel.spectrogram import MelConfig, hann_window
 from timbrel.onnx_graph import Graph, without_weights
 from timbrel.vocoder.excitation import ENVELOPES, SMALLEST_SINE
+from timbrel.vocoder.mel_scale import spread_of
 from timbrel.vocoder.parallel import (
     LARGEST_LOG_MAGNITUDE,
     SMALLEST_SQUARE,
@@ -112,15 +114,19 @@ def streaming_graph(model: ParallelVocoder, mel: MelConfig) -> onnx.ModelProto:
     head = graph.dense(model.head, graph.norm(model.last_norm, x))
     log_noise, *parts = graph.add("Split", [head], model.n_parts, axis=-1)
     noise_phase = graph.add("Mul", ["noise", graph.constant(2 * np.pi)])
-    noise = graph.exponential(log_noise)
+    envelope, states["mel_tail"] = graph.delayed_envelope(spread_of(mel, config.n_fft))
+    noise = graph.exponential(log_noise, envelope)
     total = [
         graph.add("Mul", [noise, graph.add(function, [noise_phase])]) for function in ("Cos", "Sin")
     ]
-    total = [graph.add("Add", pair) for pair in zip(total, graph.polar(*parts[:3]), strict=True)]
+    total = [
+        graph.add("Add", pair)
+        for pair in zip(total, graph.polar(envelope, *parts[:3]), strict=True)
+    ]
     if knows_score:
         spectra, states["mask_tail"] = graph.delayed_spectra(real, imaginary)
         for i, spectrum in enumerate(spectra):
-            masked = graph.product(graph.polar(*parts[3 * i + 3 : 3 * i + 6]), spectrum)
+            masked = graph.product(graph.polar(envelope, *parts[3 * i + 3 : 3 * i + 6]), spectrum)
             total = [graph.add("Add", pair) for pair in zip(total, masked, strict=True)]
     audio, states["audio_tail"] = graph.audio(*total)
     states["history"] = graph.history()
@@ -165,9 +171,23 @@ class _Streaming(Graph):
         shape = ["tracks", c.n_blocks + 1, c.kernel_size - 1, c.width]
         return self.add("Concat", parts, axis=1), shape
 
-    def exponential(self, log_magnitude: str) -> str:
-        limit = self.constant(LARGEST_LOG_MAGNITUDE)
-        return self.add("Exp", [self.add("Min", [log_magnitude, limit])])
+    def delayed_envelope(self, spread: np.ndarray) -> tuple[str, tuple[str, list]]:
+        """The mels of the frames that the head speaks of, drawn out over the bins."""
+        c = self.config
+        both = self.add("Concat", ["mel_tail", "mel"], axis=1)
+        now, tail = self.divided(both, 1)
+        envelope = self.add("MatMul", [now, self.constant(spread)])
+        return envelope, (tail, ["tracks", c.lookahead, c.n_mels])
+
+    def divided(self, value: str, axis: int) -> tuple[str, str]:
+        """The step's first frames of an axis, and the rest."""
+        end = self.integers(np.iinfo(np.int64).max)
+        now = self.slice(value, self.integers(0), self._n_frames, axis)
+        return now, self.slice(value, self._n_frames, end, axis)
+
+    def exponential(self, log_magnitude: str, envelope: str) -> str:
+        total = self.add("Add", [log_magnitude, envelope])
+        return self.add("Exp", [self.add("Min", [total, self.constant(LARGEST_LOG_MAGNITUDE)])])
 
     def magnitude(self, real: str, imaginary: str, more: float = 0.0) -> str:
         squares = [self.add("Mul", [part, part]) for part in (real, imaginary)]
@@ -176,9 +196,9 @@ class _Streaming(Graph):
             total = self.add("Add", [total, self.constant(more)])
         return self.add("Sqrt", [total])
 
-    def polar(self, log_magnitude: str, cosine: str, sine: str) -> tuple[str, str]:
+    def polar(self, envelope: str, log_magnitude: str, cosine: str, sine: str) -> tuple[str, str]:
         length = self.magnitude(cosine, sine, SMALLEST_SQUARE)
-        scale = self.add("Div", [self.exponential(log_magnitude), length])
+        scale = self.add("Div", [self.exponential(log_magnitude, envelope), length])
         return self.add("Mul", [scale, cosine]), self.add("Mul", [scale, sine])
 
     def product(self, x: tuple[str, str], y: tuple[str, str]) -> tuple[str, str]:
@@ -214,8 +234,7 @@ class _Streaming(Graph):
         c = self.config
         both = self.add("Concat", [real, imaginary], axis=3)
         both = self.add("Concat", ["mask_tail", both], axis=2)
-        tail = self.slice(both, self._n_frames, self.integers(np.iinfo(np.int64).max), 2)
-        now = self.slice(both, self.integers(0), self._n_frames, 2)
+        now, tail = self.divided(both, 2)
         spectra = []
         for i in range(len(ENVELOPES)):
             one = self.add("Squeeze", [self.slice(now, i, i + 1, 1), self.integers(1)])
@@ -246,8 +265,7 @@ class _Streaming(Graph):
             behind = overlap - 1 - i
             padded = self.add("Pad", [piece, self.integers(0, i, 0, 0, behind, 0)])
             hops = self.add("Add", [hops, padded])
-        finished = self.slice(hops, self.integers(0), self._n_frames, 1)
-        rest = self.slice(hops, self._n_frames, self.integers(np.iinfo(np.int64).max), 1)
+        finished, rest = self.divided(hops, 1)
         flat = self.integers(0, -1)
         tail = self.add("Reshape", [rest, flat]), ["tracks", c.n_fft - c.hop_length]
         return self.add("Reshape", [finished, flat]), tail

@@ -75,6 +75,7 @@ class ParallelStream:
         n_past = (sizes["n_blocks"] + 1) * (sizes["kernel_size"] - 1)
         shapes: dict[str, tuple[int, ...]] = {
             "history": (sizes["n_blocks"] + 1, sizes["kernel_size"] - 1, sizes["width"]),
+            "mel_tail": (lookahead, vocoder.mel.n_mels),
             "audio_tail": (n_fft - hop,),
         }
         self._excitations: list[Excitation] = []
