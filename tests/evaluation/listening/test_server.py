@@ -139,6 +139,8 @@ class Simulated:
         rating = float(np.clip(round(2 * self._random.normal(mean, 0.4)) / 2, 1, 5))
         self.given[position] = rating
         if keys:
+            if twice:  # without an opinion, a second Enter would press what has the focus: Play
+                await page.locator("#where").click()
             await page.keyboard.press(str(int(rating)))
             if rating % 1:
                 await page.keyboard.press("+")
