@@ -87,6 +87,7 @@ struct Session::Impl {
     std::vector<Aligned> states;
     std::vector<std::vector<float>> mels;  // of each stream: frames × padded size
     std::vector<Group> groups;
+    std::vector<std::vector<std::int32_t>> slots;  // of each group
     Workers workers;
     Request request;
 
@@ -131,6 +132,8 @@ struct Session::Impl {
                     group.states[s] = states[first + s].get();
                     group.streams[s] = streams[first + s];
                 }
+                slots.emplace_back(plan->n_layers);
+                group.slots = slots.back().data();
                 groups.push_back(group);
                 group_first.push_back(first);
             }
@@ -176,6 +179,7 @@ Session::Session(const Session& other)
     for (std::size_t i = 0; i < from.groups.size(); ++i) {
         impl_->groups[i].conditioned = from.groups[i].conditioned;
         impl_->groups[i].position = from.groups[i].position;
+        std::copy(from.slots[i].begin(), from.slots[i].end(), impl_->slots[i].begin());
     }
 }
 

@@ -11,6 +11,13 @@
 // Every number is computed by a fixed sequence of operations, whatever the number of streams, the
 // block or the thread, so that all of these give the same bytes.
 
+// Sums must live in registers, so the loops over them have to go.
+#ifdef __clang__
+#define TIMBREL_UNROLL _Pragma("unroll")
+#else
+#define TIMBREL_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 inline F load(const float* p) { F v; __builtin_memcpy(&v, p, sizeof v); return v; }
 inline I load(const std::int32_t* p) { I v; __builtin_memcpy(&v, p, sizeof v); return v; }
 inline void store(float* p, F v) { __builtin_memcpy(p, &v, sizeof v); }
@@ -81,6 +88,10 @@ inline F gated(F a, F b) {
     return (an * splat(0.5f)) * (bd + bn) / (ad * bd);
 }
 
+#ifndef WIDEG
+#define WIDEG false
+#endif
+constexpr bool kWideGates = WIDEG;
 // ---- Precisions: how activations are kept and multiplied ------------------------------------
 
 struct Float32 {
@@ -96,13 +107,17 @@ struct Float32 {
                                const float* const* a, F (&sum)[1][S][TI]) {
         for (int k = 0; k < columns; ++k, w += stride * kLanes) {
             F tile[TI];
+            TIMBREL_UNROLL
             for (int i = 0; i < TI; ++i) tile[i] = load(w + i * kLanes);
+            TIMBREL_UNROLL
             for (int s = 0; s < S; ++s) {
                 const F x = splat(a[s][k]);
+                TIMBREL_UNROLL
                 for (int i = 0; i < TI; ++i) sum[0][s][i] = fma(tile[i], x, sum[0][s][i]);
             }
         }
     }
+    template <bool kWide>
     static inline F total(const F (&sums)[1], I) { return sums[0]; }
     static inline void keep(float* to, int, int i, F v) { store(to + i, v); }
     static inline void keep_gate(float* to, int, int i, F z) { store(to + i, z); }
@@ -122,15 +137,19 @@ struct Int16 {
                                const std::int16_t* const* a, I (&sum)[1][S][TI]) {
         for (int k = 0; k < columns; k += 2, w += stride * kLanes * 2) {
             I tile[TI];
+            TIMBREL_UNROLL
             for (int i = 0; i < TI; ++i) __builtin_memcpy(&tile[i], w + i * kLanes * 2, sizeof(I));
+            TIMBREL_UNROLL
             for (int s = 0; s < S; ++s) {
                 std::int32_t pair;
                 __builtin_memcpy(&pair, a[s] + k, sizeof pair);
                 const I x = splat(pair);
+                TIMBREL_UNROLL
                 for (int i = 0; i < TI; ++i) sum[0][s][i] = dot_i16(sum[0][s][i], x, tile[i]);
             }
         }
     }
+    template <bool kWide>
     static inline F total(const I (&sums)[1], I) { return to_float(sums[0]); }
     static inline void keep(std::int16_t* to, int, int i, F v) {
         typedef std::int16_t Short __attribute__((vector_size(kLanes * 2)));
@@ -156,25 +175,31 @@ struct Int8 {
                                const std::uint8_t* const* a, I (&sum)[2][S][TI]) {
         for (int k = 0; k < columns; k += 4, w += stride * kLanes * 4) {
             I tile[TI];
+            TIMBREL_UNROLL
             for (int i = 0; i < TI; ++i) __builtin_memcpy(&tile[i], w + i * kLanes * 4, sizeof(I));
+            TIMBREL_UNROLL
             for (int s = 0; s < S; ++s) {
                 std::int32_t four;
                 __builtin_memcpy(&four, a[s] + k, sizeof four);
                 const I high = splat(four);
+                TIMBREL_UNROLL
                 for (int i = 0; i < TI; ++i) sum[0][s][i] = dot_u7(sum[0][s][i], high, tile[i]);
                 if constexpr (kWide) {
                     __builtin_memcpy(&four, a[s] + columns + k, sizeof four);
                     const I low = splat(four);
+                    TIMBREL_UNROLL
                     for (int i = 0; i < TI; ++i) sum[1][s][i] = dot_u7(sum[1][s][i], low, tile[i]);
                 }
             }
         }
     }
+    template <bool kWide>
     static inline F total(const I (&sums)[2], I offset) {
+        // Without the lower plane, the zero is that of seven bits.
+        if constexpr (!kWide) return to_float(sums[0] - (offset >> kPlaneBits));
         return to_float((sums[0] << kPlaneBits) + sums[1] - offset);
     }
     static inline void keep(std::uint8_t* to, int n, int i, F v) {
-        typedef std::uint8_t Byte __attribute__((vector_size(kLanes)));
         const I q = round_to_int(v) + kWideZero;
         const Byte high = __builtin_convertvector(q >> kPlaneBits, Byte);
         const Byte low = __builtin_convertvector(q & kPlaneMax, Byte);
@@ -182,9 +207,19 @@ struct Int8 {
         __builtin_memcpy(to + n + i, &low, sizeof low);
     }
     static inline void keep_gate(std::uint8_t* to, int n, int i, F z) {
-        keep(to, n, i, z * splat(float(kWideMax)));
+        if constexpr (kWideGates) {
+            keep(to, n, i, z * splat(float(kWideMax)));
+        } else {
+            const I q = round_to_int(z * splat(float(kNarrowMax))) + kNarrowZero;
+            const Byte high = __builtin_convertvector(q, Byte);
+            __builtin_memcpy(to + i, &high, sizeof high);
+        }
     }
-    static constexpr float kGateScale = 1.0f / kWideMax, kWideScale = kWideMax;
+    static constexpr float kGateScale = 1.0f / (kWideGates ? kWideMax : kNarrowMax);
+    static constexpr float kWideScale = kWideMax;
+
+  private:
+    typedef std::uint8_t Byte __attribute__((vector_size(kLanes)));
 };
 
 // ---- Products -------------------------------------------------------------------------------
@@ -197,22 +232,24 @@ struct Operands {
     float* results[kMaxLockstep];  // of rows; the product is added to them
 };
 
-template <class P, int TI, int S>
+template <class P, bool kWide, int TI, int S>
 inline void add_tiles(const Matrix& m, const typename P::Weight* w, int stride, int row,
                       const Operands<P>& o, int first) {
     typename P::Sum sums[P::kPlanes][S][TI] = {};
-    P::template product<TI, S, true>(w, stride, m.columns, o.activations + first, sums);
+    P::template product<TI, S, kWide>(w, stride, m.columns, o.activations + first, sums);
+    TIMBREL_UNROLL
     for (int i = 0; i < TI; ++i) {
         const int at = row + i * kLanes;
         F scale{};
         I offset{};
         if constexpr (P::kScaled) scale = load(m.scales + at);
         if constexpr (P::kPlanes == 2) offset = load(m.offsets + at);
+        TIMBREL_UNROLL
         for (int s = 0; s < S; ++s) {
             typename P::Sum parts[P::kPlanes];
             for (int p = 0; p < P::kPlanes; ++p) parts[p] = sums[p][s][i];
             float* result = o.results[first + s] + at;
-            const F sum = P::total(parts, offset);
+            const F sum = P::template total<kWide>(parts, offset);
             if constexpr (P::kScaled)
                 store(result, fma(sum, scale * splat(o.scales[first + s]), load(result)));
             else
@@ -221,33 +258,39 @@ inline void add_tiles(const Matrix& m, const typename P::Weight* w, int stride, 
     }
 }
 
-template <class P, int S>
+template <class P, bool kWide, int S>
 inline void add_block(const Matrix& m, const typename P::Weight* w, int tiles, int row,
                       const Operands<P>& o, int first) {
     // As many sums as fit into two thirds of the registers.
-    constexpr int fit = kRegisters * 2 / 3 / (S * P::kPlanes);
+    constexpr int fit = kRegisters * 2 / 3 / (S * (kWide ? P::kPlanes : 1));
     constexpr int TI = fit >= 4 ? 4 : fit >= 2 ? 2 : 1;
     constexpr int step = kLanes * P::kGroup;
     int i = 0;
     for (; i + TI <= tiles; i += TI)
-        add_tiles<P, TI, S>(m, w + i * step, tiles, row + i * kLanes, o, first);
-    for (; i < tiles; ++i) add_tiles<P, 1, S>(m, w + i * step, tiles, row + i * kLanes, o, first);
+        add_tiles<P, kWide, TI, S>(m, w + i * step, tiles, row + i * kLanes, o, first);
+    for (; i < tiles; ++i)
+        add_tiles<P, kWide, 1, S>(m, w + i * step, tiles, row + i * kLanes, o, first);
 }
 
-// results += matrix · activations, for a range of the matrix's blocks.
-template <class P>
-inline void add_product(const Matrix& m, const Operands<P>& o) {
-    const auto* w = static_cast<const typename P::Weight*>(m.weights);
-    for (int tile = 0; tile < m.tiles; tile += kTilesInBlock) {
+// results += matrix · activations, for the tiles from `begin` to `end`, which bound blocks.
+template <class P, bool kWide>
+inline void add_product(const Matrix& m, const Operands<P>& o, int begin, int end) {
+    const auto* w = static_cast<const typename P::Weight*>(m.weights) +
+                    std::size_t(begin) * kLanes * m.columns;
+    for (int tile = begin; tile < end; tile += kTilesInBlock) {
         const int left = m.tiles - tile;
         const int tiles = left < kTilesInBlock ? left : kTilesInBlock;
         int s = 0;
-        for (; s + 8 <= o.n; s += 8) add_block<P, 8>(m, w, tiles, tile * kLanes, o, s);
-        for (; s + 4 <= o.n; s += 4) add_block<P, 4>(m, w, tiles, tile * kLanes, o, s);
-        for (; s + 2 <= o.n; s += 2) add_block<P, 2>(m, w, tiles, tile * kLanes, o, s);
-        for (; s < o.n; ++s) add_block<P, 1>(m, w, tiles, tile * kLanes, o, s);
+        for (; s + 4 <= o.n; s += 4) add_block<P, kWide, 4>(m, w, tiles, tile * kLanes, o, s);
+        for (; s + 2 <= o.n; s += 2) add_block<P, kWide, 2>(m, w, tiles, tile * kLanes, o, s);
+        for (; s < o.n; ++s) add_block<P, kWide, 1>(m, w, tiles, tile * kLanes, o, s);
         w += std::size_t(tiles) * kLanes * m.columns;
     }
+}
+
+template <class P, bool kWide>
+inline void add_product(const Matrix& m, const Operands<P>& o) {
+    add_product<P, kWide>(m, o, 0, m.tiles);
 }
 
 // ---- The network ----------------------------------------------------------------------------
@@ -291,24 +334,28 @@ inline void condition_frames(Group& g) {
                            frame % p.condition_ring * p.condition_rows;
             __builtin_memcpy(o.results[i], p.condition_bias, p.condition_rows * sizeof(float));
         }
-        add_product<Float32>(p.condition, o);
+        add_product<Float32, true>(p.condition, o);
     }
     g.conditioned = stop;
 }
 
-// to = the conditioning of one sample, for some of the rows.
-inline void interpolate(const Plan& p, unsigned char* state, std::uint64_t position, int row,
-                        int n_rows, float* to) {
+// to[i] = the conditioning of the samples from `position` on, for some of the rows.
+inline void interpolate(const Plan& p, unsigned char* state, std::uint64_t position, int n_samples,
+                        int row, int n_rows, float* to) {
     const std::uint64_t frame = position / p.hop;
-    const int phase = int(position % p.hop);
-    for (int i = 0; i < n_rows; i += kLanes) {
-        F sum{};
-        for (int j = 0; j < p.n_around; ++j) {
-            const float* from = at<float>(state, p.conditions) +
-                                (frame + j) % p.condition_ring * p.condition_rows + row + i;
-            sum = fma(load(from), splat(p.interpolation[j * p.hop + phase]), sum);
+    const int phase = int(position - frame * p.hop);
+    const float* frames[kMaxAround];
+    for (int j = 0; j < p.n_around; ++j)
+        frames[j] = at<float>(state, p.conditions) +
+                    (frame + j) % p.condition_ring * p.condition_rows + row;
+    for (int sample = 0; sample < n_samples; ++sample, to += n_rows) {
+        const float* weights = p.interpolation + phase + sample;
+        for (int i = 0; i < n_rows; i += kLanes) {
+            F sum{};
+            for (int j = 0; j < p.n_around; ++j)
+                sum = fma(load(frames[j] + i), splat(weights[j * p.hop]), sum);
+            store(to + i, sum);
         }
-        store(to + i, sum);
     }
 }
 
@@ -319,28 +366,28 @@ inline void prepare_gates(Group& g, const Layer& layer, int index) {
     const int rows = 2 * p.residual;
     for (int s = 0; s < g.n; ++s) {
         float* gates = at<float>(g.states[s], layer.gates);
-        for (int i = 0; i < layer.block; ++i) {
-            if (p.layer_condition)
-                interpolate(p, g.states[s], g.position + i, index * rows, rows, gates + i * rows);
-            else
+        if (p.layer_condition)
+            interpolate(p, g.states[s], g.position, layer.block, index * rows, rows, gates);
+        else
+            for (int i = 0; i < layer.block; ++i)
                 __builtin_memcpy(gates + i * rows, p.condition_bias + index * rows,
                                  rows * sizeof(float));
-        }
     }
     for (int tap = 0; tap < p.n_older_taps; ++tap) {
-        // The ring holds a multiple of the dilation, so a block never wraps around.
-        const int slot = int((g.position + std::uint64_t(tap) * layer.dilation) % layer.ring);
-        // One stream's block shares a load, or all streams' first samples, second ones …
+        // The ring holds whole dilations and these whole blocks, so a block never wraps around.
+        int slot = g.slots[index] + tap * layer.dilation;
+        if (slot >= layer.ring) slot -= layer.ring;
+        // The samples of a stream's block share a load of the weights.
         for (int s = 0; s < g.n; ++s) {
             Operands<P> o;
             o.n = layer.block;
             for (int i = 0; i < layer.block; ++i) {
-                o.activations[i] = reinterpret_cast<const typename P::Activation*>(
-                    g.states[s] + layer.inputs + (slot + i) * p.activation_bytes);
+                o.activations[i] = at<typename P::Activation>(
+                    g.states[s], layer.inputs + (slot + i) * p.activation_bytes);
                 o.scales[i] = at<float>(g.states[s], layer.input_scales)[slot + i];
                 o.results[i] = at<float>(g.states[s], layer.gates) + i * rows;
             }
-            add_product<P>(layer.taps[tap], o);
+            add_product<P, true>(layer.taps[tap], o);
         }
     }
 }
@@ -382,9 +429,9 @@ inline void layers(Group& g) {
     const Plan& p = *g.plan;
     for (int l = 0; l < p.n_layers; ++l) {
         const Layer& layer = p.layers[l];
-        const int phase = int(g.position % layer.block);
+        const int slot = g.slots[l], phase = slot % layer.block;
         if (phase == 0) prepare_gates<P>(g, layer, l);
-        const int slot = int(g.position % layer.ring);
+        g.slots[l] = slot + 1 == layer.ring ? 0 : slot + 1;
         Operands<P> o;
         o.n = g.n;
         for (int s = 0; s < g.n; ++s) {
@@ -398,9 +445,9 @@ inline void layers(Group& g) {
         if (l == 0 && p.skip_start) {
             Operands<P> start = o;
             for (int s = 0; s < g.n; ++s) start.results[s] = at<float>(g.states[s], p.skip_sum);
-            add_product<P>(p.skip_start_matrix, start);
+            add_product<P, true>(p.skip_start_matrix, start);
         }
-        add_product<P>(layer.current, o);
+        add_product<P, true>(layer.current, o);
         for (int s = 0; s < g.n; ++s) {
             gate<P>(p, g.states[s], layer, phase);
             o.activations[s] = at<Activation>(g.states[s], p.z);
@@ -409,10 +456,10 @@ inline void layers(Group& g) {
         }
         if (l + 1 < p.n_layers) {
             for (int s = 0; s < g.n; ++s) add_vector(o.results[s], layer.residual_bias, p.residual);
-            add_product<P>(layer.residual, o);
+            add_product<P, kWideGates>(layer.residual, o);
         }
         for (int s = 0; s < g.n; ++s) o.results[s] = at<float>(g.states[s], p.skip_sum);
-        add_product<P>(layer.skip, o);
+        add_product<P, kWideGates>(layer.skip, o);
     }
 }
 
@@ -435,14 +482,14 @@ inline void output(Group& g) {
         o.scales[s] = quantise<P>(activations, skip, p.skip);
         o.activations[s] = activations;
         if (p.output_condition) {
-            interpolate(p, state, g.position, p.n_layers * 2 * p.residual, p.skip, head);
+            interpolate(p, state, g.position, 1, p.n_layers * 2 * p.residual, p.skip, head);
             add_vector(head, p.hidden_bias, p.skip);
         } else {
             __builtin_memcpy(head, p.hidden_bias, p.skip * sizeof(float));
         }
         o.results[s] = head;
     }
-    add_product<P>(p.hidden, o);
+    add_product<P, true>(p.hidden, o);
     for (int s = 0; s < g.n; ++s) {
         unsigned char* state = g.states[s];
         float* head = at<float>(state, p.head);
@@ -452,7 +499,7 @@ inline void output(Group& g) {
         o.results[s] = at<float>(state, p.logits);
         __builtin_memcpy(o.results[s], p.last_bias, p.parameters * sizeof(float));
     }
-    add_product<P>(p.last, o);
+    add_product<P, true>(p.last, o);
 }
 
 // ---- Drawing samples ------------------------------------------------------------------------

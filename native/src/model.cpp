@@ -1,5 +1,5 @@
 #include <cmath>
-#include <set>
+#include "plan.hpp"
 
 #include "timbrel/wavenet.hpp"
 
@@ -61,7 +61,7 @@ std::string size_problem(const Config& c) {
         {"n_parameters", c.n_parameters, 1, kMaxParameters},
         {"n_mels", c.n_mels, 1, kMaxWidth},
         {"hop_length", c.hop_length, 1, kMaxHop},
-        {"n_around", c.n_around, 1, 16},
+        {"n_around", c.n_around, 1, kMaxAround},
         {"input_taps", c.input_taps, 0, 64},
     };
     for (const auto& range : ranges)

@@ -13,6 +13,7 @@ namespace timbrel {
 constexpr int kTilesInBlock = 4;    // tiles of rows whose weights lie together
 constexpr int kMaxBlock = 8;        // samples whose older taps are worked off together
 constexpr int kMaxLockstep = 8;     // streams that share a load of the weights
+constexpr int kMaxAround = 16;      // frames that a sample's conditioning mixes
 constexpr int kConditionFrames = 8; // frames whose conditioning is computed together
 constexpr int kAlign = 64;          // bytes; also the unit of sizes below, in elements: 16
 constexpr int kPad = 16;
@@ -22,6 +23,7 @@ constexpr int kPad = 16;
 constexpr int kPlaneBits = 7;
 constexpr int kPlaneMax = 127;
 constexpr int kWideMax = 8191, kWideZero = 8192;
+constexpr int kNarrowMax = 63, kNarrowZero = 64;
 constexpr int kInt16Max = 8191;
 
 // A packed matrix: tiles of `lanes` rows, `kTilesInBlock` of them interleaved, column after column.
@@ -82,6 +84,7 @@ struct Group {
     std::uint64_t mel_start, mel_stop; // frames that are there
     std::uint64_t conditioned;         // frames whose conditioning has been computed
     std::uint64_t position;            // samples done
+    std::int32_t* slots;               // of each layer's ring: where the next input goes
     std::uint64_t streams[kMaxLockstep];
     std::uint64_t seed;
     float temperature;
