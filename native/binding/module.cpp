@@ -55,7 +55,13 @@ Config config_from(const nb::dict& values) {
 
 std::unique_ptr<Engine> make_engine(const nb::dict& config, const nb::dict& weights,
                                     const std::string& precision, const std::string& isa) {
-    Model model(config_from(config));
+    Model model([&] {
+        try {
+            return config_from(config);
+        } catch (const nb::cast_error&) {
+            throw nb::value_error("a value of the configuration has the wrong type");
+        }
+    }());
     for (const auto& [name, values] : weights) {
         const auto array = nb::cast<Floats>(values);
         model.set(nb::cast<std::string>(name), {array.data(), array.size()});

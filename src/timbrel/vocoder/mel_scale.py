@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 from timbrel.mel.spectrogram import MelConfig
 
+N_AROUND = 4  # frames that a sample of WaveNet mixes: one before its own, two after
+
 Array = TypeVar("Array")  # of NumPy or PyTorch
 
 
