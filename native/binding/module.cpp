@@ -32,23 +32,37 @@ Config config_from(const nb::dict& values) {
     Config c;
     for (const auto& [key_handle, value] : values) {
         const auto key = nb::cast<std::string>(key_handle);
-        if (key == "dilations") c.dilations = nb::cast<std::vector<int>>(value);
-        else if (key == "kernel_size") c.kernel_size = nb::cast<int>(value);
-        else if (key == "residual_size") c.residual_size = nb::cast<int>(value);
-        else if (key == "skip_size") c.skip_size = nb::cast<int>(value);
-        else if (key == "n_parameters") c.n_parameters = nb::cast<int>(value);
-        else if (key == "n_mels") c.n_mels = nb::cast<int>(value);
-        else if (key == "hop_length") c.hop_length = nb::cast<int>(value);
-        else if (key == "n_around") c.n_around = nb::cast<int>(value);
-        else if (key == "input_taps") c.input_taps = nb::cast<int>(value);
-        else if (key == "sigmoid_first") c.sigmoid_first = nb::cast<bool>(value);
-        else if (key == "layer_condition") c.layer_condition = nb::cast<bool>(value);
-        else if (key == "output_condition") c.output_condition = nb::cast<bool>(value);
-        else if (key == "skip_start") c.skip_start = nb::cast<bool>(value);
+        if (key == "dilations")
+            c.dilations = nb::cast<std::vector<int>>(value);
+        else if (key == "kernel_size")
+            c.kernel_size = nb::cast<int>(value);
+        else if (key == "residual_size")
+            c.residual_size = nb::cast<int>(value);
+        else if (key == "skip_size")
+            c.skip_size = nb::cast<int>(value);
+        else if (key == "n_parameters")
+            c.n_parameters = nb::cast<int>(value);
+        else if (key == "n_mels")
+            c.n_mels = nb::cast<int>(value);
+        else if (key == "hop_length")
+            c.hop_length = nb::cast<int>(value);
+        else if (key == "n_around")
+            c.n_around = nb::cast<int>(value);
+        else if (key == "input_taps")
+            c.input_taps = nb::cast<int>(value);
+        else if (key == "sigmoid_first")
+            c.sigmoid_first = nb::cast<bool>(value);
+        else if (key == "layer_condition")
+            c.layer_condition = nb::cast<bool>(value);
+        else if (key == "output_condition")
+            c.output_condition = nb::cast<bool>(value);
+        else if (key == "skip_start")
+            c.skip_start = nb::cast<bool>(value);
         else if (key == "output")
             c.output = one_of<Output>(nb::cast<std::string>(value), "the output",
                                       {"categorical", "gaussian", "mixture-of-logistics"});
-        else throw nb::value_error(("the configuration has an unknown key '" + key + "'").c_str());
+        else
+            throw nb::value_error(("the configuration has an unknown key '" + key + "'").c_str());
     }
     return c;
 }
@@ -116,7 +130,8 @@ class CheckedSession {
         const bool levels = config_.output == Output::categorical;
         for (std::size_t i = 0; i < samples.size(); ++i) {
             const float sample = samples.data()[i];
-            if (levels ? !(sample >= 0 && sample < float(n_parameters)) : !(sample >= -1 && sample <= 1))
+            if (levels ? !(sample >= 0 && sample < float(n_parameters))
+                       : !(sample >= -1 && sample <= 1))
                 throw nb::value_error(levels ? "a sample is not one of the levels"
                                              : "a sample lies outside -1 to 1");
         }
@@ -161,8 +176,9 @@ NB_MODULE(_wavenet, m) {
     nb::class_<CheckedSession>(m, "Session")
         .def(nb::init<const Engine&, const Numbers&, std::uint64_t, float, int>(), "engine"_a,
              "streams"_a, "seed"_a, "temperature"_a, "threads"_a, nb::keep_alive<1, 2>())
-        .def("copy", [](const CheckedSession& session) { return CheckedSession(session); },
-             nb::keep_alive<0, 1>())
+        .def(
+            "copy", [](const CheckedSession& session) { return CheckedSession(session); },
+            nb::keep_alive<0, 1>())
         .def("feed", &CheckedSession::feed, "mel"_a)
         .def("sample", &CheckedSession::sample, "n_samples"_a)
         .def("force", &CheckedSession::force, "samples"_a)

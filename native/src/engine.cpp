@@ -93,10 +93,14 @@ struct Session::Impl {
 
     Impl(const Engine& engine, std::span<const std::uint64_t> streams, std::uint64_t seed,
          float temperature, int threads)
-        : engine(&engine), plan(engine.impl_->plan.get()),
+        : engine(&engine),
+          plan(engine.impl_->plan.get()),
           run(engine.impl_->kernels->sample[int(engine.impl_->precision)]),
-          streams(streams.begin(), streams.end()), seed(seed), temperature(temperature),
-          mels(streams.size()), workers(std::min<int>(threads, int(streams.size()))) {
+          streams(streams.begin(), streams.end()),
+          seed(seed),
+          temperature(temperature),
+          mels(streams.size()),
+          workers(std::min<int>(threads, int(streams.size()))) {
         for (std::size_t i = 0; i < streams.size(); ++i)
             states.push_back(aligned_zeros(plan->state_bytes));
         start();
@@ -215,11 +219,10 @@ std::size_t Session::ready() const {
 void Session::sample(const Request& request) {
     assert(request.n_samples <= ready());
     impl_->request = request;
-    impl_->workers.run(impl_->groups.size(),
-                       [](void* self, std::size_t index) {
-                           static_cast<Impl*>(self)->run_group(index);
-                       },
-                       impl_.get());
+    impl_->workers.run(
+        impl_->groups.size(),
+        [](void* self, std::size_t index) { static_cast<Impl*>(self)->run_group(index); },
+        impl_.get());
     impl_->position += request.n_samples;
 }
 

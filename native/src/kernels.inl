@@ -18,8 +18,16 @@
 #define TIMBREL_UNROLL _Pragma("GCC unroll 16")
 #endif
 
-inline F load(const float* p) { F v; __builtin_memcpy(&v, p, sizeof v); return v; }
-inline I load(const std::int32_t* p) { I v; __builtin_memcpy(&v, p, sizeof v); return v; }
+inline F load(const float* p) {
+    F v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+}
+inline I load(const std::int32_t* p) {
+    I v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+}
 inline void store(float* p, F v) { __builtin_memcpy(p, &v, sizeof v); }
 inline void store(std::int32_t* p, I v) { __builtin_memcpy(p, &v, sizeof v); }
 inline F splat(float x) { return x - F{}; }
@@ -88,10 +96,10 @@ inline F gated(F a, F b) {
     return (an * splat(0.5f)) * (bd + bn) / (ad * bd);
 }
 
-#ifndef WIDEG
-#define WIDEG false
-#endif
-constexpr bool kWideGates = WIDEG;
+// Where 8-bit weights meet activations of 14 bits (wide) or of 7: nothing comes after the head
+// that would smooth its errors, and it is small.
+constexpr bool kWideInputs = false, kWideGates = false, kWideHead = true;
+
 // ---- Precisions: how activations are kept and multiplied ------------------------------------
 
 struct Float32 {
@@ -103,8 +111,8 @@ struct Float32 {
     static constexpr bool kScaled = false;
 
     template <int TI, int S, bool kWide>
-    static inline void product(const float* w, int stride, int columns,
-                               const float* const* a, F (&sum)[1][S][TI]) {
+    static inline void product(const float* w, int stride, int columns, const float* const* a,
+                               F (&sum)[1][S][TI]) {
         for (int k = 0; k < columns; ++k, w += stride * kLanes) {
             F tile[TI];
             TIMBREL_UNROLL
@@ -118,10 +126,14 @@ struct Float32 {
         }
     }
     template <bool kWide>
-    static inline F total(const F (&sums)[1], I) { return sums[0]; }
-    static inline void keep(float* to, int, int i, F v) { store(to + i, v); }
-    static inline void keep_gate(float* to, int, int i, F z) { store(to + i, z); }
-    static constexpr float kGateScale = 1.0f, kWideScale = 1.0f;
+    static inline F total(const F (&sums)[1], I) {
+        return sums[0];
+    }
+    template <bool kWide>
+    static inline void keep(float* to, int, int i, F v) {
+        store(to + i, v);
+    }
+    static constexpr float kWideScale = 1.0f, kNarrowScale = 1.0f;
 };
 
 struct Int16 {
@@ -150,16 +162,16 @@ struct Int16 {
         }
     }
     template <bool kWide>
-    static inline F total(const I (&sums)[1], I) { return to_float(sums[0]); }
+    static inline F total(const I (&sums)[1], I) {
+        return to_float(sums[0]);
+    }
+    template <bool kWide>
     static inline void keep(std::int16_t* to, int, int i, F v) {
         typedef std::int16_t Short __attribute__((vector_size(kLanes * 2)));
         const Short q = __builtin_convertvector(round_to_int(v), Short);
         __builtin_memcpy(to + i, &q, sizeof q);
     }
-    static inline void keep_gate(std::int16_t* to, int n, int i, F z) {
-        keep(to, n, i, z * splat(float(kInt16Max)));
-    }
-    static constexpr float kGateScale = 1.0f / kInt16Max, kWideScale = kInt16Max;
+    static constexpr float kWideScale = kInt16Max, kNarrowScale = kInt16Max;
 };
 
 struct Int8 {
@@ -199,27 +211,18 @@ struct Int8 {
         if constexpr (!kWide) return to_float(sums[0] - (offset >> kPlaneBits));
         return to_float((sums[0] << kPlaneBits) + sums[1] - offset);
     }
+    template <bool kWide>
     static inline void keep(std::uint8_t* to, int n, int i, F v) {
-        const I q = round_to_int(v) + kWideZero;
-        const Byte high = __builtin_convertvector(q >> kPlaneBits, Byte);
-        const Byte low = __builtin_convertvector(q & kPlaneMax, Byte);
+        typedef std::uint8_t Byte __attribute__((vector_size(kLanes)));
+        const I q = round_to_int(v) + (kWide ? kWideZero : kNarrowZero);
+        const Byte high = __builtin_convertvector(kWide ? q >> kPlaneBits : q, Byte);
         __builtin_memcpy(to + i, &high, sizeof high);
-        __builtin_memcpy(to + n + i, &low, sizeof low);
-    }
-    static inline void keep_gate(std::uint8_t* to, int n, int i, F z) {
-        if constexpr (kWideGates) {
-            keep(to, n, i, z * splat(float(kWideMax)));
-        } else {
-            const I q = round_to_int(z * splat(float(kNarrowMax))) + kNarrowZero;
-            const Byte high = __builtin_convertvector(q, Byte);
-            __builtin_memcpy(to + i, &high, sizeof high);
+        if constexpr (kWide) {
+            const Byte low = __builtin_convertvector(q & kPlaneMax, Byte);
+            __builtin_memcpy(to + n + i, &low, sizeof low);
         }
     }
-    static constexpr float kGateScale = 1.0f / (kWideGates ? kWideMax : kNarrowMax);
-    static constexpr float kWideScale = kWideMax;
-
-  private:
-    typedef std::uint8_t Byte __attribute__((vector_size(kLanes)));
+    static constexpr float kWideScale = kWideMax, kNarrowScale = kNarrowMax;
 };
 
 // ---- Products -------------------------------------------------------------------------------
@@ -275,8 +278,8 @@ inline void add_block(const Matrix& m, const typename P::Weight* w, int tiles, i
 // results += matrix · activations, for the tiles from `begin` to `end`, which bound blocks.
 template <class P, bool kWide>
 inline void add_product(const Matrix& m, const Operands<P>& o, int begin, int end) {
-    const auto* w = static_cast<const typename P::Weight*>(m.weights) +
-                    std::size_t(begin) * kLanes * m.columns;
+    const auto* w =
+        static_cast<const typename P::Weight*>(m.weights) + std::size_t(begin) * kLanes * m.columns;
     for (int tile = begin; tile < end; tile += kTilesInBlock) {
         const int left = m.tiles - tile;
         const int tiles = left < kTilesInBlock ? left : kTilesInBlock;
@@ -301,19 +304,21 @@ inline T* at(unsigned char* state, std::size_t offset) {
 }
 
 // Rounds floats to activations with a scale of their own; gives the number that undoes it.
-template <class P>
+template <class P, bool kWide>
 inline float quantise(typename P::Activation* to, const float* from, int n) {
     if constexpr (!P::kScaled) {
-        for (int i = 0; i < n; i += kLanes) P::keep(to, n, i, load(from + i));
+        for (int i = 0; i < n; i += kLanes) P::template keep<kWide>(to, n, i, load(from + i));
         return 1.0f;
     } else {
+        constexpr float most_kept = kWide ? P::kWideScale : P::kNarrowScale;
         F most = absolute(load(from));
         for (int i = kLanes; i < n; i += kLanes) most = max(most, absolute(load(from + i)));
         const float peak = horizontal_max(most);
         // Silence, and what is so small that its inverse overflows.
-        const float up = peak > 1e-30f ? P::kWideScale / peak : 0.0f;
-        for (int i = 0; i < n; i += kLanes) P::keep(to, n, i, load(from + i) * splat(up));
-        return peak > 1e-30f ? peak / P::kWideScale : 0.0f;
+        const float up = peak > 1e-30f ? most_kept / peak : 0.0f;
+        for (int i = 0; i < n; i += kLanes)
+            P::template keep<kWide>(to, n, i, load(from + i) * splat(up));
+        return peak > 1e-30f ? peak * (1.0f / most_kept) : 0.0f;
     }
 }
 
@@ -330,8 +335,8 @@ inline void condition_frames(Group& g) {
             const std::uint64_t frame = g.conditioned + i;
             o.activations[i] = g.mels[s] + (frame - g.mel_start) * p.mels;
             o.scales[i] = 1.0f;
-            o.results[i] = at<float>(g.states[s], p.conditions) +
-                           frame % p.condition_ring * p.condition_rows;
+            o.results[i] =
+                at<float>(g.states[s], p.conditions) + frame % p.condition_ring * p.condition_rows;
             __builtin_memcpy(o.results[i], p.condition_bias, p.condition_rows * sizeof(float));
         }
         add_product<Float32, true>(p.condition, o);
@@ -387,7 +392,7 @@ inline void prepare_gates(Group& g, const Layer& layer, int index) {
                 o.scales[i] = at<float>(g.states[s], layer.input_scales)[slot + i];
                 o.results[i] = at<float>(g.states[s], layer.gates) + i * rows;
             }
-            add_product<P, true>(layer.taps[tap], o);
+            add_product<P, kWideInputs>(layer.taps[tap], o);
         }
     }
 }
@@ -418,8 +423,10 @@ inline void gate(const Plan& p, unsigned char* state, const Layer& layer, int ph
     const float* a = at<float>(state, layer.gates) + phase * 2 * p.residual;
     const float* b = a + p.residual;
     auto* z = at<typename P::Activation>(state, p.z);
+    const float scale = kWideGates ? P::kWideScale : P::kNarrowScale;
     for (int i = 0; i < p.residual; i += kLanes)
-        P::keep_gate(z, p.residual, i, gated(load(a + i), load(b + i)));
+        P::template keep<kWideGates>(z, p.residual, i,
+                                     gated(load(a + i), load(b + i)) * splat(scale));
 }
 
 // All layers for one sample of all streams; their skip sums are left in the states.
@@ -437,7 +444,7 @@ inline void layers(Group& g) {
         for (int s = 0; s < g.n; ++s) {
             auto* input = reinterpret_cast<Activation*>(g.states[s] + layer.inputs +
                                                         slot * p.activation_bytes);
-            o.scales[s] = quantise<P>(input, at<float>(g.states[s], p.x), p.residual);
+            o.scales[s] = quantise<P, kWideInputs>(input, at<float>(g.states[s], p.x), p.residual);
             at<float>(g.states[s], layer.input_scales)[slot] = o.scales[s];
             o.activations[s] = input;
             o.results[s] = at<float>(g.states[s], layer.gates) + phase * 2 * p.residual;
@@ -445,13 +452,13 @@ inline void layers(Group& g) {
         if (l == 0 && p.skip_start) {
             Operands<P> start = o;
             for (int s = 0; s < g.n; ++s) start.results[s] = at<float>(g.states[s], p.skip_sum);
-            add_product<P, true>(p.skip_start_matrix, start);
+            add_product<P, kWideInputs>(p.skip_start_matrix, start);
         }
-        add_product<P, true>(layer.current, o);
+        add_product<P, kWideInputs>(layer.current, o);
         for (int s = 0; s < g.n; ++s) {
             gate<P>(p, g.states[s], layer, phase);
             o.activations[s] = at<Activation>(g.states[s], p.z);
-            o.scales[s] = P::kGateScale;
+            o.scales[s] = 1.0f / (kWideGates ? P::kWideScale : P::kNarrowScale);
             o.results[s] = at<float>(g.states[s], p.x);
         }
         if (l + 1 < p.n_layers) {
@@ -479,7 +486,7 @@ inline void output(Group& g) {
         float *skip = at<float>(state, p.skip_sum), *head = at<float>(state, p.head);
         auto* activations = at<Activation>(state, p.head_activations);
         rectify(skip, p.skip);
-        o.scales[s] = quantise<P>(activations, skip, p.skip);
+        o.scales[s] = quantise<P, kWideHead>(activations, skip, p.skip);
         o.activations[s] = activations;
         if (p.output_condition) {
             interpolate(p, state, g.position, 1, p.n_layers * 2 * p.residual, p.skip, head);
@@ -489,25 +496,25 @@ inline void output(Group& g) {
         }
         o.results[s] = head;
     }
-    add_product<P, true>(p.hidden, o);
+    add_product<P, kWideHead>(p.hidden, o);
     for (int s = 0; s < g.n; ++s) {
         unsigned char* state = g.states[s];
         float* head = at<float>(state, p.head);
         auto* activations = at<Activation>(state, p.head_activations);
         rectify(head, p.skip);
-        o.scales[s] = quantise<P>(activations, head, p.skip);
+        o.scales[s] = quantise<P, kWideHead>(activations, head, p.skip);
         o.results[s] = at<float>(state, p.logits);
         __builtin_memcpy(o.results[s], p.last_bias, p.parameters * sizeof(float));
     }
-    add_product<P, true>(p.last, o);
+    add_product<P, kWideHead>(p.last, o);
 }
 
 // ---- Drawing samples ------------------------------------------------------------------------
 
 // A number in [0, 1) that depends on nothing but its place (Philox 4×32-10, Salmon et al. 2011).
 inline double uniform(std::uint64_t seed, std::uint64_t stream, std::uint64_t sample) {
-    std::uint32_t c[4] = {std::uint32_t(sample), std::uint32_t(sample >> 32),
-                          std::uint32_t(stream), std::uint32_t(stream >> 32)};
+    std::uint32_t c[4] = {std::uint32_t(sample), std::uint32_t(sample >> 32), std::uint32_t(stream),
+                          std::uint32_t(stream >> 32)};
     std::uint32_t k0 = std::uint32_t(seed), k1 = std::uint32_t(seed >> 32);
     for (int round = 0; round < 10; ++round) {
         const std::uint64_t a = std::uint64_t(0xD2511F53u) * c[0];
@@ -555,12 +562,12 @@ inline int draw_level(float* logits, int n, int padded, double u, float temperat
 
 // The quantile function of the standard normal distribution to 1e-9 (Acklam).
 inline double normal_quantile(double u) {
-    constexpr double a[] = {-3.969683028665376e+01, 2.209460984245205e+02, -2.759285104469687e+02,
-                            1.383577518672690e+02, -3.066479806614716e+01, 2.506628277459239e+00};
+    constexpr double a[] = {-3.969683028665376e+01, 2.209460984245205e+02,  -2.759285104469687e+02,
+                            1.383577518672690e+02,  -3.066479806614716e+01, 2.506628277459239e+00};
     constexpr double b[] = {-5.447609879822406e+01, 1.615858368580409e+02, -1.556989798598866e+02,
                             6.680131188771972e+01, -1.328068155288572e+01};
     constexpr double c[] = {-7.784894002430293e-03, -3.223964580411365e-01, -2.400758277161838e+00,
-                            -2.549732539343734e+00, 4.374664141464968e+00, 2.938163982698783e+00};
+                            -2.549732539343734e+00, 4.374664141464968e+00,  2.938163982698783e+00};
     constexpr double d[] = {7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e+00,
                             3.754408661907416e+00};
     u = u < 5e-7 ? 5e-7 : u > 1 - 5e-7 ? 1 - 5e-7 : u;

@@ -6,7 +6,7 @@
 namespace timbrel {
 namespace {
 
-constexpr int kMaxWidth = 1024;     // sums of 8-bit products of wide activations fit into 32 bits
+constexpr int kMaxWidth = 1024;  // sums of 8-bit products of wide activations fit into 32 bits
 constexpr int kMaxParameters = 4096;
 constexpr int kMaxHop = 65536;
 constexpr int kMaxReach = 1 << 20;
@@ -15,12 +15,9 @@ using Sizes = std::map<std::string, std::size_t>;
 
 Sizes expected(const Config& c) {
     const std::size_t r = c.residual_size, s = c.skip_size, m = c.n_mels, n = c.n_parameters;
-    Sizes sizes{{"skip.bias", s},
-                {"hidden.weight", s * s},
-                {"hidden.bias", s},
-                {"last.weight", n * s},
-                {"last.bias", n},
-                {"interpolation", std::size_t(c.n_around) * c.hop_length}};
+    Sizes sizes{{"skip.bias", s},   {"hidden.weight", s * s},
+                {"hidden.bias", s}, {"last.weight", n * s},
+                {"last.bias", n},   {"interpolation", std::size_t(c.n_around) * c.hop_length}};
     if (c.input_taps == 0) {
         sizes["input.weight"] = n * r;
     } else {
@@ -53,7 +50,10 @@ std::string range_problem(const char* name, long value, long low, long high) {
 }
 
 std::string size_problem(const Config& c) {
-    const struct { const char* name; long value, low, high; } ranges[] = {
+    const struct {
+        const char* name;
+        long value, low, high;
+    } ranges[] = {
         {"the number of layers", long(c.dilations.size()), 1, 1000},
         {"kernel_size", c.kernel_size, 1, 16},
         {"residual_size", c.residual_size, 1, kMaxWidth},
@@ -105,7 +105,8 @@ std::string Model::problem() const {
             return "the weight '" + name + "' holds " + std::to_string(found->second.size()) +
                    " numbers, not " + std::to_string(size);
         for (const float value : found->second)
-            if (!std::isfinite(value)) return "the weight '" + name + "' holds a value that is not finite";
+            if (!std::isfinite(value))
+                return "the weight '" + name + "' holds a value that is not finite";
     }
     return {};
 }

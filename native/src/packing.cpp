@@ -19,7 +19,8 @@ struct Dense {
     int rows, columns;
     std::vector<float> values;
 
-    Dense(int rows, int columns) : rows(rows), columns(columns), values(std::size_t(rows) * columns) {}
+    Dense(int rows, int columns)
+        : rows(rows), columns(columns), values(std::size_t(rows) * columns) {}
     float* row(int i) { return values.data() + std::size_t(i) * columns; }
     const float* row(int i) const { return values.data() + std::size_t(i) * columns; }
 
@@ -51,7 +52,11 @@ class Arena {
 class Packer {
   public:
     Packer(const Model& model, Precision precision, int lanes, OwningPlan& plan, Arena& arena)
-        : model_(model), c_(model.config), precision_(precision), lanes_(lanes), plan_(plan),
+        : model_(model),
+          c_(model.config),
+          precision_(precision),
+          lanes_(lanes),
+          plan_(plan),
           arena_(arena) {}
 
     void pack() {
@@ -108,13 +113,15 @@ class Packer {
         if (c_.input_taps == 0) {
             float* rows = arena_.take<float>(std::size_t(c_.n_parameters) * plan_.residual);
             for (int i = 0; rows && i < c_.n_parameters; ++i)
-                std::copy_n(input.data() + std::size_t(i) * r, r, rows + std::size_t(i) * plan_.residual);
+                std::copy_n(input.data() + std::size_t(i) * r, r,
+                            rows + std::size_t(i) * plan_.residual);
             plan_.input_weights = rows;
         } else {
             plan_.input_bias = floats(weight("input.bias"), plan_.residual);
             float* taps = arena_.take<float>(std::size_t(c_.input_taps) * plan_.residual);
             for (int i = 0; taps && i < c_.input_taps; ++i)
-                for (int j = 0; j < r; ++j) taps[i * plan_.residual + j] = input[j * c_.input_taps + i];
+                for (int j = 0; j < r; ++j)
+                    taps[i * plan_.residual + j] = input[j * c_.input_taps + i];
             plan_.input_weights = taps;
         }
         condition();
@@ -178,9 +185,11 @@ class Packer {
             layer.dilation = c_.dilations[l];
             layer.block = std::gcd(layer.dilation, plan_.max_block);
             layer.ring = std::max(1, plan_.n_older_taps) * layer.dilation;
-            layer.current = matrix(gate_rows(name + "taps." + std::to_string(plan_.n_older_taps) + ".weight"));
+            layer.current =
+                matrix(gate_rows(name + "taps." + std::to_string(plan_.n_older_taps) + ".weight"));
             if (l + 1 < plan_.n_layers) {
-                layer.residual = matrix(padded_dense(name + "residual.weight", c_.residual_size, c_.residual_size));
+                layer.residual = matrix(
+                    padded_dense(name + "residual.weight", c_.residual_size, c_.residual_size));
                 layer.residual_bias = floats(weight(name + "residual.bias"), plan_.residual);
             }
             layer.skip = matrix(skip_rows(name + "skip.weight", c_.residual_size, plan_.residual));
@@ -268,7 +277,8 @@ class Packer {
         if (!weights) return;
         for (int i = 0; i < dense.rows; ++i) {
             float most = 0;
-            for (int k = 0; k < dense.columns; ++k) most = std::max(most, std::fabs(dense.row(i)[k]));
+            for (int k = 0; k < dense.columns; ++k)
+                most = std::max(most, std::fabs(dense.row(i)[k]));
             scales[i] = most / kInt8Max;
         }
         const auto quantised = [&](int row, float value) {
@@ -304,7 +314,8 @@ class Packer {
             layer.input_scales = take(layer.ring * sizeof(float));
             layer.inputs = take(layer.ring * plan_.activation_bytes);
         }
-        plan_.conditions = take(std::size_t(plan_.condition_ring) * plan_.condition_rows * sizeof(float));
+        plan_.conditions =
+            take(std::size_t(plan_.condition_ring) * plan_.condition_rows * sizeof(float));
         plan_.state_bytes = a.used();
     }
 

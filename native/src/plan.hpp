@@ -10,16 +10,17 @@
 
 namespace timbrel {
 
-constexpr int kTilesInBlock = 4;    // tiles of rows whose weights lie together
-constexpr int kMaxBlock = 8;        // samples whose older taps are worked off together
-constexpr int kMaxLockstep = 8;     // streams that share a load of the weights
-constexpr int kMaxAround = 16;      // frames that a sample's conditioning mixes
-constexpr int kConditionFrames = 8; // frames whose conditioning is computed together
-constexpr int kAlign = 64;          // bytes; also the unit of sizes below, in elements: 16
+constexpr int kTilesInBlock = 4;     // tiles of rows whose weights lie together
+constexpr int kMaxBlock = 8;         // samples whose older taps are worked off together
+constexpr int kMaxLockstep = 8;      // streams that share a load of the weights
+constexpr int kMaxAround = 16;       // frames that a sample's conditioning mixes
+constexpr int kConditionFrames = 8;  // frames whose conditioning is computed together
+constexpr int kAlign = 64;           // bytes; also the unit of sizes below, in elements: 16
 constexpr int kPad = 16;
 
-// Integers that activations are rounded to. Eight-bit weights meet activations of 14 bits in two
-// planes of seven: 127 · 127 · 2 fits into 16 bits, so all instruction sets agree.
+// Integers that activations are rounded to. Eight-bit weights meet activations of seven bits
+// without sign: 127 · 127 · 2 fits into 16 bits, so no instruction saturates. Wide activations have
+// 14 bits, in two such planes.
 constexpr int kPlaneBits = 7;
 constexpr int kPlaneMax = 127;
 constexpr int kWideMax = 8191, kWideZero = 8192;
@@ -29,24 +30,24 @@ constexpr int kInt16Max = 8191;
 // A packed matrix: tiles of `lanes` rows, `kTilesInBlock` of them interleaved, column after column.
 struct Matrix {
     const void* weights;
-    const float* scales;     // one a row; null in single precision
+    const float* scales;          // one a row; null in single precision
     const std::int32_t* offsets;  // one a row, of 8-bit weights: what the activations' zero adds
     std::int32_t tiles;
-    std::int32_t columns;    // padded
+    std::int32_t columns;  // padded
     std::size_t bytes;
 };
 
 struct Layer {
     std::int32_t dilation;
-    std::int32_t block;      // samples whose older taps are worked off together
-    std::int32_t ring;       // inputs that are remembered
-    const Matrix* taps;      // the older ones, the oldest first
+    std::int32_t block;  // samples whose older taps are worked off together
+    std::int32_t ring;   // inputs that are remembered
+    const Matrix* taps;  // the older ones, the oldest first
     Matrix current, residual, skip;
     const float* residual_bias;
     // Where the stream's state holds what:
-    std::size_t inputs;      // ring × activation bytes
+    std::size_t inputs;  // ring × activation bytes
     std::size_t input_scales;
-    std::size_t gates;       // block × gate rows: conditioning and older taps
+    std::size_t gates;  // block × gate rows: conditioning and older taps
 };
 
 struct Plan {
@@ -54,22 +55,22 @@ struct Plan {
     std::int32_t residual, skip, parameters, mels;  // padded
     std::int32_t n_parameters;                      // as they are
     std::int32_t hop, n_around, max_block;
-    std::int32_t output;                            // of enum Output
+    std::int32_t output;  // of enum Output
     std::int32_t input_taps;
     bool layer_condition, output_condition, skip_start;
     const Layer* layers;
     Matrix skip_start_matrix, hidden, last;
-    Matrix condition;               // all layers' and the output's, in single precision
+    Matrix condition;  // all layers' and the output's, in single precision
     const float* condition_bias;
     const float *skip_bias, *hidden_bias, *last_bias;
-    const float* input_weights;     // levels × residual, or taps × residual
+    const float* input_weights;  // levels × residual, or taps × residual
     const float* input_bias;
     const float* input_values;
     const float* decode;
-    const float* interpolation;     // around × hop
+    const float* interpolation;  // around × hop
     std::int32_t silence_level;
     std::int32_t condition_rows, condition_ring;
-    std::size_t activation_bytes;   // of a layer's input
+    std::size_t activation_bytes;  // of a layer's input
     // A stream's state:
     std::size_t x, z, skip_sum, head, head_activations, logits, history, conditions;
     std::size_t state_bytes;
@@ -80,11 +81,11 @@ struct Group {
     const Plan* plan;
     std::int32_t n;
     unsigned char* states[kMaxLockstep];
-    const float* mels[kMaxLockstep];   // frames × padded mels; row 0 is frame `mel_start`
-    std::uint64_t mel_start, mel_stop; // frames that are there
-    std::uint64_t conditioned;         // frames whose conditioning has been computed
-    std::uint64_t position;            // samples done
-    std::int32_t* slots;               // of each layer's ring: where the next input goes
+    const float* mels[kMaxLockstep];    // frames × padded mels; row 0 is frame `mel_start`
+    std::uint64_t mel_start, mel_stop;  // frames that are there
+    std::uint64_t conditioned;          // frames whose conditioning has been computed
+    std::uint64_t position;             // samples done
+    std::int32_t* slots;                // of each layer's ring: where the next input goes
     std::uint64_t streams[kMaxLockstep];
     std::uint64_t seed;
     float temperature;

@@ -1,4 +1,5 @@
-// A WaveNet that samples audio on a CPU: any configuration, several precisions and instruction sets.
+// A WaveNet that samples audio on a CPU: any configuration, several precisions and instruction
+// sets.
 //
 // Model (configuration and weights in single precision) → Engine (weights packed for one precision
 // and one instruction set, shared by all threads) → Session (the state of some streams).
@@ -30,18 +31,18 @@ struct Config {
     Output output = Output::categorical;
     int n_mels = 80;  // size of a frame of conditioning
     int hop_length = 128;
-    int n_around = 4;         // frames that a sample's conditioning mixes
-    int input_taps = 0;       // causal input convolution of so many samples; 0: an embedding of levels
-    bool sigmoid_first = false;    // which half of a gate's rows comes first
-    bool layer_condition = true;   // conditioning enters every layer
-    bool output_condition = false; // conditioning enters the hidden layer of the output
-    bool skip_start = false;       // the input feeds the skip sum, too
+    int n_around = 4;    // frames that a sample's conditioning mixes
+    int input_taps = 0;  // causal input convolution of so many samples; 0: an embedding of levels
+    bool sigmoid_first = false;     // which half of a gate's rows comes first
+    bool layer_condition = true;    // conditioning enters every layer
+    bool output_condition = false;  // conditioning enters the hidden layer of the output
+    bool skip_start = false;        // the input feeds the skip sum, too
 };
 
 // Weights by name, row-major (outputs × inputs):
-//   input.weight      levels × residual, or residual × taps with the newest sample last (input.bias)
-//   input.values      the number that stands for each level, where samples are convolved
-//   layers.I.taps.K   2·residual × residual, the oldest tap first
+//   input.weight      levels × residual, or residual × taps with the newest sample last
+//   (input.bias) input.values      the number that stands for each level, where samples are
+//   convolved layers.I.taps.K   2·residual × residual, the oldest tap first
 //   layers.I.condition.{weight,bias}, layers.I.residual.{weight,bias} (not of the last layer),
 //   layers.I.skip.weight, skip.bias (the sum of all layers'), skip_start.weight
 //   hidden.{weight,bias}, hidden.condition.weight, last.{weight,bias}
@@ -90,9 +91,9 @@ class Engine {
 // What samples are drawn by, or what they are. All arrays hold streams × samples.
 struct Request {
     std::size_t n_samples = 0;
-    float* audio = nullptr;             // amplitudes; not needed where samples are forced
-    const float* forced = nullptr;      // the samples to take: levels or amplitudes
-    float* parameters = nullptr;        // of the distributions: streams × samples × n_parameters
+    float* audio = nullptr;         // amplitudes; not needed where samples are forced
+    const float* forced = nullptr;  // the samples to take: levels or amplitudes
+    float* parameters = nullptr;    // of the distributions: streams × samples × n_parameters
 };
 
 // Some streams that advance together. Copying a session keeps its state.
