@@ -55,7 +55,7 @@ def measure_wavenet(seconds: float) -> dict[str, Any]:
     peer = others[1]["samples_per_s"] if others[1] else None
     n_cases = len(isas) * len(PRECISIONS) * len(_STREAMS) * len(_THREADS)
     share = seconds * (1 - 2 * _OTHERS_SHARE) / n_cases
-    weights = _random_weights()
+    weights = random_weights()
     results = []
     for isa in reversed(isas):
         for precision in PRECISIONS:
@@ -125,7 +125,8 @@ def _seconds_a_sample(run: Callable[[int], object], seconds: float) -> float:
     return statistics.median(times)
 
 
-def _random_weights() -> dict[str, np.ndarray]:
+def random_weights() -> dict[str, np.ndarray]:
+    """Weights of the published sizes, for the engine."""
     random = np.random.default_rng(0)
     layers, r, s = PUBLISHED["n_layers"], PUBLISHED["residual_size"], PUBLISHED["skip_size"]
     shapes: dict[str, tuple[int, ...]] = {
