@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 NATIVE := $(shell find native -name '*.[chi][pn][pl]')
 SOUNDFONT := /usr/share/sounds/sf3/MuseScore_General_Lite.sf3
 
-.PHONY: demo test sanitize arm lint format bench fuzz clean help
+.PHONY: demo test sanitize wasm arm lint format bench fuzz clean help
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -24,6 +24,12 @@ sanitize: $(VENV)/.dev  ## Run the engine's C++ tests under AddressSanitizer and
 	$(BIN)/cmake -S . -B build/sanitize -DTIMBREL_TESTS=ON -DTIMBREL_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
 	$(BIN)/cmake --build build/sanitize --parallel 2
 	build/sanitize/test_wavenet
+
+wasm: $(VENV)/.dev  ## Build the engine as WebAssembly into build/wasm/ and test it in Node and Chromium
+	@tools/install-system-packages wasm
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[wasm]'
+	$(BIN)/python tools/build_wasm.py build/wasm
+	$(BIN)/pytest tests/vocoder/test_wasm.py
 
 arm: $(VENV)/.dev  ## Compile the engine for 64-bit ARM and run its C++ tests in an emulator
 	@tools/install-system-packages arm

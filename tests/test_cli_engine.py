@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 
-from test_cli import failure_of, result_of, run
-
 import timbrel
+from test_cli import failure_of, result_of, run
 from timbrel.bundle import SHIPPED, SUMS_FILE, shipped_bundles
 from timbrel.training.preparation import file_sha256
 from timbrel.vocoder.engine import instruction_sets

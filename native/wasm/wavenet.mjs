@@ -13,7 +13,7 @@ export const PRECISIONS = ["float32", "int16", "int8"];
 
 // A function that holds one relaxed dot product; a browser without relaxed SIMD finds it invalid.
 const RELAXED = new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 17, 1, 15, 0, 65, 0, 253, 15,
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0, 65, 0, 253, 15,
   65, 0, 253, 15, 65, 0, 253, 15, 253, 147, 2, 11,
 ]);
 
