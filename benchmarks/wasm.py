@@ -22,7 +22,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tools"))
 
 from wasm_harness import PLAIN, RELAXED, run_in_chromium, run_in_node, write_case
 
-_FRAMES = 60
+_FRAMES = 120
 
 
 def main() -> None:
