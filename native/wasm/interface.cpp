@@ -15,8 +15,8 @@ EXPORTED("allocate") void* allocate(std::size_t bytes) { return std::malloc(byte
 EXPORTED("release") void release(void* p) { std::free(p); }
 
 // `sizes` are the fields of Config in their order, but the dilations, which follow.
-EXPORTED("model_new") Model* model_new(const std::int32_t* sizes, const std::int32_t* dilations,
-                                       std::int32_t n_layers) {
+EXPORTED("model_new")
+Model* model_new(const std::int32_t* sizes, const std::int32_t* dilations, std::int32_t n_layers) {
     Config c;
     c.dilations.assign(dilations, dilations + n_layers);
     c.kernel_size = sizes[0];
@@ -35,8 +35,8 @@ EXPORTED("model_new") Model* model_new(const std::int32_t* sizes, const std::int
     return new Model(std::move(c));
 }
 
-EXPORTED("model_set") void model_set(Model* model, const char* name, const float* values,
-                                     std::size_t n) {
+EXPORTED("model_set")
+void model_set(Model* model, const char* name, const float* values, std::size_t n) {
     model->set(name, {values, n});
 }
 
@@ -55,8 +55,9 @@ EXPORTED("engine_new") Engine* engine_new(const Model* model, std::int32_t preci
 
 EXPORTED("engine_delete") void engine_delete(Engine* engine) { delete engine; }
 
-EXPORTED("session_new") Session* session_new(const Engine* engine, std::int32_t n_streams,
-                                             std::uint32_t seed, float temperature) {
+EXPORTED("session_new")
+Session* session_new(const Engine* engine, std::int32_t n_streams, std::uint32_t seed,
+                     float temperature) {
     std::vector<std::uint64_t> streams(n_streams);
     for (std::int32_t i = 0; i < n_streams; ++i) streams[i] = i;
     return new Session(*engine, streams, seed, temperature, 1);
@@ -64,8 +65,8 @@ EXPORTED("session_new") Session* session_new(const Engine* engine, std::int32_t 
 
 EXPORTED("session_delete") void session_delete(Session* session) { delete session; }
 
-EXPORTED("session_feed") void session_feed(Session* session, const float* mel,
-                                           std::size_t n_values, std::size_t n_frames) {
+EXPORTED("session_feed")
+void session_feed(Session* session, const float* mel, std::size_t n_values, std::size_t n_frames) {
     session->feed({mel, n_values}, n_frames);
 }
 
@@ -80,8 +81,8 @@ EXPORTED("session_sample") void session_sample(Session* session, std::size_t n, 
     session->sample(request);
 }
 
-EXPORTED("session_force") void session_force(Session* session, std::size_t n,
-                                             const float* samples, float* parameters) {
+EXPORTED("session_force")
+void session_force(Session* session, std::size_t n, const float* samples, float* parameters) {
     Request request;
     request.n_samples = n;
     request.forced = samples;
