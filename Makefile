@@ -3,9 +3,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NATIVE := $(shell find native -name '*.[chi][pn][pl]')
 SOUNDFONT := /usr/share/sounds/sf3/MuseScore_General_Lite.sf3
 
-.PHONY: demo test lint format bench fuzz clean help
+.PHONY: demo test sanitize wasm arm lint format bench fuzz clean help
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -19,20 +20,42 @@ demo: $(VENV)/.runtime  ## Render the bundled MIDI files to out/
 test: $(VENV)/.dev system  ## Run all tests
 	$(BIN)/pytest
 
+sanitize: $(VENV)/.dev  ## Run the engine's C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(BIN)/cmake -S . -B build/sanitize -DTIMBREL_TESTS=ON -DTIMBREL_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
+	$(BIN)/cmake --build build/sanitize --parallel 2
+	build/sanitize/test_wavenet
+
+wasm: $(VENV)/.dev  ## Build the engine as WebAssembly into build/wasm/ and test it in Node and Chromium
+	@tools/install-system-packages wasm
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[wasm]'
+	$(BIN)/python tools/build_wasm.py build/wasm
+	$(BIN)/pytest tests/vocoder/test_wasm.py
+
+arm: $(VENV)/.dev  ## Compile the engine for 64-bit ARM and run its C++ tests in an emulator
+	@tools/install-system-packages arm
+	$(BIN)/cmake -S . -B build/arm -DTIMBREL_TESTS=ON -DCMAKE_SYSTEM_NAME=Linux \
+		-DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++
+	$(BIN)/cmake --build build/arm --parallel 2
+	qemu-aarch64-static -L /usr/aarch64-linux-gnu build/arm/test_wavenet
+	qemu-aarch64-static -cpu cortex-a53 -L /usr/aarch64-linux-gnu build/arm/test_wavenet
+
 lint: $(VENV)/.dev  ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $(NATIVE)
 	$(BIN)/mypy
 
 format: $(VENV)/.dev  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(NATIVE)
 
 bench: $(VENV)/.dev system  ## Measure speed and memory (some minutes); writes docs/bench/
 	$(BIN)/python benchmarks/startup.py --output docs/bench/startup.json
 	$(BIN)/python benchmarks/render.py --output docs/bench/render.json
 	$(BIN)/python benchmarks/vocoders.py --output docs/bench/vocoders.json
 	$(BIN)/python benchmarks/memory.py --output docs/bench/memory.json
+	$(BIN)/timbrel bench wavenet --json > docs/bench/wavenet.json
 	$(BIN)/python tools/update_readme.py
 
 fuzz: $(VENV)/.dev  ## Feed ten thousand damaged files to the MIDI reader
@@ -42,14 +65,19 @@ fuzz: $(VENV)/.dev  ## Feed ten thousand damaged files to the MIDI reader
 system:
 	@tools/install-system-packages
 
+.PHONY: compiler
+compiler:
+	@tools/install-system-packages compiler
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.runtime: pyproject.toml | $(VENV)/bin/python
+# What the compiler makes of the engine is part of the installation.
+$(VENV)/.runtime: pyproject.toml CMakeLists.txt $(NATIVE) | $(VENV)/bin/python compiler
 	$(BIN)/pip install --quiet -e .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.dev: pyproject.toml constraints.txt CMakeLists.txt $(NATIVE) | $(VENV)/bin/python compiler
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,evaluate,cluster,dev]'
 	$(BIN)/pip install --quiet --no-deps 'basic-pitch>=0.4,<0.5'
 	@touch $@ $(VENV)/.runtime

@@ -19,6 +19,7 @@ from timbrel.mel.spectrogram import MelConfig
 
 FORMAT = 1
 CONFIG_FILE, CARD_FILE, SUMS_FILE = "config.json", "README.md", "SHA256SUMS"
+WEIGHTS_FILE = "weights.safetensors"
 SHIPPED = Path(__file__).parent / "models"
 DEFAULT_MODEL = "mel2mel"
 
@@ -37,6 +38,7 @@ _KEYS = {
 _KEYS_OF_KIND: dict[str, dict[str, type]] = {
     "mel2mel": {"window": dict, "instruments": list},
     "parallel": {},
+    "wavenet": {},
 }
 _INSTRUMENT_KEYS = {"name": str, "program": int, "embedding": list}
 
@@ -191,6 +193,11 @@ def write_sums(path: Path) -> None:
     names = sorted(p.name for p in path.iterdir() if p.name != SUMS_FILE)
     lines = [f"{_sha256(path / name)}  {name}\n" for name in names]
     (path / SUMS_FILE).write_text("".join(lines))
+
+
+def bundle_hash(path: Path) -> str:
+    """The hash of a bundle's hashes, which stands for all of it."""
+    return _sha256(path / SUMS_FILE)
 
 
 def _check_sums(path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from timbrel import __version__
+from timbrel.cli_engine import add_engine_commands
 from timbrel.errors import InputError, MissingToolError, TimbrelError
 from timbrel.progress import bar
 
@@ -29,6 +30,8 @@ app = typer.Typer(
 
 _UsageError: Any = typer.BadParameter.__base__  # Typer does not name it
 _INTERRUPTED = 130  # what a shell gives, and Typer, for a program that an interrupt ended
+
+add_engine_commands(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
@@ -130,6 +133,16 @@ def render(
             "and pan."
         ),
     ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a vocoder that draws samples: float32, int16, int8, or auto (the default)."
+        ),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="Of a vocoder that draws samples; below 1, it dares less."),
+    ] = None,
     threads: Annotated[
         int, typer.Option(help="Threads of the networks; more help with many tracks only.", min=1)
     ] = 1,
@@ -143,14 +156,17 @@ def render(
     from timbrel.score.midi import read_midi
     from timbrel.synthesizer import Synthesizer
     from timbrel.timbre.timbre import parse_timbre
-    from timbrel.vocoder.catalog import DEFAULT_VOCODER
+    from timbrel.vocoder.catalog import DEFAULT_VOCODER, Sampling
 
     # All that can be wrong is found before the first file is written.
     specs = _timbre_specs(timbre or [])
     scores = [read_midi(file, max_duration_s=3600 * max_duration) for file in files]
     targets = plan_outputs(files, scores, output, stems=stems, force=force)
     synthesizer = Synthesizer.load(
-        model or DEFAULT_MODEL, vocoder=vocoder or DEFAULT_VOCODER, threads=threads
+        model or DEFAULT_MODEL,
+        vocoder=vocoder or DEFAULT_VOCODER,
+        threads=threads,
+        sampling=Sampling(precision, temperature),
     )
     instruments = synthesizer.model.instruments
     timbres = {number: parse_timbre(spec, instruments) for number, spec in specs.items()}

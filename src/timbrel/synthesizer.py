@@ -23,7 +23,7 @@ from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Score, Track
 from timbrel.timbre.timbre import Timbre, parse_timbre
-from timbrel.vocoder.catalog import DEFAULT_VOCODER, load_vocoder
+from timbrel.vocoder.catalog import DEFAULT_VOCODER, Sampling, load_vocoder
 from timbrel.vocoder.vocoder import Vocoder
 
 RELEASE_S = 2.0  # what is rendered after the last note
@@ -65,6 +65,7 @@ class Synthesizer:
         *,
         vocoder: str | os.PathLike = DEFAULT_VOCODER,
         threads: int = 1,
+        sampling: Sampling | None = None,
     ) -> Synthesizer:
         """Load a model and a vocoder.
 
@@ -76,6 +77,8 @@ class Synthesizer:
             A name or a bundle's folder; see `timbrel.vocoder.catalog`.
         threads
             For the networks; more than one helps with many tracks only.
+        sampling
+            For a vocoder that draws samples one by one: its precision and temperature.
 
         Raises
         ------
@@ -84,7 +87,7 @@ class Synthesizer:
         """
         bundle = load_bundle(model, kind="mel2mel")
         generator = MelGenerator(bundle, threads=threads)
-        return cls(generator, load_vocoder(vocoder, bundle.mel, threads=threads))
+        return cls(generator, load_vocoder(vocoder, bundle.mel, threads=threads, sampling=sampling))
 
     @property
     def model(self) -> Bundle:

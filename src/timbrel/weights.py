@@ -8,10 +8,9 @@ import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
+from timbrel.bundle import WEIGHTS_FILE as WEIGHTS_FILE
 from timbrel.bundle import Bundle
 from timbrel.errors import InputError
-
-WEIGHTS_FILE = "weights.safetensors"
 
 Model = TypeVar("Model", bound=nn.Module)
 

@@ -23,6 +23,7 @@ from timbrel.training.preparation import read_clip
 from timbrel.training.recipe import Recipe
 from timbrel.vocoder.catalog import load_vocoder
 from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig
+from timbrel.vocoder.wavenet_export import load_wavenet
 from timbrel.weights import with_weights
 
 pytest_plugins = ["small_fixtures"]
@@ -218,6 +219,22 @@ def test_a_run_becomes_a_bundle_from_which_another_starts(small_data: Path, tmp_
     train(again, small_data, tmp_path / "next", say=lambda _: None, device="cpu")
     for found, expected in zip(load_checkpoint(tmp_path / "next")["average"], average, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_wavenet_run_becomes_a_bundle_that_plays(small_data: Path, tmp_path: Path) -> None:
+    wanted = recipe("wavenet", steps=4, warmup_steps=1, license="CC0")
+    train(wanted, small_data, tmp_path / "run", say=lambda _: None, device="cpu")
+    export_run(tmp_path / "run", tmp_path / "bundle")
+    bundle = load_bundle(tmp_path / "bundle", kind="wavenet")
+    assert (bundle.name, bundle.license, bundle.training["steps"]) == ("bundle", "CC0", 4)
+    measured = losses(tmp_path / "run", "valid")[-1]["nll"]
+    assert bundle.training["validation"]["nll"] == pytest.approx(measured, abs=1e-4)
+    average = load_checkpoint(tmp_path / "run")["average"]
+    for found, expected in zip(load_wavenet(bundle).parameters(), average, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+    audio = load_vocoder(tmp_path / "bundle", MelConfig()).stream([PianoRoll([])])
+    assert audio.process(np.zeros((1, 20, 80), np.float32), last=True).shape == (1, 20 * 128)
 
 
 def test_a_start_from_another_model_is_refused(

@@ -17,6 +17,8 @@ from timbrel.training.loop import LOG_FILE, RECIPE_FILE, RUN_FILE
 from timbrel.training.recipe import known, read_recipe
 from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig
 from timbrel.vocoder.parallel_export import write_parallel_bundle
+from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
+from timbrel.vocoder.wavenet_export import write_wavenet_bundle
 from timbrel.weights import Model
 
 
@@ -73,6 +75,16 @@ def export_run(
         config = known(ParallelVocoderConfig, notes["config"], RUN_FILE)
         write_parallel_bundle(
             averaged(ParallelVocoder(config, recipe.mel), checkpoint),
+            output,
+            training={"options": options, **training},
+            **common,
+        )
+    elif notes["kind"] == "wavenet":
+        # JSON knows no tuples.
+        config = {**notes["config"], "strides": tuple(notes["config"]["strides"])}
+        options = ", ".join(f"{key}: {value}" for key, value in recipe.options.items())
+        write_wavenet_bundle(
+            averaged(WaveNet(known(WaveNetConfig, config, RUN_FILE)), checkpoint),
             output,
             training={"options": options, **training},
             **common,

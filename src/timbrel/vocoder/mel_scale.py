@@ -8,6 +8,8 @@ import numpy as np
 
 from timbrel.mel.spectrogram import MelConfig, band_edges_hz
 
+N_AROUND = 4  # frames that a sample of WaveNet mixes: one before its own, two after
+
 Array = TypeVar("Array")  # of NumPy or PyTorch
 
 

@@ -22,9 +22,8 @@ from torch.nn import functional
 
 from timbrel.audio import N_MELS
 from timbrel.errors import InputError
+from timbrel.vocoder.mel_scale import N_AROUND
 from timbrel.vocoder.mulaw import N_LEVELS, SILENCE
-
-N_AROUND = 4  # frames that a sample's conditioning mixes: one before its own, two after
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,33 @@
+// Kernels for processors with AVX2 and FMA.
+#include <immintrin.h>
+
+#include "../plan.hpp"
+
+namespace timbrel {
+namespace {
+
+constexpr int kLanes = 8, kRegisters = 16;
+typedef float F __attribute__((vector_size(32)));
+typedef std::int32_t I __attribute__((vector_size(32)));
+
+inline F fma(F a, F b, F c) { return (F)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+inline I dot_i16(I sum, I a, I w) { return sum + (I)_mm256_madd_epi16((__m256i)a, (__m256i)w); }
+inline I dot_u7(I sum, I a, I w) {
+    // Sums of two products of 7 bits and 8 do not saturate.
+    const __m256i pairs = _mm256_maddubs_epi16((__m256i)a, (__m256i)w);
+    return sum + (I)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+inline float horizontal_sum(F v) {
+    const __m128 half =
+        _mm_add_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+    const __m128 pair = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_add_ss(pair, _mm_movehdup_ps(pair)));
+}
+
+#include "../kernels.inl"
+
+}  // namespace
+
+extern const Kernels kAvx2Kernels = make_kernels("avx2");
+
+}  // namespace timbrel

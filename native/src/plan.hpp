@@ -1,0 +1,108 @@
+// What the kernels of an instruction set are given: plain data, no code.
+//
+// The kernels' translation units are compiled for processors that may not be the one that runs
+// them. They must not instantiate inline functions of the standard library, since the linker keeps
+// one copy of each for the whole program. So they see this header and nothing else.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace timbrel {
+
+constexpr int kTilesInBlock = 4;     // tiles of rows whose weights lie together
+constexpr int kMaxBlock = 8;         // samples whose older taps are worked off together
+constexpr int kMaxLockstep = 8;      // streams that share a load of the weights
+constexpr int kMaxAround = 16;       // frames that a sample's conditioning mixes
+constexpr int kConditionFrames = 8;  // frames whose conditioning is computed together
+constexpr int kAlign = 64;           // bytes; also the unit of sizes below, in elements: 16
+constexpr int kPad = 16;
+
+// Integers that activations are rounded to. Eight-bit weights meet activations of seven bits
+// without sign: 127 · 127 · 2 fits into 16 bits, so no instruction saturates. Wide activations have
+// 14 bits, in two such planes.
+constexpr int kPlaneBits = 7;
+constexpr int kPlaneMax = 127;
+constexpr int kWideMax = 8191, kWideZero = 8192;
+constexpr int kNarrowMax = 63, kNarrowZero = 64;
+constexpr int kInt16Max = 8191;
+
+// A packed matrix: tiles of `lanes` rows, `kTilesInBlock` of them interleaved, column after column.
+struct Matrix {
+    const void* weights;
+    const float* scales;          // one a row; null in single precision
+    const std::int32_t* offsets;  // one a row, of 8-bit weights: what the activations' zero adds
+    std::int32_t tiles;
+    std::int32_t columns;  // padded
+    std::size_t bytes;
+};
+
+struct Layer {
+    std::int32_t dilation;
+    std::int32_t block;  // samples whose older taps are worked off together
+    std::int32_t ring;   // inputs that are remembered
+    const Matrix* taps;  // the older ones, the oldest first
+    Matrix current, residual, skip;
+    const float* residual_bias;
+    // Where the stream's state holds what:
+    std::size_t inputs;  // ring × activation bytes
+    std::size_t input_scales;
+    std::size_t gates;  // block × gate rows: conditioning and older taps
+};
+
+struct Plan {
+    std::int32_t n_layers, n_older_taps;
+    std::int32_t residual, skip, parameters, mels;  // padded
+    std::int32_t n_parameters;                      // as they are
+    std::int32_t hop, n_around, max_block;
+    std::int32_t output;  // of enum Output
+    std::int32_t input_taps;
+    bool layer_condition, output_condition, skip_start;
+    const Layer* layers;
+    Matrix skip_start_matrix, hidden, last;
+    Matrix condition;  // all layers' and the output's, in single precision
+    const float* condition_bias;
+    const float *skip_bias, *hidden_bias, *last_bias;
+    const float* input_weights;  // levels × residual, or taps × residual
+    const float* input_bias;
+    const float* input_values;
+    const float* decode;
+    const float* interpolation;  // around × hop
+    std::int32_t silence_level;
+    std::int32_t condition_rows, condition_ring;
+    std::size_t activation_bytes;  // of a layer's input
+    // A stream's state:
+    std::size_t x, z, skip_sum, head, head_activations, logits, history, conditions;
+    std::size_t state_bytes;
+};
+
+// Streams on their way.
+struct Group {
+    const Plan* plan;
+    std::int32_t n;
+    unsigned char* states[kMaxLockstep];
+    const float* mels[kMaxLockstep];    // frames × padded mels; row 0 is frame `mel_start`
+    std::uint64_t mel_start, mel_stop;  // frames that are there
+    std::uint64_t conditioned;          // frames whose conditioning has been computed
+    std::uint64_t position;             // samples done
+    std::int32_t* slots;                // of each layer's ring: where the next input goes
+    std::uint64_t streams[kMaxLockstep];
+    std::uint64_t seed;
+    float temperature;
+};
+
+struct Strip {  // of a request, for one group
+    std::size_t n_samples;
+    float* audio[kMaxLockstep];
+    const float* forced[kMaxLockstep];
+    float* parameters[kMaxLockstep];
+};
+
+struct Kernels {
+    const char* name;
+    std::int32_t lanes;
+    void (*sample[3])(Group&, const Strip&);  // by precision
+    std::uint64_t (*stream_weights)(const Plan&, std::size_t);
+};
+
+}  // namespace timbrel

@@ -1,0 +1,101 @@
+"""The WaveNet vocoder → model bundle: weights alone, for the native engine and for training."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from timbrel.bundle import Bundle, write_bundle
+from timbrel.mel.spectrogram import MelConfig
+from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
+from timbrel.weights import WEIGHTS_FILE, n_parameters, packed_weights, round_to_half, with_weights
+
+
+def write_wavenet_bundle(
+    model: WaveNet,
+    output: Path,
+    *,
+    name: str,
+    mel: MelConfig,
+    gain: float,
+    license: str,
+    attribution: str,
+    training: dict[str, Any],
+) -> None:
+    """Write a bundle; its weights are stored in half precision.
+
+    Parameters
+    ----------
+    model
+        The trained model. Its weights are rounded to what the bundle holds.
+    output
+        The bundle's folder, which must not exist yet.
+    name
+        The model's name.
+    mel, gain
+        The geometry, and FluidSynth's gain, of what it was trained on.
+    license, attribution
+        Of the weights, for the card.
+    training
+        A summary of the training run, for the card.
+
+    Raises
+    ------
+    OutputError
+        If the folder exists, or its parent does not.
+    """
+    round_to_half(model)
+    config = {
+        "kind": "wavenet",
+        "name": name,
+        "mel": asdict(mel),
+        "model": asdict(model.config),
+        "gain": gain,
+        "license": license,
+        "attribution": attribution,
+        "training": {"parameters": n_parameters(model), **training},
+    }
+    write_bundle(output, config, {WEIGHTS_FILE: packed_weights(model)}, card=_card(config))
+
+
+def load_wavenet(bundle: Bundle) -> WaveNet:
+    """Make the network of a bundle, ready to compute.
+
+    Raises
+    ------
+    InputError
+        If the bundle's weights are those of another model.
+    """
+    sizes = bundle.model | {"strides": tuple(bundle.model["strides"])}
+    return with_weights(WaveNet(WaveNetConfig(**sizes)), bundle)
+
+
+def _card(config: dict[str, Any]) -> str:
+    training = config["training"]
+    rows = "".join(
+        f"| {key} | {value} |\n" for key, value in training.items() if key != "validation"
+    )
+    measures = "".join(
+        f"| {key} | {value:.3f} |\n" for key, value in training.get("validation", {}).items()
+    )
+    sizes = config["model"]
+    return f"""# {config["name"]}
+
+WaveNet vocoder (van den Oord et al. 2016; sizes of Kim et al. 2019 by default): mel spectrogram to
+audio at {config["mel"]["sample_rate"]} Hz, {sizes["n_layers"]} layers, {sizes["residual_size"]}
+residual and {sizes["skip_size"]} skip channels, {sizes["output"]} output.
+
+{config["attribution"]}
+
+Licence of the weights: {config["license"]}.
+
+| training | |
+|---|---|
+{rows}
+Measured on the validation split, which it was not trained on: negative log-likelihood in nats a
+sample, given the true mel.
+
+| | nats |
+|---|---|
+{measures}"""

@@ -1,0 +1,177 @@
+"""The WaveNet vocoder as it runs: a bundle's weights in the native engine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from timbrel.bundle import CONFIG_FILE, WEIGHTS_FILE, Bundle, check_keys
+from timbrel.errors import InputError
+from timbrel.mel.spectrogram import MelConfig
+from timbrel.score.piano_roll import PianoRoll
+from timbrel.vocoder.engine import AUTO, Engine
+from timbrel.vocoder.mel_scale import N_AROUND, normalised
+from timbrel.vocoder.mulaw import N_LEVELS, mu_law_decode
+from timbrel.vocoder.vocoder import check_mel
+
+_BEFORE, _AFTER = 1, N_AROUND - 2  # frames of conditioning around a sample's own
+_SIZES: dict[str, type] = {
+    "n_layers": int,
+    "n_cycle": int,
+    "residual_size": int,
+    "skip_size": int,
+    "kernel_size": int,
+    "output": str,
+    "n_mixtures": int,
+    "n_mels": int,
+    "strides": list,
+}
+_N_PARAMETERS = {"categorical": N_LEVELS, "gaussian": 2}
+
+
+class WaveNetVocoder:
+    """The WaveNet vocoder of a bundle.
+
+    Parameters
+    ----------
+    bundle
+        A model of kind "wavenet".
+    threads
+        Share the tracks among them.
+    precision, isa
+        See `Engine`.
+    temperature
+        Below 1, samples keep nearer to what is most likely.
+
+    Raises
+    ------
+    InputError
+        If the bundle's weights cannot be read or are not those of its configuration.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        threads: int = 1,
+        precision: str = AUTO,
+        isa: str = "",
+        temperature: float = 1.0,
+    ) -> None:
+        self.bundle = bundle
+        self.mel: MelConfig = bundle.mel
+        self._threads, self._temperature = threads, temperature
+        sizes = bundle.model
+        where = bundle.file(CONFIG_FILE)
+        check_keys(sizes, _SIZES, where)
+        if not all(isinstance(stride, int) and stride > 0 for stride in sizes["strides"]):
+            raise InputError(f"{where}: 'strides' must be numbers of frames, more than 0")
+        if math.prod(sizes["strides"]) != self.mel.hop_length:
+            raise InputError(f"{where}: 'strides' do not make up the mel's hop")
+        if sizes["n_mels"] != self.mel.n_mels:
+            raise InputError(f"{where}: 'n_mels' is not that of the mel")
+        try:
+            self.engine = Engine(
+                engine_config(sizes),
+                engine_weights(_read_weights(bundle), sizes),
+                precision=precision,
+                isa=isa,
+            )
+        except KeyError as error:
+            path = bundle.file(WEIGHTS_FILE)
+            raise InputError(f"{path}: lacks the weight {error}; export the model again") from None
+
+    def stream(self, rolls: Sequence[PianoRoll], *, seed: int = 0) -> WaveNetStream:
+        """Begin with as many tracks as there are rolls; what they play is not looked at."""
+        session = self.engine.session(
+            range(len(rolls)), seed=seed, temperature=self._temperature, threads=self._threads
+        )
+        return WaveNetStream(session, self.mel, len(rolls))
+
+
+class WaveNetStream:
+    """Some tracks on their way from mel to audio."""
+
+    def __init__(self, session: Any, mel: MelConfig, n_tracks: int) -> None:
+        self._session, self._mel, self._n_tracks = session, mel, n_tracks
+        self._feed_silence(_BEFORE)
+
+    def process(self, mel: np.ndarray, *, last: bool = False) -> np.ndarray:
+        """Take a block of mel (tracks, frames, n_mels) and give what is finished."""
+        mel = check_mel(mel, self._n_tracks, self._mel)
+        self._session.feed(normalised(mel, self._mel))
+        if last:
+            self._feed_silence(_AFTER)
+        return self._session.sample(self._session.ready)
+
+    def _feed_silence(self, n_frames: int) -> None:
+        shape = (self._n_tracks, n_frames, self._mel.n_mels)
+        self._session.feed(normalised(np.full(shape, self._mel.log_floor), self._mel))
+
+
+def engine_config(sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """The engine's configuration of a `WaveNetConfig`'s fields."""
+    output = sizes["output"]
+    if output not in (*_N_PARAMETERS, "mixture-of-logistics"):
+        raise InputError(f"the WaveNet's output '{output}' is unknown")
+    for name in ("n_layers", "n_cycle"):
+        if not 1 <= sizes[name] <= (1000 if name == "n_layers" else 20):
+            raise InputError(f"the WaveNet's {name} is {sizes[name]}, which is not possible")
+    return {
+        "dilations": [2 ** (layer % sizes["n_cycle"]) for layer in range(sizes["n_layers"])],
+        "kernel_size": sizes["kernel_size"],
+        "residual_size": sizes["residual_size"],
+        "skip_size": sizes["skip_size"],
+        "n_parameters": _N_PARAMETERS.get(output, 3 * sizes["n_mixtures"]),
+        "output": output,
+        "n_mels": sizes["n_mels"],
+        "hop_length": math.prod(sizes["strides"]),
+        "n_around": N_AROUND,
+        "input_taps": 0 if output == "categorical" else 1,
+    }
+
+
+def engine_weights(
+    weights: Mapping[str, np.ndarray], sizes: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """The engine's arrays of a `WaveNet`'s parameters."""
+    found = dict(weights)
+    kernels = [found.pop(f"upsampling.{i}") for i in range(len(sizes["strides"]))]
+    found["interpolation"] = interpolation(kernels)
+    found["skip.bias"] = found.pop(f"layers.{sizes['n_layers'] - 1}.skip.bias")
+    if sizes["output"] == "categorical":
+        found["decode"] = mu_law_decode(np.arange(N_LEVELS))
+    else:
+        found["input.weight"] = found.pop("input.dense.weight")
+        found["input.bias"] = found.pop("input.dense.bias")
+    return found
+
+
+def interpolation(kernels: Sequence[np.ndarray]) -> np.ndarray:
+    """Transposed convolutions as one, as `WaveNet.interpolation` does: (N_AROUND, hop_length)."""
+    kernel = np.asarray(kernels[0], np.float64)
+    hop = len(kernel) // 2
+    for wider in kernels[1:]:
+        stride = len(wider) // 2
+        spread = np.zeros((len(kernel) - 1) * stride + 1)
+        spread[::stride] = kernel
+        kernel = np.convolve(spread, np.asarray(wider, np.float64))
+        hop *= stride
+    around = np.zeros(N_AROUND * hop)
+    left = 2 * hop - len(kernel) // 2
+    around[left : left + len(kernel)] = kernel
+    return around.reshape(N_AROUND, hop)[::-1].astype(np.float32)
+
+
+def _read_weights(bundle: Bundle) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    path = bundle.file(WEIGHTS_FILE)
+    try:
+        return {name: array.astype(np.float32) for name, array in load_file(path).items()}
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); export the model again") from None

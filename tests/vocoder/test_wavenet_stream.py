@@ -1,0 +1,188 @@
+"""The WaveNet vocoder: its bundle, and blocks of mel to blocks of audio."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+from small_wavenet import engine_of, small_wavenet
+
+from timbrel.bundle import CONFIG_FILE, WEIGHTS_FILE, Bundle, load_bundle, write_sums
+from timbrel.errors import InputError, OutputError
+from timbrel.mel.spectrogram import MelConfig
+from timbrel.score.piano_roll import PianoRoll
+from timbrel.vocoder.catalog import Sampling, load_vocoder
+from timbrel.vocoder.mel_scale import normalised
+from timbrel.vocoder.wavenet import WaveNet
+from timbrel.vocoder.wavenet_export import load_wavenet, write_wavenet_bundle
+from timbrel.vocoder.wavenet_stream import WaveNetVocoder, interpolation
+
+MEL = MelConfig(n_mels=12, hop_length=32, n_fft=128)
+
+
+def write(model: WaveNet, path: Path) -> Bundle:
+    write_wavenet_bundle(
+        model,
+        path,
+        name="small",
+        mel=MEL,
+        gain=0.5,
+        license="CC0",
+        attribution="Made by chance.",
+        training={"steps": 0, "validation": {"nll": 5.5}},
+    )
+    return load_bundle(path, kind="wavenet")
+
+
+@pytest.fixture(scope="module")
+def model() -> WaveNet:
+    return small_wavenet()
+
+
+@pytest.fixture(scope="module")
+def bundle(model: WaveNet, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return write(model, tmp_path_factory.mktemp("models") / "small")
+
+
+def rolls(n: int) -> list[PianoRoll]:
+    return [PianoRoll([]) for _ in range(n)]
+
+
+def mel_of(n_tracks: int, n_frames: int) -> np.ndarray:
+    random = np.random.default_rng(1)
+    return random.uniform(MEL.log_floor, 0, (n_tracks, n_frames, 12)).astype(np.float32)
+
+
+def test_the_bundle_holds_the_model(model: WaveNet, bundle: Bundle) -> None:
+    loaded = load_wavenet(bundle)
+    assert loaded.config == model.config
+    for name, parameter in loaded.named_parameters():
+        torch.testing.assert_close(parameter, dict(model.named_parameters())[name], msg=name)
+    assert load_file(bundle.file(WEIGHTS_FILE))["last.weight"].dtype == np.float16
+    assert "| nll | 5.500 |" in bundle.file("README.md").read_text()
+    with pytest.raises(OutputError, match="exists"):
+        write(model, bundle.path)
+
+
+def test_interpolation_is_that_of_the_reference(model: WaveNet) -> None:
+    with torch.no_grad():
+        kernels = [kernel.numpy() for kernel in model.upsampling]
+        expected = model.interpolation().numpy()
+    np.testing.assert_allclose(interpolation(kernels), expected, atol=1e-6)
+
+
+def test_blocks_of_mel_become_their_samples(bundle: Bundle) -> None:
+    mel = mel_of(3, 20)
+    whole = WaveNetVocoder(bundle).stream(rolls(3), seed=2).process(mel, last=True)
+    assert whole.shape == (3, 20 * 32)
+    assert whole.dtype == np.float32
+    assert len(np.unique(whole)) > 20
+    stream = WaveNetVocoder(bundle, threads=2).stream(rolls(3), seed=2)
+    cuts = [0, 1, 1, 2, 9, 20]
+    parts = [stream.process(mel[:, a:b]) for a, b in itertools.pairwise(cuts)]
+    assert [part.shape[1] for part in parts] == [0, 0, 0, 7 * 32, 11 * 32]
+    parts.append(stream.process(mel[:, :0], last=True))
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
+    other = WaveNetVocoder(bundle).stream(rolls(3), seed=3).process(mel, last=True)
+    assert (other != whole).any()
+
+
+def test_samples_lie_where_training_puts_them(model: WaveNet, bundle: Bundle) -> None:
+    """Frames outside the mel are silence, one before and two after."""
+    mel = mel_of(1, 6)
+    silence = np.full((1, 3, 12), MEL.log_floor, np.float32)
+    padded = np.concatenate([silence[:, :1], mel, silence[:, :2]], axis=1)
+    vocoder = WaveNetVocoder(bundle, precision="float32")
+    audio = vocoder.stream(rolls(1), seed=5).process(mel, last=True)
+    session = engine_of(model).session([0], seed=5)
+    session.feed(normalised(padded, MEL))
+    np.testing.assert_array_equal(audio, session.sample(6 * 32))
+
+
+def test_precision_and_temperature_are_passed_on(bundle: Bundle) -> None:
+    vocoder = load_vocoder(bundle.path, MEL, sampling=Sampling("int16", 0.5))
+    assert isinstance(vocoder, WaveNetVocoder)
+    assert vocoder.engine.precision == "int16"
+    mel = mel_of(1, 10)
+    cold, warm = (
+        load_vocoder(bundle.path, MEL, sampling=Sampling("float32", temperature))
+        .stream(rolls(1))
+        .process(mel, last=True)
+        for temperature in (0.05, 1.0)
+    )
+    assert len(np.unique(cold)) < 0.8 * len(np.unique(warm))
+
+
+def test_other_vocoders_have_no_precision() -> None:
+    with pytest.raises(InputError, match="griffin-lim: draws no samples"):
+        load_vocoder("griffin-lim", MEL, sampling=Sampling("int8"))
+
+
+def test_bad_mels_and_precisions_are_refused(bundle: Bundle) -> None:
+    stream = WaveNetVocoder(bundle).stream(rolls(1))
+    with pytest.raises(InputError, match=r"mel of shape \(1, 4, 13\)"):
+        stream.process(np.zeros((1, 4, 13), np.float32))
+    with pytest.raises(InputError, match="not finite"):
+        stream.process(np.full((1, 4, 12), np.nan, np.float32))
+    with pytest.raises(InputError, match="no precision 'int4'"):
+        WaveNetVocoder(bundle, precision="int4")
+    with pytest.raises(InputError, match="temperature of -1"):
+        WaveNetVocoder(bundle, temperature=-1).stream(rolls(1))
+
+
+def with_config(bundle: Bundle, path: Path, **changes: Any) -> Bundle:
+    """A copy of a bundle with other sizes, rightly hashed."""
+    path.mkdir()
+    for file in bundle.path.iterdir():
+        (path / file.name).write_bytes(file.read_bytes())
+    config = json.loads((path / CONFIG_FILE).read_text())
+    config["model"] |= changes
+    (path / CONFIG_FILE).write_text(json.dumps(config))
+    write_sums(path)
+    return load_bundle(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_layers": 5}, "does not hold the weight|lacks the weight|does not belong"),
+        ({"n_layers": 7}, "lacks the weight"),
+        ({"residual_size": 32}, "holds .* numbers, not"),
+        ({"strides": [4, 4]}, "'strides' do not make up the mel's hop"),
+        ({"strides": [0, 8]}, "'strides' must be numbers"),
+        ({"n_mels": 13}, "'n_mels' is not that of the mel"),
+        ({"n_cycle": 60}, "n_cycle is 60, which is not possible"),
+        ({"output": "cauchy"}, "output 'cauchy' is unknown"),
+        ({"depth": 3}, "has an unknown key 'depth'"),
+        ({"kernel_size": "2"}, "'kernel_size' must be of type int"),
+    ],
+)
+def test_bundles_of_another_architecture_are_refused(
+    bundle: Bundle, tmp_path: Path, changes: dict, message: str
+) -> None:
+    other = with_config(bundle, tmp_path / "other", **changes)
+    with pytest.raises(InputError, match=message):
+        WaveNetVocoder(other)
+
+
+def test_damaged_weights_are_refused(bundle: Bundle, tmp_path: Path) -> None:
+    other = with_config(bundle, tmp_path / "other")
+    other.file(WEIGHTS_FILE).write_bytes(b"not safetensors")
+    with pytest.raises(InputError, match=r"weights\.safetensors: cannot be read"):
+        WaveNetVocoder(other)
+    save_file({"last.weight": np.zeros((2, 2), np.float16)}, other.file(WEIGHTS_FILE))
+    with pytest.raises(InputError, match=r"lacks the weight 'upsampling\.0'"):
+        WaveNetVocoder(other)
+
+
+def test_mels_of_another_kind_are_refused(bundle: Bundle) -> None:
+    assert asdict(bundle.mel) == asdict(MEL)
+    with pytest.raises(InputError, match="this vocoder expects mels"):
+        load_vocoder(bundle.path, MelConfig())
