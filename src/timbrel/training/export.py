@@ -70,23 +70,23 @@ def export_run(
             training={"loss": notes["loss"], **training},
             **common,
         )
-    elif notes["kind"] == "parallel":
-        options = ", ".join(f"{key}: {value}" for key, value in recipe.options.items())
-        config = known(ParallelVocoderConfig, notes["config"], RUN_FILE)
+        return
+    training["options"] = ", ".join(f"{key}: {value}" for key, value in recipe.options.items())
+    if notes["kind"] == "parallel":
+        sizes = known(ParallelVocoderConfig, notes["config"], RUN_FILE)
         write_parallel_bundle(
-            averaged(ParallelVocoder(config, recipe.mel), checkpoint),
+            averaged(ParallelVocoder(sizes, recipe.mel), checkpoint),
             output,
-            training={"options": options, **training},
+            training=training,
             **common,
         )
     elif notes["kind"] == "wavenet":
         # JSON knows no tuples.
         config = {**notes["config"], "strides": tuple(notes["config"]["strides"])}
-        options = ", ".join(f"{key}: {value}" for key, value in recipe.options.items())
         write_wavenet_bundle(
             averaged(WaveNet(known(WaveNetConfig, config, RUN_FILE)), checkpoint),
             output,
-            training={"options": options, **training},
+            training=training,
             **common,
         )
     else:
