@@ -104,6 +104,4 @@ def family_source_counts(notes: tuple[Note, ...] | list[Note]) -> dict[str, dict
 
 def _note(entry: dict[str, Any]) -> Note:
     values = {field.name: entry[field.name] for field in fields(Note)}
-    return Note(
-        **{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-    )
+    return Note(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})

@@ -108,7 +108,7 @@ def check_folder(folder: str | os.PathLike, *, progress: Progress = silent) -> l
         faults.extend(Fault(e.kind, e.where, e.words) for e in storage.errors)
         faults.extend(_check_together(storage, notes))
         instruments[split] = {
-            name for n in notes if isinstance(name := n.entry.get("instrument_str"), str)
+            name for n in notes if isinstance(name := n.fields.get("instrument_str"), str)
         }
     if not instruments:
         raise InputError(
@@ -223,7 +223,7 @@ def _check_together(storage: Storage, notes: Iterable[FoundNote]) -> Iterator[Fa
     for note in notes:
         where = f"{storage.path}: {note.key}"
         keys.add(note.key)
-        entry = note.entry if isinstance(note.entry, dict) else {}
+        entry = note.fields
         name, number = entry.get("instrument_str"), entry.get("instrument")
         if isinstance(name, str) and isinstance(number, int):
             if number_of.setdefault(name, number) != number:

@@ -76,9 +76,7 @@ class Note:
     instrument_source_str: str
 
 
-def make_note(
-    name: NoteName, *, number: int, instrument: int, qualities: tuple[int, ...]
-) -> Note:
+def make_note(name: NoteName, *, number: int, instrument: int, qualities: tuple[int, ...]) -> Note:
     """All fields of a note, of what decides them."""
     return Note(
         note=number,

@@ -249,9 +249,7 @@ def _render_instrument(
     return instrument, made
 
 
-def _write_lists(
-    output: Path, parts: list[tuple[Instrument, list[dict]]]
-) -> dict[str, list[Note]]:
+def _write_lists(output: Path, parts: list[tuple[Instrument, list[dict]]]) -> dict[str, list[Note]]:
     notes: dict[str, list[Note]] = {split: [] for split in SPLITS}
     number = 0
     for instrument, made in parts:

@@ -39,6 +39,11 @@ class FoundNote:
     entry: Any  # the fields; an object where the split is in order
     read: Callable[[], tuple[np.ndarray, int]]  # float32 (samples, channels), and the rate
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields, none where the entry is damaged."""
+        return self.entry if isinstance(self.entry, dict) else {}
+
 
 class Storage(Protocol):
     """A split on disk."""

@@ -96,9 +96,7 @@ def read_example(path: str | os.PathLike, record: Record) -> dict[str, Any]:
         kind = feature.WhichOneof("kind")
         if kind is not None:
             values = getattr(feature, kind).value
-            features[name] = (
-                np.array(values, np.float32) if kind == "float_list" else list(values)
-            )
+            features[name] = np.array(values, np.float32) if kind == "float_list" else list(values)
     return features
 
 
