@@ -103,5 +103,7 @@ def family_source_counts(notes: tuple[Note, ...] | list[Note]) -> dict[str, dict
 
 
 def _note(entry: dict[str, Any]) -> Note:
-    values = {field.name: entry[field.name] for field in fields(Note)}
-    return Note(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+    values: dict[str, Any] = {field.name: entry[field.name] for field in fields(Note)}
+    for name in ("qualities", "qualities_str"):
+        values[name] = tuple(values[name])
+    return Note(**values)

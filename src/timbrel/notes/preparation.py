@@ -147,7 +147,7 @@ def list_instruments(fonts: Sequence[Path], held_out: Sequence[Path]) -> list[In
     the samples of a program.
     """
     counts: Counter[tuple[str, str]] = Counter()
-    found = []
+    found: list[Instrument] = []
     for font in [*fonts, *held_out]:
         programs = sorted(font_programs(font) & set(FAMILY_AND_SOURCE))
         if not programs:

@@ -87,7 +87,7 @@ class QueueDecoder:
             taps, bias = dense(f"layers.{i}.dilated.dense")
             condition, condition_bias = dense(f"layers.{i}.condition")
             # σ(x) = ½ + ½ tanh(x / 2): with its half scaled, one tanh serves both halves.
-            scale = np.repeat(np.float32([0.5, 1.0]), taps.shape[1] // 2)
+            scale = np.repeat(np.array([0.5, 1.0], np.float32), taps.shape[1] // 2)
             self.conditions.append((condition * scale, (bias + condition_bias) * scale))
             residual, residual_bias = dense(f"layers.{i}.residual")
             skip, bias = dense(f"layers.{i}.skip")

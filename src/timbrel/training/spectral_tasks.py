@@ -1,0 +1,164 @@
+"""Training of the spectral networks of notes: the baseline, and the classifier that judges."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from timbrel.notes.baseline import BaselineConfig, SpectralBaseline, spectral_loss
+from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
+from timbrel.notes.dataset import NoteSplit, data_sha256, read_split
+from timbrel.notes.spectrum import log_spectrum
+from timbrel.progress import Progress
+from timbrel.training.recipe import Recipe, known
+from timbrel.training.task import Validation
+
+_VALID_BATCHES, _VALID_SIZE, _VALID_STEP = 8, 16, 10**9
+
+
+@dataclass(frozen=True)
+class SpectralOptions:
+    """The spectral networks have no options beside their recipe."""
+
+
+@dataclass(frozen=True)
+class SpectralBatch:
+    """Notes with what is known of them."""
+
+    spectra: Tensor  # (batch, 512, 256)
+    pitches: Tensor  # (batch,) int64
+    qualities: Tensor  # (batch, 10) float32
+
+    def to(self, device: torch.device) -> SpectralBatch:
+        return SpectralBatch(*(getattr(self, name).to(device) for name in self.__annotations__))
+
+
+class SpectralTask(ABC):
+    """What both have in common; see `Mel2MelTask` for the parameters."""
+
+    kind: str
+    config: Any
+    model: nn.Module
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        *,
+        rank: int,
+        world: int,
+        progress: Progress,  # noqa: ARG002
+    ) -> None:
+        self._seed = recipe.seed
+        known(SpectralOptions, recipe.options, "options")
+        self._train, self._valid = (read_split(folder, split) for split in ("train", "valid"))
+        self._data_sha256 = data_sha256(folder)
+        share = recipe.batch_size // world
+        self._items = range(rank * share, (rank + 1) * share)
+
+    def batch(self, step: int) -> SpectralBatch:
+        return self._draw(self._train, step, self._items)
+
+    @abstractmethod
+    def loss(self, model: nn.Module, batch: SpectralBatch, step: int) -> Tensor: ...
+
+    def wrapped(self) -> nn.Module:
+        """Give the model: its forward pass is that of training."""
+        return self.model
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module) -> Validation:
+        found: dict[str, list[float]] = {}
+        for i in range(_VALID_BATCHES):
+            items = range(i * _VALID_SIZE, (i + 1) * _VALID_SIZE)
+            batch = self._draw(self._valid, _VALID_STEP, items)
+            for name, value in self._measures(model, batch).items():
+                found.setdefault(name, []).append(value)
+        return Validation({name: float(np.mean(values)) for name, values in found.items()})
+
+    def state(self) -> dict[str, Tensor]:
+        """Nothing but the model survives a step."""
+        return {}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:  # noqa: B027
+        """Nothing is carried from step to step."""
+
+    def describe(self) -> dict:
+        return {
+            "kind": self.kind,
+            "config": asdict(self.config),
+            "data_manifest_sha256": self._data_sha256,
+        }
+
+    def _measures(self, model: nn.Module, batch: SpectralBatch) -> dict[str, float]:
+        return {"loss": float(self.loss(model, batch, 0))}
+
+    def _draw(self, split: NoteSplit, step: int, items: Iterable[int]) -> SpectralBatch:
+        """A step's notes, a pure function of its arguments."""
+        chosen = [
+            int(np.random.default_rng((self._seed, step, item)).integers(len(split)))
+            for item in items
+        ]
+        return spectral_batch(split, chosen)
+
+
+class BaselineTask(SpectralTask):
+    """Train the baseline to reconstruct spectra."""
+
+    kind = "notes-baseline"
+
+    def __init__(self, recipe: Recipe, folder: Path, **processes: Any) -> None:
+        super().__init__(recipe, folder, **processes)
+        self.config = known(BaselineConfig, recipe.model, "model")
+        self.model = SpectralBaseline(self.config)
+
+    def loss(self, model: nn.Module, batch: SpectralBatch, step: int) -> Tensor:  # noqa: ARG002
+        batch = batch.to(next(model.parameters()).device)
+        return spectral_loss(model(batch.spectra, batch.pitches).float(), batch.spectra)
+
+
+class ClassifierTask(SpectralTask):
+    """Train the classifier on pitch and qualities."""
+
+    kind = "notes-classifier"
+
+    def __init__(self, recipe: Recipe, folder: Path, **processes: Any) -> None:
+        super().__init__(recipe, folder, **processes)
+        self.config = known(ClassifierConfig, recipe.model, "model")
+        self.model = NoteClassifier(self.config)
+
+    def loss(self, model: nn.Module, batch: SpectralBatch, step: int) -> Tensor:  # noqa: ARG002
+        batch = batch.to(next(model.parameters()).device)
+        pitch, qualities = model(batch.spectra)
+        return functional.cross_entropy(
+            pitch.float(), batch.pitches
+        ) + functional.binary_cross_entropy_with_logits(qualities.float(), batch.qualities)
+
+    def _measures(self, model: nn.Module, batch: SpectralBatch) -> dict[str, float]:
+        batch = batch.to(next(model.parameters()).device)
+        pitch, qualities = model(batch.spectra)
+        right = ((qualities > 0) == (batch.qualities > 0)).float()
+        return {
+            "loss": float(self.loss(model, batch, 0)),
+            "pitch_accuracy": float((pitch.argmax(1) == batch.pitches).float().mean()),
+            "quality_accuracy": float(right.mean()),
+        }
+
+
+def spectral_batch(split: NoteSplit, indices: Iterable[int]) -> SpectralBatch:
+    """Spectra and labels of some notes."""
+    indices = list(indices)
+    notes = [split.notes[i] for i in indices]
+    return SpectralBatch(
+        torch.from_numpy(np.stack([log_spectrum(split.audio(i)) for i in indices])),
+        torch.tensor([note.pitch for note in notes]),
+        torch.tensor([note.qualities for note in notes], dtype=torch.float32),
+    )
