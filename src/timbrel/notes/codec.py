@@ -129,14 +129,23 @@ class NoteCodec:
         self,
         codes: Sequence[np.ndarray],
         *,
+        numbers: Sequence[int] | None = None,
         seed: int = 0,
         temperature: float = 1.0,
-        first: int = 0,
         progress: Progress = silent,
     ) -> list[np.ndarray]:
         """Audio of some codes, side by side: float32, shape (frames · hop_length,) each.
 
-        See `timbrel.notes.sampling.Decoder` for the parameters.
+        Parameters
+        ----------
+        codes
+            Of each sound, (frames, code_size).
+        numbers
+            Of the sounds; 0, 1, 2 … where it is None.
+        seed, temperature
+            See `timbrel.notes.sampling.Decoder`.
+        progress
+            Wraps the frames.
         """
         longest = max((len(some) for some in codes), default=0)
         if longest == 0:
@@ -144,7 +153,8 @@ class NoteCodec:
         padded = np.zeros((len(codes), longest, self.code_size), np.float32)
         for row, some in zip(padded, codes, strict=True):
             row[: len(some)] = some
-        stream = self.decoder().stream(len(codes), seed=seed, temperature=temperature, first=first)
+        numbers = range(len(codes)) if numbers is None else numbers
+        stream = self.decoder().stream(numbers, seed=seed, temperature=temperature)
         frames = progress(range(longest), longest, "decoding")
         audio = np.concatenate([stream.process(padded[:, i : i + 1]) for i in frames], axis=1)
         return [row[: len(some) * self.hop_length] for row, some in zip(audio, codes, strict=True)]

@@ -9,7 +9,7 @@ side and share each weight; they can be cut anywhere between two frames and gone
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -38,21 +38,19 @@ class Decoder(Protocol):
     """A decoder with its weights."""
 
     def stream(
-        self, n_streams: int, *, seed: int = 0, temperature: float = 1.0, first: int = 0
+        self, numbers: Sequence[int], *, seed: int = 0, temperature: float = 1.0
     ) -> DecoderStream:
         """Begin some sounds.
 
         Parameters
         ----------
-        n_streams
-            How many.
+        numbers
+            One for each sound. With the seed it decides every draw, however the sounds are grouped
+            and their codes are cut.
         seed
-            With the number of a stream it decides every draw, however the streams are grouped and
-            the codes are cut.
+            A number ≥ 0.
         temperature
             Divides the logits; 0 always takes the likeliest level.
-        first
-            The number of the first stream.
         """
 
 
@@ -102,18 +100,19 @@ class QueueDecoder:
         self.code_size = condition.shape[0]
 
     def stream(
-        self, n_streams: int, *, seed: int = 0, temperature: float = 1.0, first: int = 0
+        self, numbers: Sequence[int], *, seed: int = 0, temperature: float = 1.0
     ) -> QueueStream:
         """Begin some sounds; see `Decoder`."""
-        return QueueStream(self, n_streams, seed=seed, temperature=temperature, first=first)
+        return QueueStream(self, numbers, seed=seed, temperature=temperature)
 
 
 class QueueStream:
     """The state of a `QueueDecoder` on its way through some sounds."""
 
     def __init__(
-        self, decoder: QueueDecoder, n_streams: int, *, seed: int, temperature: float, first: int
+        self, decoder: QueueDecoder, numbers: Sequence[int], *, seed: int, temperature: float
     ) -> None:
+        n_streams = len(numbers)
         if temperature < 0:
             raise InputError(f"a temperature of {temperature} is below 0")
         self._decoder, self._temperature = decoder, temperature
@@ -123,7 +122,7 @@ class QueueStream:
         self._recent = np.zeros((n_streams, 3), np.float32)  # samples that the input layer sees
         self._time = 0
         self._random = [
-            np.random.Generator(np.random.Philox(key=[seed, first + i])) for i in range(n_streams)
+            np.random.Generator(np.random.Philox(key=[seed, number])) for number in numbers
         ]
 
     def process(self, codes: np.ndarray) -> np.ndarray:
