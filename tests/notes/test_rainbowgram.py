@@ -37,6 +37,7 @@ def test_colour_is_the_phase_of_a_tone_from_frame_to_frame() -> None:
 @pytest.mark.parametrize("seconds", [0.01, 0.3])
 def test_short_sounds_have_pictures_too(seconds: float) -> None:
     level, _ = rainbowgram(tone(440, seconds))
+    assert level.shape == (240, int(16_000 * seconds) // 256 + 1)
     assert np.isfinite(level).all()
 
 

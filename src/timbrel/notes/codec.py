@@ -34,6 +34,11 @@ class Clip:
     n_samples: int
 
 
+def bundle_identity(bundle: Bundle) -> str:
+    """A hash of all that a bundle holds."""
+    return hashlib.sha256((bundle.path / SUMS_FILE).read_bytes()).hexdigest()
+
+
 class NoteCodec:
     """Encoder and decoder of a bundle.
 
@@ -71,7 +76,7 @@ class NoteCodec:
         except KeyError as error:
             raise InputError(f"{bundle.path}: lacks the model's {error}") from None
         self._dilations = [2 ** (layer % cycle) for layer in range(layers)]
-        self.identity = hashlib.sha256((bundle.path / SUMS_FILE).read_bytes()).hexdigest()
+        self.identity = bundle_identity(bundle)
 
     @classmethod
     def load(cls, name_or_path: str | os.PathLike, *, threads: int = 1) -> NoteCodec:

@@ -22,8 +22,8 @@ LOWEST_NOTE = "C2"
 RANGE_DB = 70.0
 SUFFIXES = (".png", ".svg", ".pdf")
 _FILTER_SCALE = 0.8
-# What the lowest filter needs.
-_MIN_SAMPLES = 8_192
+# What librosa's filters of the lowest octave, at a 32nd of the rate, want to see.
+_MIN_SAMPLES = 16_384
 
 
 def rainbowgram(audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -58,6 +58,7 @@ def rainbowgram(audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         bins_per_octave=BINS_PER_OCTAVE,
         filter_scale=_FILTER_SCALE,
     )
+    spectrum = spectrum[:, : len(audio) // HOP_LENGTH + 1]
     magnitude = np.abs(spectrum)
     peak = max(float(magnitude.max(initial=0.0)), 1e-10)
     level_db = 20 * np.log10(np.maximum(magnitude, 1e-10) / peak)
