@@ -8,9 +8,10 @@ import pytest
 import torch
 from notes_data import write_notes
 
-from timbrel.notes.autoencoder import Autoencoder, AutoencoderConfig
+from timbrel.notes.autoencoder import Autoencoder
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.export import write_autoencoder_bundle
+from timbrel.notes.sizes import AutoencoderConfig
 
 TINY = AutoencoderConfig(
     encoder_layers=6,

@@ -8,11 +8,11 @@ import torch
 
 from timbrel.notes.autoencoder import (
     Autoencoder,
-    AutoencoderConfig,
     DecoderLayer,
     TemporalConv,
     TemporalEncoder,
 )
+from timbrel.notes.sizes import AutoencoderConfig
 from timbrel.training.recipe import read_recipe
 
 pytest_plugins = ["notes_fixtures"]

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from timbrel.errors import InputError
-from timbrel.notes.autoencoder import Autoencoder, AutoencoderConfig
+from timbrel.notes.autoencoder import Autoencoder
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.companding import compress
 from timbrel.notes.sampling import QueueDecoder
+from timbrel.notes.sizes import AutoencoderConfig
 
 pytest_plugins = ["notes_fixtures"]
 

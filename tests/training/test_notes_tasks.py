@@ -12,10 +12,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "notes"))
 
-from timbrel.notes.autoencoder import AutoencoderConfig
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.companding import compress
 from timbrel.notes.dataset import data_sha256, read_split
+from timbrel.notes.sizes import AutoencoderConfig
 from timbrel.progress import silent
 from timbrel.training.autoencoder_task import AutoencoderTask
 from timbrel.training.export import export_run

@@ -7,19 +7,21 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 
 from timbrel.audio import atomic_path, read_audio
-from timbrel.bundle import SUMS_FILE, Bundle, load_bundle
+from timbrel.bundle import CONFIG_FILE, SUMS_FILE, WEIGHTS_FILE, Bundle, check_keys, load_bundle
 from timbrel.errors import InputError
 from timbrel.notes.companding import compress
 from timbrel.notes.sampling import Decoder, QueueDecoder
+from timbrel.notes.sizes import AutoencoderConfig
+from timbrel.onnx_session import open_session
 from timbrel.progress import Progress, silent
 
 KIND = "notes-autoencoder"
-ENCODER_FILE, WEIGHTS_FILE = "encoder.onnx", "weights.safetensors"
+ENCODER_FILE = "encoder.onnx"
 CHUNK_FRAMES = 64
 _SILENCE = 1e-4
 _CODES_FORMAT = 1
@@ -56,26 +58,12 @@ class NoteCodec:
     """
 
     def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
-        import onnxruntime
-
+        check_keys(bundle.model, get_type_hints(AutoencoderConfig), bundle.file(CONFIG_FILE))
         self.bundle = bundle
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        try:
-            self._encoder = onnxruntime.InferenceSession(
-                bundle.file(ENCODER_FILE), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime has an exception for each of its faults
-            raise InputError(f"{bundle.file(ENCODER_FILE)}: cannot be run ({error})") from None
-        self.sample_rate: int = bundle.mel.sample_rate
-        try:
-            self.hop_length: int = bundle.model["hop_length"]
-            self.code_size: int = bundle.model["code_size"]
-            cycle, layers = bundle.model["decoder_cycle"], bundle.model["decoder_layers"]
-        except KeyError as error:
-            raise InputError(f"{bundle.path}: lacks the model's {error}") from None
-        self._dilations = [2 ** (layer % cycle) for layer in range(layers)]
+        self.config = AutoencoderConfig(**bundle.model)
+        self.sample_rate = bundle.mel.sample_rate
+        self.hop_length, self.code_size = self.config.hop_length, self.config.code_size
+        self._encoder = open_session(bundle, ENCODER_FILE, threads)
         self.identity = bundle_identity(bundle)
 
     @classmethod
@@ -106,7 +94,7 @@ class NoteCodec:
         What does not fill the last frame is filled with silence. Chunks are encoded with so much
         around them that the codes are those of the whole.
         """
-        hop, context = self.hop_length, self.bundle.window.context
+        hop, context = self.hop_length, self.config.context_frames
         n_frames = -(-len(audio) // hop)
         levels = compress(np.pad(audio, (0, n_frames * hop - len(audio)))).astype(np.float32)
         chunks = []
@@ -126,7 +114,7 @@ class NoteCodec:
         prefix = "decoder."
         return QueueDecoder(
             {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)},
-            dilations=self._dilations,
+            dilations=self.config.decoder_dilations,
             hop_length=self.hop_length,
         )
 

@@ -1,43 +1,30 @@
-"""The autoencoder of notes → model bundle: the encoder as ONNX, all weights as safetensors."""
+"""Models of notes → bundles: the encoder as ONNX, all weights as safetensors."""
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
 import onnx
-import torch
-from safetensors.numpy import save
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from safetensors.torch import load_file, save
+from torch import nn
 
-from timbrel.bundle import (
-    CARD_FILE,
-    CONFIG_FILE,
-    FORMAT,
-    Bundle,
-    check_keys,
-    load_bundle,
-    new_bundle,
-)
+from timbrel.bundle import CONFIG_FILE, Bundle, check_keys, load_bundle, write_bundle
 from timbrel.errors import InputError
 from timbrel.mel.spectrogram import MelConfig
 from timbrel.notes.autoencoder import (
-    KERNEL_SIZE,
     Autoencoder,
-    AutoencoderConfig,
     TemporalConv,
-    TemporalEncoder,
 )
 from timbrel.notes.baseline import SpectralBaseline
 from timbrel.notes.classifier import NoteClassifier
-from timbrel.notes.codec import CHUNK_FRAMES, ENCODER_FILE, KIND, WEIGHTS_FILE
+from timbrel.notes.codec import ENCODER_FILE, KIND
 from timbrel.notes.companding import HALF
-from timbrel.notes.spectrum import N_FRAMES
-from timbrel.onnx_graph import Graph
+from timbrel.notes.sizes import KERNEL_SIZE, AutoencoderConfig
+from timbrel.onnx_graph import Graph, without_weights
+from timbrel.weights import WEIGHTS_FILE, n_parameters, packed_weights, round_to_half
 
 BASELINE_KIND, CLASSIFIER_KIND = "notes-baseline", "notes-classifier"
 
@@ -57,61 +44,12 @@ def write_autoencoder_bundle(
 
     See `timbrel.mel.export.write_mel2mel_bundle` for the parameters and errors.
     """
-    config = note_bundle_config(
-        model,
-        KIND,
-        asdict(model.config),
-        name=name,
-        window={"hop": CHUNK_FRAMES, "context": model.config.context_frames},
-        license=license,
-        attribution=attribution,
-        training=training,
-    )
-    with new_bundle(output) as made:
-        write_note_bundle(made, model, config, _card(config, model.config))
-        onnx.save(encoder_graph(model.encoder), made / ENCODER_FILE)
-
-
-def note_bundle_config(
-    model: nn.Module,
-    kind: str,
-    sizes: dict[str, Any],
-    *,
-    name: str,
-    window: dict[str, int],
-    license: str,
-    attribution: str,
-    training: dict[str, Any],
-) -> dict[str, Any]:
-    """The config.json of a model of notes. Of the mel geometry it uses the sample rate only."""
-    return {
-        "format": FORMAT,
-        "kind": kind,
-        "name": name,
-        "mel": asdict(MelConfig()),
-        "model": sizes,
-        "window": window,
-        "gain": 1.0,
-        "instruments": [],
-        "license": license,
-        "attribution": attribution,
-        "training": {"parameters": sum(p.numel() for p in model.parameters()), **training},
-    }
-
-
-def write_note_bundle(made: Path, model: nn.Module, config: dict[str, Any], card: str) -> None:
-    """Write config, card and weights; the model's are rounded to what is written."""
-    with torch.no_grad():
-        for tensor in model.state_dict().values():
-            if tensor.is_floating_point():
-                tensor.copy_(tensor.half().float())
-    (made / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
-    (made / CARD_FILE).write_text(card)
-    weights = {
-        key: (value.half() if value.is_floating_point() else value).numpy()
-        for key, value in model.state_dict().items()
-    }
-    (made / WEIGHTS_FILE).write_bytes(save(weights))
+    round_to_half(model)
+    config = _config(model, KIND, model.config, name, license, attribution, training)
+    weights = packed_weights(model)
+    graph = without_weights(encoder_graph(model), weights, WEIGHTS_FILE)
+    files = {WEIGHTS_FILE: weights, ENCODER_FILE: graph}
+    write_bundle(output, config, files, card=_card(config, model.config))
 
 
 def write_spectral_bundle(
@@ -125,24 +63,21 @@ def write_spectral_bundle(
 ) -> None:
     """Write the bundle of a spectral network, its weights in half precision; as above."""
     is_baseline = isinstance(model, SpectralBaseline)
-    config = note_bundle_config(
-        model,
-        BASELINE_KIND if is_baseline else CLASSIFIER_KIND,
-        asdict(model.config),
-        name=name,
-        window={"hop": N_FRAMES, "context": 0},
-        license=license,
-        attribution=attribution,
-        training=training,
-    )
+    kind = BASELINE_KIND if is_baseline else CLASSIFIER_KIND
+    config = _config(model, kind, model.config, name, license, attribution, training)
     what = (
         "Spectral autoencoder of musical notes with pitch conditioning, the baseline"
         if is_baseline
         else "Classifier of the pitch and the qualities of musical notes, the judge"
     )
+    # The means and variances of the norms are no parameters, but belong to what was learnt.
+    state = {
+        key: value.half().contiguous()
+        for key, value in model.state_dict().items()
+        if value.is_floating_point()
+    }
     card = f"# {name}\n\n{what} of Engel et al. (2017).\n{_card_end(config)}"
-    with new_bundle(output) as made:
-        write_note_bundle(made, model, config, card)
+    write_bundle(output, config, {WEIGHTS_FILE: save(state)}, card=card)
 
 
 def load_spectral(
@@ -159,49 +94,73 @@ def load_spectral(
     bundle = load_bundle(name_or_path, kind=kind)
     check_keys(bundle.model, get_type_hints(config_type), bundle.file(CONFIG_FILE))
     model = model_type(config_type(**bundle.model))
-    weights = {key: value.float() for key, value in load_file(bundle.file(WEIGHTS_FILE)).items()}
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise InputError(
-            f"{bundle.file(WEIGHTS_FILE)}: does not fit the sizes of {CONFIG_FILE} "
-            f"({' '.join(str(error).split())[:200]})"
-        ) from None
+    path = bundle.file(WEIGHTS_FILE)
+    weights = {key: value.float() for key, value in load_file(path).items()}
+    wanted = {k: v.shape for k, v in model.state_dict().items() if v.is_floating_point()}
+    if {key: value.shape for key, value in weights.items()} != wanted:
+        raise InputError(f"{path}: does not hold the weights of this {model_type.__name__}")
+    model.load_state_dict(weights, strict=False)
     return model.eval(), bundle
 
 
-def encoder_graph(encoder: TemporalEncoder) -> onnx.ModelProto:
+def encoder_graph(model: Autoencoder) -> onnx.ModelProto:
     """The encoder: levels (batch, frames · hop_length) → codes (batch, frames, code_size)."""
-    config, graph = encoder.config, Graph("encoder")
-    scaled = graph.add("Mul", ["levels", graph.weight(torch.tensor(1 / HALF))])
+    encoder, graph = model.encoder, Graph("encoder", model)
+    scaled = graph.add("Mul", ["levels", graph.constant(1 / HALF)])
     x = graph.add("Unsqueeze", [scaled, graph.integers(1)])  # (batch, channel, time)
     x = _conv(graph, x, encoder.input)
     for dilated, dense in zip(encoder.dilated, encoder.dense, strict=True):
         inner = _conv(graph, graph.add("Relu", [x]), cast(TemporalConv, dilated))
         inner = _pointwise(graph, graph.add("Relu", [inner]), cast(nn.Linear, dense))
         x = graph.add("Add", [x, inner])
-    hop = [config.hop_length]
+    hop = [model.config.hop_length]
     pooled = graph.add("AveragePool", [x], kernel_shape=hop, strides=hop)
     codes = graph.add("Transpose", [_pointwise(graph, pooled, encoder.output)], perm=[0, 2, 1])
     return graph.model(
         inputs={"levels": ["batch", "samples"]},
-        outputs={"codes": (codes, ["batch", "frames", config.code_size])},
+        outputs={"codes": (codes, ["batch", "frames", model.config.code_size])},
     )
 
 
 def _conv(graph: Graph, x: str, layer: TemporalConv) -> str:
-    weight = layer.dense.weight  # (out, taps · in)
-    taps: Tensor = weight.reshape(len(weight), KERNEL_SIZE, -1).transpose(1, 2)
+    out_size = layer.dense.out_features
+    shape = graph.integers(out_size, KERNEL_SIZE, -1)
+    taps = graph.add("Reshape", [graph.weight(layer.dense.weight), shape])
+    kernel = graph.add("Transpose", [taps], perm=[0, 2, 1])  # (out, in, taps)
     return graph.add(
         "Conv",
-        [x, graph.weight(taps), graph.weight(layer.dense.bias)],
+        [x, kernel, graph.weight(layer.dense.bias)],
+        kernel_shape=[KERNEL_SIZE],
         dilations=[layer.dilation],
         pads=[layer.before, layer.after],
     )
 
 
 def _pointwise(graph: Graph, x: str, layer: nn.Linear) -> str:
-    return graph.add("Conv", [x, graph.weight(layer.weight[..., None]), graph.weight(layer.bias)])
+    kernel = graph.add("Unsqueeze", [graph.weight(layer.weight), graph.integers(-1)])
+    return graph.add("Conv", [x, kernel, graph.weight(layer.bias)], kernel_shape=[1])
+
+
+def _config(
+    model: nn.Module,
+    kind: str,
+    sizes: Any,
+    name: str,
+    license: str,
+    attribution: str,
+    training: dict[str, Any],
+) -> dict[str, Any]:
+    """The config.json of a model of notes; of the mel's geometry it uses the sample rate only."""
+    return {
+        "kind": kind,
+        "name": name,
+        "mel": asdict(MelConfig()),
+        "model": asdict(sizes),
+        "gain": 1.0,
+        "license": license,
+        "attribution": attribution,
+        "training": {"parameters": n_parameters(model), **training},
+    }
 
 
 def _card(config: dict[str, Any], sizes: AutoencoderConfig) -> str:

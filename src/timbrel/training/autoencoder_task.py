@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timbrel.notes.autoencoder import Autoencoder, AutoencoderConfig
+from timbrel.notes.autoencoder import Autoencoder
 from timbrel.notes.companding import HALF, compress
 from timbrel.notes.dataset import NoteSplit, data_sha256, read_split
+from timbrel.notes.sizes import AutoencoderConfig
 from timbrel.progress import Progress
 from timbrel.training.recipe import Recipe, known
 from timbrel.training.task import Validation
@@ -52,6 +53,7 @@ class AutoencoderTask:
         self._items = range(rank * share, (rank + 1) * share)
         self.config: AutoencoderConfig = known(AutoencoderConfig, recipe.model, "model")
         self._context = self.config.context_frames if self._options.context else 0
+        self.critic = None
         self.model = Autoencoder(self.config)
 
     def batch(self, step: int) -> Tensor:
@@ -63,6 +65,9 @@ class AutoencoderTask:
         margin = self._context * self.config.hop_length
         labels = levels[:, margin : levels.shape[1] - margin].long() + HALF
         return functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten())
+
+    def critic_loss(self) -> None:
+        """Nothing judges this model but its loss."""
 
     def wrapped(self) -> nn.Module:
         """Give the model: its forward pass is that of training."""

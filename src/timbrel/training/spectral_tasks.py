@@ -47,6 +47,7 @@ class SpectralTask(ABC):
     kind: str
     config: Any
     model: nn.Module
+    critic: nn.Module | None = None
 
     def __init__(
         self,
@@ -69,6 +70,9 @@ class SpectralTask(ABC):
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: SpectralBatch, step: int) -> Tensor: ...
+
+    def critic_loss(self) -> None:  # noqa: B027
+        """Nothing judges these models but their loss."""
 
     def wrapped(self) -> nn.Module:
         """Give the model: its forward pass is that of training."""
