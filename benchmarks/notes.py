@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from timbrel.audio import SAMPLE_RATE
+from timbrel.mel.spectrogram import MelConfig
 from timbrel.notes.autoencoder import Autoencoder
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.export import write_autoencoder_bundle
@@ -59,7 +60,14 @@ def _measure(size: str, recipe: str, n_frames: int, seconds: float) -> list[dict
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, size)
         write_autoencoder_bundle(
-            model, path, name=size, license="none", attribution="Random.", training={}
+            model,
+            path,
+            name=size,
+            mel=MelConfig(),
+            gain=1.0,
+            license="none",
+            attribution="Random.",
+            training={},
         )
         codec = NoteCodec.load(path)
         decoder = codec.decoder()

@@ -8,6 +8,7 @@ import pytest
 import torch
 from notes_data import write_notes
 
+from timbrel.mel.spectrogram import MelConfig
 from timbrel.notes.autoencoder import Autoencoder
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.export import write_autoencoder_bundle
@@ -50,6 +51,13 @@ def tiny_codec(
     """The bundle of `tiny_autoencoder`, loaded."""
     path = tmp_path_factory.mktemp("bundles") / "tiny-notes"
     write_autoencoder_bundle(
-        tiny_autoencoder, path, name="tiny", license="MIT", attribution="Not trained.", training={}
+        tiny_autoencoder,
+        path,
+        name="tiny",
+        mel=MelConfig(),
+        gain=1.0,
+        license="MIT",
+        attribution="Not trained.",
+        training={},
     )
     return NoteCodec.load(path)

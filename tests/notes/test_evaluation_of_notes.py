@@ -12,6 +12,7 @@ import torch
 from notes_data import sine
 
 from timbrel.errors import InputError
+from timbrel.mel.spectrogram import MelConfig
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
 from timbrel.notes.codec import NoteCodec
@@ -47,6 +48,8 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             model.eval(),
             folder / name,
             name=name,
+            mel=MelConfig(),
+            gain=1.0,
             license="MIT",
             attribution="Not trained.",
             training={},

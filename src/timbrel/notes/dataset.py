@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -94,6 +95,17 @@ def data_sha256(folder: str | os.PathLike) -> str:
         digest.update(path.name.encode())
         digest.update(listed.read_bytes() if listed.exists() else str(path.stat().st_size).encode())
     return digest.hexdigest()
+
+
+def data_origin(folder: str | os.PathLike) -> dict[str, Any]:
+    """What a training run notes of its data: their hash, the SoundFonts if any, and the gain."""
+    settings = Path(folder) / "data.json"
+    fonts = json.loads(settings.read_text())["soundfonts"] if settings.exists() else {}
+    return {
+        "data_manifest_sha256": data_sha256(folder),
+        "soundfont": ", ".join(fonts) or "none",
+        "gain": 1.0,  # each instrument has one of its own
+    }
 
 
 def family_source_counts(notes: tuple[Note, ...] | list[Note]) -> dict[str, dict[str, int]]:

@@ -18,15 +18,20 @@ from timbrel.notes.autoencoder import (
     Autoencoder,
     TemporalConv,
 )
-from timbrel.notes.baseline import SpectralBaseline
-from timbrel.notes.classifier import NoteClassifier
+from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
+from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
 from timbrel.notes.codec import ENCODER_FILE, KIND
 from timbrel.notes.companding import HALF
 from timbrel.notes.sizes import KERNEL_SIZE, AutoencoderConfig
 from timbrel.onnx_graph import Graph, without_weights
-from timbrel.weights import WEIGHTS_FILE, n_parameters, packed_weights, round_to_half
+from timbrel.weights import WEIGHTS_FILE, n_parameters, packed_weights, round_to_half, with_weights
 
 BASELINE_KIND, CLASSIFIER_KIND = "notes-baseline", "notes-classifier"
+SPECTRAL_MODELS: dict[str, tuple[Any, Any]] = {
+    BASELINE_KIND: (SpectralBaseline, BaselineConfig),
+    CLASSIFIER_KIND: (NoteClassifier, ClassifierConfig),
+}
+NORMS_FILE = "norms.safetensors"
 
 Spectral = TypeVar("Spectral", SpectralBaseline, NoteClassifier)
 
@@ -36,16 +41,28 @@ def write_autoencoder_bundle(
     output: Path,
     *,
     name: str,
+    mel: MelConfig,
+    gain: float,
     license: str,
     attribution: str,
     training: dict[str, Any],
 ) -> None:
     """Write a bundle, its weights in half precision, to which those of `model` are rounded.
 
-    See `timbrel.mel.export.write_mel2mel_bundle` for the parameters and errors.
+    See `timbrel.mel.export.write_mel2mel_bundle` for the parameters and errors; of the mel's
+    geometry, models of notes use the sample rate only.
     """
     round_to_half(model)
-    config = _config(model, KIND, model.config, name, license, attribution, training)
+    config = {
+        "kind": KIND,
+        "name": name,
+        "mel": asdict(mel),
+        "model": asdict(model.config),
+        "gain": gain,
+        "license": license,
+        "attribution": attribution,
+        "training": {"parameters": n_parameters(model), **training},
+    }
     weights = packed_weights(model)
     graph = without_weights(encoder_graph(model), weights, WEIGHTS_FILE)
     files = {WEIGHTS_FILE: weights, ENCODER_FILE: graph}
@@ -57,6 +74,8 @@ def write_spectral_bundle(
     output: Path,
     *,
     name: str,
+    mel: MelConfig,
+    gain: float,
     license: str,
     attribution: str,
     training: dict[str, Any],
@@ -64,20 +83,27 @@ def write_spectral_bundle(
     """Write the bundle of a spectral network, its weights in half precision; as above."""
     is_baseline = isinstance(model, SpectralBaseline)
     kind = BASELINE_KIND if is_baseline else CLASSIFIER_KIND
-    config = _config(model, kind, model.config, name, license, attribution, training)
+    round_to_half(model)
+    config = {
+        "kind": kind,
+        "name": name,
+        "mel": asdict(mel),
+        "model": asdict(model.config),
+        "gain": gain,
+        "license": license,
+        "attribution": attribution,
+        "training": {"parameters": n_parameters(model), **training},
+    }
     what = (
         "Spectral autoencoder of musical notes with pitch conditioning, the baseline"
         if is_baseline
         else "Classifier of the pitch and the qualities of musical notes, the judge"
     )
     # The means and variances of the norms are no parameters, but belong to what was learnt.
-    state = {
-        key: value.half().contiguous()
-        for key, value in model.state_dict().items()
-        if value.is_floating_point()
-    }
+    norms = {key: value.float() for key, value in model.named_buffers()}
+    files = {WEIGHTS_FILE: packed_weights(model), NORMS_FILE: save(norms)}
     card = f"# {name}\n\n{what} of Engel et al. (2017).\n{_card_end(config)}"
-    write_bundle(output, config, {WEIGHTS_FILE: save(state)}, card=card)
+    write_bundle(output, config, files, card=card)
 
 
 def load_spectral(
@@ -94,13 +120,16 @@ def load_spectral(
     bundle = load_bundle(name_or_path, kind=kind)
     check_keys(bundle.model, get_type_hints(config_type), bundle.file(CONFIG_FILE))
     model = model_type(config_type(**bundle.model))
-    path = bundle.file(WEIGHTS_FILE)
-    weights = {key: value.float() for key, value in load_file(path).items()}
-    wanted = {k: v.shape for k, v in model.state_dict().items() if v.is_floating_point()}
-    if {key: value.shape for key, value in weights.items()} != wanted:
-        raise InputError(f"{path}: does not hold the weights of this {model_type.__name__}")
-    model.load_state_dict(weights, strict=False)
-    return model.eval(), bundle
+    path = bundle.file(NORMS_FILE)
+    norms = load_file(path)
+    buffers = dict(model.named_buffers())
+    if {key: value.shape for key, value in norms.items()} != {
+        key: value.shape for key, value in buffers.items()
+    }:
+        raise InputError(f"{path}: does not hold the norms of this {model_type.__name__}")
+    for key, value in norms.items():
+        buffers[key].copy_(value)
+    return with_weights(model, bundle), bundle
 
 
 def encoder_graph(model: Autoencoder) -> onnx.ModelProto:
@@ -139,28 +168,6 @@ def _conv(graph: Graph, x: str, layer: TemporalConv) -> str:
 def _pointwise(graph: Graph, x: str, layer: nn.Linear) -> str:
     kernel = graph.add("Unsqueeze", [graph.weight(layer.weight), graph.integers(-1)])
     return graph.add("Conv", [x, kernel, graph.weight(layer.bias)], kernel_shape=[1])
-
-
-def _config(
-    model: nn.Module,
-    kind: str,
-    sizes: Any,
-    name: str,
-    license: str,
-    attribution: str,
-    training: dict[str, Any],
-) -> dict[str, Any]:
-    """The config.json of a model of notes; of the mel's geometry it uses the sample rate only."""
-    return {
-        "kind": kind,
-        "name": name,
-        "mel": asdict(MelConfig()),
-        "model": asdict(sizes),
-        "gain": 1.0,
-        "license": license,
-        "attribution": attribution,
-        "training": {"parameters": n_parameters(model), **training},
-    }
 
 
 def _card(config: dict[str, Any], sizes: AutoencoderConfig) -> str:

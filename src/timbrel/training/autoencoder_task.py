@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from timbrel.notes.autoencoder import Autoencoder
 from timbrel.notes.companding import HALF, compress
-from timbrel.notes.dataset import NoteSplit, data_sha256, read_split
+from timbrel.notes.dataset import NoteSplit, data_origin, read_split
 from timbrel.notes.sizes import AutoencoderConfig
 from timbrel.progress import Progress
 from timbrel.training.recipe import Recipe, known
@@ -48,7 +48,7 @@ class AutoencoderTask:
         self._seed = recipe.seed
         self._options = known(AutoencoderOptions, recipe.options, "options")
         self._train, self._valid = (read_split(folder, split) for split in ("train", "valid"))
-        self._data_sha256 = data_sha256(folder)
+        self._origin = data_origin(folder)
         share = recipe.batch_size // world
         self._items = range(rank * share, (rank + 1) * share)
         self.config: AutoencoderConfig = known(AutoencoderConfig, recipe.model, "model")
@@ -99,8 +99,8 @@ class AutoencoderTask:
     def describe(self) -> dict:
         return {
             "kind": "notes-autoencoder",
+            **self._origin,
             "config": asdict(self.config),
-            "data_manifest_sha256": self._data_sha256,
         }
 
     def _crops(self, split: NoteSplit, step: int, items: Iterable[int]) -> Tensor:

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline, spectral_loss
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
-from timbrel.notes.dataset import NoteSplit, data_sha256, read_split
+from timbrel.notes.dataset import NoteSplit, data_origin, read_split
 from timbrel.notes.spectrum import log_spectrum
 from timbrel.progress import Progress
 from timbrel.training.recipe import Recipe, known
@@ -61,7 +61,7 @@ class SpectralTask(ABC):
         self._seed = recipe.seed
         known(SpectralOptions, recipe.options, "options")
         self._train, self._valid = (read_split(folder, split) for split in ("train", "valid"))
-        self._data_sha256 = data_sha256(folder)
+        self._origin = data_origin(folder)
         share = recipe.batch_size // world
         self._items = range(rank * share, (rank + 1) * share)
 
@@ -98,8 +98,8 @@ class SpectralTask(ABC):
     def describe(self) -> dict:
         return {
             "kind": self.kind,
+            **self._origin,
             "config": asdict(self.config),
-            "data_manifest_sha256": self._data_sha256,
         }
 
     def _measures(self, model: nn.Module, batch: SpectralBatch) -> dict[str, float]:
