@@ -54,6 +54,17 @@ class Decoder(Protocol):
         """
 
 
+def check_codes(codes: np.ndarray, n_streams: int, code_size: int) -> None:
+    """Refuse codes that are not (n_streams, frames, code_size), or not finite."""
+    if codes.ndim != 3 or (codes.shape[0], codes.shape[2]) != (n_streams, code_size):
+        raise InputError(
+            f"the decoder wants codes of shape ({n_streams}, frames, {code_size}), "
+            f"not {codes.shape}"
+        )
+    if not np.isfinite(codes).all():
+        raise InputError("the codes hold numbers that are not finite")
+
+
 class QueueDecoder:
     """The decoder in NumPy.
 
@@ -127,7 +138,8 @@ class QueueStream:
 
     def process(self, codes: np.ndarray) -> np.ndarray:
         """Sample the next frames; see `DecoderStream`."""
-        n_streams, n_frames = self._check(codes)
+        check_codes(codes, len(self._recent), self._decoder.code_size)
+        n_streams, n_frames, _ = codes.shape
         hop = self._decoder.hop_length
         levels = np.zeros((n_streams, n_frames * hop), np.int64)
         for frame in range(n_frames):
@@ -141,7 +153,8 @@ class QueueStream:
 
     def teacher_forced(self, levels: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Logits (streams, samples, 256) along given levels (streams, samples)."""
-        _, n_frames = self._check(codes)
+        check_codes(codes, len(self._recent), self._decoder.code_size)
+        n_frames = codes.shape[1]
         hop = self._decoder.hop_length
         logits = np.zeros((*levels.shape, N_LEVELS), np.float32)
         for frame in range(n_frames):
@@ -150,17 +163,6 @@ class QueueStream:
                 logits[:, t] = self._step(conditions)
                 self._append(levels[:, t])
         return logits
-
-    def _check(self, codes: np.ndarray) -> tuple[int, int]:
-        wanted = (len(self._recent), self._decoder.code_size)
-        if codes.ndim != 3 or (codes.shape[0], codes.shape[2]) != wanted:
-            raise InputError(
-                f"the decoder wants codes of shape ({wanted[0]}, frames, {wanted[1]}), "
-                f"not {codes.shape}"
-            )
-        if not np.isfinite(codes).all():
-            raise InputError("the codes hold numbers that are not finite")
-        return codes.shape[0], codes.shape[1]
 
     def _conditions(self, codes: np.ndarray) -> list[np.ndarray]:
         """What a frame's codes (streams, code_size) add in each layer, and in the hidden one."""
