@@ -53,16 +53,8 @@ def write_autoencoder_bundle(
     geometry, models of notes use the sample rate only.
     """
     round_to_half(model)
-    config = {
-        "kind": KIND,
-        "name": name,
-        "mel": asdict(mel),
-        "model": asdict(model.config),
-        "gain": gain,
-        "license": license,
-        "attribution": attribution,
-        "training": {"parameters": n_parameters(model), **training},
-    }
+    said = {"name": name, "gain": gain, "license": license, "attribution": attribution}
+    config = _config(model, KIND, mel, training) | said
     weights = packed_weights(model)
     graph = without_weights(encoder_graph(model), weights, WEIGHTS_FILE)
     files = {WEIGHTS_FILE: weights, ENCODER_FILE: graph}
@@ -84,16 +76,8 @@ def write_spectral_bundle(
     is_baseline = isinstance(model, SpectralBaseline)
     kind = BASELINE_KIND if is_baseline else CLASSIFIER_KIND
     round_to_half(model)
-    config = {
-        "kind": kind,
-        "name": name,
-        "mel": asdict(mel),
-        "model": asdict(model.config),
-        "gain": gain,
-        "license": license,
-        "attribution": attribution,
-        "training": {"parameters": n_parameters(model), **training},
-    }
+    said = {"name": name, "gain": gain, "license": license, "attribution": attribution}
+    config = _config(model, kind, mel, training) | said
     what = (
         "Spectral autoencoder of musical notes with pitch conditioning, the baseline"
         if is_baseline
@@ -168,6 +152,16 @@ def _conv(graph: Graph, x: str, layer: TemporalConv) -> str:
 def _pointwise(graph: Graph, x: str, layer: nn.Linear) -> str:
     kernel = graph.add("Unsqueeze", [graph.weight(layer.weight), graph.integers(-1)])
     return graph.add("Conv", [x, kernel, graph.weight(layer.bias)], kernel_shape=[1])
+
+
+def _config(model: Any, kind: str, mel: MelConfig, training: dict[str, Any]) -> dict[str, Any]:
+    """What of the config.json the model and its training decide."""
+    return {
+        "kind": kind,
+        "mel": asdict(mel),
+        "model": asdict(model.config),
+        "training": {"parameters": n_parameters(model), **training},
+    }
 
 
 def _card(config: dict[str, Any], sizes: AutoencoderConfig) -> str:

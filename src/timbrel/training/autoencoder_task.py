@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from timbrel.notes.autoencoder import Autoencoder
+from timbrel.notes.codec import KIND
 from timbrel.notes.companding import HALF, compress
-from timbrel.notes.dataset import NoteSplit, data_origin, read_split
+from timbrel.notes.dataset import NoteSplit
 from timbrel.notes.sizes import AutoencoderConfig
-from timbrel.progress import Progress
-from timbrel.training.recipe import Recipe, known
+from timbrel.training.notes_task import NotesTask
 from timbrel.training.task import Validation
 
 # Crops of the validation split, for each of so many fixed draws.
@@ -33,28 +32,16 @@ class AutoencoderOptions:
     context: bool = True
 
 
-class AutoencoderTask:
-    """Train the autoencoder on a data set of notes; see `Mel2MelTask` for the parameters."""
+class AutoencoderTask(NotesTask):
+    """Train the autoencoder on a data set of notes."""
 
-    def __init__(
-        self,
-        recipe: Recipe,
-        folder: Path,
-        *,
-        rank: int,
-        world: int,
-        progress: Progress,  # noqa: ARG002
-    ) -> None:
-        self._seed = recipe.seed
-        self._options = known(AutoencoderOptions, recipe.options, "options")
-        self._train, self._valid = (read_split(folder, split) for split in ("train", "valid"))
-        self._origin = data_origin(folder)
-        share = recipe.batch_size // world
-        self._items = range(rank * share, (rank + 1) * share)
-        self.config: AutoencoderConfig = known(AutoencoderConfig, recipe.model, "model")
+    kind = KIND
+    options_type = AutoencoderOptions
+    config_type = AutoencoderConfig
+
+    def make_model(self) -> nn.Module:
         self._context = self.config.context_frames if self._options.context else 0
-        self.critic = None
-        self.model = Autoencoder(self.config)
+        return Autoencoder(self.config)
 
     def batch(self, step: int) -> Tensor:
         return self._crops(self._train, step, self._items)
@@ -65,13 +52,6 @@ class AutoencoderTask:
         margin = self._context * self.config.hop_length
         labels = levels[:, margin : levels.shape[1] - margin].long() + HALF
         return functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten())
-
-    def critic_loss(self) -> None:
-        """Nothing judges this model but its loss."""
-
-    def wrapped(self) -> nn.Module:
-        """Give the model: its forward pass is that of training."""
-        return self.model
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> Validation:
@@ -88,20 +68,6 @@ class AutoencoderTask:
             for i in range(_VALID_BATCHES)
         ]
         return Validation({"nll": float(np.mean(losses))})
-
-    def state(self) -> dict[str, Tensor]:
-        """Nothing but the model survives a step."""
-        return {}
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Nothing is carried from step to step."""
-
-    def describe(self) -> dict:
-        return {
-            "kind": "notes-autoencoder",
-            **self._origin,
-            "config": asdict(self.config),
-        }
 
     def _crops(self, split: NoteSplit, step: int, items: Iterable[int]) -> Tensor:
         """A step's crops, a pure function of its arguments: levels (batch, samples), float32."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,10 +12,10 @@ from torch.nn import functional
 
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline, spectral_loss
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
-from timbrel.notes.dataset import NoteSplit, data_origin, read_split
+from timbrel.notes.dataset import NoteSplit
+from timbrel.notes.export import BASELINE_KIND, CLASSIFIER_KIND
 from timbrel.notes.spectrum import log_spectrum
-from timbrel.progress import Progress
-from timbrel.training.recipe import Recipe, known
+from timbrel.training.notes_task import NotesTask
 from timbrel.training.task import Validation
 
 _VALID_BATCHES, _VALID_SIZE, _VALID_STEP = 8, 16, 10**9
@@ -41,42 +38,13 @@ class SpectralBatch:
         return SpectralBatch(*(getattr(self, name).to(device) for name in self.__annotations__))
 
 
-class SpectralTask(ABC):
-    """What both have in common; see `Mel2MelTask` for the parameters."""
+class SpectralTask(NotesTask):
+    """What the baseline's and the classifier's have in common."""
 
-    kind: str
-    config: Any
-    model: nn.Module
-    critic: nn.Module | None = None
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        folder: Path,
-        *,
-        rank: int,
-        world: int,
-        progress: Progress,  # noqa: ARG002
-    ) -> None:
-        self._seed = recipe.seed
-        known(SpectralOptions, recipe.options, "options")
-        self._train, self._valid = (read_split(folder, split) for split in ("train", "valid"))
-        self._origin = data_origin(folder)
-        share = recipe.batch_size // world
-        self._items = range(rank * share, (rank + 1) * share)
+    options_type = SpectralOptions
 
     def batch(self, step: int) -> SpectralBatch:
         return self._draw(self._train, step, self._items)
-
-    @abstractmethod
-    def loss(self, model: nn.Module, batch: SpectralBatch, step: int) -> Tensor: ...
-
-    def critic_loss(self) -> None:  # noqa: B027
-        """Nothing judges these models but their loss."""
-
-    def wrapped(self) -> nn.Module:
-        """Give the model: its forward pass is that of training."""
-        return self.model
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> Validation:
@@ -87,20 +55,6 @@ class SpectralTask(ABC):
             for name, value in self._measures(model, batch).items():
                 found.setdefault(name, []).append(value)
         return Validation({name: float(np.mean(values)) for name, values in found.items()})
-
-    def state(self) -> dict[str, Tensor]:
-        """Nothing but the model survives a step."""
-        return {}
-
-    def load_state(self, state: dict[str, Tensor]) -> None:  # noqa: B027
-        """Nothing is carried from step to step."""
-
-    def describe(self) -> dict:
-        return {
-            "kind": self.kind,
-            **self._origin,
-            "config": asdict(self.config),
-        }
 
     def _measures(self, model: nn.Module, batch: SpectralBatch) -> dict[str, float]:
         return {"loss": float(self.loss(model, batch, 0))}
@@ -117,12 +71,11 @@ class SpectralTask(ABC):
 class BaselineTask(SpectralTask):
     """Train the baseline to reconstruct spectra."""
 
-    kind = "notes-baseline"
+    kind = BASELINE_KIND
+    config_type = BaselineConfig
 
-    def __init__(self, recipe: Recipe, folder: Path, **processes: Any) -> None:
-        super().__init__(recipe, folder, **processes)
-        self.config = known(BaselineConfig, recipe.model, "model")
-        self.model = SpectralBaseline(self.config)
+    def make_model(self) -> nn.Module:
+        return SpectralBaseline(self.config)
 
     def loss(self, model: nn.Module, batch: SpectralBatch, step: int) -> Tensor:  # noqa: ARG002
         batch = batch.to(next(model.parameters()).device)
@@ -132,12 +85,11 @@ class BaselineTask(SpectralTask):
 class ClassifierTask(SpectralTask):
     """Train the classifier on pitch and qualities."""
 
-    kind = "notes-classifier"
+    kind = CLASSIFIER_KIND
+    config_type = ClassifierConfig
 
-    def __init__(self, recipe: Recipe, folder: Path, **processes: Any) -> None:
-        super().__init__(recipe, folder, **processes)
-        self.config = known(ClassifierConfig, recipe.model, "model")
-        self.model = NoteClassifier(self.config)
+    def make_model(self) -> nn.Module:
+        return NoteClassifier(self.config)
 
     def loss(self, model: nn.Module, batch: SpectralBatch, step: int) -> Tensor:  # noqa: ARG002
         batch = batch.to(next(model.parameters()).device)
