@@ -16,14 +16,13 @@ from timbrel.mel.spectrogram import MelConfig
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
 from timbrel.notes.codec import NoteCodec
-from timbrel.notes.dataset import read_split
+from timbrel.notes.dataset import measured_qualities, read_split
 from timbrel.notes.evaluation import (
     EvaluationPlan,
     evaluate_notes,
     find_pairs,
     is_at,
     markdown,
-    measured_qualities,
     write_report,
 )
 from timbrel.notes.export import load_spectral, write_spectral_bundle

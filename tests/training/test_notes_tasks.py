@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from timbrel.training.autoencoder_task import AutoencoderTask
 from timbrel.training.export import export_run
 from timbrel.training.loop import train
 from timbrel.training.recipe import Recipe, read_recipe
+from timbrel.training.spectral_tasks import ClassifierTask
 from timbrel.training.tasks import TASKS
 
 pytest_plugins = ["small_fixtures", "notes_fixtures"]
@@ -104,6 +106,22 @@ def test_an_exported_run_encodes_and_decodes(notes_data: Path, tmp_path: Path) -
     assert codec.decode([codes[:1]])[0].shape == (512,)
     card = (tmp_path / "model" / "README.md").read_text()
     assert "| steps | 2 |" in card
+
+
+def test_qualities_that_were_not_measured_are_not_learnt(notes_data: Path, tmp_path: Path) -> None:
+    data = Path(shutil.copytree(notes_data, tmp_path / "data"))
+    (data / "data.json").write_text('{"soundfonts": {"a.sf2": ""}, "qualities_measured": ["dark"]}')
+    task = ClassifierTask(recipe("notes-classifier"), data, rank=0, world=1, progress=silent)
+    batch = task.batch(0)
+    model = task.model.eval()
+    before = task.loss(model, batch, 0)
+    with torch.no_grad():
+        model.qualities.bias[0] += 5  # "bright"
+    torch.testing.assert_close(task.loss(model, batch, 0), before)
+    with torch.no_grad():
+        model.qualities.bias[1] += 5  # "dark"
+    assert task.loss(model, batch, 0) > before + 1
+    assert task.describe()["soundfont"] == "a.sf2"
 
 
 def test_crops_are_levels_of_the_notes_with_context(notes_data: Path) -> None:

@@ -17,8 +17,10 @@ import soundfile
 from timbrel.audio import SAMPLE_RATE
 from timbrel.errors import InputError
 from timbrel.notes.faults import check_audio, check_entry
-from timbrel.notes.note import FAMILIES, SOURCES, Note
+from timbrel.notes.note import FAMILIES, QUALITIES, SOURCES, Note
 from timbrel.notes.storage import EXAMPLES_FILE, open_storage
+
+_SETTINGS_FILE = "data.json"  # of a data set that Timbrel prepared
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,18 @@ def data_sha256(folder: str | os.PathLike) -> str:
     return digest.hexdigest()
 
 
+def measured_qualities(folder: str | os.PathLike) -> list[int]:
+    """Columns of the qualities that a data set's labels speak of: all, if it does not say."""
+    settings = Path(folder) / _SETTINGS_FILE
+    if not settings.exists():
+        return list(range(len(QUALITIES)))
+    names = json.loads(settings.read_text()).get("qualities_measured", QUALITIES)
+    return [QUALITIES.index(name) for name in names]
+
+
 def data_origin(folder: str | os.PathLike) -> dict[str, Any]:
     """What a training run notes of its data: their hash, the SoundFonts if any, and the gain."""
-    settings = Path(folder) / "data.json"
+    settings = Path(folder) / _SETTINGS_FILE
     fonts = json.loads(settings.read_text())["soundfonts"] if settings.exists() else {}
     return {
         "data_manifest_sha256": data_sha256(folder),

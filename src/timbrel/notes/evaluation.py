@@ -23,7 +23,7 @@ from timbrel.errors import InputError
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
 from timbrel.notes.codec import NoteCodec, bundle_identity
-from timbrel.notes.dataset import NoteSplit, read_split
+from timbrel.notes.dataset import NoteSplit, measured_qualities, read_split
 from timbrel.notes.export import load_spectral
 from timbrel.notes.measures import (
     f1_score,
@@ -167,15 +167,6 @@ def markdown(report: dict[str, Any]) -> str:
             f"| {found['morph']['pitch_kept']} | {found['average']['pitch_kept']} |",
         ]
     return "\n".join(lines) + "\n"
-
-
-def measured_qualities(data: Path) -> list[int]:
-    """Columns of the qualities that a data set's labels speak of: all, if it does not say."""
-    settings = data / "data.json"
-    if not settings.exists():
-        return list(range(len(QUALITIES)))
-    names = json.loads(settings.read_text()).get("qualities_measured", QUALITIES)
-    return [QUALITIES.index(name) for name in names]
 
 
 class _Judge:

@@ -36,7 +36,7 @@ class NotesTask(ABC):
         world: int,
         progress: Progress,  # noqa: ARG002
     ) -> None:
-        self._seed = recipe.seed
+        self._seed, self._folder = recipe.seed, folder
         self._options: Any = known(self.options_type, recipe.options, "options")
         self._train, self._valid = (read_split(folder, split) for split in ("train", "valid"))
         self._origin = data_origin(folder)

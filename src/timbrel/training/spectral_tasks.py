@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline, spectral_loss
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
-from timbrel.notes.dataset import NoteSplit
+from timbrel.notes.dataset import NoteSplit, measured_qualities
 from timbrel.notes.export import BASELINE_KIND, CLASSIFIER_KIND
 from timbrel.notes.spectrum import log_spectrum
 from timbrel.training.notes_task import NotesTask
@@ -89,19 +89,21 @@ class ClassifierTask(SpectralTask):
     config_type = ClassifierConfig
 
     def make_model(self) -> nn.Module:
+        self._columns = measured_qualities(self._folder)  # the labels of others say nothing
         return NoteClassifier(self.config)
 
     def loss(self, model: nn.Module, batch: SpectralBatch, step: int) -> Tensor:  # noqa: ARG002
         batch = batch.to(next(model.parameters()).device)
         pitch, qualities = model(batch.spectra)
-        return functional.cross_entropy(
-            pitch.float(), batch.pitches
-        ) + functional.binary_cross_entropy_with_logits(qualities.float(), batch.qualities)
+        pitch_loss = functional.cross_entropy(pitch.float(), batch.pitches)
+        return pitch_loss + functional.binary_cross_entropy_with_logits(
+            qualities[:, self._columns].float(), batch.qualities[:, self._columns]
+        )
 
     def _measures(self, model: nn.Module, batch: SpectralBatch) -> dict[str, float]:
         batch = batch.to(next(model.parameters()).device)
         pitch, qualities = model(batch.spectra)
-        right = ((qualities > 0) == (batch.qualities > 0)).float()
+        right = ((qualities > 0) == (batch.qualities > 0))[:, self._columns].float()
         return {
             "loss": float(self.loss(model, batch, 0)),
             "pitch_accuracy": float((pitch.argmax(1) == batch.pitches).float().mean()),
