@@ -488,7 +488,9 @@ def listen(
     as_json: Json = False,
 ) -> None:
     """Ask people how good it sounds: a blind listening test in the browser."""
-    need_packages("evaluate", "the listening test", "krippendorff", "pyloudnorm", "starlette", "uvicorn")
+    need_packages(
+        "evaluate", "the listening test", "krippendorff", "pyloudnorm", "starlette", "uvicorn"
+    )
     from timbrel.evaluation.listening.store import DATABASE_FILE, Store
 
     if analyse:
