@@ -70,7 +70,7 @@ def _measure(size: str, recipe: str, n_frames: int, seconds: float) -> list[dict
             training={},
         )
         codec = NoteCodec.load(path)
-        decoder = codec.decoder()
+        decoder = codec.reference_decoder()
     audio = np.random.default_rng(0).uniform(-0.5, 0.5, int(seconds * SAMPLE_RATE))
     results = [{"what": "encode", **_timed(lambda: codec.encode(audio), len(audio))}]
     n_context = config.receptive_field

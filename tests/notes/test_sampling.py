@@ -52,7 +52,7 @@ def test_logits_equal_the_full_convolution(config: AutoencoderConfig) -> None:
 
 def test_any_cut_gives_the_same_samples(tiny_codec: NoteCodec) -> None:
     codes = random_codes(1, 5, 16)
-    decoder = tiny_codec.decoder()
+    decoder = tiny_codec.reference_decoder()
     whole = decoder.stream([0], seed=3).process(codes)
     stream = decoder.stream([0], seed=3)
     cut = [stream.process(codes[:, a:b]) for a, b in ((0, 1), (1, 4), (4, 4), (4, 5))]
@@ -61,7 +61,7 @@ def test_any_cut_gives_the_same_samples(tiny_codec: NoteCodec) -> None:
 
 def test_a_stream_draws_the_same_beside_others(tiny_codec: NoteCodec) -> None:
     codes = random_codes(3, 2, 16)
-    decoder = tiny_codec.decoder()
+    decoder = tiny_codec.reference_decoder()
     together = decoder.stream(range(3), seed=7).process(codes)
     alone = decoder.stream([2], seed=7).process(codes[2:])
     np.testing.assert_array_equal(alone[0], together[2])
@@ -69,7 +69,7 @@ def test_a_stream_draws_the_same_beside_others(tiny_codec: NoteCodec) -> None:
 
 
 def test_draws_follow_the_distribution(tiny_codec: NoteCodec) -> None:
-    stream = tiny_codec.decoder().stream([0])
+    stream = tiny_codec.reference_decoder().stream([0])
     logits = np.log(np.array([[0.1, 0.2, 0.0, 0.7, *[0.0] * 252]]) + 1e-30)
     uniform = np.array([0.0, 0.0999, 0.1001, 0.2999, 0.3001, 0.999, 1 - 2**-53])
     drawn = [int(stream._draw(logits, u[None])[0]) + 128 for u in uniform]
@@ -77,7 +77,7 @@ def test_draws_follow_the_distribution(tiny_codec: NoteCodec) -> None:
 
 
 def test_a_draw_never_runs_off_the_end(tiny_codec: NoteCodec) -> None:
-    stream = tiny_codec.decoder().stream([0])
+    stream = tiny_codec.reference_decoder().stream([0])
     flat = np.zeros((1, 256), np.float32)
     assert stream._draw(flat, np.array([1 - 2**-53]))[0] == 127
     assert stream._draw(flat, np.array([0.0]))[0] == -128
@@ -85,19 +85,19 @@ def test_a_draw_never_runs_off_the_end(tiny_codec: NoteCodec) -> None:
 
 def test_zero_temperature_takes_the_likeliest(tiny_codec: NoteCodec) -> None:
     codes = random_codes(1, 1, 16)
-    audio = tiny_codec.decoder().stream([0], temperature=0).process(codes)
-    again = tiny_codec.decoder().stream([0], temperature=0, seed=9).process(codes)
+    audio = tiny_codec.reference_decoder().stream([0], temperature=0).process(codes)
+    again = tiny_codec.reference_decoder().stream([0], temperature=0, seed=9).process(codes)
     np.testing.assert_array_equal(audio, again)
-    logits = tiny_codec.decoder().stream([0]).teacher_forced(compress(audio), codes)
+    logits = tiny_codec.reference_decoder().stream([0]).teacher_forced(compress(audio), codes)
     np.testing.assert_array_equal(logits.argmax(-1) - 128, compress(audio))
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 16), (1, 3, 8), (3, 16)])
 def test_codes_of_another_shape_are_refused(tiny_codec: NoteCodec, shape: tuple) -> None:
     with pytest.raises(InputError, match=r"wants codes of shape \(1, frames, 16\)"):
-        tiny_codec.decoder().stream([0]).process(np.zeros(shape, np.float32))
+        tiny_codec.reference_decoder().stream([0]).process(np.zeros(shape, np.float32))
 
 
 def test_codes_that_are_not_finite_are_refused(tiny_codec: NoteCodec) -> None:
     with pytest.raises(InputError, match="not finite"):
-        tiny_codec.decoder().stream([0]).process(np.full((1, 1, 16), np.nan, np.float32))
+        tiny_codec.reference_decoder().stream([0]).process(np.full((1, 1, 16), np.nan, np.float32))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any, get_type_hints
 import numpy as np
 
 from timbrel.audio import atomic_path, read_audio
-from timbrel.bundle import CONFIG_FILE, SUMS_FILE, WEIGHTS_FILE, Bundle, check_keys, load_bundle
+from timbrel.bundle import CONFIG_FILE, WEIGHTS_FILE, Bundle, bundle_hash, check_keys, load_bundle
 from timbrel.errors import InputError
 from timbrel.notes.companding import compress
 from timbrel.notes.sampling import Decoder, QueueDecoder
@@ -34,11 +33,6 @@ class Clip:
     name: str
     codes: np.ndarray  # (frames, code_size) float32
     n_samples: int
-
-
-def bundle_identity(bundle: Bundle) -> str:
-    """A hash of all that a bundle holds."""
-    return hashlib.sha256((bundle.path / SUMS_FILE).read_bytes()).hexdigest()
 
 
 class NoteCodec:
@@ -64,7 +58,7 @@ class NoteCodec:
         self.sample_rate = bundle.mel.sample_rate
         self.hop_length, self.code_size = self.config.hop_length, self.config.code_size
         self._encoder = open_session(bundle, ENCODER_FILE, threads)
-        self.identity = bundle_identity(bundle)
+        self.identity = bundle_hash(bundle.path)
 
     @classmethod
     def load(cls, name_or_path: str | os.PathLike, *, threads: int = 1) -> NoteCodec:
@@ -107,16 +101,25 @@ class NoteCodec:
         return np.concatenate(chunks or [np.zeros((0, self.code_size), np.float32)])
 
     def decoder(self) -> Decoder:
-        """The decoder with the bundle's weights."""
+        """The decoder with the bundle's weights, in the native engine."""
+        from timbrel.notes.engine_decoder import EngineDecoder
+
+        return EngineDecoder(self._decoder_weights(), self.config)
+
+    def reference_decoder(self) -> QueueDecoder:
+        """The same in NumPy, slowly."""
+        return QueueDecoder(
+            self._decoder_weights(),
+            dilations=self.config.decoder_dilations,
+            hop_length=self.hop_length,
+        )
+
+    def _decoder_weights(self) -> dict[str, np.ndarray]:
         from safetensors.numpy import load_file
 
         weights = load_file(self.bundle.file(WEIGHTS_FILE))
         prefix = "decoder."
-        return QueueDecoder(
-            {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)},
-            dilations=self.config.decoder_dilations,
-            hop_length=self.hop_length,
-        )
+        return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
     def decode(
         self,

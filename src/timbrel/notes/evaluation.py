@@ -19,10 +19,11 @@ import numpy as np
 import torch
 
 from timbrel.audio import atomic_path, read_audio
+from timbrel.bundle import bundle_hash
 from timbrel.errors import InputError
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
-from timbrel.notes.codec import NoteCodec, bundle_identity
+from timbrel.notes.codec import NoteCodec
 from timbrel.notes.dataset import NoteSplit, measured_qualities, read_split
 from timbrel.notes.export import load_spectral
 from timbrel.notes.measures import (
@@ -114,7 +115,7 @@ def evaluate_notes(
         codes["autoencoder"] = lambda split, i: codec.encode(split.audio(i)).mean(axis=0)
     if spectral is not None:
         model, bundle = spectral
-        folder = output / "audio" / f"baseline-{bundle_identity(bundle)[:12]}-{plan.iterations}"
+        folder = output / "audio" / f"baseline-{bundle_hash(bundle.path)[:12]}-{plan.iterations}"
         found = _reconstructed_spectra(model, test, chosen, folder, plan, progress)
         report["reconstructions"]["baseline"] = judge.measures(test, chosen, originals, found)
         codes["baseline"] = lambda split, i: _spectral_code(model, split.audio(i))
