@@ -39,6 +39,9 @@ _KEYS_OF_KIND: dict[str, dict[str, type]] = {
     "mel2mel": {"window": dict, "instruments": list},
     "parallel": {},
     "wavenet": {},
+    "notes-autoencoder": {},
+    "notes-baseline": {},
+    "notes-classifier": {},
 }
 _INSTRUMENT_KEYS = {"name": str, "program": int, "embedding": list}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
@@ -15,7 +14,9 @@ import typer
 
 from timbrel import __version__
 from timbrel.cli_engine import add_engine_commands
-from timbrel.errors import InputError, MissingToolError, TimbrelError
+from timbrel.errors import InputError, TimbrelError, need_packages, need_training
+from timbrel.notes.cli import app as notes_app
+from timbrel.options import Force, Json
 from timbrel.progress import bar
 
 if TYPE_CHECKING:
@@ -28,13 +29,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.add_typer(notes_app, name="notes")
+
 _UsageError: Any = typer.BadParameter.__base__  # Typer does not name it
 _INTERRUPTED = 130  # what a shell gives, and Typer, for a program that an interrupt ended
 
 add_engine_commands(app)
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
 Model = Annotated[
     str, typer.Option(help="A shipped model's name, or a bundle's folder. By default mel2mel.")
 ]
@@ -329,7 +330,7 @@ def prepare(
 
     from timbrel.score.instruments import INSTRUMENT_SETS
 
-    _need_training()
+    need_training()
     from timbrel.training.preparation import prepare as prepare_data
 
     if instruments not in INSTRUMENT_SETS:
@@ -369,7 +370,7 @@ def train(
     threads: Annotated[int | None, typer.Option(help="Of PyTorch on the CPU.", min=1)] = None,
 ) -> None:
     """Train a model by a recipe. Under torchrun, with several processes or machines."""
-    _need_training()
+    need_training()
     import torch
 
     from timbrel.training.loop import train as run_training
@@ -398,7 +399,7 @@ def export(
     name: Annotated[str | None, typer.Option(help="The model's name.")] = None,
 ) -> None:
     """Write a trained model as a bundle."""
-    _need_training()
+    need_training()
     from timbrel.training.export import export_run
 
     export_run(run, output, name=name)
@@ -441,7 +442,7 @@ def evaluate(
     """Measure models and vocoders on real music, and write the report."""
     from timbrel.bundle import shipped_bundles
 
-    _need("evaluate", "an evaluation", "joblib", "librosa", "matplotlib")
+    need_packages("evaluate", "an evaluation", "joblib", "librosa", "matplotlib")
     from timbrel.evaluation.judges import JUDGES
     from timbrel.evaluation.originals import choose_excerpts
     from timbrel.evaluation.report import PAGE_FILE, write_report
@@ -487,7 +488,9 @@ def listen(
     as_json: Json = False,
 ) -> None:
     """Ask people how good it sounds: a blind listening test in the browser."""
-    _need("evaluate", "the listening test", "krippendorff", "pyloudnorm", "starlette", "uvicorn")
+    need_packages(
+        "evaluate", "the listening test", "krippendorff", "pyloudnorm", "starlette", "uvicorn"
+    )
     from timbrel.evaluation.listening.store import DATABASE_FILE, Store
 
     if analyse:
@@ -509,21 +512,6 @@ def listen(
 def _fail(message: str) -> None:
     print(f"timbrel: {' '.join(message.split())}", file=sys.stderr)
     raise SystemExit(2)
-
-
-def _need_training() -> None:
-    _need("train", "training", "joblib", "torch")
-
-
-def _need(extra: str, what: str, *packages: str) -> None:
-    """Say how to install what a command needs beyond what rendering does."""
-    for package in packages:
-        try:
-            importlib.import_module(package)
-        except ImportError as error:
-            raise MissingToolError(
-                f"{what} needs {error.name}; install it with: pip install 'timbrel[{extra}]'"
-            ) from None
 
 
 def _timbre_specs(given: list[str]) -> dict[int, str]:

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from timbrel import __version__
-
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+from timbrel.options import Json
 
 
 def add_engine_commands(app: typer.Typer) -> None:

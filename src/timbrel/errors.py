@@ -1,5 +1,9 @@
 """Errors that tell a user what to do. The command line prints them on one line, exit code 2."""
 
+from __future__ import annotations
+
+import importlib
+
 
 class TimbrelError(Exception):
     """The base of every error that Timbrel raises on purpose."""
@@ -15,3 +19,19 @@ class OutputError(TimbrelError):
 
 class MissingToolError(TimbrelError):
     """A program, a package or a data file outside Timbrel is needed and not installed."""
+
+
+def need_training() -> None:
+    """Refuse to go on without the packages of the extra ``train``."""
+    need_packages("train", "training", "joblib", "torch")
+
+
+def need_packages(extra: str, what: str, *packages: str) -> None:
+    """Say how to install what a command needs beyond what rendering does."""
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise MissingToolError(
+                f"{what} needs {error.name}; install it with: pip install 'timbrel[{extra}]'"
+            ) from None

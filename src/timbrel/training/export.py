@@ -12,6 +12,14 @@ import torch
 from timbrel.errors import InputError
 from timbrel.mel.export import write_mel2mel_bundle
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
+from timbrel.notes.autoencoder import Autoencoder
+from timbrel.notes.codec import KIND as AUTOENCODER_KIND
+from timbrel.notes.export import (
+    SPECTRAL_MODELS,
+    write_autoencoder_bundle,
+    write_spectral_bundle,
+)
+from timbrel.notes.sizes import AutoencoderConfig
 from timbrel.training.checkpoint import load_checkpoint
 from timbrel.training.loop import LOG_FILE, RECIPE_FILE, RUN_FILE
 from timbrel.training.recipe import known, read_recipe
@@ -85,6 +93,21 @@ def export_run(
         config = {**notes["config"], "strides": tuple(notes["config"]["strides"])}
         write_wavenet_bundle(
             averaged(WaveNet(known(WaveNetConfig, config, RUN_FILE)), checkpoint),
+            output,
+            training=training,
+            **common,
+        )
+    elif notes["kind"] == AUTOENCODER_KIND:
+        write_autoencoder_bundle(
+            averaged(Autoencoder(known(AutoencoderConfig, notes["config"], RUN_FILE)), checkpoint),
+            output,
+            training=training,
+            **common,
+        )
+    elif notes["kind"] in SPECTRAL_MODELS:
+        model_type, config_type = SPECTRAL_MODELS[notes["kind"]]
+        write_spectral_bundle(
+            averaged(model_type(known(config_type, notes["config"], RUN_FILE)), checkpoint),
             output,
             training=training,
             **common,

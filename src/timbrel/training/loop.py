@@ -396,9 +396,11 @@ def _mean(value: Tensor, world: int) -> Tensor:
 
 def _describe(run: Path, task: Task, data: Path) -> None:
     """Write down where the run comes from."""
+    described = task.describe()
+    if "data_manifest_sha256" not in described:
+        described["data_manifest_sha256"] = manifest_sha256(data)
     notes = {
-        **task.describe(),
-        "data_manifest_sha256": manifest_sha256(data),
+        **described,
         "git_commit": _git_commit(),
         "torch": torch.__version__,
     }

@@ -142,9 +142,9 @@ def prepare(
         "soundfont": soundfont.name,
         "soundfont_sha256": file_sha256(soundfont),
     }
-    _check_same(output / SETTINGS_FILE, wanted)
+    check_same_settings(output / SETTINGS_FILE, wanted)
     renderer = _Renderer(output, soundfont, sample_rate)
-    with _backend(scheduler, jobs):
+    with worker_pool(scheduler, jobs):
         for name in scores["train"] + scores["valid"]:
             source, target = Path(midi_dir, name), output / "midi" / name
             if not target.exists():
@@ -159,7 +159,7 @@ def prepare(
             settings = Settings(**json.loads((output / SETTINGS_FILE).read_text()))
         else:
             tasks = [(name, p) for p in instruments.values() for name in scores["valid"]]
-            peaks = _run(renderer.peak, tasks, progress, "choosing the gain")
+            peaks = run_parallel(renderer.peak, tasks, progress, "choosing the gain")
             if max(peaks) == 0:
                 raise InputError(f"{midi_dir}: the scores for validation make no sound")
             gain = REFERENCE_GAIN * 10 ** (PEAK_DB / 20) / max(peaks)
@@ -172,7 +172,7 @@ def prepare(
             train = _within(scores["train"], instrument, output, minutes_per_instrument)
             for name in train + scores["valid"]:
                 clip_tasks.append((name, instrument, program, split_of[name], settings.gain))
-        clips = _run(renderer.clip, clip_tasks, progress, "rendering")
+        clips = run_parallel(renderer.clip, clip_tasks, progress, "rendering")
     shutil.rmtree(output / "peaks", ignore_errors=True)
     clips.sort(key=lambda clip: (clip.split, clip.instrument, clip.midi))
     with atomic_path(output / MANIFEST_FILE) as temporary:
@@ -287,14 +287,15 @@ class _Renderer:
         )
 
 
-def _run(work: Callable, tasks: list[tuple], progress: Progress, label: str) -> list:
+def run_parallel(work: Callable, tasks: list[tuple], progress: Progress, label: str) -> list:
+    """Results of ``work(*task)``, in the order in which they are done."""
     parallel = joblib.Parallel(return_as="generator_unordered")
     done = parallel(joblib.delayed(work)(*task) for task in tasks)
     return list(progress(done, len(tasks), label))
 
 
 @contextmanager
-def _backend(scheduler: str | None, jobs: int) -> Iterator[None]:
+def worker_pool(scheduler: str | None, jobs: int) -> Iterator[None]:
     """Have joblib work in processes of this machine, or on a Dask cluster, for a with block."""
     if jobs == 0:
         raise InputError("0 jobs cannot do anything; -1 stands for one for each core")
@@ -337,10 +338,10 @@ def _is_valid(name: str) -> bool:
     """Whether a work (a folder of files, or a file that lies alone) is for validation."""
     path = Path(name)
     work = path.parent.as_posix() if path.parent != Path() else path.stem
-    return _order("split", work)[0] % VALID_SHARE == 0
+    return shuffle_key("split", work)[0] % VALID_SHARE == 0
 
 
-def _order(*words: str) -> bytes:
+def shuffle_key(*words: str) -> bytes:
     """A key that shuffles names the same way everywhere."""
     return hashlib.sha256("\0".join(words).encode()).digest()
 
@@ -350,7 +351,7 @@ def _within(names: list[str], instrument: str, output: Path, minutes: float | No
     if minutes is None:
         return names
     chosen, seconds = [], 0.0
-    for name in sorted(names, key=lambda name: _order(instrument, name)):
+    for name in sorted(names, key=lambda name: shuffle_key(instrument, name)):
         if seconds >= 60 * minutes:
             break
         chosen.append(name)
@@ -367,7 +368,8 @@ def _check_audio_names(names: Iterable[str]) -> None:
             raise InputError(f"{other} and {name} would become the same audio file; rename one")
 
 
-def _check_same(path: Path, wanted: dict) -> None:
+def check_same_settings(path: Path, wanted: dict) -> None:
+    """Refuse to go on with a data folder that was begun with other settings."""
     if not path.exists():
         return
     found = json.loads(path.read_text())

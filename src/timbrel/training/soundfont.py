@@ -144,12 +144,25 @@ def render_score(
     InputError
         If FluidSynth fails, or cannot read the SoundFont.
     """
+    length = round((score.duration_s + tail_s) * sample_rate)
+    midi = to_midi(score, program, tail_s=tail_s)
+    return render_midi(midi, soundfont, length=length, sample_rate=sample_rate, gain=gain)
+
+
+def render_midi(
+    midi: mido.MidiFile,
+    soundfont: str | os.PathLike,
+    *,
+    length: int,
+    sample_rate: int,
+    gain: float = REFERENCE_GAIN,
+) -> np.ndarray:
+    """Play a MIDI file as it is; see `render_score`. Gives `length` samples of its beginning."""
     fluidsynth = find_fluidsynth()
     oversampling = 2 if sample_rate < _OVERSAMPLED_BELOW_HZ else 1
-    length = round((score.duration_s + tail_s) * sample_rate)
     with tempfile.TemporaryDirectory(prefix="timbrel-") as folder:
         midi_path, raw_path = Path(folder, "score.mid"), Path(folder, "audio.raw")
-        to_midi(score, program, tail_s=tail_s).save(midi_path)
+        midi.save(midi_path)
         command = [fluidsynth, "-ni", "-q", "-R", "0", "-C", "0", "-g", str(gain)]
         command += ["-r", str(sample_rate * oversampling), "-T", "raw", "-O", "float"]
         command += ["-o", "synth.dynamic-sample-loading=1", "-o", "synth.polyphony=1024"]

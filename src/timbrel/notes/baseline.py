@@ -1,0 +1,146 @@
+"""The spectral baseline of Engel et al. (2017): one code for a whole note, pitch given beside it.
+
+A convolutional autoencoder of the note's log spectrum (`timbrel.notes.spectrum`); phases are found
+by Griffin and Lim's iteration. The defaults are the published sizes; `width` scales all channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from timbrel.audio import SAMPLE_RATE
+from timbrel.notes.spectrum import N_BINS, N_FFT
+
+N_PITCHES = 128
+_SLOPE = 0.1  # of the leaky rectifiers
+_WEIGHT_TOP, _WEIGHT_UNTIL_HZ = 10.0, 4_000.0
+
+# (channels, kernel, stride of bins and frames); 512 × 256 becomes 1 × 1.
+_ENCODER: tuple[tuple[int, int, tuple[int, int]], ...] = (
+    (128, 5, (2, 2)),
+    *((channels, 4, (2, 2)) for channels in (128, 128, 256, 256, 256, 512, 512)),
+    (512, 4, (2, 1)),
+)
+_DECODER: tuple[tuple[int, int, tuple[int, int]], ...] = (
+    *((channels, 4, (2, 2)) for channels in (512, 512, 256, 256, 256, 128, 128)),
+    (128, 5, (2, 2)),
+    (128, 5, (2, 1)),
+)
+
+
+@dataclass(frozen=True)
+class BaselineConfig:
+    """Sizes; the defaults are the published ones."""
+
+    width: float = 1.0
+    code_size: int = 1984
+    pitch_size: int = 128
+
+    def channels(self, published: int) -> int:
+        return max(round(self.width * published), 1)
+
+
+class SpectralEncoder(nn.Module):
+    """Log spectra → one code for each note; the classifier's body, too."""
+
+    def __init__(self, config: BaselineConfig) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        size = 1
+        for published, kernel, stride in _ENCODER:
+            channels = config.channels(published)
+            blocks.append(_SameConv(size, channels, kernel, stride))
+            size = channels
+        hidden = config.channels(1024)
+        self.blocks = nn.Sequential(*blocks, _SameConv(size, hidden, 1, (1, 1)))
+        self.code = nn.Linear(hidden, config.code_size, bias=False)
+        self.norm = nn.BatchNorm1d(config.code_size)
+
+    def forward(self, spectra: Tensor) -> Tensor:
+        """From (batch, 512, 256) to (batch, code_size)."""
+        h = self.blocks(spectra[:, None])  # (batch, hidden, 1, 1)
+        return self.norm(self.code(h.flatten(1)))
+
+
+class SpectralDecoder(nn.Module):
+    """Codes and pitches → log spectra."""
+
+    def __init__(self, config: BaselineConfig) -> None:
+        super().__init__()
+        self.pitch = nn.Embedding(N_PITCHES, config.pitch_size)
+        hidden = config.channels(1024)
+        size = hidden
+        blocks: list[nn.Module] = [
+            _SameConv(config.code_size + config.pitch_size, hidden, 1, (1, 1))
+        ]
+        for published, kernel, stride in _DECODER:
+            channels = config.channels(published)
+            blocks.append(_GrowingConv(size, channels, kernel, stride))
+            size = channels
+        self.blocks = nn.Sequential(*blocks)
+        self.last = nn.Conv2d(size, 1, 1)
+
+    def forward(self, codes: Tensor, pitches: Tensor) -> Tensor:
+        """From (batch, code_size) and (batch,) to (batch, 512, 256)."""
+        both = torch.cat([codes, self.pitch(pitches)], dim=1)
+        return torch.sigmoid(self.last(self.blocks(both[..., None, None])))[:, 0]
+
+
+class SpectralBaseline(nn.Module):
+    """Both networks."""
+
+    def __init__(self, config: BaselineConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = SpectralEncoder(config)
+        self.decoder = SpectralDecoder(config)
+
+    def forward(self, spectra: Tensor, pitches: Tensor) -> Tensor:
+        """Give the reconstructions of spectra (batch, 512, 256) of notes with pitches (batch,)."""
+        return self.decoder(self.encoder(spectra), pitches)
+
+
+def spectral_loss(predicted: Tensor, true: Tensor) -> Tensor:
+    """Mean squared error of spectra (batch, 512, 256), low bins weighted more.
+
+    The weight falls from 10 at 0 Hz to 1 at 4 kHz and stays there.
+    """
+    hz = torch.arange(N_BINS, device=true.device) * SAMPLE_RATE / N_FFT
+    weight = (_WEIGHT_TOP + (1 - _WEIGHT_TOP) * hz / _WEIGHT_UNTIL_HZ).clamp(min=1.0)
+    return ((predicted - true).square() * weight[:, None]).mean()
+
+
+class _SameConv(nn.Module):
+    """Convolution that divides the size by its stride exactly; batch norm, leaky rectifier."""
+
+    def __init__(self, in_size: int, out_size: int, kernel: int, stride: tuple[int, int]) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_size, out_size, kernel, stride, bias=False)
+        self.norm = nn.BatchNorm2d(out_size)
+        sides = [divmod(max(kernel - step, 0), 2) for step in reversed(stride)]
+        self._padding = [side for half, odd in sides for side in (half, half + odd)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(functional.pad(x, self._padding))
+        return functional.leaky_relu(self.norm(x), _SLOPE)
+
+
+class _GrowingConv(nn.Module):
+    """Transposed convolution that multiplies the size by its stride exactly; else as above."""
+
+    def __init__(self, in_size: int, out_size: int, kernel: int, stride: tuple[int, int]) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(in_size, out_size, kernel, stride, bias=False)
+        self.norm = nn.BatchNorm2d(out_size)
+        self._before = [(kernel - step) // 2 for step in stride]
+        self._stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = (n * step for n, step in zip(x.shape[2:], self._stride, strict=True))
+        top, left = self._before
+        x = self.conv(x)[:, :, top : top + rows, left : left + columns]
+        return functional.leaky_relu(self.norm(x), _SLOPE)

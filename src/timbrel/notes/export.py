@@ -1,0 +1,190 @@
+"""Models of notes → bundles: the encoder as ONNX, all weights as safetensors."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar, cast, get_type_hints
+
+import onnx
+from safetensors.torch import load_file, save
+from torch import nn
+
+from timbrel.bundle import CONFIG_FILE, Bundle, check_keys, load_bundle, write_bundle
+from timbrel.errors import InputError
+from timbrel.mel.spectrogram import MelConfig
+from timbrel.notes.autoencoder import (
+    Autoencoder,
+    TemporalConv,
+)
+from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
+from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
+from timbrel.notes.codec import ENCODER_FILE, KIND
+from timbrel.notes.companding import HALF
+from timbrel.notes.sizes import KERNEL_SIZE, AutoencoderConfig
+from timbrel.onnx_graph import Graph, without_weights
+from timbrel.weights import WEIGHTS_FILE, n_parameters, packed_weights, round_to_half, with_weights
+
+BASELINE_KIND, CLASSIFIER_KIND = "notes-baseline", "notes-classifier"
+SPECTRAL_MODELS: dict[str, tuple[Any, Any]] = {
+    BASELINE_KIND: (SpectralBaseline, BaselineConfig),
+    CLASSIFIER_KIND: (NoteClassifier, ClassifierConfig),
+}
+NORMS_FILE = "norms.safetensors"
+
+Spectral = TypeVar("Spectral", SpectralBaseline, NoteClassifier)
+
+
+def write_autoencoder_bundle(
+    model: Autoencoder,
+    output: Path,
+    *,
+    name: str,
+    mel: MelConfig,
+    gain: float,
+    license: str,
+    attribution: str,
+    training: dict[str, Any],
+) -> None:
+    """Write a bundle, its weights in half precision, to which those of `model` are rounded.
+
+    See `timbrel.mel.export.write_mel2mel_bundle` for the parameters and errors; of the mel's
+    geometry, models of notes use the sample rate only.
+    """
+    round_to_half(model)
+    said = {"name": name, "gain": gain, "license": license, "attribution": attribution}
+    config = _config(model, KIND, mel, training) | said
+    weights = packed_weights(model)
+    graph = without_weights(encoder_graph(model), weights, WEIGHTS_FILE)
+    files = {WEIGHTS_FILE: weights, ENCODER_FILE: graph}
+    write_bundle(output, config, files, card=_card(config, model.config))
+
+
+def write_spectral_bundle(
+    model: SpectralBaseline | NoteClassifier,
+    output: Path,
+    *,
+    name: str,
+    mel: MelConfig,
+    gain: float,
+    license: str,
+    attribution: str,
+    training: dict[str, Any],
+) -> None:
+    """Write the bundle of a spectral network, its weights in half precision; as above."""
+    is_baseline = isinstance(model, SpectralBaseline)
+    kind = BASELINE_KIND if is_baseline else CLASSIFIER_KIND
+    round_to_half(model)
+    said = {"name": name, "gain": gain, "license": license, "attribution": attribution}
+    config = _config(model, kind, mel, training) | said
+    what = (
+        "Spectral autoencoder of musical notes with pitch conditioning, the baseline"
+        if is_baseline
+        else "Classifier of the pitch and the qualities of musical notes, the judge"
+    )
+    # The means and variances of the norms are no parameters, but belong to what was learnt.
+    norms = {key: value.float() for key, value in model.named_buffers()}
+    files = {WEIGHTS_FILE: packed_weights(model), NORMS_FILE: save(norms)}
+    card = f"# {name}\n\n{what} of Engel et al. (2017).\n{_card_end(config)}"
+    write_bundle(output, config, files, card=card)
+
+
+def load_spectral(
+    name_or_path: str | os.PathLike, model_type: type[Spectral], config_type: type
+) -> tuple[Spectral, Bundle]:
+    """Load a spectral network in evaluation mode, with its bundle.
+
+    Raises
+    ------
+    InputError
+        If the bundle is of another kind, or its weights do not fit its sizes.
+    """
+    kind = BASELINE_KIND if model_type is SpectralBaseline else CLASSIFIER_KIND
+    bundle = load_bundle(name_or_path, kind=kind)
+    check_keys(bundle.model, get_type_hints(config_type), bundle.file(CONFIG_FILE))
+    model = model_type(config_type(**bundle.model))
+    path = bundle.file(NORMS_FILE)
+    norms = load_file(path)
+    buffers = dict(model.named_buffers())
+    if {key: value.shape for key, value in norms.items()} != {
+        key: value.shape for key, value in buffers.items()
+    }:
+        raise InputError(f"{path}: does not hold the norms of this {model_type.__name__}")
+    for key, value in norms.items():
+        buffers[key].copy_(value)
+    return with_weights(model, bundle), bundle
+
+
+def encoder_graph(model: Autoencoder) -> onnx.ModelProto:
+    """The encoder: levels (batch, frames · hop_length) → codes (batch, frames, code_size)."""
+    encoder, graph = model.encoder, Graph("encoder", model)
+    scaled = graph.add("Mul", ["levels", graph.constant(1 / HALF)])
+    x = graph.add("Unsqueeze", [scaled, graph.integers(1)])  # (batch, channel, time)
+    x = _conv(graph, x, encoder.input)
+    for dilated, dense in zip(encoder.dilated, encoder.dense, strict=True):
+        inner = _conv(graph, graph.add("Relu", [x]), cast(TemporalConv, dilated))
+        inner = _pointwise(graph, graph.add("Relu", [inner]), cast(nn.Linear, dense))
+        x = graph.add("Add", [x, inner])
+    hop = [model.config.hop_length]
+    pooled = graph.add("AveragePool", [x], kernel_shape=hop, strides=hop)
+    codes = graph.add("Transpose", [_pointwise(graph, pooled, encoder.output)], perm=[0, 2, 1])
+    return graph.model(
+        inputs={"levels": ["batch", "samples"]},
+        outputs={"codes": (codes, ["batch", "frames", model.config.code_size])},
+    )
+
+
+def _conv(graph: Graph, x: str, layer: TemporalConv) -> str:
+    out_size = layer.dense.out_features
+    shape = graph.integers(out_size, KERNEL_SIZE, -1)
+    taps = graph.add("Reshape", [graph.weight(layer.dense.weight), shape])
+    kernel = graph.add("Transpose", [taps], perm=[0, 2, 1])  # (out, in, taps)
+    return graph.add(
+        "Conv",
+        [x, kernel, graph.weight(layer.dense.bias)],
+        kernel_shape=[KERNEL_SIZE],
+        dilations=[layer.dilation],
+        pads=[layer.before, layer.after],
+    )
+
+
+def _pointwise(graph: Graph, x: str, layer: nn.Linear) -> str:
+    kernel = graph.add("Unsqueeze", [graph.weight(layer.weight), graph.integers(-1)])
+    return graph.add("Conv", [x, kernel, graph.weight(layer.bias)], kernel_shape=[1])
+
+
+def _config(model: Any, kind: str, mel: MelConfig, training: dict[str, Any]) -> dict[str, Any]:
+    """What of the config.json the model and its training decide."""
+    return {
+        "kind": kind,
+        "mel": asdict(mel),
+        "model": asdict(model.config),
+        "training": {"parameters": n_parameters(model), **training},
+    }
+
+
+def _card(config: dict[str, Any], sizes: AutoencoderConfig) -> str:
+    """The model card."""
+    return f"""# {config["name"]}
+
+WaveNet autoencoder of musical notes (Engel et al. 2017): audio at 16 kHz to {sizes.code_size}
+numbers every {sizes.hop_length} samples, and back. Encoder: {sizes.encoder_layers} layers of
+{sizes.encoder_size}; decoder: {sizes.decoder_layers} layers of {sizes.residual_size}, skip
+connections of {sizes.skip_size}, receptive field {sizes.receptive_field:,} samples.
+{_card_end(config)}"""
+
+
+def _card_end(config: dict[str, Any]) -> str:
+    training = dict(config["training"])
+    measures = training.pop("validation", {})
+    rows = "".join(f"| {key} | {value} |\n" for key, value in training.items())
+    rows += "".join(f"| validation: {key} | {value} |\n" for key, value in measures.items())
+    return f"""
+{config["attribution"]}
+
+Licence of the weights: {config["license"]}.
+
+| training | |
+|---|---|
+{rows}"""

@@ -1,0 +1,46 @@
+"""Sizes of the autoencoder of notes, and what follows from them; PyTorch is not needed here."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+KERNEL_SIZE = 3
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """Sizes of both networks; the defaults are the published ones."""
+
+    code_size: int = 16
+    hop_length: int = 512  # samples that share a code
+    encoder_layers: int = 30
+    encoder_cycle: int = 10  # layers until the dilation starts again at 1
+    encoder_size: int = 128
+    decoder_layers: int = 30
+    decoder_cycle: int = 10
+    residual_size: int = 512
+    skip_size: int = 256
+
+    @property
+    def encoder_dilations(self) -> list[int]:
+        return [2 ** (layer % self.encoder_cycle) for layer in range(self.encoder_layers)]
+
+    @property
+    def decoder_dilations(self) -> list[int]:
+        return [2 ** (layer % self.decoder_cycle) for layer in range(self.decoder_layers)]
+
+    @property
+    def encoder_reach(self) -> int:
+        """Samples to each side that the encoder's features depend on: 3,070 as published."""
+        return sum(self.encoder_dilations) + 1
+
+    @property
+    def context_frames(self) -> int:
+        """Frames to each side that make a chunk's codes equal to the whole's."""
+        return math.ceil(self.encoder_reach / self.hop_length)
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples that a prediction depends on, those of the input convolution included."""
+        return (KERNEL_SIZE - 1) * (sum(self.decoder_dilations) + 1) + 1
