@@ -139,7 +139,7 @@ def test_several_songs_go_to_a_folder_and_are_told_of_in_json(model: tuple[str, 
         "tracks": 2,
         "unplayable": {},
         "model": "tiny",
-        "vocoder": "griffin-lim",
+        "vocoder": "parallel",
         "seed": 5,
     }
     assert (second["file"], second["duration_s"]) == ("odd.mid", 2.512)
@@ -382,7 +382,7 @@ def test_a_file_that_is_no_song_is_refused_before_anything_is_written(
         (["--duration", "-2"], "a duration of -2 s is not possible"),
         (["--gain", "nan"], "a gain of nan dB is not possible"),
         (["--max-duration", "0.0001"], "song.mid: lasts longer than 0.0001 hours"),
-        (["--vocoder", "theremin"], "there is no vocoder 'theremin'; known: griffin-lim"),
+        (["--vocoder", "theremin"], "there is no vocoder 'theremin'; known: parallel, griffin-lim"),
         (["--model", "nowhere"], "nowhere: is neither a bundle's folder nor a shipped model"),
         (["--model", "folder.mid"], "folder.mid: is no bundle"),
     ],

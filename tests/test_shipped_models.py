@@ -12,13 +12,15 @@ from timbrel.mel.generator import MelGenerator
 from timbrel.mel.mel2mel import load_mel2mel
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
+from timbrel.score.score import Note, Score, Track
 from timbrel.synthesizer import Synthesizer
 from timbrel.timbre.timbre import parse_timbre
+from timbrel.vocoder.catalog import load_vocoder, vocoder_names
 from timbrel.weights import n_parameters
 
 
 def models() -> list[str]:
-    names = shipped_bundles()
+    names = shipped_bundles("mel2mel")
     assert "mel2mel" in names
     return names
 
@@ -93,3 +95,43 @@ def test_instruments_sound_at_the_right_pitch_and_level() -> None:
         before_db = 20 * np.log10(np.sqrt(np.mean(audio[: int(0.3 * rate)] ** 2)) + 1e-9)
         assert -50 < level_db < -6, instrument.name
         assert before_db < level_db - 25, instrument.name
+
+
+VOCODERS = vocoder_names()
+
+
+@pytest.mark.parametrize("name", VOCODERS)
+def test_silence_gives_silence(name: str) -> None:
+    mel = load_bundle("mel2mel").mel
+    silence = np.full((1, 500, mel.n_mels), mel.log_floor, np.float32)
+    audio = load_vocoder(name, mel).stream([PianoRoll([])]).process(silence, last=True)
+    assert np.abs(audio).max() < 10 ** (-70 / 20)
+
+
+@pytest.mark.parametrize("name", shipped_bundles("parallel"))
+def test_streamed_vocoders_equal_whole_ones(name: str) -> None:
+    bundle = load_bundle("mel2mel")
+    roll = example_roll("duet.mid")
+    timbre = parse_timbre("church organ", bundle.instruments)
+    mel = np.concatenate(list(MelGenerator(bundle).stream([roll], [timbre], 500)), axis=1)
+    vocoder = load_vocoder(name, bundle.mel)
+    whole = vocoder.stream([roll]).process(mel, last=True)
+    for size in (1, 16, 130):
+        stream = vocoder.stream([roll])
+        starts = range(0, 500, size)
+        parts = [stream.process(mel[:, s : s + size], last=s + size >= 500) for s in starts]
+        np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", shipped_bundles("parallel"))
+@pytest.mark.parametrize("instrument", ["church organ", "synth lead"])
+def test_a_held_note_keeps_its_pitch(name: str, instrument: str) -> None:
+    """Three quarters of the power, and more, lie at its harmonics: it is played in tune."""
+    for pitch in (57, 72):
+        score = Score((Track("", 0, 0, (Note(pitch, 90, 0.0, 5.0),)),))
+        synthesizer = Synthesizer.load(vocoder=name)
+        audio = synthesizer.render(score, timbre=instrument, channels=1)[32_000:72_000, 0]
+        power = np.abs(np.fft.rfft(audio * np.hanning(len(audio)))) ** 2
+        harmonic = np.fft.rfftfreq(len(audio), 1 / 16_000) / (440 * 2 ** ((pitch - 69) / 12))
+        near = np.abs(harmonic - np.round(harmonic)) < 20 / 440
+        assert power[near].sum() > 0.75 * power.sum()

@@ -110,7 +110,7 @@ def render(
     ] = None,
     model: Model = "",
     vocoder: Annotated[
-        str, typer.Option(help="What turns spectrograms into sound. By default griffin-lim.")
+        str, typer.Option(help="What turns spectrograms into sound. By default parallel.")
     ] = "",
     seed: Annotated[
         int, typer.Option(help="A number; the same one gives the same sound again.", min=0)

@@ -32,7 +32,7 @@ def test_recipes_of_the_repository_can_be_read(path: Path) -> None:
     recipe = read_recipe(path)
     assert recipe.task in TASKS
     assert recipe.license == "MIT"
-    assert "piano-midi.de" in recipe.attribution
+    assert "MuseScore General" in recipe.attribution
     if recipe.task == "mel2mel":
         known(Mel2MelOptions, recipe.options, "options")
 

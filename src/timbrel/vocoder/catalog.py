@@ -14,7 +14,7 @@ from timbrel.vocoder.parallel_stream import ParallelVocoder
 from timbrel.vocoder.vocoder import Vocoder
 
 GRIFFIN_LIM = "griffin-lim"
-DEFAULT_VOCODER = GRIFFIN_LIM
+DEFAULT_VOCODER = "parallel"
 
 
 @dataclass(frozen=True)
