@@ -35,11 +35,12 @@ def table(results: dict, bench: dict) -> str:
         "| | |",
         "|---|---|",
         f"| log-mel correlation with the original, bin means removed | {centred:.3f} |",
-        "| log-CQT correlation, Griffin-Lim from the true mel | "
-        f"{by_condition['true mel, griffin-lim']['mean']:.3f} |",
-        "| log-CQT correlation, Griffin-Lim from MIDI | "
-        f"{by_condition[f'{model}, griffin-lim']['mean']:.3f} |",
     ]
+    for vocoder in ("parallel", "griffin-lim"):
+        for source, words in (("true mel", "the true mel"), (model, "MIDI")):
+            if found := by_condition.get(f"{source}, {vocoder}"):
+                mean = found["mean"]
+                lines.append(f"| log-CQT correlation, {vocoder}, from {words} | {mean:.3f} |")
     for rendered in bench["render"]["results"]:
         faster = rendered["duration_s"] / rendered["took_s"]
         lines.append(
