@@ -157,7 +157,13 @@ def test_an_interrupted_render_leaves_nothing(
     midi.save("long.mid")
     command = [Path(sys.executable).with_name("timbrel"), "render", "long.mid"]
     command += ["--model", tiny_bundle.path, "-o", "out.wav", "--stems", "stems"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Who starts the tests in the background may have interrupts ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     until = time.monotonic() + 600
     # Both files are there, and the first has grown beyond its header.
     while not any(p.stat().st_size > 1000 for p in Path().glob(".timbrel-*.wav")):
