@@ -89,7 +89,7 @@ def shipped_bundles(kind: str | None = None) -> list[str]:
     return sorted(
         path.parent.name
         for path in SHIPPED.glob(f"*/{CONFIG_FILE}")
-        if kind in (None, json.loads(path.read_text())["kind"])
+        if kind is None or json.loads(path.read_text())["kind"] == kind
     )
 
 

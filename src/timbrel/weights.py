@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from dataclasses import asdict
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load_file, save
@@ -11,6 +12,7 @@ from torch import nn
 from timbrel.bundle import WEIGHTS_FILE as WEIGHTS_FILE
 from timbrel.bundle import Bundle
 from timbrel.errors import InputError
+from timbrel.mel.spectrogram import MelConfig
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -25,6 +27,51 @@ def round_to_half(model: nn.Module) -> None:
     """Round a model's weights to what a bundle holds."""
     for parameter in model.parameters():
         parameter.copy_(parameter.half().float())
+
+
+def bundle_config(
+    model: nn.Module,
+    kind: str,
+    *,
+    name: str,
+    mel: MelConfig,
+    gain: float,
+    license: str,
+    attribution: str,
+    training: dict[str, Any],
+) -> dict[str, Any]:
+    """What the config.json of every kind of model says.
+
+    Parameters
+    ----------
+    model
+        A network whose sizes are its `config`.
+    kind, name
+        What the model is, and its own name.
+    mel, gain
+        The geometry, and FluidSynth's gain, of what it was trained on.
+    license, attribution
+        Of the weights, for the card.
+    training
+        A summary of the training run, for the card.
+    """
+    sizes: Any = model.config
+    return {
+        "kind": kind,
+        "name": name,
+        "mel": asdict(mel),
+        "model": asdict(sizes),
+        "gain": gain,
+        "license": license,
+        "attribution": attribution,
+        "training": {"parameters": n_parameters(model), **training},
+    }
+
+
+def training_rows(config: dict[str, Any]) -> str:
+    """The rows of a card's table that tell of the training, but for the validation."""
+    rows = config["training"].items()
+    return "".join(f"| {key} | {value} |\n" for key, value in rows if key != "validation")
 
 
 def packed_weights(model: nn.Module) -> bytes:

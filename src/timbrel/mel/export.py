@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +10,18 @@ import onnx
 from timbrel.bundle import write_bundle
 from timbrel.mel.generator import CONTEXT_FRAMES, FUTURE_FILE, HOP_FRAMES, PAST_FILE
 from timbrel.mel.mel2mel import Mel2Mel
-from timbrel.mel.spectrogram import MelConfig
 from timbrel.onnx_graph import Graph, without_weights
-from timbrel.weights import WEIGHTS_FILE, n_parameters, packed_weights, round_to_half
+from timbrel.weights import (
+    WEIGHTS_FILE,
+    bundle_config,
+    packed_weights,
+    round_to_half,
+    training_rows,
+)
 
 
 def write_mel2mel_bundle(
-    model: Mel2Mel,
-    output: Path,
-    *,
-    name: str,
-    mel: MelConfig,
-    gain: float,
-    instruments: dict[str, int],
-    license: str,
-    attribution: str,
-    training: dict[str, Any],
+    model: Mel2Mel, output: Path, *, instruments: dict[str, int], **about: Any
 ) -> None:
     """Write a bundle; its weights are stored in half precision.
 
@@ -36,16 +31,10 @@ def write_mel2mel_bundle(
         The trained model. Its weights are rounded to what the bundle holds.
     output
         The bundle's folder, which must not exist yet.
-    name
-        The model's name.
-    mel, gain
-        The geometry, and FluidSynth's gain, of what it was trained on.
     instruments
         Names and General MIDI programs, in the order of the embeddings.
-    license, attribution
-        Of the weights, for the card.
-    training
-        A summary of the training run, for the card.
+    about
+        What else `timbrel.weights.bundle_config` wants to know.
 
     Raises
     ------
@@ -53,22 +42,15 @@ def write_mel2mel_bundle(
         If the folder exists, or its parent does not.
     """
     round_to_half(model)
-    config = {
-        "kind": "mel2mel",
-        "name": name,
-        "mel": asdict(mel),
-        "model": asdict(model.config),
+    config = bundle_config(model, "mel2mel", **about)
+    config |= {
         "window": {"hop": HOP_FRAMES, "context": CONTEXT_FRAMES},
-        "gain": gain,
         "instruments": [
             {"name": instrument, "program": program, "embedding": embedding}
             for (instrument, program), embedding in zip(
                 instruments.items(), model.embedding.weight.tolist(), strict=True
             )
         ],
-        "license": license,
-        "attribution": attribution,
-        "training": {"parameters": n_parameters(model), **training},
     }
     weights = packed_weights(model)
     parts = {PAST_FILE: past_part(model), FUTURE_FILE: future_part(model)}
@@ -125,9 +107,7 @@ def future_part(model: Mel2Mel) -> onnx.ModelProto:
 def _card(config: dict[str, Any]) -> str:
     """The model card, README.md of the bundle."""
     training = config["training"]
-    rows = "".join(
-        f"| {key} | {value} |\n" for key, value in training.items() if key != "validation"
-    )
+    rows = training_rows(config)
     measures = training.get("validation", {})
     instruments = "".join(
         f"| {i['name']} | {i['program']} "

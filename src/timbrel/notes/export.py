@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
@@ -13,7 +12,6 @@ from torch import nn
 
 from timbrel.bundle import CONFIG_FILE, Bundle, check_keys, load_bundle, write_bundle
 from timbrel.errors import InputError
-from timbrel.mel.spectrogram import MelConfig
 from timbrel.notes.autoencoder import (
     Autoencoder,
     TemporalConv,
@@ -24,7 +22,14 @@ from timbrel.notes.codec import ENCODER_FILE, KIND
 from timbrel.notes.companding import HALF
 from timbrel.notes.sizes import KERNEL_SIZE, AutoencoderConfig
 from timbrel.onnx_graph import Graph, without_weights
-from timbrel.weights import WEIGHTS_FILE, n_parameters, packed_weights, round_to_half, with_weights
+from timbrel.weights import (
+    WEIGHTS_FILE,
+    bundle_config,
+    packed_weights,
+    round_to_half,
+    training_rows,
+    with_weights,
+)
 
 BASELINE_KIND, CLASSIFIER_KIND = "notes-baseline", "notes-classifier"
 SPECTRAL_MODELS: dict[str, tuple[Any, Any]] = {
@@ -39,22 +44,15 @@ Spectral = TypeVar("Spectral", SpectralBaseline, NoteClassifier)
 def write_autoencoder_bundle(
     model: Autoencoder,
     output: Path,
-    *,
-    name: str,
-    mel: MelConfig,
-    gain: float,
-    license: str,
-    attribution: str,
-    training: dict[str, Any],
+    **about: Any,
 ) -> None:
     """Write a bundle, its weights in half precision, to which those of `model` are rounded.
 
-    See `timbrel.mel.export.write_mel2mel_bundle` for the parameters and errors; of the mel's
-    geometry, models of notes use the sample rate only.
+    `about` is what `timbrel.weights.bundle_config` wants to know; of the mel's geometry, models of
+    notes use the sample rate only. For the errors, see `timbrel.bundle.write_bundle`.
     """
     round_to_half(model)
-    said = {"name": name, "gain": gain, "license": license, "attribution": attribution}
-    config = _config(model, KIND, mel, training) | said
+    config = bundle_config(model, KIND, **about)
     weights = packed_weights(model)
     graph = without_weights(encoder_graph(model), weights, WEIGHTS_FILE)
     files = {WEIGHTS_FILE: weights, ENCODER_FILE: graph}
@@ -64,20 +62,13 @@ def write_autoencoder_bundle(
 def write_spectral_bundle(
     model: SpectralBaseline | NoteClassifier,
     output: Path,
-    *,
-    name: str,
-    mel: MelConfig,
-    gain: float,
-    license: str,
-    attribution: str,
-    training: dict[str, Any],
+    **about: Any,
 ) -> None:
     """Write the bundle of a spectral network, its weights in half precision; as above."""
     is_baseline = isinstance(model, SpectralBaseline)
     kind = BASELINE_KIND if is_baseline else CLASSIFIER_KIND
     round_to_half(model)
-    said = {"name": name, "gain": gain, "license": license, "attribution": attribution}
-    config = _config(model, kind, mel, training) | said
+    config = bundle_config(model, kind, **about)
     what = (
         "Spectral autoencoder of musical notes with pitch conditioning, the baseline"
         if is_baseline
@@ -86,7 +77,7 @@ def write_spectral_bundle(
     # The means and variances of the norms are no parameters, but belong to what was learnt.
     norms = {key: value.float() for key, value in model.named_buffers()}
     files = {WEIGHTS_FILE: packed_weights(model), NORMS_FILE: save(norms)}
-    card = f"# {name}\n\n{what} of Engel et al. (2017).\n{_card_end(config)}"
+    card = f"# {config['name']}\n\n{what} of Engel et al. (2017).\n{_card_end(config)}"
     write_bundle(output, config, files, card=card)
 
 
@@ -154,16 +145,6 @@ def _pointwise(graph: Graph, x: str, layer: nn.Linear) -> str:
     return graph.add("Conv", [x, kernel, graph.weight(layer.bias)], kernel_shape=[1])
 
 
-def _config(model: Any, kind: str, mel: MelConfig, training: dict[str, Any]) -> dict[str, Any]:
-    """What of the config.json the model and its training decide."""
-    return {
-        "kind": kind,
-        "mel": asdict(mel),
-        "model": asdict(model.config),
-        "training": {"parameters": n_parameters(model), **training},
-    }
-
-
 def _card(config: dict[str, Any], sizes: AutoencoderConfig) -> str:
     """The model card."""
     return f"""# {config["name"]}
@@ -176,9 +157,8 @@ connections of {sizes.skip_size}, receptive field {sizes.receptive_field:,} samp
 
 
 def _card_end(config: dict[str, Any]) -> str:
-    training = dict(config["training"])
-    measures = training.pop("validation", {})
-    rows = "".join(f"| {key} | {value} |\n" for key, value in training.items())
+    measures = config["training"].get("validation", {})
+    rows = training_rows(config)
     rows += "".join(f"| validation: {key} | {value} |\n" for key, value in measures.items())
     return f"""
 {config["attribution"]}

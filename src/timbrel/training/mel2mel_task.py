@@ -16,7 +16,7 @@ from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
 from timbrel.progress import Progress
 from timbrel.training.dataset import MelBatch, MelClips, lane_batch
 from timbrel.training.recipe import Recipe, known
-from timbrel.training.task import Validation
+from timbrel.training.task import Task, Validation
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Mel2MelOptions:
                 )
 
 
-class Mel2MelTask:
+class Mel2MelTask(Task):
     """Train Mel2Mel on prepared data.
 
     Parameters
@@ -67,8 +67,7 @@ class Mel2MelTask:
             | recipe.model,
             "model",
         )
-        self.critic = None
-        self.model = Mel2Mel(self.config)
+        self.model: Mel2Mel = Mel2Mel(self.config)
         with torch.no_grad():  # tanh saturates far from the data: start at its mean
             self.model.output.bias.copy_(torch.from_numpy(self._train.mean_mel()))
         size = (1, share, self.config.hidden_size)
@@ -103,9 +102,6 @@ class Mel2MelTask:
         true = torch.from_numpy(batch.mel).to(device)
         errors = LOSSES[self._options.loss](predicted.float(), true).mean(dim=-1)
         return (errors * torch.from_numpy(batch.weight).to(device)).mean()
-
-    def critic_loss(self) -> None:
-        """Nothing judges this model but its loss."""
 
     def wrapped(self) -> nn.Module:
         """Give the model with the forward pass of training."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from timbrel.notes.dataset import data_origin, read_split
 from timbrel.progress import Progress
 from timbrel.training.recipe import Recipe, known
-from timbrel.training.task import Validation
+from timbrel.training.task import Task
 
 
-class NotesTask(ABC):
+class NotesTask(Task):
     """A task on a data set of notes; see `Mel2MelTask` for the parameters.
 
     A subclass names its kind, the type of its options and that of its configuration, and builds
@@ -25,7 +25,6 @@ class NotesTask(ABC):
     kind: ClassVar[str]
     options_type: ClassVar[type]
     config_type: ClassVar[type]
-    critic: nn.Module | None = None
 
     def __init__(
         self,
@@ -48,29 +47,6 @@ class NotesTask(ABC):
     @abstractmethod
     def make_model(self) -> nn.Module:
         """Build the network of `config`."""
-
-    @abstractmethod
-    def batch(self, step: int) -> Any: ...
-
-    @abstractmethod
-    def loss(self, model: nn.Module, batch: Any, step: int) -> Tensor: ...
-
-    @abstractmethod
-    def validate(self, model: nn.Module) -> Validation: ...
-
-    def critic_loss(self) -> None:  # noqa: B027
-        """Nothing judges these models but their loss."""
-
-    def wrapped(self) -> nn.Module:
-        """Give the model: its forward pass is that of training."""
-        return self.model
-
-    def state(self) -> dict[str, Tensor]:
-        """Nothing but the model survives a step."""
-        return {}
-
-    def load_state(self, state: dict[str, Tensor]) -> None:  # noqa: B027
-        """Nothing is carried from step to step."""
 
     def describe(self) -> dict:
         return {"kind": self.kind, **self._origin, "config": asdict(self.config)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from timbrel.progress import Progress
 from timbrel.training.audio_dataset import AudioBatch, AudioClips, audio_batch
 from timbrel.training.recipe import Recipe, known
 from timbrel.training.task import Validation
+from timbrel.training.vocoder_task import PredictedMels, VocoderTask
 from timbrel.vocoder.discriminators import (
     Discriminators,
     adversarial_loss,
@@ -30,19 +31,16 @@ from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig, pul
 
 _VALID_CROPS, _VALID_FRAMES, _VALID_STEP = 60, 500, 10**9
 _LOG_CQT_MARGIN_FRAMES = 20  # at either end of a crop, the context is missing
+_PREDICTED_SHARE = 0.5  # of the crops, once there are predicted mels
 _SILENT_SHARE = 1 / 64  # of the crops are silence, so that silence is kept
 
 
 @dataclass(frozen=True)
-class ParallelOptions:
+class ParallelOptions(PredictedMels):
     """The options of a parallel vocoder's recipe."""
 
     crop_frames: int = 96
     mel_weight: float = 1.0
-    # From a step on, half of the crops have the mels that a Mel2Mel bundle predicts.
-    predicted_by: str = ""
-    predicted_from: int = 0
-    predicted_clips: int = 0  # so many clips of the training split have some; all if 0
     # From a step on, discriminators judge as well; never if it is 0.
     adversarial_from: int = 0
     adversarial_weight: float = 0.1
@@ -59,27 +57,16 @@ class ParallelBatch:
     roll: np.ndarray | None  # (batch, frames, 176)
 
 
-class ParallelTask:
+class ParallelTask(VocoderTask):
     """Train the parallel vocoder on prepared data; see `Mel2MelTask` for the parameters."""
+
+    kind = "parallel"
+    options_type = ParallelOptions
 
     def __init__(
         self, recipe: Recipe, folder: Path, *, rank: int, world: int, progress: Progress
     ) -> None:
-        self._recipe = recipe
-        self._options = known(ParallelOptions, recipe.options, "options")
-        self._train, self._valid = (
-            AudioClips(
-                folder,
-                split,
-                recipe.mel,
-                predicted_by=self._options.predicted_by,
-                predicted_clips=n_predicted,
-                progress=progress,
-            )
-            for split, n_predicted in (("train", self._options.predicted_clips), ("valid", 0))
-        )
-        share = recipe.batch_size // world
-        self._items = range(rank * share, (rank + 1) * share)
+        super().__init__(recipe, folder, rank=rank, world=world, progress=progress)
         geometry = {
             "n_mels": recipe.mel.n_mels,
             "sample_rate": recipe.mel.sample_rate,
@@ -97,14 +84,12 @@ class ParallelTask:
         self._last: tuple[Tensor, Tensor] | None = None
 
     def batch(self, step: int) -> ParallelBatch:
-        options = self._options
-        predicted = options.predicted_by and step >= options.predicted_from
         return self._crops(
             self._train,
             step,
             self._items,
-            options.crop_frames,
-            predicted_share=0.5 if predicted else 0.0,
+            self._options.crop_frames,
+            predicted_share=_PREDICTED_SHARE if self.predicts(step) else 0.0,
             silent_share=_SILENT_SHARE,
         )
 
@@ -129,10 +114,6 @@ class ParallelTask:
             return None
         predicted, true = self._last
         return discriminator_loss(self.critic(true), self.critic(predicted))
-
-    def wrapped(self) -> nn.Module:
-        """Give the model: its forward pass is that of training."""
-        return self.model
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> Validation:
@@ -174,23 +155,6 @@ class ParallelTask:
             measures[f"log_cqt_correlation/octave {octave}"] = float(value)
         assert picture is not None
         return measures, picture
-
-    def state(self) -> dict[str, Tensor]:
-        """Nothing but the model survives a step."""
-        return {}
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Nothing is carried from step to step."""
-
-    def describe(self) -> dict:
-        return {
-            "kind": "parallel",
-            "config": asdict(self.config),
-            "instruments": self._train.settings.instruments,
-            "gain": self._train.settings.gain,
-            "soundfont": self._train.settings.soundfont,
-            "predicted_by": self._options.predicted_by,
-        }
 
     def _reconstruction_loss(self, predicted: Tensor, true: Tensor) -> Tensor:
         self._mel_loss.to(predicted.device)

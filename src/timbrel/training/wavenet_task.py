@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from timbrel.progress import Progress
 from timbrel.training.audio_dataset import AudioBatch, AudioClips, audio_batch
 from timbrel.training.recipe import Recipe, known
 from timbrel.training.task import Validation
+from timbrel.training.vocoder_task import PredictedMels, VocoderTask
 from timbrel.vocoder.mel_scale import normalised
 from timbrel.vocoder.mulaw import mu_law_encode
 from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
@@ -22,47 +23,30 @@ _VALID_CROPS, _VALID_STEP = 32, 10**9
 
 
 @dataclass(frozen=True)
-class WaveNetOptions:
+class WaveNetOptions(PredictedMels):
     """The options of a WaveNet recipe."""
 
     crop_frames: int = 144  # the first 2,047 samples only warm up: longer crops waste less
-    # From a step on, crops have the mels that a Mel2Mel bundle predicts.
-    predicted_by: str = ""
-    predicted_from: int = 0
-    predicted_clips: int = 0  # so many clips of the training split have some; all if 0
 
 
-class WaveNetTask:
+class WaveNetTask(VocoderTask):
     """Train WaveNet on prepared data; see `Mel2MelTask` for the parameters."""
+
+    kind = "wavenet"
+    options_type = WaveNetOptions
 
     def __init__(
         self, recipe: Recipe, folder: Path, *, rank: int, world: int, progress: Progress
     ) -> None:
-        self._recipe = recipe
-        self._options = known(WaveNetOptions, recipe.options, "options")
-        self._train, self._valid = (
-            AudioClips(
-                folder,
-                split,
-                recipe.mel,
-                predicted_by=self._options.predicted_by,
-                predicted_clips=n_predicted,
-                progress=progress,
-            )
-            for split, n_predicted in (("train", self._options.predicted_clips), ("valid", 0))
-        )
-        share = recipe.batch_size // world
-        self._items = range(rank * share, (rank + 1) * share)
+        super().__init__(recipe, folder, rank=rank, world=world, progress=progress)
         self.config: WaveNetConfig = known(
             WaveNetConfig, {"n_mels": recipe.mel.n_mels} | recipe.model, "model"
         )
-        self.critic = None
-        self.model = WaveNet(self.config)
+        self.model: WaveNet = WaveNet(self.config)
 
     def batch(self, step: int) -> AudioBatch:
-        options = self._options
-        predicted = options.predicted_by and step >= options.predicted_from
-        return self._crops(self._train, step, self._items, predicted_share=float(bool(predicted)))
+        share = float(self.predicts(step))
+        return self._crops(self._train, step, self._items, predicted_share=share)
 
     def loss(self, model: nn.Module, batch: AudioBatch, step: int) -> Tensor:  # noqa: ARG002
         device = next(model.parameters()).device
@@ -74,13 +58,6 @@ class WaveNetTask:
         warm = self.config.receptive_field
         return self.model.output.nll(parameters[:, warm:].float(), samples[:, warm:]).mean()
 
-    def critic_loss(self) -> None:
-        """Nothing judges this model but its loss."""
-
-    def wrapped(self) -> nn.Module:
-        """Give the model: its forward pass is that of training."""
-        return self.model
-
     @torch.no_grad()
     def validate(self, model: nn.Module) -> Validation:
         losses: dict[str, list[float]] = {name: [] for name in self._valid.instruments}
@@ -91,23 +68,6 @@ class WaveNetTask:
         measures = {f"nll/{name}": float(np.mean(found)) for name, found in losses.items() if found}
         measures["nll"] = float(np.mean([loss for found in losses.values() for loss in found]))
         return Validation(measures)
-
-    def state(self) -> dict[str, Tensor]:
-        """Nothing but the model survives a step."""
-        return {}
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        """Nothing is carried from step to step."""
-
-    def describe(self) -> dict:
-        return {
-            "kind": "wavenet",
-            "config": asdict(self.config),
-            "instruments": self._train.settings.instruments,
-            "gain": self._train.settings.gain,
-            "soundfont": self._train.settings.soundfont,
-            "predicted_by": self._options.predicted_by,
-        }
 
     def _crops(
         self,

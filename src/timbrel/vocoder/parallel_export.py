@@ -15,7 +15,6 @@ are made of integers when the graph is loaded, and not stored.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,19 +35,21 @@ from timbrel.vocoder.parallel import (
     TimeConvolution,
 )
 from timbrel.vocoder.parallel_stream import GRAPH_FILE
-from timbrel.weights import WEIGHTS_FILE, n_parameters, packed_weights, round_to_half
+from timbrel.weights import (
+    WEIGHTS_FILE,
+    bundle_config,
+    packed_weights,
+    round_to_half,
+    training_rows,
+)
 
 
 def write_parallel_bundle(
     model: ParallelVocoder,
     output: Path,
     *,
-    name: str,
     mel: MelConfig,
-    gain: float,
-    license: str,
-    attribution: str,
-    training: dict[str, Any],
+    **about: Any,
 ) -> None:
     """Write a bundle; its weights are stored in half precision.
 
@@ -58,14 +59,10 @@ def write_parallel_bundle(
         The trained model. Its weights are rounded to what the bundle holds.
     output
         The bundle's folder, which must not exist yet.
-    name
-        The model's name.
-    mel, gain
-        The geometry, and FluidSynth's gain, of what it was trained on.
-    license, attribution
-        Of the weights, for the card.
-    training
-        A summary of the training run, for the card.
+    mel
+        The geometry of what it was trained on.
+    about
+        What else `timbrel.weights.bundle_config` wants to know.
 
     Raises
     ------
@@ -73,16 +70,7 @@ def write_parallel_bundle(
         If the folder exists, or its parent does not.
     """
     round_to_half(model)
-    config = {
-        "kind": "parallel",
-        "name": name,
-        "mel": asdict(mel),
-        "model": asdict(model.config),
-        "gain": gain,
-        "license": license,
-        "attribution": attribution,
-        "training": {"parameters": n_parameters(model), **training},
-    }
+    config = bundle_config(model, "parallel", mel=mel, **about)
     weights = packed_weights(model)
     graph = without_weights(streaming_graph(model, mel), weights, WEIGHTS_FILE)
     files = {WEIGHTS_FILE: weights, GRAPH_FILE: graph}
@@ -340,9 +328,7 @@ class _Streaming(Graph):
 def _card(config: dict[str, Any]) -> str:
     """The model card, README.md of the bundle."""
     training = config["training"]
-    rows = "".join(
-        f"| {key} | {value} |\n" for key, value in training.items() if key != "validation"
-    )
+    rows = training_rows(config)
     measures = "".join(
         f"| {key.replace('_', ' ')} | {value} |\n"
         for key, value in training.get("validation", {}).items()

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from timbrel.bundle import Bundle, write_bundle
-from timbrel.mel.spectrogram import MelConfig
 from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
-from timbrel.weights import WEIGHTS_FILE, n_parameters, packed_weights, round_to_half, with_weights
+from timbrel.weights import (
+    WEIGHTS_FILE,
+    bundle_config,
+    packed_weights,
+    round_to_half,
+    training_rows,
+    with_weights,
+)
 
 
 def write_wavenet_bundle(
     model: WaveNet,
     output: Path,
-    *,
-    name: str,
-    mel: MelConfig,
-    gain: float,
-    license: str,
-    attribution: str,
-    training: dict[str, Any],
+    **about: Any,
 ) -> None:
     """Write a bundle; its weights are stored in half precision.
 
@@ -31,14 +30,8 @@ def write_wavenet_bundle(
         The trained model. Its weights are rounded to what the bundle holds.
     output
         The bundle's folder, which must not exist yet.
-    name
-        The model's name.
-    mel, gain
-        The geometry, and FluidSynth's gain, of what it was trained on.
-    license, attribution
-        Of the weights, for the card.
-    training
-        A summary of the training run, for the card.
+    about
+        What else `timbrel.weights.bundle_config` wants to know.
 
     Raises
     ------
@@ -46,16 +39,7 @@ def write_wavenet_bundle(
         If the folder exists, or its parent does not.
     """
     round_to_half(model)
-    config = {
-        "kind": "wavenet",
-        "name": name,
-        "mel": asdict(mel),
-        "model": asdict(model.config),
-        "gain": gain,
-        "license": license,
-        "attribution": attribution,
-        "training": {"parameters": n_parameters(model), **training},
-    }
+    config = bundle_config(model, "wavenet", **about)
     write_bundle(output, config, {WEIGHTS_FILE: packed_weights(model)}, card=_card(config))
 
 
@@ -73,9 +57,7 @@ def load_wavenet(bundle: Bundle) -> WaveNet:
 
 def _card(config: dict[str, Any]) -> str:
     training = config["training"]
-    rows = "".join(
-        f"| {key} | {value} |\n" for key, value in training.items() if key != "validation"
-    )
+    rows = training_rows(config)
     measures = "".join(
         f"| {key} | {value:.3f} |\n" for key, value in training.get("validation", {}).items()
     )
