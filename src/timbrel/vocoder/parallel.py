@@ -1,12 +1,12 @@
 """The parallel vocoder: mel spectrogram, and the score where it is known, → audio, all at once.
 
-ConvNeXt blocks over mel frames predict a short-time spectrum, as in Vocos (Siuzdak 2023). It has
-three parts: a free one, with magnitude and phase; noise, of which the magnitude alone is predicted;
-and, knowing the score, the spectra of the score's pulse trains (`timbrel.vocoder.excitation`) for
-each envelope, times complex masks. So the pitch and the phase of what rings come from the score,
-and the network colours them; and what has no phase of its own need not repeat itself when the mel
-stands still. All magnitudes are relative to the mel, drawn out over the bins, so that the network
-has to learn only what the mel does not say.
+ConvNeXt blocks over mel frames predict a short-time spectrum, as in Vocos (Siuzdak 2023). It is
+the sum of noise, of which the magnitude alone is predicted, and of sources times complex masks.
+Knowing the score, the sources are the spectra of its pulse trains (`timbrel.vocoder.excitation`),
+one for each envelope: the pitch and the phase of what rings come from the score, and the network
+colours them. Else the source is 1, as in Vocos, and the network has to make up the phase; while the
+mel stands still, the sound then repeats with the frames. All magnitudes are relative to the mel,
+drawn out over the bins, so that the network has to learn only what the mel does not say.
 
 Every convolution looks ahead a stated number of frames, `lookahead` in all, so that audio can be
 streamed with that delay and the inverse transform's. This file is the reference; what runs is its
@@ -29,9 +29,9 @@ from timbrel.vocoder.excitation import ENVELOPES, SMALLEST_SINE
 from timbrel.vocoder.mel_scale import natural, spread_of
 
 CONDITIONINGS = ("mel", "roll", "excitation")
-# Where magnitudes start, above the mel: free part, masks, noise. A mel sums over a band, so they
-# are smaller; the noise starts as good as silent.
-_FIRST_LOG_FREE, _FIRST_LOG_MASK, _FIRST_LOG_NOISE = -3.0, -5.0, -6.0
+# Where magnitudes start, above the mel: masks, of the source 1 or of pulses, and noise. A mel sums
+# over a band, so they are smaller; the noise starts as good as silent.
+_FIRST_LOG_MASK, _FIRST_LOG_PULSE_MASK, _FIRST_LOG_NOISE = -3.0, -5.0, -6.0
 LARGEST_LOG_MAGNITUDE = 6.0
 SMALLEST_SQUARE = 1e-6  # beside that of a direction, which may vanish
 
@@ -131,16 +131,16 @@ class ParallelVocoder(nn.Module):
         self.first_norm = nn.LayerNorm(config.width)
         self.blocks = nn.ModuleList(Block(config, lookahead) for lookahead in others)
         self.last_norm = nn.LayerNorm(config.width)
-        # For each bin the log magnitude of the noise; the log magnitude and the phase, as
-        # (cos, sin), of the free part; and the same of each envelope's mask.
-        n_masks = len(ENVELOPES) if config.conditioning == "excitation" else 0
-        self.n_parts = 1 + 3 * (1 + n_masks)
+        # For each bin the log magnitude of the noise, and the log magnitude and the phase, as
+        # (cos, sin), of each source's mask.
+        knows_pulses = config.conditioning == "excitation"
+        self.n_sources = len(ENVELOPES) if knows_pulses else 1
+        self.n_parts = 1 + 3 * self.n_sources
         self.head = nn.Linear(config.width, self.n_parts * config.n_bins)
         with torch.no_grad():
             bias = self.head.bias.unflatten(0, (self.n_parts, config.n_bins))
             bias[0].fill_(_FIRST_LOG_NOISE)
-            bias[1].fill_(_FIRST_LOG_FREE)
-            bias[4::3].fill_(_FIRST_LOG_MASK)
+            bias[1::3].fill_(_FIRST_LOG_PULSE_MASK if knows_pulses else _FIRST_LOG_MASK)
 
     def forward(self, mel: Tensor, noise: Tensor, score: Tensor | None = None) -> Tensor:
         """Make audio.
@@ -189,11 +189,10 @@ class ParallelVocoder(nn.Module):
         """The output's complex spectrum from what the head says and the excitation's."""
         log_noise, *parts = head.float().split(self.config.n_bins, dim=-1)
         magnitude = torch.exp((envelope.float() + log_noise).clamp(max=LARGEST_LOG_MAGNITUDE))
-        total = torch.polar(magnitude, 2 * torch.pi * noise) + _polar(envelope, *parts[:3])
-        if spectrum is not None:
-            for i in range(len(ENVELOPES)):
-                mask = _polar(envelope, *parts[3 * i + 3 : 3 * i + 6])
-                total = total + mask * spectrum[:, i]
+        total = torch.polar(magnitude, 2 * torch.pi * noise)
+        for i in range(self.n_sources):
+            mask = _polar(envelope, *parts[3 * i : 3 * i + 3])
+            total = total + (mask if spectrum is None else mask * spectrum[:, i])
         return total
 
     def audio(self, spectrum: Tensor) -> Tensor:

@@ -107,15 +107,12 @@ def streaming_graph(model: ParallelVocoder, mel: MelConfig) -> onnx.ModelProto:
     total = [
         graph.add("Mul", [noise, graph.add(function, [noise_phase])]) for function in ("Cos", "Sin")
     ]
-    total = [
-        graph.add("Add", pair)
-        for pair in zip(total, graph.polar(envelope, *parts[:3]), strict=True)
-    ]
+    masked = [graph.polar(envelope, *parts[3 * i : 3 * i + 3]) for i in range(model.n_sources)]
     if knows_score:
         spectra, states["mask_tail"] = graph.delayed_spectra(real, imaginary)
-        for i, spectrum in enumerate(spectra):
-            masked = graph.product(graph.polar(envelope, *parts[3 * i + 3 : 3 * i + 6]), spectrum)
-            total = [graph.add("Add", pair) for pair in zip(total, masked, strict=True)]
+        masked = [graph.product(*pair) for pair in zip(masked, spectra, strict=True)]
+    for part in masked:
+        total = [graph.add("Add", pair) for pair in zip(total, part, strict=True)]
     audio, states["audio_tail"] = graph.audio(*total)
     states["history"] = graph.history()
     return graph.finished(audio, states)
