@@ -4,35 +4,46 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from conftest import EXAMPLES
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note
 from timbrel.vocoder import parallel
-from timbrel.vocoder.excitation import ENVELOPES, Excitation, NoteFrames, pulses
+from timbrel.vocoder.excitation import ENVELOPES, Excitation, NoteFrames, pulses, stack_notes
 
-RATE, HOP = 16_000, 128
+RATE, HOP, GRID_S = 16_000, 128, 0.002
 HELD, SLOW, QUICK = 0, 1, 2  # the envelopes
+
+
+def notes(roll: PianoRoll, start: int, stop: int, **options: float) -> NoteFrames[np.ndarray]:
+    geometry = {"sample_rate": RATE, "hop_length": HOP, "onset_grid_s": GRID_S}
+    return Excitation(roll, **geometry | options).frames(start, stop)
 
 
 def excitation(
     roll: PianoRoll, start: int, stop: int, *, envelope: int = HELD, **options: float
 ) -> np.ndarray:
-    notes = Excitation(roll, sample_rate=RATE, hop_length=HOP, **options)
-    return pulses(notes.frames(start, stop), HOP)[envelope]
+    return pulses(notes(roll, start, stop, **options), HOP)[envelope]
 
 
 def test_a_note_is_the_sum_of_its_cosines_from_its_onset_on() -> None:
     onset_s, hz = 0.1003, 220.0
-    found = excitation(PianoRoll([Note(57, 127, onset_s, 1.0)]), 0, 100)
+    found = excitation(PianoRoll([Note(57, 127, onset_s, 1.0)]), 0, 100, onset_grid_s=1e-4)
     time_s = np.arange(len(found)) / RATE - onset_s
     n = int(0.98 * RATE / 2 / hz)
     cosines = sum(np.cos(2 * np.pi * h * hz * time_s) for h in range(1, n + 1))
     expected = np.where(time_s >= 0, np.sqrt(2 / n) * cosines, 0.0)
     assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
     assert not found[: int(onset_s * RATE)].any()
+
+
+def test_notes_begin_on_the_grid_and_not_before_they_are_struck() -> None:
+    roll = PianoRoll([Note(57, 127, 0.1003, 1.0)])
+    on_grid = PianoRoll([Note(57, 127, 0.104, 1.0)])
+    late = excitation(roll, 0, 100, onset_grid_s=0.004)
+    np.testing.assert_array_equal(late, excitation(on_grid, 0, 100, onset_grid_s=0.004))
+    assert not np.array_equal(late, excitation(roll, 0, 100, onset_grid_s=0.002))
 
 
 def test_power_is_the_same_for_all_pitches() -> None:
@@ -86,16 +97,11 @@ def test_tuning_moves_the_pitch() -> None:
 
 def test_a_silent_span_is_silent() -> None:
     assert not excitation(PianoRoll([Note(60, 90, 0.0, 1.0)]), 1000, 1010).any()
-    nothing = Excitation(PianoRoll([]), sample_rate=RATE, hop_length=HOP).frames(0, 10)
-    assert pulses(nothing, HOP).shape == (3, 1280)
+    assert pulses(notes(PianoRoll([]), 0, 10), HOP).shape == (3, 1280)
 
 
 def test_pytorch_computes_the_same_pulses() -> None:
     roll = PianoRoll(read_midi(EXAMPLES / "prelude.mid").notes)
-    frames: NoteFrames = Excitation(roll, sample_rate=RATE, hop_length=HOP).frames(200, 300)
-    parts = [
-        torch.from_numpy(getattr(frames, name))[None]
-        for name in ("phase", "step", "harmonics", "gain", "first")
-    ]
-    found = parallel.pulses(*parts, hop_length=HOP)[0].numpy()
+    frames = notes(roll, 200, 300)
+    found = parallel.pulses(parallel.tensors(stack_notes([frames])), hop_length=HOP)[0].numpy()
     np.testing.assert_allclose(found, pulses(frames, HOP), atol=1e-3)

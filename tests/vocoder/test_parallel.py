@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from timbrel.errors import InputError
-from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig
+from timbrel.score.piano_roll import PianoRoll
+from timbrel.score.score import Note
+from timbrel.vocoder.excitation import Excitation, stack_notes
+from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig, tensors
 
 SMALL = {"width": 16, "n_blocks": 2, "lookahead": 5}
 
@@ -19,10 +23,29 @@ def model(**options: object) -> ParallelVocoder:
 def inputs(conditioning: str, batch: int, frames: int) -> list[torch.Tensor]:
     torch.manual_seed(1)
     given = [torch.randn(batch, frames, 80), torch.rand(batch, frames, 257)]
-    score = {"roll": (batch, frames, 176), "excitation": (batch, 3, frames * 128)}
-    if conditioning in score:
-        given.append(0.1 * torch.randn(score[conditioning]))
+    if conditioning == "roll":
+        given.append(torch.rand(batch, frames, 176))
+    if conditioning == "excitation":
+        roll = PianoRoll([Note(60, 90, 0.0, 1.0), Note(67, 90, 0.1, 0.3), Note(72, 90, 0.2, 9.0)])
+        notes = Excitation(roll, sample_rate=16_000, hop_length=128, onset_grid_s=0.002)
+        given.append(tensors(stack_notes(batch * [notes.frames(0, frames)])))
     return given
+
+
+def test_keys_tell_which_notes_ring_and_how_far_they_have_faded() -> None:
+    roll = PianoRoll([Note(21, 127, 0.0, 9.0), Note(60, 64, 0.08, 9.0), Note(108, 64, 0.16, 9.0)])
+    for tuning_cents in (0.0, 40.0, -40.0):
+        notes = Excitation(
+            roll, sample_rate=16_000, hop_length=128, onset_grid_s=0.002, tuning_cents=tuning_cents
+        )
+        keys = model().keys(tensors(stack_notes([notes.frames(0, 30)])))
+        keys = keys.view(30, 3, 88)
+        assert (keys[5] > 0).nonzero()[:, 1].tolist() == 3 * [0]
+        assert (keys[25, 0] > 0).nonzero()[:, 0].tolist() == [0, 60 - 21, 87]
+        # A frame ahead of the mel, which is 0.04 s after the first key is struck.
+        age_s = 5 / 125
+        expected = np.log1p(1000 * np.exp(-age_s / np.array([np.inf, 1.5, 0.25])))
+        np.testing.assert_allclose(keys[4, :, 0], expected, rtol=1e-4)
 
 
 def test_latency_is_at_most_sixteen_frames() -> None:

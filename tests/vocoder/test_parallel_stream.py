@@ -16,7 +16,7 @@ from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note
 from timbrel.vocoder import parallel
-from timbrel.vocoder.excitation import Excitation, pulses
+from timbrel.vocoder.excitation import Excitation, stack_notes
 from timbrel.vocoder.mel_scale import normalised
 from timbrel.vocoder.parallel import ParallelVocoderConfig
 from timbrel.vocoder.parallel_export import write_parallel_bundle
@@ -98,11 +98,11 @@ def test_stream_is_the_reference_between_silences(
     noise = stream._noise(-before, N_FRAMES + after)
     score = None
     if conditioning == "excitation":
-        trains = [
-            pulses(Excitation(roll, sample_rate=16_000, hop_length=128).frames(-before, 170), 128)
+        excitations = [
+            Excitation(roll, sample_rate=16_000, hop_length=128, onset_grid_s=0.002)
             for roll in rolls
         ]
-        score = torch.from_numpy(np.stack(trains))
+        score = parallel.tensors(stack_notes([e.frames(-before, 170) for e in excitations]))
     with torch.no_grad():
         whole = network(normalised(torch.from_numpy(padded), MEL), torch.from_numpy(noise), score)
     expected = whole[:, before * 128 :][:, : N_FRAMES * 128].numpy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from timbrel.vocoder.discriminators import (
 from timbrel.vocoder.excitation import Excitation, NoteFrames, stack_notes
 from timbrel.vocoder.losses import MelLoss, MultiResolutionStftLoss
 from timbrel.vocoder.mel_scale import normalised
-from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig, pulses
+from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig, tensors
 
 _VALID_CROPS, _VALID_FRAMES, _VALID_STEP = 60, 500, 10**9
 _LOG_CQT_MARGIN_FRAMES = 20  # at either end of a crop, the context is missing
@@ -41,6 +41,7 @@ class ParallelOptions(PredictedMels):
 
     crop_frames: int = 96
     mel_weight: float = 1.0
+    phase_weight: float = 0.0
     # From a step on, discriminators judge as well; never if it is 0.
     adversarial_from: int = 0
     adversarial_weight: float = 0.1
@@ -53,7 +54,7 @@ class ParallelBatch:
 
     crops: AudioBatch
     noise: np.ndarray  # (batch, frames, n_bins) float32, phases in cycles
-    notes: NoteFrames | None  # with a leading batch axis, padded to one number of notes
+    notes: NoteFrames[np.ndarray] | None  # with a leading batch axis, padded to one number of notes
     roll: np.ndarray | None  # (batch, frames, 176)
 
 
@@ -79,7 +80,9 @@ class ParallelTask(VocoderTask):
         self.model = ParallelVocoder(self.config, recipe.mel)
         self.critic = Discriminators() if self._options.adversarial_from else None
         self._excitations: dict[str, Excitation] = {}
-        self._stft_loss = MultiResolutionStftLoss(recipe.mel.sample_rate)
+        self._stft_loss = MultiResolutionStftLoss(
+            recipe.mel.sample_rate, phase_weight=self._options.phase_weight
+        )
         self._mel_loss = MelLoss(recipe.mel)
         self._last: tuple[Tensor, Tensor] | None = None
 
@@ -165,15 +168,11 @@ class ParallelTask(VocoderTask):
         device = next(model.parameters()).device
         mel = normalised(torch.from_numpy(batch.crops.mel).to(device), self._recipe.mel)
         noise = torch.from_numpy(batch.noise).to(device)
-        score = None
+        score: Tensor | NoteFrames[Tensor] | None = None
         if batch.roll is not None:
             score = torch.from_numpy(batch.roll).to(device)
         if batch.notes is not None:
-            parts = (
-                torch.from_numpy(getattr(batch.notes, f.name)).to(device)
-                for f in fields(NoteFrames)
-            )
-            score = pulses(*parts, hop_length=self.config.hop_length)
+            score = tensors(batch.notes, device)
         return model(mel, noise, score)
 
     def _crops(
@@ -223,5 +222,6 @@ class ParallelTask(VocoderTask):
                 clips.roll(clip),
                 sample_rate=self.config.sample_rate,
                 hop_length=self.config.hop_length,
+                onset_grid_s=self.config.onset_grid_s,
             )
         return self._excitations[name]

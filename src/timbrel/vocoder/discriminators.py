@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
-from timbrel.vocoder.losses import stft_magnitude
+from timbrel.vocoder.losses import magnitude, stft
 
 PERIODS = (2, 3, 5, 7, 11)
 RESOLUTIONS = ((256, 64), (512, 128), (1024, 256))  # window, hop
@@ -60,8 +60,8 @@ class SpectrumDiscriminator(nn.Module):
 
     def forward(self, audio: Tensor) -> Judgement:
         """(batch, samples) → judgements and features."""
-        magnitude = stft_magnitude(audio, self.n_fft, self.hop) ** _COMPRESSION
-        return _judge(self.layers, self.last, magnitude[:, None])  # (batch, 1, bins, frames)
+        compressed = magnitude(stft(audio, self.n_fft, self.hop)) ** _COMPRESSION
+        return _judge(self.layers, self.last, compressed[:, None])  # (batch, 1, bins, frames)
 
 
 class Discriminators(nn.Module):

@@ -11,6 +11,9 @@ and a vocoder mixes them: a is the velocity / 127, times a decay since the onset
 once the key is up, until the key is struck again or nothing is left. A mixture of decays can follow
 any instrument, and tells a note that has just been struck from one that rings under the pedal.
 
+FluidSynth begins its notes on a grid, at multiples of 64 samples. So do the trains: only then is
+the phase of a partial since its note's onset always the same, and can be learnt.
+
 What a note is doing is prepared frame by frame, in double precision (`Excitation`); the pulses of
 a frame are then computed from that alone, in single precision, by one formula that the ONNX graph
 repeats (`pulses`). So the sound does not depend on how it is cut into blocks.
@@ -20,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -34,16 +38,18 @@ A4_HZ = 440.0
 # Where the denominator of the Dirichlet kernel is smaller, its limit is taken.
 SMALLEST_SINE = 1e-3
 
+Array = TypeVar("Array")
+
 
 @dataclass(frozen=True)
-class NoteFrames:
+class NoteFrames(Generic[Array]):
     """The notes that ring in a span of frames, one row each; all float32."""
 
-    phase: np.ndarray  # (notes, frames) cycles since the onset at the frame's first sample, mod 1
-    step: np.ndarray  # (notes, 1) cycles a sample
-    harmonics: np.ndarray  # (notes, 1) how many fit into the band
-    gain: np.ndarray  # (notes, frames, envelopes) amplitude; 0 where the note is silent
-    first: np.ndarray  # (notes, frames) first sample of the frame that sounds
+    phase: Array  # (notes, frames) cycles since the onset at the frame's first sample, mod 1
+    step: Array  # (notes, 1) cycles a sample
+    harmonics: Array  # (notes, 1) how many fit into the band
+    gain: Array  # (notes, frames, envelopes) amplitude; 0 where the note is silent
+    first: Array  # (notes, frames) first sample of the frame that sounds
 
 
 class Excitation:
@@ -55,19 +61,28 @@ class Excitation:
         The score of a track.
     sample_rate, hop_length
         Of the vocoder; a frame holds the samples from ``frame · hop_length`` on.
+    onset_grid_s
+        Notes begin at its multiples, no earlier than they are struck.
     tuning_cents
         Of the whole track, in hundredths of a semitone above A4 = 440 Hz.
     """
 
     def __init__(
-        self, roll: PianoRoll, *, sample_rate: int, hop_length: int, tuning_cents: float = 0.0
+        self,
+        roll: PianoRoll,
+        *,
+        sample_rate: int,
+        hop_length: int,
+        onset_grid_s: float,
+        tuning_cents: float = 0.0,
     ) -> None:
         self._sample_rate, self._hop_length = sample_rate, hop_length
-        self._onset_s, self._release_s, pitch, self._velocity = roll.notes.T
+        struck_s, self._release_s, pitch, self._velocity = roll.notes.T
+        self._onset_s = np.ceil(struck_s / onset_grid_s - 1e-6) * onset_grid_s
         self._silent_from_s = _silent_from(roll.notes)
         self._hz = A4_HZ * 2.0 ** ((pitch - 69 + tuning_cents / 100) / 12)
 
-    def frames(self, start: int, stop: int) -> NoteFrames:
+    def frames(self, start: int, stop: int) -> NoteFrames[np.ndarray]:
         """What the notes that ring in the frames from `start` to `stop` do there."""
         begun = slice(np.searchsorted(self._onset_s, stop / FRAME_RATE))
         ringing = np.flatnonzero(self._silent_from_s[begun] > start / FRAME_RATE)
@@ -75,7 +90,8 @@ class Excitation:
         age_s = times_s - self._onset_s[ringing, None]  # (notes, frames)
         first = np.ceil(-age_s * self._sample_rate - 1e-6).clip(0, self._hop_length)
         since_s = np.stack([age_s, times_s - self._release_s[ringing, None]], axis=-1).clip(0)
-        level = self._velocity[ringing, None] / 127 * (times_s < self._silent_from_s[ringing, None])
+        rings = (first < self._hop_length) & (times_s < self._silent_from_s[ringing, None])
+        level = self._velocity[ringing, None] / 127 * rings
         falls = np.exp(-since_s @ (1 / np.array(ENVELOPES).T))  # (notes, frames, envelopes)
         hz = self._hz[ringing, None]
         return NoteFrames(
@@ -87,7 +103,7 @@ class Excitation:
         )
 
 
-def pulses(frames: NoteFrames, hop_length: int) -> np.ndarray:
+def pulses(frames: NoteFrames[np.ndarray], hop_length: int) -> np.ndarray:
     """Sums of the notes' pulse trains, float32, shape (envelopes, frames · hop_length)."""
     samples = np.arange(hop_length, dtype=np.float32)
     phase = frames.phase[..., None] + frames.step[..., None] * samples
@@ -103,7 +119,7 @@ def pulses(frames: NoteFrames, hop_length: int) -> np.ndarray:
     return total.swapaxes(0, 1).reshape(len(ENVELOPES), -1).astype(np.float32)
 
 
-def stack_notes(tracks: Sequence[NoteFrames]) -> NoteFrames:
+def stack_notes(tracks: Sequence[NoteFrames[np.ndarray]]) -> NoteFrames[np.ndarray]:
     """The notes of some tracks, (tracks, notes, …), with silent ones where one has fewer."""
     most = max(1, *(len(notes.gain) for notes in tracks))
 

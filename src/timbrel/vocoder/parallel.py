@@ -15,17 +15,18 @@ export (`timbrel.vocoder.parallel_export`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timbrel.audio import HOP_LENGTH, N_MELS, SAMPLE_RATE
+from timbrel.audio import HOP_LENGTH, LOWEST_PITCH, N_MELS, N_PITCHES, SAMPLE_RATE
 from timbrel.errors import InputError
 from timbrel.mel.spectrogram import MelConfig, hann_window
 from timbrel.score.piano_roll import N_CHANNELS
-from timbrel.vocoder.excitation import ENVELOPES, SMALLEST_SINE
+from timbrel.vocoder.excitation import A4_HZ, ENVELOPES, SMALLEST_SINE, NoteFrames
 from timbrel.vocoder.mel_scale import natural, spread_of
 
 CONDITIONINGS = ("mel", "roll", "excitation")
@@ -34,6 +35,8 @@ CONDITIONINGS = ("mel", "roll", "excitation")
 _FIRST_LOG_MASK, _FIRST_LOG_PULSE_MASK, _FIRST_LOG_NOISE = -3.0, -5.0, -6.0
 LARGEST_LOG_MAGNITUDE = 6.0
 SMALLEST_SQUARE = 1e-6  # beside that of a direction, which may vanish
+A4_KEY = 69 - LOWEST_PITCH
+QUIETEST_KEY = 1e-3  # gain below which a key hardly counts
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class ParallelVocoderConfig:
     n_blocks: int = 8
     kernel_size: int = 7
     lookahead: int = 11  # frames of mel ahead of a spectrum that it depends on
+    onset_grid_s: float = 0.002  # on which the notes of the training data begin
 
     def __post_init__(self) -> None:
         if self.conditioning not in CONDITIONINGS:
@@ -122,8 +126,9 @@ class ParallelVocoder(nn.Module):
         spread = torch.from_numpy(spread_of(mel, config.n_fft))
         self.register_buffer("spread", spread, persistent=False)
         self.mel = nn.Linear(config.n_mels, config.width)
-        # What is known of the score beside the mel: the pulses' spectrum, or the piano roll.
-        n_features = {"mel": 0, "roll": N_CHANNELS, "excitation": len(ENVELOPES) * config.n_bins}
+        # What is known of the score beside the mel: how far each key's sound has faded by each
+        # envelope, which tells its age, too; or the piano roll.
+        n_features = {"mel": 0, "roll": N_CHANNELS, "excitation": len(ENVELOPES) * N_PITCHES}
         n_score = n_features[config.conditioning]
         self.score = nn.Linear(n_score, config.width) if n_score else None
         first, *others = config.lookaheads
@@ -142,7 +147,9 @@ class ParallelVocoder(nn.Module):
             bias[0].fill_(_FIRST_LOG_NOISE)
             bias[1::3].fill_(_FIRST_LOG_PULSE_MASK if knows_pulses else _FIRST_LOG_MASK)
 
-    def forward(self, mel: Tensor, noise: Tensor, score: Tensor | None = None) -> Tensor:
+    def forward(
+        self, mel: Tensor, noise: Tensor, score: Tensor | NoteFrames[Tensor] | None = None
+    ) -> Tensor:
         """Make audio.
 
         Parameters
@@ -152,8 +159,8 @@ class ParallelVocoder(nn.Module):
         noise
             Random phases in cycles, (batch, frames, n_bins).
         score
-            With the conditioning "excitation", the score's pulses, (batch, envelopes, frames ·
-            hop_length); with "roll", the piano roll, (batch, frames, 176).
+            With the conditioning "excitation", what the notes do, with a leading batch axis; with
+            "roll", the piano roll, (batch, frames, 176).
 
         Returns
         -------
@@ -165,15 +172,28 @@ class ParallelVocoder(nn.Module):
         if self.score is not None:
             if score is None:
                 raise InputError("this vocoder needs the score beside the mel")
-            if self.config.conditioning == "excitation":
-                spectrum = self.spectrum(score)  # (batch, envelopes, frames, n_bins)
-                score = log_magnitude(spectrum).transpose(1, 2).flatten(2)
+            if isinstance(score, NoteFrames):
+                with torch.autocast(mel.device.type, enabled=False):
+                    # (batch, envelopes, frames, n_bins)
+                    spectrum = self.spectrum(pulses(score, hop_length=self.config.hop_length))
+                    score = self.keys(score)
             x = x + self.score(score)
         x = self.first_norm(self.first(x))
         for block in self.blocks:
             x = block(x)
         head = self.head(self.last_norm(x))
         return self.audio(self.combined(head, envelope, noise, spectrum))
+
+    def keys(self, notes: NoteFrames[Tensor]) -> Tensor:
+        """What the network reads of the notes: (batch, frames, envelopes · 88)."""
+        a4s = (notes.step[..., 0] * self.config.sample_rate / A4_HZ).clamp(min=2.0**-6)
+        key = torch.round(12 * torch.log2(a4s)) + A4_KEY  # (batch, notes)
+        keys = torch.arange(N_PITCHES, device=key.device)
+        gain = torch.einsum("bnfe,bnk->bfek", notes.gain, (key[..., None] == keys).float())
+        # As the pulses, which reach half a window further than the mel, in a stream.
+        ahead = self.config.n_fft // 2 // self.config.hop_length - 1
+        gain = functional.pad(gain[:, ahead:], (0, 0, 0, 0, 0, ahead))
+        return torch.log1p(gain / QUIETEST_KEY).flatten(2)
 
     def spectrum(self, audio: Tensor) -> Tensor:
         """Complex spectrum (…, frames, n_bins), frame k centred on sample k · hop_length."""
@@ -208,37 +228,42 @@ class ParallelVocoder(nn.Module):
         return audio / self.window.square().unflatten(0, (overlap, -1)).sum(0).repeat(n_frames)
 
 
-def pulses(
-    phase: Tensor, step: Tensor, harmonics: Tensor, gain: Tensor, first: Tensor, *, hop_length: int
-) -> Tensor:
+def tensors(
+    notes: NoteFrames[np.ndarray], device: torch.device | None = None
+) -> NoteFrames[Tensor]:
+    """What the notes of some tracks do, as tensors on a device."""
+    return NoteFrames(*(torch.from_numpy(getattr(notes, f.name)).to(device) for f in fields(notes)))
+
+
+def pulses(notes: NoteFrames[Tensor], *, hop_length: int) -> Tensor:
     """Make the excitation, as `timbrel.vocoder.excitation.pulses` does.
 
     Parameters
     ----------
-    phase, step, harmonics, gain, first
-        The fields of `NoteFrames`, with a leading batch axis.
+    notes
+        What the notes do, with a leading batch axis.
 
     Returns
     -------
     Tensor, shape (batch, envelopes, frames · hop_length)
     """
-    samples = torch.arange(hop_length, device=phase.device, dtype=phase.dtype)
-    cycles = phase[..., None] + step[..., None] * samples  # (batch, notes, frames, hop_length)
-    half = torch.pi * (cycles - torch.round(cycles))
+    batch, _, n_frames, n_envelopes = notes.gain.shape
+    # Most notes ring in a few frames only, and this is what training spends its time on.
+    track, note, frame = notes.gain.amax(dim=-1).nonzero(as_tuple=True)
+    samples = torch.arange(hop_length, device=track.device, dtype=notes.phase.dtype)
+    cycles = notes.phase[track, note, frame, None] + notes.step[track, note] * samples
+    half = torch.pi * (cycles - torch.round(cycles))  # (ringing, hop_length)
     sine = torch.sin(half)
     limit = sine.abs() < SMALLEST_SINE
-    harmonics = harmonics[..., None]
+    harmonics = notes.harmonics[track, note]
     ratio = torch.sin((2 * harmonics + 1) * half) / torch.where(limit, 1.0, 2 * sine)
     train = torch.where(limit, harmonics, ratio - 0.5)
-    train = torch.where(samples >= first[..., None], train * torch.sqrt(2 / harmonics), 0.0)
-    # (batch, frames, envelopes, notes) @ (batch, frames, notes, hop_length)
-    total = gain.permute(0, 2, 3, 1) @ train.transpose(1, 2)
-    return total.transpose(1, 2).flatten(2)
-
-
-def log_magnitude(spectrum: Tensor) -> Tensor:
-    """What the network reads of the excitation's spectrum."""
-    return torch.log1p(10 * spectrum.abs())
+    begun = samples >= notes.first[track, note, frame, None]
+    train = torch.where(begun, train * torch.sqrt(2 / harmonics), 0.0)
+    total = train.new_zeros(batch * n_frames, n_envelopes, hop_length)
+    gain = notes.gain[track, note, frame]  # (ringing, envelopes)
+    total.index_add_(0, track * n_frames + frame, gain[..., None] * train[:, None])
+    return total.unflatten(0, (batch, n_frames)).transpose(1, 2).flatten(2)
 
 
 class TimeConvolution(nn.Module):

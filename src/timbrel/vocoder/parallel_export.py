@@ -22,13 +22,16 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
+from timbrel.audio import N_PITCHES
 from timbrel.bundle import write_bundle
 from timbrel.mel.spectrogram import MelConfig, hann_window
 from timbrel.onnx_graph import Graph, without_weights
-from timbrel.vocoder.excitation import ENVELOPES, SMALLEST_SINE
+from timbrel.vocoder.excitation import A4_HZ, ENVELOPES, SMALLEST_SINE
 from timbrel.vocoder.mel_scale import spread_of
 from timbrel.vocoder.parallel import (
+    A4_KEY,
     LARGEST_LOG_MAGNITUDE,
+    QUIETEST_KEY,
     SMALLEST_SQUARE,
     Block,
     ParallelVocoder,
@@ -89,12 +92,7 @@ def streaming_graph(model: ParallelVocoder, mel: MelConfig) -> onnx.ModelProto:
     if knows_score:
         assert model.score is not None
         real, imaginary, states["pulse_tail"] = graph.spectrum_of_pulses()
-        magnitude = graph.magnitude(real, imaginary)
-        louder = graph.add("Mul", [magnitude, graph.constant(10.0)])
-        feature = graph.add("Log", [graph.add("Add", [louder, graph.constant(1.0)])])
-        feature = graph.add("Transpose", [feature], perm=[0, 2, 1, 3])
-        feature = graph.add("Reshape", [feature, graph.integers(0, 0, -1)])
-        x = graph.add("Add", [x, graph.dense(model.score, feature)])
+        x = graph.add("Add", [x, graph.dense(model.score, graph.keys())])
     x = graph.norm(model.first_norm, graph.convolved(model.first, x)[0])
     for block in model.blocks:
         assert isinstance(block, Block)
@@ -301,6 +299,23 @@ class _Streaming(Graph):
         total = self.add("MatMul", [gain, notes])  # (tracks, frames, envelopes, hop_length)
         total = self.add("Transpose", [total], perm=[0, 2, 1, 3])
         return self.add("Reshape", [total, self.integers(0, 0, -1)])
+
+    def keys(self) -> str:
+        """What the network reads of the notes: (tracks, frames, envelopes · 88)."""
+        per_sample = self.constant(self.config.sample_rate / A4_HZ)
+        a4s = self.add("Mul", [self.add("Squeeze", ["step", self.integers(2)]), per_sample])
+        log = self.add("Log", [self.add("Max", [a4s, self.constant(2.0**-6)])])
+        semitones = self.add("Round", [self.add("Mul", [log, self.constant(12 / np.log(2))])])
+        key = self.add("Add", [semitones, self.constant(A4_KEY)])
+        key = self.add("Cast", [key], to=TensorProto.INT64)
+        levels = self.constant([0.0, 1.0])
+        of_key = self.add("OneHot", [key, self.integers(N_PITCHES), levels], axis=-1)
+        of_key = self.add("Unsqueeze", [of_key, self.integers(1)])  # (tracks, 1, notes, 88)
+        gain = self.add("Transpose", ["gain"], perm=[0, 2, 3, 1])
+        total = self.add("MatMul", [gain, of_key])  # (tracks, frames, envelopes, 88)
+        relative = self.add("Div", [total, self.constant(QUIETEST_KEY)])
+        feature = self.add("Log", [self.add("Add", [relative, self.constant(1.0)])])
+        return self.add("Reshape", [feature, self.integers(0, 0, -1)])
 
     def finished(self, audio: str, states: dict[str, tuple[str, list]]) -> onnx.ModelProto:
         c = self.config

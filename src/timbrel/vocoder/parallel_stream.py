@@ -16,7 +16,7 @@ from timbrel.vocoder.excitation import ENVELOPES, Excitation, NoteFrames, stack_
 from timbrel.vocoder.vocoder import check_mel
 
 GRAPH_FILE = "vocoder.onnx"
-_SIZES = ("hop_length", "n_fft", "width", "n_blocks", "kernel_size", "lookahead")
+_SIZES = ("hop_length", "n_fft", "width", "n_blocks", "kernel_size", "lookahead", "onset_grid_s")
 
 
 class ParallelVocoder:
@@ -39,7 +39,7 @@ class ParallelVocoder:
         self.bundle = bundle
         self.mel: MelConfig = bundle.mel
         for name in _SIZES:
-            if not isinstance(bundle.model.get(name), int):
+            if not isinstance(bundle.model.get(name), int | float):
                 raise InputError(f"{bundle.file(CONFIG_FILE)}: lacks the model's '{name}'")
         self.session = open_session(bundle, GRAPH_FILE, threads)
 
@@ -84,7 +84,12 @@ class ParallelStream:
             shapes["pulse_tail"] = (n_envelopes, n_fft - hop)
             shapes["mask_tail"] = (n_envelopes, lookahead, 2 * self._n_bins)
             self._excitations = [
-                Excitation(roll, sample_rate=vocoder.mel.sample_rate, hop_length=hop)
+                Excitation(
+                    roll,
+                    sample_rate=vocoder.mel.sample_rate,
+                    hop_length=hop,
+                    onset_grid_s=sizes["onset_grid_s"],
+                )
                 for roll in rolls
             ]
         self._state = {
