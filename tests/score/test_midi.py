@@ -525,7 +525,7 @@ class TestBadInput:
         path = tmp_path / "large.mid"
         with path.open("wb") as file:
             file.truncate(MAX_FILE_BYTES + 2**20)
-        self.refused(path, None, "is larger than 16 MiB, up to which MIDI files are read")
+        self.refused(path, None, "is larger than 4 MiB, up to which MIDI files are read")
 
     def test_forty_bytes_that_last_for_years_are_refused_at_once(self, tmp_path: Path) -> None:
         slow = bytes.fromhex("00 FF 51 03 FF FF FF  00 90 3C 40  FF FF FF 7F 80 3C 40")

@@ -19,7 +19,7 @@ from timbrel.score.instruments import PROGRAM_NAMES
 from timbrel.score.score import Automation, Note, Score, Track, is_playable
 from timbrel.score.smf import parse_smf
 
-MAX_FILE_BYTES = 16 * 2**20
+MAX_FILE_BYTES = 4 * 2**20
 MAX_DURATION_S = 6 * 3600.0
 
 DRUM_CHANNEL = 9  # counted from 0
