@@ -9,7 +9,9 @@ import shutil
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import distributed
 import numpy as np
@@ -22,6 +24,7 @@ from timbrel.errors import InputError, MissingToolError
 from timbrel.score.midi import read_midi
 from timbrel.training import preparation
 from timbrel.training.preparation import (
+    Settings,
     find_midi_files,
     manifest_sha256,
     prepare,
@@ -58,6 +61,21 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     monkeypatch.setattr(preparation, "render_score", click)
     return rendered
+
+
+@pytest.fixture
+def prepare_small(small_midis: Path, soundfont: Path, tmp_path: Path) -> Callable[..., Settings]:
+    """Prepare a few short files, two instruments each, into the folder "data"."""
+
+    def run(**options: Any) -> Settings:
+        given = {
+            "soundfont": soundfont,
+            "instruments": TWO_INSTRUMENTS,
+            "splits": small_midis / "splits.csv",
+        }
+        return prepare(small_midis, tmp_path / "data", **given | options)
+
+    return run
 
 
 @pytest.fixture
@@ -158,10 +176,9 @@ def test_killed_and_resumed_gives_what_an_undisturbed_run_gives(
 
 def test_workers_of_a_dask_cluster_give_the_same_manifest(
     small_data: Path,
-    small_midis: Path,
-    soundfont: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    prepare_small: Callable[..., Settings],
 ) -> None:
     def not_here(*_: object, **__: object) -> None:
         raise AssertionError("rendered by this process")
@@ -172,14 +189,7 @@ def test_workers_of_a_dask_cluster_give_the_same_manifest(
     with cluster:
         # The workers are processes that have started with the module as it is.
         monkeypatch.setattr(preparation, "render_score", not_here)
-        prepare(
-            small_midis,
-            tmp_path / "data",
-            soundfont=soundfont,
-            instruments=TWO_INSTRUMENTS,
-            splits=small_midis / "splits.csv",
-            scheduler=cluster.scheduler_address,
-        )
+        prepare_small(scheduler=cluster.scheduler_address)
     assert contents(tmp_path / "data") == contents(small_data)
     with pytest.raises(ValueError, match="No global client"):
         distributed.get_client()  # none is left connected
@@ -188,52 +198,30 @@ def test_workers_of_a_dask_cluster_give_the_same_manifest(
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nowhere"])
 def test_scheduler_that_does_not_answer_is_named(
     address: str,
-    small_midis: Path,
-    soundfont: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    prepare_small: Callable[..., Settings],
 ) -> None:
     pytest.importorskip("distributed")
     monkeypatch.setattr(preparation, "_SCHEDULER_TIMEOUT_S", 0.3)
     with pytest.raises(InputError, match=f"{address}: no Dask scheduler answers there"):
-        prepare(
-            small_midis,
-            tmp_path / "data",
-            soundfont=soundfont,
-            instruments=TWO_INSTRUMENTS,
-            splits=small_midis / "splits.csv",
-            scheduler=address,
-        )
+        prepare_small(scheduler=address)
     assert not (tmp_path / "data").exists()  # the right address needs no --resume then
 
 
 def test_missing_dask_says_what_to_install(
-    small_midis: Path, soundfont: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, prepare_small: Callable[..., Settings]
 ) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(MissingToolError, match=r"pip install 'timbrel\[cluster\]'"):
-        prepare(
-            small_midis,
-            tmp_path / "data",
-            soundfont=soundfont,
-            instruments=TWO_INSTRUMENTS,
-            splits=small_midis / "splits.csv",
-            scheduler="tcp://127.0.0.1:1",
-        )
+        prepare_small(scheduler="tcp://127.0.0.1:1")
 
 
 def test_second_run_renders_nothing_again(
-    quick: Counter[str], small_midis: Path, soundfont: Path, tmp_path: Path
+    quick: Counter[str], tmp_path: Path, prepare_small: Callable[..., Settings]
 ) -> None:
     def run() -> dict[str, bytes]:
-        prepare(
-            small_midis,
-            tmp_path / "data",
-            soundfont=soundfont,
-            instruments=TWO_INSTRUMENTS,
-            splits=small_midis / "splits.csv",
-            jobs=1,
-        )
+        prepare_small(jobs=1)
         return contents(tmp_path / "data")
 
     first = run()
@@ -294,20 +282,13 @@ def test_gain_is_chosen_anew_for_another_soundfont(
 
 
 def test_other_splits_move_clips_without_rendering_them_again(
-    quick: Counter[str], small_midis: Path, soundfont: Path, tmp_path: Path
+    quick: Counter[str], tmp_path: Path, prepare_small: Callable[..., Settings]
 ) -> None:
     splits = tmp_path / "splits.csv"
 
     def run(rows: str) -> dict[str, str]:
         splits.write_text("file,split\n" + rows)
-        prepare(
-            small_midis,
-            tmp_path / "data",
-            soundfont=soundfont,
-            instruments={"harp": 46},
-            splits=splits,
-            jobs=1,
-        )
+        prepare_small(instruments={"harp": 46}, splits=splits, jobs=1)
         return {clip.midi: clip.split for clip in read_data(tmp_path / "data")[1]}
 
     first = run("prelude/a.mid,train\nprelude/b.mid,train\nduet/c.mid,valid\n")
@@ -318,16 +299,9 @@ def test_other_splits_move_clips_without_rendering_them_again(
 
 
 def test_only_train_and_valid_of_the_list_are_touched(
-    quick: Counter[str], small_midis: Path, soundfont: Path, tmp_path: Path
+    quick: Counter[str], tmp_path: Path, prepare_small: Callable[..., Settings]
 ) -> None:
-    prepare(
-        small_midis,
-        tmp_path / "data",
-        soundfont=soundfont,
-        instruments=TWO_INSTRUMENTS,
-        splits=small_midis / "splits.csv",
-        jobs=1,
-    )
+    prepare_small(jobs=1)
     assert quick["clips"] == 6
     assert find_midi_files(tmp_path / "data" / "midi") == [
         "duet/c.mid",
@@ -388,30 +362,18 @@ def test_minutes_limit_the_training_audio_of_each_instrument(
     ],
 )
 def test_lists_of_splits_that_do_not_fit_are_refused(
-    content: str, message: str, small_midis: Path, soundfont: Path, tmp_path: Path
+    content: str, message: str, tmp_path: Path, prepare_small: Callable[..., Settings]
 ) -> None:
     (tmp_path / "splits.csv").write_text(content)
     with pytest.raises(InputError, match=message):
-        prepare(
-            small_midis,
-            tmp_path / "data",
-            soundfont=soundfont,
-            instruments=TWO_INSTRUMENTS,
-            splits=tmp_path / "splits.csv",
-        )
+        prepare_small(splits=tmp_path / "splits.csv")
 
 
 def test_list_of_splits_that_is_missing_is_named(
-    small_midis: Path, soundfont: Path, tmp_path: Path
+    tmp_path: Path, prepare_small: Callable[..., Settings]
 ) -> None:
     with pytest.raises(InputError, match=r"none\.csv: cannot be read"):
-        prepare(
-            small_midis,
-            tmp_path / "data",
-            soundfont=soundfont,
-            instruments=TWO_INSTRUMENTS,
-            splits=tmp_path / "none.csv",
-        )
+        prepare_small(splits=tmp_path / "none.csv")
 
 
 def test_scores_that_would_share_an_audio_file_are_refused(
@@ -434,19 +396,12 @@ def test_scores_that_would_share_an_audio_file_are_refused(
 
 
 def test_scores_without_a_sound_cannot_set_the_gain(
-    small_midis: Path, soundfont: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, prepare_small: Callable[..., Settings]
 ) -> None:
     silence = np.zeros(1600, np.float32)
     monkeypatch.setattr(preparation, "render_score", lambda *_, **__: silence)
     with pytest.raises(InputError, match="validation make no sound"):
-        prepare(
-            small_midis,
-            tmp_path / "data",
-            soundfont=soundfont,
-            instruments=TWO_INSTRUMENTS,
-            splits=small_midis / "splits.csv",
-            jobs=1,
-        )
+        prepare_small(jobs=1)
 
 
 @pytest.mark.parametrize(
@@ -488,13 +443,6 @@ def test_damaged_data_is_refused(small_data: Path, tmp_path: Path) -> None:
         read_data(tmp_path)
 
 
-def test_zero_jobs_are_refused(small_midis: Path, soundfont: Path, tmp_path: Path) -> None:
+def test_zero_jobs_are_refused(prepare_small: Callable[..., Settings]) -> None:
     with pytest.raises(InputError, match="0 jobs"):
-        prepare(
-            small_midis,
-            tmp_path / "data",
-            soundfont=soundfont,
-            instruments=TWO_INSTRUMENTS,
-            splits=small_midis / "splits.csv",
-            jobs=0,
-        )
+        prepare_small(jobs=0)
