@@ -24,10 +24,11 @@ STILL = Timbre.constant((0.4, -0.7))
 
 
 def random_roll(seed: int, *, n_frames: int = N_FRAMES) -> PianoRoll:
-    """Twenty random notes."""
+    """Twenty random notes, the first of them at once."""
     random = np.random.default_rng(seed)
     seconds = n_frames / FRAME_RATE
     starts = random.uniform(0, seconds - 0.05, 20)
+    starts[0] = 0.0
     notes = [
         Note(int(pitch), int(velocity), start, min(start + length, seconds))
         for pitch, velocity, start, length in zip(
@@ -133,6 +134,18 @@ def test_a_window_that_reaches_the_end_is_exactly_the_whole_network(
     timbre = torch.from_numpy(STILL.at(np.zeros(1)))
     expected = tiny_model(torch.from_numpy(roll.whole())[None], timbre)[0]
     np.testing.assert_allclose(mel[16:], expected[16:32], atol=1e-5)  # it sees frames 16–288
+
+
+def test_before_a_tracks_first_note_there_is_silence(tiny_bundle: Bundle) -> None:
+    first = 50
+    rolls = [random_roll(0), PianoRoll([Note(60, 100, first / FRAME_RATE, 2.0)]), PianoRoll([])]
+    mel = streamed(tiny_bundle, rolls, 3 * [STILL], block_frames=16)
+    window_frames = 4  # a window of the mel reaches so far
+    silent = mel == np.float32(tiny_bundle.mel.log_floor)
+    assert not silent[0].any()
+    assert silent[1, : first - window_frames].all()
+    assert not silent[1, first - window_frames :].any()
+    assert silent[2].all()
 
 
 def test_nothing_later_than_the_context_is_heard_early(tiny_bundle: Bundle) -> None:

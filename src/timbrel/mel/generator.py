@@ -4,10 +4,14 @@ Time is cut into an absolute grid of hops. The forward LSTM runs on from its sta
 the backward LSTM begins anew, from zero, a fixed number of frames beyond the hop's end. The timbre
 is held within a hop. So a frame of the mel depends on the score up to `CONTEXT_FRAMES` after its
 hop and on nothing later, whatever the blocks in which it is asked for, and memory does not grow.
+
+Before a track's first note there is silence, whatever the network makes of it: it has hardly heard
+any, and whispers.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -77,6 +81,7 @@ class MelGenerator:
             )
         n_tracks, n_hops = len(rolls), block_frames // hop
         n_windows = n_tracks * n_hops
+        silent_until = [self._silent_until(roll) for roll in rolls]
         hidden = np.zeros((1, n_tracks, self._hidden_size), np.float32)
         cell = np.zeros_like(hidden)
         nothing = np.zeros((1, n_windows, self._hidden_size), np.float32)
@@ -106,4 +111,15 @@ class MelGenerator:
                     "cell_in": nothing,
                 },
             )
-            yield mel.reshape(n_tracks, block_frames, -1)[:, : n_frames - start]
+            mel = mel.reshape(n_tracks, block_frames, -1)
+            for track, first in zip(mel, silent_until, strict=True):
+                track[: max(first - start, 0)] = self.bundle.mel.log_floor
+            yield mel[:, : n_frames - start]
+
+    def _silent_until(self, roll: PianoRoll) -> int:
+        """The first frame whose window reaches a note."""
+        if not len(roll.notes):
+            return sys.maxsize
+        mel = self.bundle.mel
+        return round(roll.notes[0, 0] * FRAME_RATE) - mel.n_fft // 2 // mel.hop_length
+
