@@ -10,7 +10,12 @@ from timbrel.errors import InputError
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note
 from timbrel.vocoder.excitation import Excitation, stack_notes
-from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig, tensors
+from timbrel.vocoder.parallel import (
+    ParallelVocoder,
+    ParallelVocoderConfig,
+    pulses,
+    tensors,
+)
 
 SMALL = {"width": 16, "n_blocks": 2, "lookahead": 5}
 
@@ -94,6 +99,18 @@ def test_one_hop_of_audio_for_each_frame(conditioning: str) -> None:
 def test_the_score_must_be_given_where_it_is_wanted() -> None:
     with pytest.raises(InputError, match="needs the score beside the mel"):
         model()(*inputs("mel", 1, 8))
+
+
+def test_whitened_pulses_are_as_loud_in_every_band_whoever_plays_however_loudly() -> None:
+    network = model()
+    for pitches, velocity in (((45,), 127), ((45,), 5), ((40, 52, 57, 61, 64), 60)):
+        roll = PianoRoll([Note(pitch, velocity, 0.0, 9.0) for pitch in pitches])
+        notes = Excitation(roll, sample_rate=16_000, hop_length=128, onset_grid_s=0.002)
+        trains = pulses(tensors(stack_notes([notes.frames(0, 60)])), hop_length=128)
+        white = network.whitened(network.spectrum(trains))[0, :, 10:50]  # inside the crop
+        power = white.abs().square().mean(1)  # (envelopes, bins)
+        bands = power[:, 4:244].unflatten(-1, (-1, 24)).mean(-1)  # of 750 Hz
+        torch.testing.assert_close(bands, torch.ones_like(bands), atol=0.25, rtol=0)
 
 
 def test_spectrum_and_audio_are_inverse() -> None:

@@ -122,4 +122,3 @@ class MelGenerator:
             return sys.maxsize
         mel = self.bundle.mel
         return round(roll.notes[0, 0] * FRAME_RATE) - mel.n_fft // 2 // mel.hop_length
-

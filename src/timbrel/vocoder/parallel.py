@@ -3,10 +3,11 @@
 ConvNeXt blocks over mel frames predict a short-time spectrum, as in Vocos (Siuzdak 2023). It is
 the sum of noise, of which the magnitude alone is predicted, and of sources times complex masks.
 Knowing the score, the sources are the spectra of its pulse trains (`timbrel.vocoder.excitation`),
-one for each envelope: the pitch and the phase of what rings come from the score, and the network
-colours them. Else the source is 1, as in Vocos, and the network has to make up the phase; while the
-mel stands still, the sound then repeats with the frames. All magnitudes are relative to the mel,
-drawn out over the bins, so that the network has to learn only what the mel does not say.
+one for each envelope, made as loud in every band: the pitch and the phase of what rings come from
+the score, and the network colours them. Else the source is 1, as in Vocos, and the network has to
+make up the phase; while the mel stands still, the sound then repeats with the frames. All
+magnitudes are relative to the mel, drawn out over the bins, so that the network has to learn only
+what the mel does not say.
 
 Every convolution looks ahead a stated number of frames, `lookahead` in all, so that audio can be
 streamed with that delay and the inverse transform's. This file is the reference; what runs is its
@@ -27,12 +28,14 @@ from timbrel.errors import InputError
 from timbrel.mel.spectrogram import MelConfig, hann_window
 from timbrel.score.piano_roll import N_CHANNELS
 from timbrel.vocoder.excitation import A4_HZ, ENVELOPES, SMALLEST_SINE, NoteFrames
-from timbrel.vocoder.mel_scale import natural, spread_of
+from timbrel.vocoder.mel_scale import natural, smoothing_of, spread_of
 
 CONDITIONINGS = ("mel", "roll", "excitation")
-# Where magnitudes start, above the mel: masks, of the source 1 or of pulses, and noise. A mel sums
-# over a band, so they are smaller; the noise starts as good as silent.
-_FIRST_LOG_MASK, _FIRST_LOG_PULSE_MASK, _FIRST_LOG_NOISE = -3.0, -5.0, -6.0
+# Where magnitudes start, above the mel: masks and noise. A mel sums over a band, so they are
+# smaller; the noise starts as good as silent.
+_FIRST_LOG_MASK, _FIRST_LOG_NOISE = -3.0, -6.0
+# Power below which whitening leaves what is faint as it is: beside the frame's mean, and at all.
+FAINT_SHARE, FAINT = 1e-3, 1e-9
 LARGEST_LOG_MAGNITUDE = 6.0
 SMALLEST_SQUARE = 1e-6  # beside that of a direction, which may vanish
 A4_KEY = 69 - LOWEST_PITCH
@@ -115,6 +118,7 @@ class ParallelVocoder(nn.Module):
 
     window: Tensor
     spread: Tensor
+    smoothing: Tensor
 
     def __init__(self, config: ParallelVocoderConfig, mel: MelConfig | None = None) -> None:
         super().__init__()
@@ -125,6 +129,8 @@ class ParallelVocoder(nn.Module):
         self.mel_config = mel = mel or MelConfig()
         spread = torch.from_numpy(spread_of(mel, config.n_fft))
         self.register_buffer("spread", spread, persistent=False)
+        smoothing = torch.from_numpy(smoothing_of(mel, config.n_fft))
+        self.register_buffer("smoothing", smoothing, persistent=False)
         self.mel = nn.Linear(config.n_mels, config.width)
         # What is known of the score beside the mel: how far each key's sound has faded by each
         # envelope, which tells its age, too; or the piano roll.
@@ -145,7 +151,7 @@ class ParallelVocoder(nn.Module):
         with torch.no_grad():
             bias = self.head.bias.unflatten(0, (self.n_parts, config.n_bins))
             bias[0].fill_(_FIRST_LOG_NOISE)
-            bias[1::3].fill_(_FIRST_LOG_PULSE_MASK if knows_pulses else _FIRST_LOG_MASK)
+            bias[1::3].fill_(_FIRST_LOG_MASK)
 
     def forward(
         self, mel: Tensor, noise: Tensor, score: Tensor | NoteFrames[Tensor] | None = None
@@ -176,6 +182,7 @@ class ParallelVocoder(nn.Module):
                 with torch.autocast(mel.device.type, enabled=False):
                     # (batch, envelopes, frames, n_bins)
                     spectrum = self.spectrum(pulses(score, hop_length=self.config.hop_length))
+                    spectrum = self.whitened(spectrum)
                     score = self.keys(score)
             x = x + self.score(score)
         x = self.first_norm(self.first(x))
@@ -202,6 +209,12 @@ class ParallelVocoder(nn.Module):
         frames = padded.unfold(-1, config.n_fft, config.hop_length)
         frames = frames[..., : audio.shape[-1] // config.hop_length, :]
         return torch.fft.rfft(frames.float() * self.window)
+
+    def whitened(self, spectrum: Tensor) -> Tensor:
+        """Spectra of the pulses, as loud in every band of the mel; how loud is the mel's affair."""
+        power = spectrum.real.square() + spectrum.imag.square()
+        level = power @ self.smoothing + FAINT_SHARE * power.mean(dim=-1, keepdim=True) + FAINT
+        return spectrum * torch.rsqrt(level)
 
     def combined(
         self, head: Tensor, envelope: Tensor, noise: Tensor, spectrum: Tensor | None

@@ -30,6 +30,8 @@ from timbrel.vocoder.excitation import A4_HZ, ENVELOPES, SMALLEST_SINE
 from timbrel.vocoder.mel_scale import spread_of
 from timbrel.vocoder.parallel import (
     A4_KEY,
+    FAINT,
+    FAINT_SHARE,
     LARGEST_LOG_MAGNITUDE,
     QUIETEST_KEY,
     SMALLEST_SQUARE,
@@ -87,11 +89,13 @@ def streaming_graph(model: ParallelVocoder, mel: MelConfig) -> onnx.ModelProto:
     # As `timbrel.vocoder.mel_scale.normalised`:
     scaled = graph.add("Div", ["mel", graph.constant(-mel.log_floor / 2)])
     x = graph.dense(model.mel, graph.add("Add", [scaled, graph.constant(1.0)]))
+    spread = graph.constant(spread_of(mel, config.n_fft))
     states: dict[str, tuple[str, list]] = {}
     real = imaginary = ""
     if knows_score:
         assert model.score is not None
         real, imaginary, states["pulse_tail"] = graph.spectrum_of_pulses()
+        real, imaginary = graph.whitened(real, imaginary, spread)
         x = graph.add("Add", [x, graph.dense(model.score, graph.keys())])
     x = graph.norm(model.first_norm, graph.convolved(model.first, x)[0])
     for block in model.blocks:
@@ -100,7 +104,7 @@ def streaming_graph(model: ParallelVocoder, mel: MelConfig) -> onnx.ModelProto:
     head = graph.dense(model.head, graph.norm(model.last_norm, x))
     log_noise, *parts = graph.add("Split", [head], model.n_parts, axis=-1)
     noise_phase = graph.add("Mul", ["noise", graph.constant(2 * np.pi)])
-    envelope, states["mel_tail"] = graph.delayed_envelope(spread_of(mel, config.n_fft))
+    envelope, states["mel_tail"] = graph.delayed_envelope(spread)
     noise = graph.exponential(log_noise, envelope)
     total = [
         graph.add("Mul", [noise, graph.add(function, [noise_phase])]) for function in ("Cos", "Sin")
@@ -154,12 +158,12 @@ class _Streaming(Graph):
         shape = ["tracks", c.n_blocks + 1, c.kernel_size - 1, c.width]
         return self.add("Concat", parts, axis=1), shape
 
-    def delayed_envelope(self, spread: np.ndarray) -> tuple[str, tuple[str, list]]:
+    def delayed_envelope(self, spread: str) -> tuple[str, tuple[str, list]]:
         """The mels of the frames that the head speaks of, drawn out over the bins."""
         c = self.config
         both = self.add("Concat", ["mel_tail", "mel"], axis=1)
         now, tail = self.divided(both, 1)
-        envelope = self.add("MatMul", [now, self.constant(spread)])
+        envelope = self.add("MatMul", [now, spread])
         return envelope, (tail, ["tracks", c.lookahead, c.n_mels])
 
     def divided(self, value: str, axis: int) -> tuple[str, str]:
@@ -209,6 +213,21 @@ class _Streaming(Graph):
         )
         shape = ["tracks", len(ENVELOPES), c.n_fft - c.hop_length]
         return real, self.add("Neg", [imaginary]), (tail, shape)
+
+    def whitened(self, real: str, imaginary: str, spread: str) -> tuple[str, str]:
+        """As loud in every band, as `ParallelVocoder.whitened`."""
+        squares = [self.add("Mul", [part, part]) for part in (real, imaginary)]
+        power = self.add("Add", squares)
+        # As `timbrel.vocoder.mel_scale.smoothing_of`, made when the graph loads.
+        total = self.add("ReduceSum", [spread, self.integers(1)], keepdims=1)
+        mean = self.add("Div", [spread, self.add("Max", [total, self.constant(1e-9)])])
+        banded = self.add("MatMul", [power, self.add("Transpose", [mean], perm=[1, 0])])
+        whole = self.add("ReduceMean", [power], axes=[-1], keepdims=1)
+        faint = self.add("Mul", [whole, self.constant(FAINT_SHARE)])
+        faint = self.add("Add", [faint, self.constant(FAINT)])
+        level = self.add("Add", [self.add("MatMul", [banded, spread]), faint])
+        scale = self.add("Reciprocal", [self.add("Sqrt", [level])])
+        return self.add("Mul", [real, scale]), self.add("Mul", [imaginary, scale])
 
     def delayed_spectra(
         self, real: str, imaginary: str
