@@ -20,7 +20,7 @@ from timbrel.audio import FRAME_RATE
 from timbrel.bundle import CONFIG_FILE, Bundle
 from timbrel.errors import InputError
 from timbrel.onnx_session import open_session
-from timbrel.score.piano_roll import PianoRoll
+from timbrel.score.piano_roll import PianoRoll, to_frames
 from timbrel.timbre.timbre import Timbre
 
 HOP_FRAMES = 16
@@ -121,4 +121,4 @@ class MelGenerator:
         if not len(roll.notes):
             return sys.maxsize
         mel = self.bundle.mel
-        return round(roll.notes[0, 0] * FRAME_RATE) - mel.n_fft // 2 // mel.hop_length
+        return int(to_frames(roll.notes[0, 0])) - mel.n_fft // 2 // mel.hop_length
