@@ -223,8 +223,8 @@ struct Operands {
 
 // Steps of a loop's turn. Processors foresee what an instruction loads from the distance of its
 // last addresses, and on some a distance of 2 or 4 KiB makes this harmful: a turn covers one, or
-// eight of them, which also leaves few ends of loops to foresee.
-constexpr int kSteps = sizeof(I) == 64 ? 16 : 4;
+// eight of them, which also leaves few ends of loops to foresee. Browsers do best with short loops.
+constexpr int kSteps = sizeof(I) == 64 ? 16 : sizeof(I) == 32 ? 4 : 1;
 
 // sums += tiles · activations.
 template <class P, int TI, int S>
