@@ -84,7 +84,7 @@ struct Session::Impl {
     float temperature;
     std::uint64_t position = 0;
     std::uint64_t mel_start = 0, mel_stop = 0;
-    std::vector<Aligned> states;
+    Aligned states;                        // of all streams, one after the other
     std::vector<std::vector<float>> mels;  // of each stream: frames × padded size
     std::vector<Group> groups;
     std::vector<std::vector<std::int32_t>> slots;  // of each group
@@ -101,17 +101,18 @@ struct Session::Impl {
           temperature(temperature),
           mels(streams.size()),
           workers(std::min<int>(threads, int(streams.size()))) {
-        for (std::size_t i = 0; i < streams.size(); ++i)
-            states.push_back(aligned_zeros(plan->state_bytes));
+        states = aligned_zeros(streams.size() * plan->state_bytes);
         start();
         make_groups();
     }
 
+    unsigned char* state(std::size_t stream) { return states.get() + stream * plan->state_bytes; }
+
     // Before the first sample, silence was.
     void start() {
         const Config& c = engine->config();
-        for (auto& state : states) {
-            auto* history = reinterpret_cast<float*>(state.get() + plan->history);
+        for (std::size_t s = 0; s < streams.size(); ++s) {
+            auto* history = reinterpret_cast<float*>(state(s) + plan->history);
             const bool levels = c.output == Output::categorical;
             if (levels && c.input_taps == 0) history[0] = float(plan->silence_level);
             for (int i = 0; levels && i < c.input_taps; ++i)
@@ -133,10 +134,14 @@ struct Session::Impl {
                 group.seed = seed;
                 group.temperature = temperature;
                 for (int s = 0; s < group.n; ++s) {
-                    group.states[s] = states[first + s].get();
+                    group.states[s] = state(first + s);
                     group.streams[s] = streams[first + s];
                 }
                 slots.emplace_back(plan->n_layers);
+                // Layers begin their blocks at different samples: were it the same, that sample's
+                // weights would not fit into the second-level cache, and the next would miss them.
+                for (int l = 0; l < plan->n_layers; ++l)
+                    slots.back()[l] = l % plan->layers[l].block;
                 group.slots = slots.back().data();
                 groups.push_back(group);
                 group_first.push_back(first);
@@ -178,8 +183,8 @@ Session::Session(const Session& other)
     impl_->mel_start = from.mel_start;
     impl_->mel_stop = from.mel_stop;
     impl_->mels = from.mels;
-    for (std::size_t i = 0; i < from.states.size(); ++i)
-        std::memcpy(impl_->states[i].get(), from.states[i].get(), from.plan->state_bytes);
+    std::memcpy(impl_->states.get(), from.states.get(),
+                from.streams.size() * from.plan->state_bytes);
     for (std::size_t i = 0; i < from.groups.size(); ++i) {
         impl_->groups[i].conditioned = from.groups[i].conditioned;
         impl_->groups[i].position = from.groups[i].position;

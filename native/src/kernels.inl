@@ -6,7 +6,6 @@
 //   fma(a, b, c)                 a · b + c
 //   dot_u7(sum, a, w)            adds to each lane Σ of 4 products of bytes, a in 0…127, w signed
 //   dot_i16(sum, a, w)           adds to each lane Σ of 2 products of 16-bit numbers
-//   horizontal_sum(v)
 //
 // Every number is computed by a fixed sequence of operations, whatever the number of streams, the
 // block or the thread, so that all of these give the same bytes.
@@ -23,15 +22,24 @@ inline F load(const float* p) {
     __builtin_memcpy(&v, p, sizeof v);
     return v;
 }
-inline I load(const std::int32_t* p) {
+template <class T>
+inline I load_bits(const T* p) {
     I v;
     __builtin_memcpy(&v, p, sizeof v);
     return v;
 }
+inline I load(const std::int32_t* p) { return load_bits(p); }
 inline void store(float* p, F v) { __builtin_memcpy(p, &v, sizeof v); }
 inline void store(std::int32_t* p, I v) { __builtin_memcpy(p, &v, sizeof v); }
 inline F splat(float x) { return x - F{}; }
 inline I splat(std::int32_t x) { return x - I{}; }
+// The 32 bits at an address, in all lanes.
+template <class T>
+inline I splat_bits(const T* p) {
+    std::int32_t bits;
+    __builtin_memcpy(&bits, p, sizeof bits);
+    return splat(bits);
+}
 inline F to_float(I v) { return __builtin_convertvector(v, F); }
 inline F max(F a, F b) { return a > b ? a : b; }
 inline F min(F a, F b) { return a < b ? a : b; }
@@ -44,13 +52,26 @@ inline I round_to_int(F v) {
     return (I)(v + magic) - (I)magic;
 }
 
-inline float horizontal_max(F v) {
-    alignas(kAlign) float lanes[kLanes];
-    store(lanes, v);
-    for (int width = kLanes / 2; width; width /= 2)
-        for (int i = 0; i < width; ++i)
-            lanes[i] = lanes[i] > lanes[i + width] ? lanes[i] : lanes[i + width];
-    return lanes[0];
+template <int... i>
+struct Numbers {};
+template <int n, int... i>
+struct UpTo : UpTo<n - 1, n - 1, i...> {};
+template <int... i>
+struct UpTo<0, i...> {
+    using Type = Numbers<i...>;
+};
+
+template <int by, int... lane>
+inline F rotated(F v, Numbers<lane...>) {
+    return __builtin_shufflevector(v, v, (lane + by) % kLanes...);
+}
+
+// The largest lane, in all lanes: it need not leave the vector registers.
+template <int by = kLanes / 2>
+inline F largest(F v) {
+    v = max(v, rotated<by>(v, typename UpTo<kLanes>::Type()));
+    if constexpr (by > 1) v = largest<by / 2>(v);
+    return v;
 }
 
 // e^v to 2e-7, for v in [-87, 88].
@@ -96,133 +117,98 @@ inline F gated(F a, F b) {
     return (an * splat(0.5f)) * (bd + bn) / (ad * bd);
 }
 
-// Where 8-bit weights meet activations of 14 bits (wide) or of 7: nothing comes after the head
-// that would smooth its errors, and it is small.
-constexpr bool kWideInputs = false, kWideGates = false, kWideHead = true;
-
 // ---- Precisions: how activations are kept and multiplied ------------------------------------
 
 struct Float32 {
     using Weight = float;
     using Activation = float;
     using Sum = F;
-    using SkipSum = float;
-    static constexpr int kGroup = 1, kPlanes = 1;
-    static constexpr bool kScaled = false;
+    static constexpr int kGroup = 1;
+    static constexpr bool kScaled = false, kHasZero = false;
+    // How far ahead of the sums weights are asked for, in bytes: those of four bytes come from
+    // beyond the second-level cache, and the loads alone follow each other too slowly there.
+    static constexpr int kAhead = 8192;
 
-    template <int TI, int S, bool kWide>
-    static inline void product(const float* w, int stride, int columns, const float* const* a,
-                               F (&sum)[1][S][TI]) {
-        for (int k = 0; k < columns; ++k, w += stride * kLanes) {
-            F tile[TI];
+    template <int TI, int S>
+    static inline void multiply(const float* w, const float* const* a, int k, F (&sum)[S][TI]) {
+        F tile[TI];
+        TIMBREL_UNROLL
+        for (int i = 0; i < TI; ++i) tile[i] = load(w + i * kLanes);
+        TIMBREL_UNROLL
+        for (int s = 0; s < S; ++s) {
+            const F x = splat(a[s][k]);
             TIMBREL_UNROLL
-            for (int i = 0; i < TI; ++i) tile[i] = load(w + i * kLanes);
-            TIMBREL_UNROLL
-            for (int s = 0; s < S; ++s) {
-                const F x = splat(a[s][k]);
-                TIMBREL_UNROLL
-                for (int i = 0; i < TI; ++i) sum[0][s][i] = fma(tile[i], x, sum[0][s][i]);
-            }
+            for (int i = 0; i < TI; ++i) sum[s][i] = fma(tile[i], x, sum[s][i]);
         }
     }
-    template <bool kWide>
-    static inline F total(const F (&sums)[1], I) {
-        return sums[0];
+    static inline F total(F sum) { return sum; }
+    template <Range>
+    static inline void keep(float* to, F v) {
+        store(to, v);
     }
-    template <bool kWide>
-    static inline void keep(float* to, int, int i, F v) {
-        store(to + i, v);
-    }
-    static constexpr float kWideScale = 1.0f, kNarrowScale = 1.0f;
+    static constexpr float most(Range) { return 1.0f; }
 };
 
 struct Int16 {
     using Weight = std::int16_t;
     using Activation = std::int16_t;
     using Sum = I;
-    using SkipSum = std::int32_t;
-    static constexpr int kGroup = 2, kPlanes = 1;
-    static constexpr bool kScaled = true;
+    static constexpr int kGroup = 2;
+    static constexpr bool kScaled = true, kHasZero = false;
+    static constexpr int kAhead = 0;
 
-    template <int TI, int S, bool kWide>
-    static inline void product(const std::int16_t* w, int stride, int columns,
-                               const std::int16_t* const* a, I (&sum)[1][S][TI]) {
-        for (int k = 0; k < columns; k += 2, w += stride * kLanes * 2) {
-            I tile[TI];
+    template <int TI, int S>
+    static inline void multiply(const std::int16_t* w, const std::int16_t* const* a, int k,
+                                I (&sum)[S][TI]) {
+        I tile[TI];
+        TIMBREL_UNROLL
+        for (int i = 0; i < TI; ++i) tile[i] = load_bits(w + i * kLanes * kGroup);
+        TIMBREL_UNROLL
+        for (int s = 0; s < S; ++s) {
+            const I x = splat_bits(a[s] + k);
             TIMBREL_UNROLL
-            for (int i = 0; i < TI; ++i) __builtin_memcpy(&tile[i], w + i * kLanes * 2, sizeof(I));
-            TIMBREL_UNROLL
-            for (int s = 0; s < S; ++s) {
-                std::int32_t pair;
-                __builtin_memcpy(&pair, a[s] + k, sizeof pair);
-                const I x = splat(pair);
-                TIMBREL_UNROLL
-                for (int i = 0; i < TI; ++i) sum[0][s][i] = dot_i16(sum[0][s][i], x, tile[i]);
-            }
+            for (int i = 0; i < TI; ++i) sum[s][i] = dot_i16(sum[s][i], x, tile[i]);
         }
     }
-    template <bool kWide>
-    static inline F total(const I (&sums)[1], I) {
-        return to_float(sums[0]);
-    }
-    template <bool kWide>
-    static inline void keep(std::int16_t* to, int, int i, F v) {
+    static inline F total(I sum) { return to_float(sum); }
+    template <Range>
+    static inline void keep(std::int16_t* to, F v) {
         typedef std::int16_t Short __attribute__((vector_size(kLanes * 2)));
         const Short q = __builtin_convertvector(round_to_int(v), Short);
-        __builtin_memcpy(to + i, &q, sizeof q);
+        __builtin_memcpy(to, &q, sizeof q);
     }
-    static constexpr float kWideScale = kInt16Max, kNarrowScale = kInt16Max;
+    static constexpr float most(Range) { return kInt16Max; }
 };
 
 struct Int8 {
     using Weight = std::int8_t;
     using Activation = std::uint8_t;
     using Sum = I;
-    using SkipSum = std::int32_t;
-    static constexpr int kGroup = 4, kPlanes = 2;
-    static constexpr bool kScaled = true;
+    static constexpr int kGroup = 4;
+    static constexpr bool kScaled = true, kHasZero = true;
+    static constexpr int kAhead = 0;
 
-    template <int TI, int S, bool kWide>
-    static inline void product(const std::int8_t* w, int stride, int columns,
-                               const std::uint8_t* const* a, I (&sum)[2][S][TI]) {
-        for (int k = 0; k < columns; k += 4, w += stride * kLanes * 4) {
-            I tile[TI];
+    template <int TI, int S>
+    static inline void multiply(const std::int8_t* w, const std::uint8_t* const* a, int k,
+                                I (&sum)[S][TI]) {
+        I tile[TI];
+        TIMBREL_UNROLL
+        for (int i = 0; i < TI; ++i) tile[i] = load_bits(w + i * kLanes * kGroup);
+        TIMBREL_UNROLL
+        for (int s = 0; s < S; ++s) {
+            const I x = splat_bits(a[s] + k);
             TIMBREL_UNROLL
-            for (int i = 0; i < TI; ++i) __builtin_memcpy(&tile[i], w + i * kLanes * 4, sizeof(I));
-            TIMBREL_UNROLL
-            for (int s = 0; s < S; ++s) {
-                std::int32_t four;
-                __builtin_memcpy(&four, a[s] + k, sizeof four);
-                const I high = splat(four);
-                TIMBREL_UNROLL
-                for (int i = 0; i < TI; ++i) sum[0][s][i] = dot_u7(sum[0][s][i], high, tile[i]);
-                if constexpr (kWide) {
-                    __builtin_memcpy(&four, a[s] + columns + k, sizeof four);
-                    const I low = splat(four);
-                    TIMBREL_UNROLL
-                    for (int i = 0; i < TI; ++i) sum[1][s][i] = dot_u7(sum[1][s][i], low, tile[i]);
-                }
-            }
+            for (int i = 0; i < TI; ++i) sum[s][i] = dot_u7(sum[s][i], x, tile[i]);
         }
     }
-    template <bool kWide>
-    static inline F total(const I (&sums)[2], I offset) {
-        // Without the lower plane, the zero is that of seven bits.
-        if constexpr (!kWide) return to_float(sums[0] - (offset >> kPlaneBits));
-        return to_float((sums[0] << kPlaneBits) + sums[1] - offset);
-    }
-    template <bool kWide>
-    static inline void keep(std::uint8_t* to, int n, int i, F v) {
+    static inline F total(I sum) { return to_float(sum); }
+    template <Range kRange>
+    static inline void keep(std::uint8_t* to, F v) {
         typedef std::uint8_t Byte __attribute__((vector_size(kLanes)));
-        const I q = round_to_int(v) + (kWide ? kWideZero : kNarrowZero);
-        const Byte high = __builtin_convertvector(kWide ? q >> kPlaneBits : q, Byte);
-        __builtin_memcpy(to + i, &high, sizeof high);
-        if constexpr (kWide) {
-            const Byte low = __builtin_convertvector(q & kPlaneMax, Byte);
-            __builtin_memcpy(to + n + i, &low, sizeof low);
-        }
+        const Byte q = __builtin_convertvector(round_to_int(v) + zero_of(kRange), Byte);
+        __builtin_memcpy(to, &q, sizeof q);
     }
-    static constexpr float kWideScale = kWideMax, kNarrowScale = kNarrowMax;
+    static constexpr float most(Range range) { return float(kBytesMost - zero_of(range)); }
 };
 
 // ---- Products -------------------------------------------------------------------------------
@@ -230,70 +216,95 @@ struct Int8 {
 template <class P>
 struct Operands {
     int n;
-    const typename P::Activation* activations[kMaxLockstep];
-    float scales[kMaxLockstep];
-    float* results[kMaxLockstep];  // of rows; the product is added to them
+    const typename P::Activation* activations[kMaxOperands];
+    float scales[kMaxOperands];
+    float* results[kMaxOperands];  // of rows; the product is added to them
 };
 
-template <class P, bool kWide, int TI, int S>
-inline void add_tiles(const Matrix& m, const typename P::Weight* w, int stride, int row,
-                      const Operands<P>& o, int first) {
-    typename P::Sum sums[P::kPlanes][S][TI] = {};
-    P::template product<TI, S, kWide>(w, stride, m.columns, o.activations + first, sums);
-    TIMBREL_UNROLL
-    for (int i = 0; i < TI; ++i) {
-        const int at = row + i * kLanes;
-        F scale{};
-        I offset{};
-        if constexpr (P::kScaled) scale = load(m.scales + at);
-        if constexpr (P::kPlanes == 2) offset = load(m.offsets + at);
+// Steps of a loop's turn. Processors foresee what an instruction loads from the distance of its
+// last addresses, and on some a distance of 2 or 4 KiB makes this harmful: a turn covers one, or
+// eight of them, which also leaves few ends of loops to foresee. Browsers do best with short loops.
+constexpr int kSteps = sizeof(I) == 64 ? 16 : sizeof(I) == 32 ? 4 : 1;
+
+// sums += tiles · activations.
+template <class P, int TI, int S>
+inline void multiply_all(const typename P::Weight* w, int stride, int columns,
+                         const typename P::Activation* const* a, typename P::Sum (&sums)[S][TI]) {
+    const int step = stride * kLanes * P::kGroup;
+    int k = 0;
+    for (; k + kSteps * P::kGroup <= columns; k += kSteps * P::kGroup) {
         TIMBREL_UNROLL
-        for (int s = 0; s < S; ++s) {
-            typename P::Sum parts[P::kPlanes];
-            for (int p = 0; p < P::kPlanes; ++p) parts[p] = sums[p][s][i];
-            float* result = o.results[first + s] + at;
-            const F sum = P::template total<kWide>(parts, offset);
+        for (int i = 0; i < kSteps; ++i, w += step) {
+            TIMBREL_UNROLL
+            for (int tile = 0; P::kAhead && tile < TI; tile += kAlign / sizeof(I))
+                __builtin_prefetch(reinterpret_cast<const char*>(w) + P::kAhead + tile * sizeof(I));
+            P::template multiply<TI, S>(w, a, k + i * P::kGroup, sums);
+        }
+    }
+    for (; k < columns; k += P::kGroup, w += step) P::template multiply<TI, S>(w, a, k, sums);
+}
+
+// Not inline: compilers run out of registers where all this meets in one function.
+template <class P, int TI, int S>
+__attribute__((noinline)) void add_tiles(const Matrix& m, const typename P::Weight* w, int stride,
+                                         int row, const Operands<P>& o, int first) {
+    typename P::Sum sums[S][TI] = {};
+    if constexpr (P::kHasZero) {
+        TIMBREL_UNROLL
+        for (int i = 0; i < TI; ++i) {
+            const I offset = load(m.offsets + row + i * kLanes);
+            TIMBREL_UNROLL
+            for (int s = 0; s < S; ++s) sums[s][i] = offset;
+        }
+    }
+    multiply_all<P>(w, stride, m.columns, o.activations + first, sums);
+    const float* const scales = P::kScaled ? m.scales + row : nullptr;
+    TIMBREL_UNROLL
+    for (int s = 0; s < S; ++s) {
+        float* const result = o.results[first + s] + row;
+        const F unit = splat(o.scales[first + s]);
+        TIMBREL_UNROLL
+        for (int i = 0; i < TI; ++i) {
+            const F sum = P::total(sums[s][i]), before = load(result + i * kLanes);
             if constexpr (P::kScaled)
-                store(result, fma(sum, scale * splat(o.scales[first + s]), load(result)));
+                store(result + i * kLanes, fma(sum, load(scales + i * kLanes) * unit, before));
             else
-                store(result, load(result) + sum);
+                store(result + i * kLanes, before + sum);
         }
     }
 }
 
-template <class P, bool kWide, int S>
+// The tiles from `i` on, TI at once, what is left over in smaller numbers.
+template <class P, int S, int TI>
 inline void add_block(const Matrix& m, const typename P::Weight* w, int tiles, int row,
-                      const Operands<P>& o, int first) {
-    // As many sums as fit into two thirds of the registers.
-    constexpr int fit = kRegisters * 2 / 3 / (S * (kWide ? P::kPlanes : 1));
-    constexpr int TI = fit >= 4 ? 4 : fit >= 2 ? 2 : 1;
-    constexpr int step = kLanes * P::kGroup;
-    int i = 0;
+                      const Operands<P>& o, int first, int i = 0) {
     for (; i + TI <= tiles; i += TI)
-        add_tiles<P, kWide, TI, S>(m, w + i * step, tiles, row + i * kLanes, o, first);
-    for (; i < tiles; ++i)
-        add_tiles<P, kWide, 1, S>(m, w + i * step, tiles, row + i * kLanes, o, first);
+        add_tiles<P, TI, S>(m, w + i * kLanes * P::kGroup, tiles, row + i * kLanes, o, first);
+    if constexpr (TI > 1)
+        if (i < tiles) add_block<P, S, TI / 2>(m, w, tiles, row, o, first, i);
 }
 
-// results += matrix · activations, for the tiles from `begin` to `end`, which bound blocks.
-template <class P, bool kWide>
-inline void add_product(const Matrix& m, const Operands<P>& o, int begin, int end) {
-    const auto* w =
-        static_cast<const typename P::Weight*>(m.weights) + std::size_t(begin) * kLanes * m.columns;
-    for (int tile = begin; tile < end; tile += kTilesInBlock) {
+// As many sums as fit into two thirds of the registers.
+template <int S>
+constexpr int kTilesAtOnce = kRegisters * 2 / 3 / S >= 8   ? 8
+                             : kRegisters * 2 / 3 / S >= 4 ? 4
+                                                           : 2;
+
+// results += matrix · activations
+template <class P>
+inline void add_product(const Matrix& m, const Operands<P>& o) {
+    const auto* w = static_cast<const typename P::Weight*>(m.weights);
+    for (int tile = 0; tile < m.tiles; tile += kTilesInBlock) {
         const int left = m.tiles - tile;
         const int tiles = left < kTilesInBlock ? left : kTilesInBlock;
         int s = 0;
-        for (; s + 4 <= o.n; s += 4) add_block<P, kWide, 4>(m, w, tiles, tile * kLanes, o, s);
-        for (; s + 2 <= o.n; s += 2) add_block<P, kWide, 2>(m, w, tiles, tile * kLanes, o, s);
-        for (; s < o.n; ++s) add_block<P, kWide, 1>(m, w, tiles, tile * kLanes, o, s);
+        for (; s + 4 <= o.n; s += 4)
+            add_block<P, 4, kTilesAtOnce<4>>(m, w, tiles, tile * kLanes, o, s);
+        for (; s + 2 <= o.n; s += 2)
+            add_block<P, 2, kTilesAtOnce<2>>(m, w, tiles, tile * kLanes, o, s);
+        for (; s < o.n; ++s) add_block<P, 1, kTilesAtOnce<1>>(m, w, tiles, tile * kLanes, o, s);
         w += std::size_t(tiles) * kLanes * m.columns;
     }
-}
-
-template <class P, bool kWide>
-inline void add_product(const Matrix& m, const Operands<P>& o) {
-    add_product<P, kWide>(m, o, 0, m.tiles);
 }
 
 // ---- The network ----------------------------------------------------------------------------
@@ -304,21 +315,20 @@ inline T* at(unsigned char* state, std::size_t offset) {
 }
 
 // Rounds floats to activations with a scale of their own; gives the number that undoes it.
-template <class P, bool kWide>
+template <class P, Range kRange>
 inline float quantise(typename P::Activation* to, const float* from, int n) {
     if constexpr (!P::kScaled) {
-        for (int i = 0; i < n; i += kLanes) P::template keep<kWide>(to, n, i, load(from + i));
+        for (int i = 0; i < n; i += kLanes) P::template keep<kRange>(to + i, load(from + i));
         return 1.0f;
     } else {
-        constexpr float most_kept = kWide ? P::kWideScale : P::kNarrowScale;
+        constexpr float most_kept = P::most(kRange);
         F most = absolute(load(from));
         for (int i = kLanes; i < n; i += kLanes) most = max(most, absolute(load(from + i)));
-        const float peak = horizontal_max(most);
-        // Silence, and what is so small that its inverse overflows.
-        const float up = peak > 1e-30f ? most_kept / peak : 0.0f;
-        for (int i = 0; i < n; i += kLanes)
-            P::template keep<kWide>(to, n, i, load(from + i) * splat(up));
-        return peak > 1e-30f ? peak * (1.0f / most_kept) : 0.0f;
+        // Silence has a scale, too, and no inverse that overflows.
+        const F peak = max(largest(most), splat(1e-30f));
+        const F up = splat(most_kept) / peak;
+        for (int i = 0; i < n; i += kLanes) P::template keep<kRange>(to + i, load(from + i) * up);
+        return peak[0] * (1.0f / most_kept);
     }
 }
 
@@ -339,9 +349,25 @@ inline void condition_frames(Group& g) {
                 at<float>(g.states[s], p.conditions) + frame % p.condition_ring * p.condition_rows;
             __builtin_memcpy(o.results[i], p.condition_bias, p.condition_rows * sizeof(float));
         }
-        add_product<Float32, true>(p.condition, o);
+        add_product<Float32>(p.condition, o);
     }
     g.conditioned = stop;
+}
+
+// The conditioning of n samples, for some of the rows; each frame is loaded once for all of them.
+template <int n>
+inline void mix_frames(const Plan& p, const float* const* frames, const float* weights, int n_rows,
+                       float* to) {
+    for (int i = 0; i < n_rows; i += kLanes) {
+        F sums[n] = {};
+        for (int j = 0; j < p.n_around; ++j) {
+            const F row = load(frames[j] + i);
+            TIMBREL_UNROLL
+            for (int k = 0; k < n; ++k) sums[k] = fma(row, splat(weights[j * p.hop + k]), sums[k]);
+        }
+        TIMBREL_UNROLL
+        for (int k = 0; k < n; ++k) store(to + k * n_rows + i, sums[k]);
+    }
 }
 
 // to[i] = the conditioning of the samples from `position` on, for some of the rows.
@@ -353,28 +379,28 @@ inline void interpolate(const Plan& p, unsigned char* state, std::uint64_t posit
     for (int j = 0; j < p.n_around; ++j)
         frames[j] = at<float>(state, p.conditions) +
                     (frame + j) % p.condition_ring * p.condition_rows + row;
-    for (int sample = 0; sample < n_samples; ++sample, to += n_rows) {
-        const float* weights = p.interpolation + phase + sample;
-        for (int i = 0; i < n_rows; i += kLanes) {
-            F sum{};
-            for (int j = 0; j < p.n_around; ++j)
-                sum = fma(load(frames[j] + i), splat(weights[j * p.hop]), sum);
-            store(to + i, sum);
-        }
-    }
+    int i = 0;
+    for (; i + 8 <= n_samples; i += 8)
+        mix_frames<8>(p, frames, p.interpolation + phase + i, n_rows, to + i * n_rows);
+    for (; i + 2 <= n_samples; i += 2)
+        mix_frames<2>(p, frames, p.interpolation + phase + i, n_rows, to + i * n_rows);
+    for (; i < n_samples; ++i)
+        mix_frames<1>(p, frames, p.interpolation + phase + i, n_rows, to + i * n_rows);
 }
 
-// What the next `block` samples of a layer get from the conditioning and from the older taps.
+// What the samples of a layer's block, from `phase` on, get from the conditioning and from the
+// older taps. A block ends where a frame does, whose successor may not be there yet.
 template <class P>
-inline void prepare_gates(Group& g, const Layer& layer, int index) {
+inline void prepare_gates(Group& g, const Layer& layer, int index, int phase) {
     const Plan& p = *g.plan;
-    const int rows = 2 * p.residual;
+    const int rows = 2 * p.residual, of_frame = p.hop - int(g.position % p.hop);
+    const int n = layer.block - phase < of_frame ? layer.block - phase : of_frame;
     for (int s = 0; s < g.n; ++s) {
-        float* gates = at<float>(g.states[s], layer.gates);
+        float* gates = at<float>(g.states[s], layer.gates) + phase * rows;
         if (p.layer_condition)
-            interpolate(p, g.states[s], g.position, layer.block, index * rows, rows, gates);
+            interpolate(p, g.states[s], g.position, n, index * rows, rows, gates);
         else
-            for (int i = 0; i < layer.block; ++i)
+            for (int i = 0; i < n; ++i)
                 __builtin_memcpy(gates + i * rows, p.condition_bias + index * rows,
                                  rows * sizeof(float));
     }
@@ -382,18 +408,17 @@ inline void prepare_gates(Group& g, const Layer& layer, int index) {
         // The ring holds whole dilations and these whole blocks, so a block never wraps around.
         int slot = g.slots[index] + tap * layer.dilation;
         if (slot >= layer.ring) slot -= layer.ring;
-        // The samples of a stream's block share a load of the weights.
-        for (int s = 0; s < g.n; ++s) {
-            Operands<P> o;
-            o.n = layer.block;
-            for (int i = 0; i < layer.block; ++i) {
-                o.activations[i] = at<typename P::Activation>(
+        // The samples of all streams' blocks share a load of the weights.
+        Operands<P> o;
+        o.n = 0;
+        for (int s = 0; s < g.n; ++s)
+            for (int i = 0; i < n; ++i, ++o.n) {
+                o.activations[o.n] = at<typename P::Activation>(
                     g.states[s], layer.inputs + (slot + i) * p.activation_bytes);
-                o.scales[i] = at<float>(g.states[s], layer.input_scales)[slot + i];
-                o.results[i] = at<float>(g.states[s], layer.gates) + i * rows;
+                o.scales[o.n] = at<float>(g.states[s], layer.input_scales)[slot + i];
+                o.results[o.n] = at<float>(g.states[s], layer.gates) + (phase + i) * rows;
             }
-            add_product<P, kWideInputs>(layer.taps[tap], o);
-        }
+        add_product<P>(layer.taps[tap], o);
     }
 }
 
@@ -423,10 +448,9 @@ inline void gate(const Plan& p, unsigned char* state, const Layer& layer, int ph
     const float* a = at<float>(state, layer.gates) + phase * 2 * p.residual;
     const float* b = a + p.residual;
     auto* z = at<typename P::Activation>(state, p.z);
-    const float scale = kWideGates ? P::kWideScale : P::kNarrowScale;
+    constexpr float scale = P::most(Range::both_signs);
     for (int i = 0; i < p.residual; i += kLanes)
-        P::template keep<kWideGates>(z, p.residual, i,
-                                     gated(load(a + i), load(b + i)) * splat(scale));
+        P::template keep<Range::both_signs>(z + i, gated(load(a + i), load(b + i)) * splat(scale));
 }
 
 // All layers for one sample of all streams; their skip sums are left in the states.
@@ -437,14 +461,15 @@ inline void layers(Group& g) {
     for (int l = 0; l < p.n_layers; ++l) {
         const Layer& layer = p.layers[l];
         const int slot = g.slots[l], phase = slot % layer.block;
-        if (phase == 0) prepare_gates<P>(g, layer, l);
+        if (phase == 0 || g.position % p.hop == 0) prepare_gates<P>(g, layer, l, phase);
         g.slots[l] = slot + 1 == layer.ring ? 0 : slot + 1;
         Operands<P> o;
         o.n = g.n;
         for (int s = 0; s < g.n; ++s) {
             auto* input = reinterpret_cast<Activation*>(g.states[s] + layer.inputs +
                                                         slot * p.activation_bytes);
-            o.scales[s] = quantise<P, kWideInputs>(input, at<float>(g.states[s], p.x), p.residual);
+            o.scales[s] =
+                quantise<P, Range::both_signs>(input, at<float>(g.states[s], p.x), p.residual);
             at<float>(g.states[s], layer.input_scales)[slot] = o.scales[s];
             o.activations[s] = input;
             o.results[s] = at<float>(g.states[s], layer.gates) + phase * 2 * p.residual;
@@ -452,21 +477,21 @@ inline void layers(Group& g) {
         if (l == 0 && p.skip_start) {
             Operands<P> start = o;
             for (int s = 0; s < g.n; ++s) start.results[s] = at<float>(g.states[s], p.skip_sum);
-            add_product<P, kWideInputs>(p.skip_start_matrix, start);
+            add_product<P>(p.skip_start_matrix, start);
         }
-        add_product<P, kWideInputs>(layer.current, o);
+        add_product<P>(layer.current, o);
         for (int s = 0; s < g.n; ++s) {
             gate<P>(p, g.states[s], layer, phase);
             o.activations[s] = at<Activation>(g.states[s], p.z);
-            o.scales[s] = 1.0f / (kWideGates ? P::kWideScale : P::kNarrowScale);
+            o.scales[s] = 1.0f / P::most(Range::both_signs);
             o.results[s] = at<float>(g.states[s], p.x);
         }
         if (l + 1 < p.n_layers) {
             for (int s = 0; s < g.n; ++s) add_vector(o.results[s], layer.residual_bias, p.residual);
-            add_product<P, kWideGates>(layer.residual, o);
+            add_product<P>(layer.residual, o);
         }
         for (int s = 0; s < g.n; ++s) o.results[s] = at<float>(g.states[s], p.skip_sum);
-        add_product<P, kWideGates>(layer.skip, o);
+        add_product<P>(layer.skip, o);
     }
 }
 
@@ -486,7 +511,7 @@ inline void output(Group& g) {
         float *skip = at<float>(state, p.skip_sum), *head = at<float>(state, p.head);
         auto* activations = at<Activation>(state, p.head_activations);
         rectify(skip, p.skip);
-        o.scales[s] = quantise<P, kWideHead>(activations, skip, p.skip);
+        o.scales[s] = quantise<P, Range::positive>(activations, skip, p.skip);
         o.activations[s] = activations;
         if (p.output_condition) {
             interpolate(p, state, g.position, 1, p.n_layers * 2 * p.residual, p.skip, head);
@@ -496,17 +521,17 @@ inline void output(Group& g) {
         }
         o.results[s] = head;
     }
-    add_product<P, kWideHead>(p.hidden, o);
+    add_product<P>(p.hidden, o);
     for (int s = 0; s < g.n; ++s) {
         unsigned char* state = g.states[s];
         float* head = at<float>(state, p.head);
         auto* activations = at<Activation>(state, p.head_activations);
         rectify(head, p.skip);
-        o.scales[s] = quantise<P, kWideHead>(activations, head, p.skip);
+        o.scales[s] = quantise<P, Range::positive>(activations, head, p.skip);
         o.results[s] = at<float>(state, p.logits);
         __builtin_memcpy(o.results[s], p.last_bias, p.parameters * sizeof(float));
     }
-    add_product<P, kWideHead>(p.last, o);
+    add_product<P>(p.last, o);
 }
 
 // ---- Drawing samples ------------------------------------------------------------------------
@@ -528,32 +553,38 @@ inline double uniform(std::uint64_t seed, std::uint64_t stream, std::uint64_t sa
     return double((std::uint64_t(c[0]) << 21) ^ (c[1] >> 11)) * 0x1p-53;
 }
 
-// A level, by inverting the distribution's cumulative sum.
+// A level, by inverting the distribution's cumulative sum. It runs through the levels in columns of
+// every sixteenth, whose sums need no shuffles.
 inline int draw_level(float* logits, int n, int padded, double u, float temperature) {
-    constexpr int kRun = 16;
     F most = load(logits);
     // Padding must not win, nor add to the sum.
     for (int i = n; i < padded; ++i) logits[i] = -3e38f;
     for (int i = kLanes; i < padded; i += kLanes) most = max(most, load(logits + i));
-    const F peak = splat(horizontal_max(most)), inverse = splat(1.0f / temperature);
-    float sums[4096 / kRun];
-    float total = 0;
-    for (int run = 0; run < padded / kRun; ++run) {
-        F sum{};
-        for (int i = run * kRun; i < (run + 1) * kRun; i += kLanes) {
-            F e = exponential((load(logits + i) - peak) * inverse);
-            store(logits + i, e);
-            sum += e;
+    const F peak = largest(most), inverse = splat(1.0f / temperature);
+    F sums[kPad / kLanes] = {};
+    for (int i = 0; i < padded; i += kPad) {
+        TIMBREL_UNROLL
+        for (int j = 0; j < kPad / kLanes; ++j) {
+            float* place = logits + i + j * kLanes;
+            const F e = exponential((load(place) - peak) * inverse);
+            store(place, e);
+            sums[j] += e;
         }
-        sums[run] = total;
-        total += horizontal_sum(sum);
+    }
+    alignas(kAlign) float below[kPad];
+    float total = 0;
+    for (int j = 0; j < kPad / kLanes; ++j) store(below + j * kLanes, sums[j]);
+    for (int i = 0; i < kPad; ++i) {
+        const float column = below[i];
+        below[i] = total;
+        total += column;
     }
     const float target = float(u) * total;
-    int run = padded / kRun - 1;
-    while (run > 0 && sums[run] > target) --run;
-    float cumulative = sums[run];
-    int level = run * kRun;
-    for (; level < run * kRun + kRun - 1; ++level) {
+    int column = 0;
+    for (int i = 1; i < kPad; ++i) column += below[i] <= target;
+    float cumulative = below[column];
+    int level = column;
+    for (; level + kPad < padded; level += kPad) {
         cumulative += logits[level];
         if (cumulative > target) break;
     }
@@ -666,17 +697,12 @@ inline I loaded(const Matrix& m, I sum) {
     const auto* p = static_cast<const unsigned char*>(m.weights);
     I sums[8] = {};
     std::size_t i = 0;
-    for (; i + sizeof sums <= m.bytes; i += sizeof sums)
-        for (int j = 0; j < 8; ++j) {
-            I v;
-            __builtin_memcpy(&v, p + i + j * sizeof(I), sizeof v);
-            sums[j] ^= v;
-        }
-    for (; i + sizeof(I) <= m.bytes; i += sizeof(I)) {
-        I v;
-        __builtin_memcpy(&v, p + i, sizeof v);
-        sums[0] ^= v;
+    for (; i + sizeof sums <= m.bytes; i += sizeof sums) {
+        TIMBREL_UNROLL
+        for (int j = 0; j < 8; ++j) sums[j] ^= load_bits(p + i + j * sizeof(I));
     }
+    for (; i + sizeof(I) <= m.bytes; i += sizeof(I)) sum ^= load_bits(p + i);
+    TIMBREL_UNROLL
     for (int j = 0; j < 8; ++j) sum ^= sums[j];
     return sum;
 }

@@ -51,20 +51,30 @@ class Arena {
 
 class Packer {
   public:
-    Packer(const Model& model, Precision precision, int lanes, OwningPlan& plan, Arena& arena)
+    // `stream` takes the matrices, `arena` all else.
+    Packer(const Model& model, Precision precision, int lanes, OwningPlan& plan, Arena& stream,
+           Arena& arena)
         : model_(model),
           c_(model.config),
           precision_(precision),
           lanes_(lanes),
           plan_(plan),
+          stream_(stream),
           arena_(arena) {}
 
+    // What each sample reads lies together, in the order of reading and without gaps: each would
+    // cost more than a hundred cycles until the processor loads ahead again. The older taps, read
+    // less often, come after it, and then what is read once a frame.
     void pack() {
         sizes();
-        constants();
         layers();
-        plan_.hidden = matrix(skip_rows("hidden.weight", c_.skip_size, plan_.skip));
-        plan_.last = matrix(padded_dense("last.weight", c_.n_parameters, c_.skip_size));
+        plan_.hidden =
+            matrix(skip_rows("hidden.weight", c_.skip_size, plan_.skip), Range::positive);
+        plan_.last =
+            matrix(padded_dense("last.weight", c_.n_parameters, c_.skip_size), Range::positive);
+        older_taps();
+        condition();
+        constants();
         state();
     }
 
@@ -81,7 +91,6 @@ class Packer {
         plan_.mels = padded(c_.n_mels);
         plan_.hop = c_.hop_length;
         plan_.n_around = c_.n_around;
-        plan_.max_block = std::gcd(kMaxBlock, c_.hop_length);
         plan_.output = int(c_.output);
         plan_.input_taps = c_.input_taps;
         plan_.layer_condition = c_.layer_condition;
@@ -90,9 +99,13 @@ class Packer {
         const int gates = 2 * plan_.residual;
         plan_.condition_rows = plan_.n_layers * gates + (c_.output_condition ? plan_.skip : 0);
         plan_.condition_ring = c_.n_around + kConditionFrames;
-        const std::size_t width[] = {sizeof(float), sizeof(std::int16_t), 2};
-        plan_.activation_bytes = plan_.residual * width[int(precision_)];
+        plan_.activation_bytes = plan_.residual * activation_size();
         plan_.silence_level = c_.n_parameters / 2;
+    }
+
+    std::size_t activation_size() const {
+        const std::size_t sizes[] = {sizeof(float), sizeof(std::int16_t), sizeof(std::uint8_t)};
+        return sizes[int(precision_)];
     }
 
     float* floats(std::span<const float> from, int n) {
@@ -124,7 +137,6 @@ class Packer {
                     taps[i * plan_.residual + j] = input[j * c_.input_taps + i];
             plan_.input_weights = taps;
         }
-        condition();
     }
 
     // All layers' conditioning as one matrix, in single precision: it runs once a frame.
@@ -145,7 +157,7 @@ class Packer {
             all.place(weight("hidden.condition.weight"), c_.skip_size, c_.n_mels, 0,
                       plan_.n_layers * gates);
         const Precision kept = std::exchange(precision_, Precision::float32);
-        plan_.condition = matrix(all);
+        plan_.condition = matrix(all, Range::both_signs);
         precision_ = kept;
         plan_.condition_bias = floats(bias, plan_.condition_rows);
     }
@@ -175,34 +187,41 @@ class Packer {
 
     void layers() {
         plan_.all_layers.resize(plan_.n_layers);
-        plan_.all_taps.resize(std::size_t(plan_.n_layers) * plan_.n_older_taps);
         if (c_.skip_start)
             plan_.skip_start_matrix =
-                matrix(skip_rows("skip_start.weight", c_.residual_size, plan_.residual));
+                matrix(skip_rows("skip_start.weight", c_.residual_size, plan_.residual),
+                       Range::both_signs);
         for (int l = 0; l < plan_.n_layers; ++l) {
             const std::string name = "layers." + std::to_string(l) + ".";
             Layer& layer = plan_.all_layers[l];
             layer.dilation = c_.dilations[l];
-            layer.block = std::gcd(layer.dilation, plan_.max_block);
+            layer.block = std::gcd(layer.dilation, kMaxBlock);
             layer.ring = std::max(1, plan_.n_older_taps) * layer.dilation;
             layer.current =
-                matrix(gate_rows(name + "taps." + std::to_string(plan_.n_older_taps) + ".weight"));
+                matrix(gate_rows(name + "taps." + std::to_string(plan_.n_older_taps) + ".weight"),
+                       Range::both_signs);
             if (l + 1 < plan_.n_layers) {
                 layer.residual = matrix(
-                    padded_dense(name + "residual.weight", c_.residual_size, c_.residual_size));
+                    padded_dense(name + "residual.weight", c_.residual_size, c_.residual_size),
+                    Range::both_signs);
                 layer.residual_bias = floats(weight(name + "residual.bias"), plan_.residual);
             }
-            layer.skip = matrix(skip_rows(name + "skip.weight", c_.residual_size, plan_.residual));
+            layer.skip = matrix(skip_rows(name + "skip.weight", c_.residual_size, plan_.residual),
+                                Range::both_signs);
         }
-        // What each sample reads lies together; the older taps, read less often, after it.
+        plan_.layers = plan_.all_layers.data();
+    }
+
+    void older_taps() {
+        plan_.all_taps.resize(std::size_t(plan_.n_layers) * plan_.n_older_taps);
         for (int l = 0; l < plan_.n_layers; ++l) {
             Matrix* taps = plan_.all_taps.data() + std::size_t(l) * plan_.n_older_taps;
             for (int tap = 0; tap < plan_.n_older_taps; ++tap)
                 taps[tap] = matrix(gate_rows("layers." + std::to_string(l) + ".taps." +
-                                             std::to_string(tap) + ".weight"));
+                                             std::to_string(tap) + ".weight"),
+                                   Range::both_signs);
             plan_.all_layers[l].taps = taps;
         }
-        plan_.layers = plan_.all_layers.data();
     }
 
     // Packs rows [tile × lanes] by columns in groups that one instruction multiplies.
@@ -222,13 +241,14 @@ class Packer {
         }
     }
 
-    Matrix matrix(const Dense& dense) {
+    // `range`: of the activations that it meets.
+    Matrix matrix(const Dense& dense, Range range) {
         const int n = dense.rows * dense.columns;
         Matrix m{};
         m.tiles = dense.rows / lanes_;
         m.columns = dense.columns;
         if (precision_ == Precision::float32) {
-            float* weights = arena_.take<float>(n);
+            float* weights = stream_.take<float>(n);
             m.bytes = n * sizeof(float);
             if (weights)
                 interleave<float>(weights, dense, 1, [](int, float value) { return value; });
@@ -240,13 +260,13 @@ class Packer {
         if (precision_ == Precision::int16)
             pack_int16(m, dense, scales);
         else
-            pack_int8(m, dense, scales);
+            pack_int8(m, dense, scales, zero_of(range));
         return m;
     }
 
     void pack_int16(Matrix& m, const Dense& dense, float* scales) {
         const std::size_t n = std::size_t(dense.rows) * dense.columns;
-        auto* weights = arena_.take<std::int16_t>(n);
+        auto* weights = stream_.take<std::int16_t>(n);
         m.bytes = n * sizeof(std::int16_t);
         m.weights = weights;
         if (!weights) return;
@@ -267,10 +287,10 @@ class Packer {
         });
     }
 
-    void pack_int8(Matrix& m, const Dense& dense, float* scales) {
+    void pack_int8(Matrix& m, const Dense& dense, float* scales, int zero) {
         const std::size_t n = std::size_t(dense.rows) * dense.columns;
         auto* offsets = arena_.take<std::int32_t>(dense.rows);
-        auto* weights = arena_.take<std::int8_t>(n);
+        auto* weights = stream_.take<std::int8_t>(n);
         m.bytes = n;
         m.weights = weights;
         m.offsets = offsets;
@@ -287,7 +307,7 @@ class Packer {
         for (int i = 0; i < dense.rows; ++i) {
             int sum = 0;
             for (int k = 0; k < dense.columns; ++k) sum += quantised(i, dense.row(i)[k]);
-            offsets[i] = kWideZero * sum;
+            offsets[i] = -zero * sum;
         }
         interleave<std::int8_t>(weights, dense, 4, quantised);
     }
@@ -300,12 +320,11 @@ class Packer {
             a.take<unsigned char>(bytes);
             return at;
         };
-        const std::size_t activations = plan_.activation_bytes / plan_.residual;
         plan_.x = take(plan_.residual * sizeof(float));
-        plan_.z = take(plan_.activation_bytes);
+        plan_.z = take(plan_.residual * activation_size());
         plan_.skip_sum = take(plan_.skip * sizeof(float));
         plan_.head = take(plan_.skip * sizeof(float));
-        plan_.head_activations = take(plan_.skip * activations);
+        plan_.head_activations = take(plan_.skip * activation_size());
         plan_.logits = take(plan_.parameters * sizeof(float));
         plan_.history = take(std::max(1, c_.input_taps) * sizeof(float));
         for (Layer& layer : plan_.all_layers)
@@ -324,6 +343,7 @@ class Packer {
     Precision precision_;
     int lanes_;
     OwningPlan& plan_;
+    Arena& stream_;
     Arena& arena_;
 };
 
@@ -331,11 +351,11 @@ class Packer {
 
 std::unique_ptr<OwningPlan> make_plan(const Model& model, Precision precision, int lanes) {
     auto plan = std::make_unique<OwningPlan>();
-    Arena counting(nullptr);
-    Packer(model, precision, lanes, *plan, counting).pack();
-    plan->arena = aligned_zeros(counting.used());
-    Arena arena(plan->arena.get());
-    Packer(model, precision, lanes, *plan, arena).pack();
+    Arena stream_size(nullptr), arena_size(nullptr);
+    Packer(model, precision, lanes, *plan, stream_size, arena_size).pack();
+    plan->arena = aligned_zeros(stream_size.used() + arena_size.used());
+    Arena stream(plan->arena.get()), arena(plan->arena.get() + stream_size.used());
+    Packer(model, precision, lanes, *plan, stream, arena).pack();
     return plan;
 }
 

@@ -10,28 +10,28 @@
 
 namespace timbrel {
 
-constexpr int kTilesInBlock = 4;     // tiles of rows whose weights lie together
-constexpr int kMaxBlock = 8;         // samples whose older taps are worked off together
-constexpr int kMaxLockstep = 8;      // streams that share a load of the weights
+constexpr int kTilesInBlock = 8;  // tiles of rows whose weights lie together
+constexpr int kMaxBlock = 8;      // samples whose older taps are worked off together
+constexpr int kMaxLockstep = 8;   // streams that share a load of the weights
+constexpr int kMaxOperands = kMaxBlock * kMaxLockstep;
 constexpr int kMaxAround = 16;       // frames that a sample's conditioning mixes
 constexpr int kConditionFrames = 8;  // frames whose conditioning is computed together
 constexpr int kAlign = 64;           // bytes; also the unit of sizes below, in elements: 16
 constexpr int kPad = 16;
 
 // Integers that activations are rounded to. Eight-bit weights meet activations of seven bits
-// without sign: 127 · 127 · 2 fits into 16 bits, so no instruction saturates. Wide activations have
-// 14 bits, in two such planes.
-constexpr int kPlaneBits = 7;
-constexpr int kPlaneMax = 127;
-constexpr int kWideMax = 8191, kWideZero = 8192;
-constexpr int kNarrowMax = 63, kNarrowZero = 64;
+// without sign: 127 · 127 · 2 fits into 16 bits, so no instruction saturates. What follows a
+// rectifier uses all of them; what has a sign has its zero in the middle.
+enum class Range { both_signs, positive };
+constexpr int kBytesMost = 127;
+constexpr int zero_of(Range range) { return range == Range::both_signs ? 64 : 0; }
 constexpr int kInt16Max = 8191;
 
 // A packed matrix: tiles of `lanes` rows, `kTilesInBlock` of them interleaved, column after column.
 struct Matrix {
     const void* weights;
     const float* scales;          // one a row; null in single precision
-    const std::int32_t* offsets;  // one a row, of 8-bit weights: what the activations' zero adds
+    const std::int32_t* offsets;  // one a row, of 8-bit weights: undo the activations' zero
     std::int32_t tiles;
     std::int32_t columns;  // padded
     std::size_t bytes;
@@ -54,7 +54,7 @@ struct Plan {
     std::int32_t n_layers, n_older_taps;
     std::int32_t residual, skip, parameters, mels;  // padded
     std::int32_t n_parameters;                      // as they are
-    std::int32_t hop, n_around, max_block;
+    std::int32_t hop, n_around;
     std::int32_t output;  // of enum Output
     std::int32_t input_taps;
     bool layer_condition, output_condition, skip_start;

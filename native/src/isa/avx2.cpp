@@ -17,12 +17,6 @@ inline I dot_u7(I sum, I a, I w) {
     const __m256i pairs = _mm256_maddubs_epi16((__m256i)a, (__m256i)w);
     return sum + (I)_mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
 }
-inline float horizontal_sum(F v) {
-    const __m128 half =
-        _mm_add_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
-    const __m128 pair = _mm_add_ps(half, _mm_movehl_ps(half, half));
-    return _mm_cvtss_f32(_mm_add_ss(pair, _mm_movehdup_ps(pair)));
-}
 
 #include "../kernels.inl"
 

@@ -32,5 +32,3 @@ inline I dot_u7(I sum, I a, I w) {
     return dot_i16(sum, (I)(wide_a >> 8), (I)(wide_w >> 8));
 #endif
 }
-
-inline float horizontal_sum(F v) { return (v[0] + v[2]) + (v[1] + v[3]); }
