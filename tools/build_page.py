@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,18 +21,20 @@ from timbrel.web.page import MAPS_FILE, STATIC
 
 WEB = Path(__file__).parents[1] / "web"
 RUNTIME = WEB / "node_modules" / "onnxruntime-web"
-MAP_SIZE = 25  # points of a map's side
+MAP_SIZE = 33  # points of a map's side
+MEASURED = WEB.parent / "build" / MAPS_FILE  # kept from build to build
 
 
 def main() -> None:
     """Build all of it."""
-    maps = measured_maps(STATIC / MAPS_FILE)  # Vite empties the folder
-    npm("run", "build")
+    npm("run", "build")  # empties the folder
     version = json.loads((RUNTIME / "package.json").read_text())["version"]
     wasm = RUNTIME / "dist" / "ort-wasm-simd-threaded.wasm"
     target = STATIC / "assets" / f"onnxruntime-{version}.wasm.gz"
     target.write_bytes(gzip.compress(wasm.read_bytes(), 9, mtime=0))
-    (STATIC / MAPS_FILE).write_text(json.dumps(maps))
+    MEASURED.parent.mkdir(exist_ok=True)
+    MEASURED.write_text(json.dumps(measured_maps(MEASURED)))
+    shutil.copy(MEASURED, STATIC)
 
 
 def npm(*arguments: str) -> None:

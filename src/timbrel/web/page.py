@@ -1,8 +1,8 @@
-"""The files of the page: what was built of web/, the shipped models, tunes, and samples of a report.
+"""The files of the page: what was built of web/, the models, tunes, and samples of a report.
 
 The same files are served (`timbrel.web.server`) and written into a folder (`write_page`). What is
-large is compressed here and decompressed by the page, so that its size over the wire does not depend
-on the host.
+large is compressed here and decompressed by the page, so that its size over the wire does not
+depend on the host.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def page_files(report: str | os.PathLike | None = None) -> Files:
     """
     if not (STATIC / INDEX_FILE).is_file():
         raise MissingToolError(
-            "this installation lacks the page; install a wheel of a release, or build the page from "
-            "the sources with 'make page'"
+            "this installation lacks the page; install a wheel of a release, or build the page "
+            "from the sources with 'make page'"
         )
     files: dict[str, Callable[[], bytes]] = {
         path.relative_to(STATIC).as_posix(): path.read_bytes
@@ -161,7 +161,7 @@ def write_page(
 
 
 def _compressed_file(path: Path) -> bytes:
-    """A file as gzip. Weights are nearly noise: coding their bytes by frequency saves as much as more."""
+    """A file as gzip. Weights are nearly noise: coding bytes by frequency saves all there is."""
     compressor = zlib.compressobj(wbits=31, strategy=zlib.Z_HUFFMAN_ONLY)
     return compressor.compress(path.read_bytes()) + compressor.flush()
 

@@ -65,9 +65,9 @@ export class Output {
     return this.playing ? this.read + SAFETY * (this.port ? 3 : 1) : this.read;
   }
 
-  get room(): number {
-    // What was just heard stays, for the resampler looks back at it.
-    return RING_SIZE - 4096 - (this.written - this.read);
+  /** Samples that fit in; what was just heard stays, for the resampler looks back at it. */
+  get capacity(): number {
+    return RING_SIZE - 4096;
   }
 
   play(playing: boolean): void {
@@ -75,8 +75,10 @@ export class Output {
     this.tell();
   }
 
-  finish(final: boolean): void {
-    this.final = final;
+  /** Nothing follows after `end`, or something does where it is null. */
+  finish(end: number | null): void {
+    this.final = end !== null;
+    if (end !== null) this.written = end;
     this.tell();
   }
 

@@ -8,6 +8,8 @@ import type { Playing, Snapshot, Step, Stream } from "./stream";
 import { PianoRoll } from "../score/roll";
 import type { Note } from "../score/score";
 
+const FIRST_STEPS = 2; // hops that are given out together where the sound changes
+const MOST_ATTEMPTS = 4;
 const LIVE_NOTE_MEMORY_S = 12; // a key's note that ended so long ago is forgotten
 
 interface Computed {
@@ -41,11 +43,19 @@ export class Player {
   private withheld: Step[] | null = null; // the first steps after a change, given out together
   private joint: "on" | "change" | "cut" = "on";
   private asked = -1;
-  private pending: (() => Promise<void> | void)[] = [];
+  /** Up to where the ring holds what is wanted now; beyond may lie what was wanted before. */
+  private fresh = 0;
+  // What was asked for and not done yet; of several changes the last one counts.
+  private cueing: (() => Promise<void>) | null = null;
+  private wanted: Playing | null = null;
+  private keys: { pitch: number; velocity: number }[] = [];
   private wake: (() => void) | null = null;
   private liveNotes: Note[] = [];
   private liveTrack = -1;
   private finished = false;
+  private changedAt = 0; // when the change that is being computed was begun
+  private attempts = 0; // at a change whose computation took too long
+  private extraMs = 0; // that the next one is given
 
   constructor(
     private readonly output: Output,
@@ -57,17 +67,15 @@ export class Player {
   /** Computes for ever; errors go to whoever awaits it. */
   async run(): Promise<never> {
     for (;;) {
-      const change = this.pending.shift();
-      if (change) {
-        await change();
-        continue;
-      }
-      if (
-        this.stream &&
-        this.next &&
-        !this.finished &&
-        this.output.end - this.output.read < this.ahead
-      ) {
+      if (this.cueing) {
+        const cue = this.cueing;
+        this.cueing = null;
+        await cue();
+      } else if ((this.wanted || this.keys.length) && !this.withheld) {
+        // One change is brought to an end before the next one begins, or a hand that never rests
+        // would never be heard.
+        this.apply();
+      } else if (this.stream && this.next && !this.finished && this.hungry) {
         await this.compute();
         // Messages come in between steps.
         await new Promise<void>((resolve) => this.pause(resolve, 0));
@@ -87,7 +95,7 @@ export class Player {
   }
 
   get aheadSeconds(): number {
-    return (this.output.end - this.output.read) / this.sampleRate;
+    return Math.max(this.fresh - this.output.read, 0) / this.sampleRate;
   }
 
   /** The share of the time for which it plays that a hop's computation takes. */
@@ -97,52 +105,38 @@ export class Player {
 
   /** Play another stream, or the same one from another place. */
   cue(stream: Stream, playing: Playing, seconds: number, liveTrack: number): void {
-    this.pending = [
-      async () => {
-        const frame = stream.aligned(Math.min(seconds * constants.frameRate, stream.nFrames - 1));
-        this.liveTrack = liveTrack;
-        this.stream = stream;
-        this.now = playing;
-        if (liveTrack >= 0) this.updateLiveRoll(seconds);
-        this.next = await stream.start(frame, playing);
-        this.from = frame;
-        this.base = this.output.soonest - frame * this.hopLength;
-        this.chain = [];
-        this.segments = [{ ring: this.output.soonest, base: this.base }];
-        this.used.clear();
-        this.finished = false;
-        this.output.finish(false);
-        this.begin("cut");
-      },
-    ];
+    this.cueing = async () => {
+      const frame = stream.aligned(Math.min(seconds * constants.frameRate, stream.nFrames - 1));
+      this.liveTrack = liveTrack;
+      this.stream = stream;
+      this.now = playing;
+      this.wanted = null;
+      this.keys = [];
+      if (liveTrack >= 0) this.updateLiveRoll(seconds);
+      this.next = await stream.start(frame, playing);
+      this.from = frame;
+      this.base = this.output.soonest - frame * this.hopLength;
+      this.chain = [];
+      this.segments = [{ ring: this.output.soonest, base: this.base }];
+      this.used.clear();
+      this.finished = false;
+      this.output.finish(null);
+      this.begin("cut");
+    };
     this.notify();
   }
 
   /** Other timbres, or other tracks that are heard, from as soon as possible. */
   change(playing: Playing): void {
-    this.asked = this.output.read;
-    this.pending.push(() => {
-      this.now = playing;
-      this.rewind((ring) => ring >= this.output.soonest + this.lag, false);
-    });
+    if (this.asked < 0) this.asked = this.output.read;
+    this.wanted = playing;
     this.notify();
   }
 
   /** A key of the live track goes down (velocity > 0) or up. */
   key(pitch: number, velocity: number): void {
-    this.asked = this.output.read;
-    this.pending.push(() => {
-      if (this.liveTrack < 0) return;
-      const ring = this.output.soonest + this.lag;
-      const time = (ring - this.base) / this.sampleRate;
-      for (const note of this.liveNotes) {
-        if (note.pitch === pitch && note.end === Infinity)
-          note.end = Math.max(time, note.start + 0.05);
-      }
-      if (velocity > 0) this.liveNotes.push({ pitch, velocity, start: time, end: Infinity });
-      this.updateLiveRoll(time);
-      this.rewind((boundary) => boundary <= ring, true);
-    });
+    if (this.asked < 0) this.asked = this.output.read;
+    this.keys.push({ pitch, velocity });
     this.notify();
   }
 
@@ -152,18 +146,43 @@ export class Player {
     this.notify();
   }
 
+  private apply(): void {
+    if (this.wanted) this.now = this.wanted;
+    this.wanted = null;
+    const soonest = this.output.soonest + this.lag + (this.extraMs * this.sampleRate) / 1000;
+    this.extraMs = 0;
+    this.changedAt = performance.now();
+    if (!this.keys.length || this.liveTrack < 0) {
+      this.keys = [];
+      this.rewind((ring) => ring >= soonest, false);
+      return;
+    }
+    const time = (soonest - this.base) / this.sampleRate;
+    for (const { pitch, velocity } of this.keys) {
+      for (const note of this.liveNotes) {
+        if (note.pitch === pitch && note.end === Infinity)
+          note.end = Math.max(time, note.start + 0.05);
+      }
+      if (velocity > 0) this.liveNotes.push({ pitch, velocity, start: time, end: Infinity });
+    }
+    this.keys = [];
+    this.updateLiveRoll(time);
+    this.rewind((ring) => ring <= soonest, true);
+  }
+
+  private get hungry(): boolean {
+    return this.withheld !== null || this.fresh - this.output.read < this.ahead;
+  }
+
   /** Samples of reserve that are aimed at; more where the computer is hardly fast enough. */
   private get ahead(): number {
     const seconds = Math.min(0.5 + 6 * Math.max(this.realTimeFactor - 0.25, 0), 6);
-    return Math.min(
-      seconds * this.sampleRate,
-      this.output.room + this.output.end - this.output.read,
-    );
+    return Math.min(seconds * this.sampleRate, this.output.capacity);
   }
 
   /** Samples that pass while what is heard next is computed. */
   private get lag(): number {
-    return this.playing ? (1.2 * this.stepMs * this.sampleRate) / 1000 : 0;
+    return this.playing ? (FIRST_STEPS * 1.1 * this.stepMs * this.sampleRate) / 1000 : 0;
   }
 
   /**
@@ -181,7 +200,7 @@ export class Player {
     this.chain.length = index;
     this.segments = this.segments.filter((segment) => segment.base <= base);
     this.finished = false;
-    this.output.finish(false);
+    this.output.finish(null);
     this.begin("change");
   }
 
@@ -189,6 +208,7 @@ export class Player {
     // A cut that has not been written yet stays one.
     this.joint = this.withheld && this.joint === "cut" ? "cut" : joint;
     this.withheld = [];
+    this.fresh = this.output.soonest;
   }
 
   private async compute(): Promise<void> {
@@ -200,14 +220,14 @@ export class Player {
     if (this.stream !== stream) return;
     this.next = step.next;
     this.chain.push({ before, base: this.base });
-    this.used.set(step.frame, step.timbre);
     if (step.frame < stream.nFrames) this.events.computed(step, stream.rolls.length);
     if (this.withheld) {
       this.withheld.push(step);
       const reach = this.base + step.at + step.mix[0].length;
-      if (this.withheld.length < 2 || reach <= this.output.soonest) return;
+      if (this.withheld.length < FIRST_STEPS || reach <= this.output.soonest) return;
       const steps = this.withheld;
       this.withheld = null;
+      if (this.tooLate(steps[0])) return;
       for (const one of steps) this.give(one);
     } else this.give(step);
     const { read } = this.output;
@@ -225,7 +245,13 @@ export class Player {
   private give(step: Step): void {
     const rest = Math.max(Math.min(this.stream!.nSamples - step.at, step.mix[0].length), 0);
     const sides = step.mix.map((side) => side.subarray(0, rest)) as Step["mix"];
-    const start = this.output.write(this.base + step.at, sides, this.joint);
+    const at = this.base + step.at;
+    this.used.set(step.frame, step.timbre);
+    // What comes late takes the place of older sound that is being heard already.
+    if (this.joint === "on" && at < this.output.soonest && this.output.end > at)
+      this.joint = "change";
+    const start = this.output.write(at, sides, this.joint);
+    this.fresh = at + rest;
     if (start < 0) return;
     if (this.joint !== "on" && this.asked >= 0) {
       this.events.changed(this.asked, start);
@@ -234,10 +260,27 @@ export class Player {
     this.joint = "on";
   }
 
+  /**
+   * Whether the listener has passed the place where a timbre was to change. Then the change is made
+   * anew at a later place, so that the path that is noted down is the one that was heard.
+   */
+  private tooLate(first: Step): boolean {
+    const place = this.base + first.frame * this.hopLength;
+    const heard = this.joint === "cut" || !this.playing || this.liveTrack >= 0;
+    if (heard || this.output.soonest <= place || this.attempts >= MOST_ATTEMPTS) {
+      this.attempts = 0;
+      return false;
+    }
+    this.attempts++;
+    this.extraMs = Math.min(1.5 * (performance.now() - this.changedAt), 1000);
+    this.wanted ??= this.now;
+    return true;
+  }
+
   private async reachEnd(stream: Stream): Promise<void> {
     if (!this.loop) {
       this.finished = true;
-      this.output.finish(true);
+      this.output.finish(this.fresh);
       return;
     }
     this.base += stream.nSamples;
@@ -247,7 +290,7 @@ export class Player {
   }
 
   private checkEnd(): void {
-    const heardAll = this.finished && this.output.end - this.output.read < this.sampleRate / 100;
+    const heardAll = this.finished && this.fresh - this.output.read < this.sampleRate / 100;
     if (!this.playing || !heardAll) return;
     this.play(false);
     this.events.ended();
