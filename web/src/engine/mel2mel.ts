@@ -1,7 +1,7 @@
 // Mel2Mel as it runs: windowed inference, as src/timbrel/mel/generator.py does it.
 
 import type { BundleConfig } from "./bundle";
-import { ort } from "./runtime";
+import { openSession, ort, run } from "./runtime";
 import { N_CHANNELS, type PianoRoll } from "../score/roll";
 
 /** What runs on from hop to hop: the forward LSTM's state, (1, tracks, hidden). */
@@ -60,7 +60,7 @@ export class Mel2Mel {
     }
     const before = await this.runPast(rollNow, timbre, n, hop, state);
     const nothing = new ort.Tensor(new Float32Array(n * this.hiddenSize), [1, n, this.hiddenSize]);
-    const { mel } = await this.future.run({
+    const { mel } = await run(this.future, {
       roll: new ort.Tensor(windows, [n, hop + context, N_CHANNELS]),
       timbre: new ort.Tensor(timbre, [n, 1, this.timbreSize]),
       past: before.past,
@@ -99,7 +99,7 @@ export class Mel2Mel {
       }
     }
     const stateShape = [1, n, this.hiddenSize];
-    const { past, hidden, cell } = await this.past.run({
+    const { past, hidden, cell } = await run(this.past, {
       roll: new ort.Tensor(roll, [n, nFrames, N_CHANNELS]),
       timbre: new ort.Tensor(repeated, [n, nFrames, this.timbreSize]),
       hidden_in: new ort.Tensor(state.hidden, stateShape),
@@ -116,18 +116,4 @@ export class Mel2Mel {
 function part(array: Float32Array, i: number, n: number): Float32Array {
   const size = array.length / n;
   return array.subarray(i * size, (i + 1) * size);
-}
-
-/** A bundle's graph; its weights lie beside it, as they do on disk. */
-export async function openSession(
-  files: Record<string, Uint8Array>,
-  name: string,
-): Promise<ort.InferenceSession> {
-  const weights = Object.entries(files).filter(([file]) => file.endsWith(".safetensors"));
-  return ort.InferenceSession.create(files[name], {
-    executionProviders: ["wasm"],
-    externalData: weights.map(([path, data]) => ({ path, data })),
-    // Python's runtime folds the transforms' matrices, too.
-    graphOptimizationLevel: "all",
-  });
 }

@@ -92,7 +92,8 @@ export class Output {
   write(at: number, sides: [Float32Array, Float32Array], joint: "on" | "change" | "cut"): number {
     const n = sides[0].length;
     const fade = joint !== "on";
-    const start = Math.max(at, fade ? this.soonest : at);
+    // Where nothing was written the listener cannot be yet.
+    const start = Math.max(at, fade ? Math.min(this.soonest, Math.max(this.written, at)) : at);
     if (start >= at + n) return -1;
     const [left, right] = sides.map((side) => side.slice(start - at));
     if (fade && start < this.written) this.blend(start, left, right);

@@ -3,8 +3,7 @@
 
 import type { BundleConfig, MelGeometry } from "./bundle";
 import { Excitation, N_ENVELOPES, stackNotes } from "./excitation";
-import { openSession } from "./mel2mel";
-import { ort } from "./runtime";
+import { openSession, ort, run } from "./runtime";
 import type { Vocoder } from "./vocoder";
 import type { PianoRoll } from "../score/roll";
 
@@ -71,7 +70,7 @@ export class ParallelVocoder implements Vocoder<State> {
   ): Promise<{ audio: Float32Array; state: State }> {
     const n = rolls.length;
     const nFrames = mel.length / n / this.mel.n_mels;
-    const outputs = await this.session.run({
+    const outputs = await run(this.session, {
       mel: new ort.Tensor(mel, [n, nFrames, this.mel.n_mels]),
       noise: new ort.Tensor(this.noise(n, frame - this.lookahead, nFrames), [
         n,

@@ -54,6 +54,7 @@ export class Player {
   private liveTrack = -1;
   private finished = false;
   private changedAt = 0; // when the change that is being computed was begun
+  private undo = () => {}; // brings back what was before it
   private attempts = 0; // at a change whose computation took too long
   private extraMs = 0; // that the next one is given
 
@@ -147,6 +148,8 @@ export class Player {
   }
 
   private apply(): void {
+    const { chain, segments, next, base, fresh, now } = this;
+    this.undo = () => Object.assign(this, { chain, segments, next, base, fresh, now, joint: "on" });
     if (this.wanted) this.now = this.wanted;
     this.wanted = null;
     const soonest = this.output.soonest + this.lag + (this.extraMs * this.sampleRate) / 1000;
@@ -197,7 +200,7 @@ export class Player {
     const { before, base } = this.chain[index];
     this.next = before;
     this.base = base;
-    this.chain.length = index;
+    this.chain = this.chain.slice(0, index);
     this.segments = this.segments.filter((segment) => segment.base <= base);
     this.finished = false;
     this.output.finish(null);
@@ -274,6 +277,7 @@ export class Player {
     this.attempts++;
     this.extraMs = Math.min(1.5 * (performance.now() - this.changedAt), 1000);
     this.wanted ??= this.now;
+    this.undo();
     return true;
   }
 

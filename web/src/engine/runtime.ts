@@ -17,4 +17,37 @@ export async function startRuntime(wasmUrl: string): Promise<void> {
   ort.env.wasm.wasmBinary = await decompressed(wasmUrl);
 }
 
+let last: Promise<unknown> = Promise.resolve();
+
+/**
+ * One after the other: two runs at once would share the runtime's one stack, and two graphs that are
+ * loaded at once each other's weights, which have the same name in every bundle.
+ */
+function inTurn<T>(task: () => Promise<T>): Promise<T> {
+  const result = last.then(task);
+  last = result.catch(() => {});
+  return result;
+}
+
+export function run(
+  session: ort.InferenceSession,
+  feeds: ort.InferenceSession.FeedsType,
+): Promise<ort.InferenceSession.OnnxValueMapType> {
+  return inTurn(() => session.run(feeds));
+}
+
+/** A bundle's graph; its weights lie beside it, as they do on disk. */
+export function openSession(
+  files: Record<string, Uint8Array>,
+  name: string,
+): Promise<ort.InferenceSession> {
+  const weights = Object.entries(files).filter(([file]) => file.endsWith(".safetensors"));
+  return inTurn(() =>
+    ort.InferenceSession.create(files[name], {
+      executionProviders: ["wasm"],
+      externalData: weights.map(([path, data]) => ({ path, data })),
+    }),
+  );
+}
+
 export { ort };
