@@ -19,6 +19,7 @@ from timbrel.web.server import PageServer, make_server
 CHROMIUM_FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--autoplay-policy=user-gesture-required",  # as browsers with windows have it
 ]
 LOAD_LIMIT_S = 120
 _TAKE = """async () => {
