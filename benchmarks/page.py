@@ -1,4 +1,4 @@
-"""The page in headless Chromium: bytes, time to Play, to the first sound, to a heard change; gaps."""
+"""The page in headless Chromium: bytes; time to Play, to sound, to a heard change; gaps."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import numpy as np
 
 sys.path.append(str(Path(__file__).parents[1] / "tools"))
 
-from page_browser import captured, chromium, opened, serving, state, until  # noqa: E402
-from playwright.sync_api import BrowserContext, Page  # noqa: E402
+from page_browser import captured, chromium, opened, serving, state, until
+from playwright.sync_api import BrowserContext, Page
 
-from timbrel.web.page import page_files  # noqa: E402
+from timbrel.web.page import page_files
 
 REPETITIONS = 5
 PLAYED_S = 30.0

@@ -120,16 +120,15 @@ export class Session {
   title = $derived(this.source.kind === "phrase" ? PHRASE_TITLE : this.source.name);
   /** The point that the map and the mixer show: the selected track's, where the listener is. */
   point = $derived.by<Point>(() => {
-    const voice = this.voices[Math.max(this.selected, 0)];
-    const timbre = voice?.timbre ?? this.keys;
-    return timbreAt(this.played(timbre), this.seconds);
+    return timbreAt(this.played(this.path), this.seconds);
   });
   words = $derived(
     this.instruments.length && this.point.length === this.instruments[0].embedding.length
       ? inWords(this.point, this.instruments, this.map)
       : "",
   );
-  path = $derived<Timbre>(this.voices[Math.max(this.selected, 0)]?.timbre ?? this.keys);
+  /** The timbre that the map, the mixer and the path are about. */
+  path = $derived<Timbre>((this.voices[this.selected] ?? this.voices[0])?.timbre ?? this.keys);
   command = $derived.by(() => this.renderCommand());
 
   async begin(): Promise<void> {
@@ -330,10 +329,13 @@ export class Session {
   }
 
   setTimbre(timbre: Timbre): void {
-    if (this.selected === ALL_TRACKS) {
+    const chosen = this.voices[this.selected];
+    if (chosen) chosen.timbre = timbre;
+    else {
+      // All tracks are meant, or something else is played for a moment.
       for (const voice of this.voices) voice.timbre = timbre;
       this.keys = timbre;
-    } else this.voices[this.selected].timbre = timbre;
+    }
     this.changed();
   }
 
@@ -388,13 +390,15 @@ export class Session {
     const before = this.beforeAudition;
     if (!before) return;
     // The timbre that was found is kept where all tracks were meant.
-    const found = this.voices[0].timbre;
+    const found = this.voices[0]?.timbre ?? null;
     this.beforeAudition = null;
     this.source = before.source;
     this.score = before.score;
     this.voices = before.voices;
     const target = this.selected === ALL_TRACKS ? this.voices : [this.voices[this.selected]];
-    for (const voice of target) if (voice.timbre.times.length === 1) voice.timbre = found;
+    for (const voice of found ? target : []) {
+      if (voice.timbre.times.length === 1) voice.timbre = found!;
+    }
     this.cue(before.seconds);
   }
 
