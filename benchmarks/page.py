@@ -126,11 +126,13 @@ def change(page: Page) -> float:
                 f"(() => {{ {MOVE.replace('NAME', repr(name))};"
                 " return timbrel.smoothSeconds() * timbrel.sampleRate; })()"
             )
-        until(page, "seconds", lambda seconds: seconds > 2.5)
+        until(page, "seconds", lambda seconds: seconds > 4.5)
         page.evaluate("timbrel.stop()")
         sounds.append(captured(page))
     n = min(map(len, sounds))
     differs = np.abs(sounds[0][:n] - sounds[1][:n]).max(axis=1) > AUDIBLE
+    if not differs.any():
+        raise SystemExit("the move was not heard within three seconds")
     return 1000 * (int(np.argmax(differs)) - moved_at) / state(page, "sampleRate")
 
 
