@@ -106,13 +106,13 @@ export class Player {
 
   /** Play another stream, or the same one from another place. */
   cue(stream: Stream, playing: Playing, seconds: number, liveTrack: number): void {
+    this.wanted = null;
+    this.keys = []; // but not those that are struck from now on
     this.cueing = async () => {
       const frame = stream.aligned(Math.min(seconds * constants.frameRate, stream.nFrames - 1));
       this.liveTrack = liveTrack;
       this.stream = stream;
       this.now = playing;
-      this.wanted = null;
-      this.keys = [];
       if (liveTrack >= 0) this.updateLiveRoll(seconds);
       this.next = await stream.start(frame, playing);
       this.from = frame;
