@@ -65,6 +65,11 @@ export class Output {
     return this.playing ? this.read + SAFETY * (this.port ? 3 : 1) : this.read;
   }
 
+  /** Where other sound can begin: where nothing was written the listener cannot be yet. */
+  get next(): number {
+    return Math.min(this.soonest, Math.max(this.written, this.read));
+  }
+
   /** Samples that fit in; what was just heard stays, for the resampler looks back at it. */
   get capacity(): number {
     return RING_SIZE - 4096;
@@ -92,8 +97,7 @@ export class Output {
   write(at: number, sides: [Float32Array, Float32Array], joint: "on" | "change" | "cut"): number {
     const n = sides[0].length;
     const fade = joint !== "on";
-    // Where nothing was written the listener cannot be yet.
-    const start = Math.max(at, fade ? Math.min(this.soonest, Math.max(this.written, at)) : at);
+    const start = Math.max(at, fade ? this.next : at);
     if (start >= at + n) return -1;
     const [left, right] = sides.map((side) => side.slice(start - at));
     if (fade && start < this.written) this.blend(start, left, right);

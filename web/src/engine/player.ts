@@ -108,6 +108,8 @@ export class Player {
   cue(stream: Stream, playing: Playing, seconds: number, liveTrack: number): void {
     this.wanted = null;
     this.keys = []; // but not those that are struck from now on
+    // Who presses Play before the new sound is there must not hear the old one.
+    if (!this.playing) this.output.finish(this.output.read);
     this.cueing = async () => {
       const frame = stream.aligned(Math.min(seconds * constants.frameRate, stream.nFrames - 1));
       this.liveTrack = liveTrack;
@@ -116,9 +118,10 @@ export class Player {
       if (liveTrack >= 0) this.updateLiveRoll(seconds);
       this.next = await stream.start(frame, playing);
       this.from = frame;
-      this.base = this.output.soonest - frame * this.hopLength;
+      const start = this.output.next;
+      this.base = start - frame * this.hopLength;
       this.chain = [];
-      this.segments = [{ ring: this.output.soonest, base: this.base }];
+      this.segments = [{ ring: start, base: this.base }];
       this.used.clear();
       this.finished = false;
       this.output.finish(null);
@@ -211,7 +214,7 @@ export class Player {
     // A cut that has not been written yet stays one.
     this.joint = this.withheld && this.joint === "cut" ? "cut" : joint;
     this.withheld = [];
-    this.fresh = this.output.soonest;
+    this.fresh = this.output.next;
   }
 
   private async compute(): Promise<void> {
