@@ -6,7 +6,12 @@ BIN := $(VENV)/bin
 NATIVE := $(shell find native -name '*.[chi][pn][pl]')
 SOUNDFONT := /usr/share/sounds/sf3/MuseScore_General_Lite.sf3
 
-.PHONY: demo test sanitize wasm arm lint format bench fuzz clean help
+NPM := PATH=$(abspath $(BIN)):$$PATH npm --prefix web
+NODE_MODULES := web/node_modules/.package-lock.json
+PAGE := src/timbrel/web/static/timbre-maps.json
+PAGE_SOURCES := $(shell find web/src web/public -type f) $(wildcard web/*.json web/*.ts web/*.js web/*.html)
+
+.PHONY: demo test page wheel sanitize wasm arm lint format bench fuzz clean help
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -17,8 +22,19 @@ demo: $(VENV)/.runtime  ## Render the bundled MIDI files to out/
 	$(BIN)/timbrel render src/timbrel/examples/prelude.mid -o out/prelude-morph.wav --force --gain 9 \
 		--timbre "0s grand piano; 20s church organ:0.6, harp:0.4; 40s vibraphone"
 
-test: $(VENV)/.dev system  ## Run all tests
+test: $(VENV)/.dev system $(PAGE)  ## Run all tests
+	$(NPM) test
 	$(BIN)/pytest
+
+page: $(PAGE)  ## Build the page into src/timbrel/web/static/
+
+wheel: $(PAGE)  ## Build a wheel that holds the page into dist/, and test it in an environment of its own
+	rm -rf dist
+	$(BIN)/pip wheel --quiet --no-deps -w dist .
+	rm -rf build/wheel-test
+	$(PYTHON) -m venv build/wheel-test
+	build/wheel-test/bin/pip install --quiet dist/*.whl
+	cd build && wheel-test/bin/python ../tools/check_wheel.py --page
 
 sanitize: $(VENV)/.dev  ## Run the engine's C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(BIN)/cmake -S . -B build/sanitize -DTIMBREL_TESTS=ON -DTIMBREL_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
@@ -39,21 +55,24 @@ arm: $(VENV)/.dev  ## Compile the engine for 64-bit ARM and run its C++ tests in
 	qemu-aarch64-static -L /usr/aarch64-linux-gnu build/arm/test_wavenet
 	qemu-aarch64-static -cpu cortex-a53 -L /usr/aarch64-linux-gnu build/arm/test_wavenet
 
-lint: $(VENV)/.dev  ## Check style and types
+lint: $(VENV)/.dev $(NODE_MODULES)  ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $(NATIVE)
 	$(BIN)/mypy
+	$(NPM) run check
 
-format: $(VENV)/.dev  ## Format the code
+format: $(VENV)/.dev $(NODE_MODULES)  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(NATIVE)
+	$(NPM) run format
 
-bench: $(VENV)/.dev system  ## Measure speed and memory (some minutes); writes docs/bench/
+bench: $(VENV)/.dev system $(PAGE)  ## Measure speed and memory (some minutes); writes docs/bench/
 	$(BIN)/python benchmarks/startup.py --output docs/bench/startup.json
 	$(BIN)/python benchmarks/render.py --output docs/bench/render.json
 	$(BIN)/python benchmarks/vocoders.py --output docs/bench/vocoders.json
+	$(BIN)/python benchmarks/page.py --output docs/bench/page.json
 	$(BIN)/python benchmarks/memory.py --output docs/bench/memory.json
 	$(BIN)/timbrel bench wavenet --json > docs/bench/wavenet.json
 	$(BIN)/python tools/update_readme.py
@@ -78,12 +97,20 @@ $(VENV)/.runtime: pyproject.toml CMakeLists.txt $(NATIVE) | $(VENV)/bin/python c
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt CMakeLists.txt $(NATIVE) | $(VENV)/bin/python compiler
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,evaluate,cluster,dev]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,evaluate,cluster,dev,page]'
 	$(BIN)/pip install --quiet --no-deps 'basic-pitch>=0.4,<0.5'
 	@touch $@ $(VENV)/.runtime
 
+# The packages of the page's build, as the lock file says.
+$(NODE_MODULES): web/package.json web/package-lock.json | $(VENV)/.dev
+	$(NPM) ci
+	@touch $@
+
+$(PAGE): $(PAGE_SOURCES) tools/build_page.py $(wildcard src/timbrel/models/mel2mel*/SHA256SUMS) $(NODE_MODULES)
+	$(BIN)/python tools/build_page.py
+
 clean:  ## Remove what the targets made
-	rm -rf $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf web/node_modules src/timbrel/web/static $(VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 MIDI ?= ../shared/data/midi/piano-midi.de
 

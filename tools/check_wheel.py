@@ -1,10 +1,16 @@
 """Check an installed Timbrel: that all its data came along, and that the engine runs.
 
-Run it with the Python that Timbrel is installed in, from another folder than the sources'.
+Run it with the Python that Timbrel is installed in, from another folder than the sources'. With
+``--page`` the page must be there, too, and be served.
 """
 
 from __future__ import annotations
 
+import gzip
+import json
+import sys
+import threading
+import urllib.request
 from importlib.resources import files
 
 import numpy as np
@@ -39,7 +45,31 @@ def main() -> None:
             session.feed(np.zeros((1, 4, 80), np.float32))
             drawn = session.sample(128)
             assert len(np.unique(drawn)) > 10, (isa, precision)
+    if "--page" in sys.argv[1:]:
+        check_page()
     print(f"timbrel {timbrel.__version__}: {', '.join(models)}; {', '.join(instruction_sets())}")
+
+
+def check_page() -> None:
+    """Serve the page and ask for all of it."""
+    from timbrel.web.page import page_files
+    from timbrel.web.server import make_server
+
+    with make_server(page_files(), port=0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        index = urllib.request.urlopen(server.url).read()
+        assert b"<title>Timbrel</title>" in index
+        manifest = json.load(urllib.request.urlopen(f"{server.url}page.json"))
+        paths = [manifest["runtime"], *(tune["path"] for tune in manifest["tunes"])]
+        for entry in manifest["models"]:
+            paths += [listed["path"] for listed in entry["files"].values()]
+        assert any(entry["map"] for entry in manifest["models"])
+        for path in paths:
+            content = urllib.request.urlopen(server.url + path).read()
+            if path.split("?")[0].endswith(".gz"):
+                content = gzip.decompress(content)
+            assert content, path
+        server.shutdown()
 
 
 if __name__ == "__main__":

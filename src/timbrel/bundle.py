@@ -203,7 +203,14 @@ def bundle_hash(path: Path) -> str:
     return _sha256(path / SUMS_FILE)
 
 
-def _check_sums(path: Path) -> None:
+def read_sums(path: Path) -> dict[str, str]:
+    """The SHA-256 of each file of a bundle, as it lists them.
+
+    Raises
+    ------
+    InputError
+        If the list is missing or damaged.
+    """
     try:
         lines = (path / SUMS_FILE).read_text().splitlines()
     except OSError:
@@ -214,6 +221,11 @@ def _check_sums(path: Path) -> None:
     for line in lines:
         expected, _, name = line.partition("  ")
         listed[name] = expected
+    return listed
+
+
+def _check_sums(path: Path) -> None:
+    listed = read_sums(path)
     if CONFIG_FILE not in listed:
         raise InputError(f"{path / SUMS_FILE}: does not list {CONFIG_FILE}; export the model again")
     for name, expected in listed.items():

@@ -470,6 +470,50 @@ def evaluate(
 
 
 @app.command()
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to serve; other machines' browsers want HTTPS.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 chooses a free one.")] = 8765,
+    open_browser: Annotated[
+        bool, typer.Option("--open", help="Open the page in a browser.")
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="A folder that 'timbrel evaluate' wrote, to listen through."),
+    ] = None,
+) -> None:
+    """Play in the browser: serve the page, without a network."""
+    import webbrowser
+
+    from timbrel.web.page import page_files
+    from timbrel.web.server import make_server
+
+    server = make_server(page_files(report), host=host, port=port)
+    print(f"{server.url} is the page; stop it with Ctrl-C", flush=True)
+    if open_browser:
+        webbrowser.open(server.url)
+    with server:
+        server.serve_forever()
+
+
+@app.command()
+def page(
+    output: Annotated[Path, typer.Option("-o", "--output", help="A folder.")],
+    report: Annotated[
+        Path | None,
+        typer.Option(help="A folder that 'timbrel evaluate' wrote, to listen through."),
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Write the page as a folder for any web host."""
+    from timbrel.web.page import write_page
+
+    n_bytes = write_page(output, report=report, force=force)
+    print(f"{output}: written, {n_bytes / 1e6:.1f} MB with all models")
+
+
+@app.command()
 def listen(
     report: Annotated[Path, typer.Option(help="A folder that 'timbrel evaluate' wrote.")],
     condition: Annotated[

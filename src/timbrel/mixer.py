@@ -9,10 +9,10 @@ import numpy as np
 from timbrel.score.score import Track
 
 CEILING = 10 ** (-1 / 20)  # −1 dB, where the limiter holds the mix
-_LOOKAHEAD_S = 0.005
-_RELEASE_S = 0.2
-_NEGLIGIBLE = 1e-6  # reductions that nobody hears
-_SMOOTHING_BLOCK_S = 0.004  # volume and pan move in straight lines between points so far apart
+LOOKAHEAD_S = 0.005
+RELEASE_S = 0.2
+NEGLIGIBLE = 1e-6  # reductions that nobody hears
+SMOOTHING_BLOCK_S = 0.004  # volume and pan move in straight lines between points so far apart
 
 
 class Mixer:
@@ -67,7 +67,7 @@ class Mixer:
         """Amplitudes of a track in each channel for the next samples, (samples, channels)."""
         if len(track.gain.times_s) == 1 and len(track.pan.times_s) == 1:
             return self._at(track, np.zeros(1))
-        step = round(_SMOOTHING_BLOCK_S * self._sample_rate)
+        step = round(SMOOTHING_BLOCK_S * self._sample_rate)
         first = self._position // step
         points = np.arange(first, (self._position + n_samples) // step + 2)
         gains = self._at(track, points * step / self._sample_rate)
@@ -88,8 +88,8 @@ class _Limiter:
     """Holds peaks below the ceiling: full attack within the look-ahead, exponential release."""
 
     def __init__(self, sample_rate: int, channels: int) -> None:
-        self._lookahead = round(_LOOKAHEAD_S * sample_rate)
-        self._log_release = -1 / (_RELEASE_S * sample_rate)
+        self._lookahead = round(LOOKAHEAD_S * sample_rate)
+        self._log_release = -1 / (RELEASE_S * sample_rate)
         self._held = np.zeros((0, channels), np.float32)  # samples kept back
         self._reductions = np.zeros(self._lookahead)  # of the last samples that went out
         self._begun = False
@@ -118,7 +118,7 @@ class _Limiter:
         steps = np.arange(n_out + 1) * self._log_release
         with np.errstate(divide="ignore"):
             released = np.exp(np.maximum.accumulate(np.log(ahead) - steps) + steps)[1:]
-        released[released < _NEGLIGIBLE] = 0.0
+        released[released < NEGLIGIBLE] = 0.0
         history = np.concatenate([self._reductions, released])
         self._reductions = history[-n:]
         gain = 1 - np.lib.stride_tricks.sliding_window_view(history, n + 1).mean(axis=1)

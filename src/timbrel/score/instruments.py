@@ -57,7 +57,7 @@ INSTRUMENT_SETS = {"ten": TEN_INSTRUMENTS}
 # For each General MIDI program, the programs whose sound is near, nearest first, as ranges of
 # programs → candidates. What excites the sound counts most (struck, plucked, bowed, blown), then
 # how it decays, then how bright it is.
-_NEAREST = (
+NEAREST = (
     (range(0, 4), (0, 4, 46)),
     (range(4, 6), (4, 11, 0)),
     (range(6, 8), (24, 46, 0)),
@@ -96,7 +96,7 @@ def nearest_program(program: int, available: list[int]) -> int:
     """
     if program in available:
         return program
-    row = next(candidates for programs, candidates in _NEAREST if program in programs)
+    row = next(candidates for programs, candidates in NEAREST if program in programs)
     for candidate in row:
         if candidate in available:
             return candidate

@@ -28,7 +28,7 @@ from timbrel.bundle import Instrument, check_keys
 from timbrel.errors import InputError
 
 FILE_SUFFIX = ".timbre"
-_FILE_FORMAT = 1
+FILE_FORMAT = 1
 _BREAKPOINT = re.compile(r"\s*([0-9.eE+-]+)\s*s\s+(.*)", re.DOTALL)
 
 
@@ -93,7 +93,7 @@ def parse_timbre(spec: str | os.PathLike, instruments: Sequence[Instrument]) -> 
 def save_timbre(path: str | os.PathLike, timbre: Timbre) -> None:
     """Write a timbre to a ``.timbre`` file (JSON), as coordinates."""
     content = {
-        "timbrel_timbre": _FILE_FORMAT,
+        "timbrel_timbre": FILE_FORMAT,
         "path": [
             {"time_s": time, "timbre": "@" + ",".join(repr(value) for value in point)}
             for time, point in zip(timbre.times_s, timbre.points, strict=True)
@@ -119,9 +119,9 @@ def _read_file(path: Path, instruments: Sequence[Instrument]) -> Timbre:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not a timbre file ({error})") from None
     version = content.get("timbrel_timbre") if isinstance(content, dict) else None
-    if version != _FILE_FORMAT:
+    if version != FILE_FORMAT:
         raise InputError(
-            f"{path}: is not a timbre file of format {_FILE_FORMAT} ('timbrel_timbre' is {version})"
+            f"{path}: is not a timbre file of format {FILE_FORMAT} ('timbrel_timbre' is {version})"
         )
     check_keys(content, {"timbrel_timbre": int, "path": list}, path)
     breakpoints = []

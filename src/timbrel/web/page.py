@@ -1,0 +1,175 @@
+"""The files of the page: what was built of web/, the models, tunes, and samples of a report.
+
+The same files are served (`timbrel.web.server`) and written into a folder (`write_page`). What is
+large is compressed here and decompressed by the page, so that its size over the wire does not
+depend on the host.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from timbrel import __version__
+from timbrel.bundle import (
+    CARD_FILE,
+    CONFIG_FILE,
+    DEFAULT_MODEL,
+    SHIPPED,
+    SUMS_FILE,
+    bundle_hash,
+    load_bundle,
+    read_sums,
+    shipped_bundles,
+)
+from timbrel.errors import MissingToolError, OutputError
+from timbrel.vocoder.catalog import DEFAULT_VOCODER
+
+STATIC = Path(__file__).parent / "static"
+EXAMPLES = Path(__file__).parents[1] / "examples"
+INDEX_FILE, MANIFEST_FILE, MAPS_FILE = "index.html", "page.json", "timbre-maps.json"
+HEADERS_FILE = "_headers"  # as Netlify and Cloudflare Pages read it
+TUNES = {"Prelude": "prelude.mid", "Canon": "duet.mid"}
+_KINDS = ("mel2mel", "parallel")  # of models that run in the browser
+
+# Isolation lets the page share memory between its threads; the policy lets it load nothing from
+# elsewhere and send nothing away.
+HEADERS = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; "
+        "connect-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+# What lies under a path of the page, made when it is asked for.
+Files = Mapping[str, Callable[[], bytes]]
+
+
+def page_files(report: str | os.PathLike | None = None) -> Files:
+    """All files of the page by their paths.
+
+    Parameters
+    ----------
+    report
+        A folder that `timbrel evaluate` wrote, whose sounds the page then offers.
+
+    Raises
+    ------
+    MissingToolError
+        If this installation lacks the page, or what a report needs.
+    InputError
+        If a shipped model is damaged, or the report is none.
+    """
+    if not (STATIC / INDEX_FILE).is_file():
+        raise MissingToolError(
+            "this installation lacks the page; install a wheel of a release, or build the page "
+            "from the sources with 'make page'"
+        )
+    files: dict[str, Callable[[], bytes]] = {
+        path.relative_to(STATIC).as_posix(): path.read_bytes
+        for path in sorted(STATIC.rglob("*"))
+        if path.is_file() and path.name != MAPS_FILE
+    }
+    runtime = next(name for name in files if name.endswith(".wasm.gz"))
+    models = []
+    for name in shipped_bundles():
+        bundle = load_bundle(name)
+        if bundle.kind not in _KINDS:
+            continue
+        entries = {}
+        for file, sha256 in read_sums(bundle.path).items():
+            if file not in (CARD_FILE, CONFIG_FILE, SUMS_FILE):
+                path = f"models/{name}/{file}.gz"
+                files[path] = cache(partial(_compressed_file, bundle.file(file)))
+                # A host may let browsers keep the file: another content has another address.
+                entries[file] = {"path": f"{path}?{sha256[:12]}", "sha256": sha256}
+        config = json.loads(bundle.file(CONFIG_FILE).read_text())
+        del config["training"]
+        models.append({"config": config, "files": entries, "map": _timbre_map(name)})
+    for tune in TUNES.values():
+        files[f"tunes/{tune}"] = (EXAMPLES / tune).read_bytes
+    samples = None
+    if report is not None:
+        from timbrel.web.samples import SAMPLES_FILE, sample_files
+
+        files |= sample_files(report)
+        samples = SAMPLES_FILE
+    manifest: dict[str, Any] = {
+        "version": __version__,
+        "runtime": runtime,
+        "models": models,
+        "default_model": DEFAULT_MODEL,
+        "default_vocoder": DEFAULT_VOCODER,
+        "tunes": [{"name": name, "path": f"tunes/{file}"} for name, file in TUNES.items()],
+        "samples": samples,
+    }
+    files[MANIFEST_FILE] = json.dumps(manifest).encode
+    return files
+
+
+def write_page(
+    output: str | os.PathLike, *, report: str | os.PathLike | None = None, force: bool = False
+) -> int:
+    """Write the page into a folder, for any web host.
+
+    Parameters
+    ----------
+    output
+        The folder.
+    report
+        As for `page_files`.
+    force
+        Write into a folder that is not empty, over what has the same name there.
+
+    Returns
+    -------
+    int
+        Bytes in all.
+
+    Raises
+    ------
+    OutputError
+        If the folder is not empty or cannot be written to.
+    """
+    folder = Path(output)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder}: is a file; name a folder")
+    if not force and folder.is_dir() and any(folder.iterdir()):
+        raise OutputError(f"{folder}: is not empty; give --force to write into it, or another name")
+    files = {name: make() for name, make in page_files(report).items()}
+    lines = [f"  {name}: {value}\n" for name, value in HEADERS.items()]
+    files[HEADERS_FILE] = ("/*\n" + "".join(lines)).encode()
+    for name, content in files.items():
+        path = folder / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
+    return sum(map(len, files.values()))
+
+
+def _compressed_file(path: Path) -> bytes:
+    """A file as gzip. Weights are nearly noise: coding bytes by frequency saves all there is."""
+    compressor = zlib.compressobj(wbits=31, strategy=zlib.Z_HUFFMAN_ONLY)
+    return compressor.compress(path.read_bytes()) + compressor.flush()
+
+
+def _timbre_map(model: str) -> dict[str, Any] | None:
+    """What `tools/build_page.py` measured of a model, unless the model is another one by now."""
+    path = STATIC / MAPS_FILE
+    measured = json.loads(path.read_text()).get(model) if path.is_file() else None
+    if measured is None or measured.pop("bundle") != bundle_hash(SHIPPED / model):
+        return None
+    return measured

@@ -1,0 +1,174 @@
+"""Write tests/web/golden/: MIDI files, and what Python reads of them, for the page to agree with.
+
+Run ``python tests/web/make_golden.py`` after a change of how MIDI is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import mido
+from mido import Message, MetaMessage, MidiFile, MidiTrack
+
+from timbrel.score.midi import parse_midi
+from timbrel.score.piano_roll import PianoRoll
+
+FOLDER = Path(__file__).parent / "golden"
+TICKS_PER_BEAT = 480
+
+
+def many_tracks() -> MidiFile:
+    """Seven tracks; some share a channel, one changes its program, one moves its volume and pan."""
+    random.seed(1)
+    midi = MidiFile(ticks_per_beat=TICKS_PER_BEAT)
+    for number in range(7):
+        channel = min(number, 5)
+        track = [MetaMessage("track_name", name=f"Part {number} ä")]
+        track.append(Message("program_change", channel=channel, program=11 * number))
+        for note in range(30):
+            if number == 2 and note == 15:
+                track.append(Message("program_change", channel=channel, program=80))
+            if number == 3:
+                for control, value in ((7, 60 + note), (10, 4 * note), (11, 127 - 2 * note)):
+                    track.append(
+                        Message("control_change", channel=channel, control=control, value=value)
+                    )
+            pitch = random.randrange(15, 115)
+            track.append(
+                Message(
+                    "note_on",
+                    channel=channel,
+                    note=pitch,
+                    velocity=random.randrange(1, 128),
+                    time=random.randrange(0, 200),
+                )
+            )
+            track.append(
+                Message("note_off", channel=channel, note=pitch, time=random.randrange(0, 700))
+            )
+        midi.tracks.append(MidiTrack(track))
+    return midi
+
+
+def pedal() -> MidiFile:
+    """Sustain in a track without notes, sostenuto, half pedal, a pedal that is never released."""
+    conductor = MidiTrack()
+    for time, control, value in (
+        (100, 64, 127), (900, 64, 63), (10, 64, 64), (1200, 64, 0), (300, 66, 127), (900, 66, 0),
+        (200, 64, 100),
+    ):  # fmt: skip
+        conductor.append(Message("control_change", control=control, value=value, time=time))
+    notes = MidiTrack()
+    for i in range(24):
+        notes.append(Message("note_on", note=40 + 3 * (i % 8), velocity=50 + i, time=97))
+        notes.append(Message("note_off", note=40 + 3 * (i % 8), time=61))
+    return MidiFile(ticks_per_beat=TICKS_PER_BEAT, tracks=[conductor, notes])
+
+
+def overlapping() -> MidiFile:
+    """The same key struck again while it is held, by one track and by two; missing note-offs."""
+    first, second = MidiTrack(), MidiTrack()
+    for i in range(12):
+        first.append(Message("note_on", note=60, velocity=100 - 5 * i, time=150))
+        if i % 3:
+            first.append(Message("note_on", note=60, velocity=0, time=220))
+        second.append(Message("note_on", note=60, velocity=40 + 5 * i, time=170))
+        second.append(Message("note_off", note=60, time=400))
+    # Two at one time, one of no length, one at the very end.
+    for message in (
+        Message("note_on", note=72, velocity=30),
+        Message("note_on", note=72, velocity=90),
+        Message("note_off", note=72),
+        Message("note_on", note=108, velocity=127, time=33),
+        Message("control_change", control=123, value=0, time=333),
+    ):
+        second.append(message)
+    return MidiFile(ticks_per_beat=TICKS_PER_BEAT, tracks=[first, second])
+
+
+def tempo_changes() -> MidiFile:
+    """Tempi that change within notes, in a track of their own."""
+    random.seed(2)
+    tempi, notes = MidiTrack(), MidiTrack()
+    for _ in range(40):
+        tempo = random.randrange(150_000, 1_400_000)
+        tempi.append(MetaMessage("set_tempo", tempo=tempo, time=random.randrange(1, 300)))
+    for i in range(60):
+        notes.append(Message("note_on", note=30 + i, velocity=64, time=random.randrange(0, 130)))
+        notes.append(Message("note_off", note=30 + i, time=random.randrange(1, 150)))
+    return MidiFile(ticks_per_beat=96, tracks=[tempi, notes])
+
+
+def format_0() -> MidiFile:
+    """One track with all channels: drums, bends, keys beyond the piano."""
+    random.seed(3)
+    track = MidiTrack()
+    for i in range(120):
+        channel = (0, 9, 3, 15)[i % 4]
+        if i % 17 == 0:
+            track.append(Message("pitchwheel", channel=0, pitch=i - 50))
+        if i == 60:
+            track.append(MetaMessage("set_tempo", tempo=333_333))
+        pitch = random.randrange(10, 120)
+        track.append(Message("note_on", channel=channel, note=pitch, velocity=80, time=40))
+        track.append(Message("note_off", channel=channel, note=pitch, time=90))
+    return MidiFile(type=0, ticks_per_beat=120, tracks=[track])
+
+
+FILES = {
+    "many-tracks": many_tracks,
+    "pedal": pedal,
+    "overlapping": overlapping,
+    "tempo-changes": tempo_changes,
+    "format-0-drums": format_0,
+}
+
+
+def midi_bytes(midi: mido.MidiFile) -> bytes:
+    """The file that mido writes."""
+    file = io.BytesIO()
+    midi.save(file=file)
+    return file.getvalue()
+
+
+def reading(data: bytes) -> dict[str, Any]:
+    """What Python reads: the score, and of each track's roll its size and its SHA-256."""
+    score = parse_midi(data)
+    tracks = []
+    for track in score.tracks:
+        roll = PianoRoll(track.notes).whole()
+        tracks.append(
+            {
+                "name": track.name,
+                "program": track.program,
+                "channel": track.channel,
+                "notes": [list(note) for note in track.notes],
+                "gain": [list(track.gain.times_s), list(track.gain.values)],
+                "pan": [list(track.pan.times_s), list(track.pan.values)],
+                "n_frames": len(roll),
+                "roll_sha256": hashlib.sha256(roll.astype("<f4").tobytes()).hexdigest(),
+            }
+        )
+    return {
+        "pedal_events": score.pedal_events,
+        "unplayable": score.unplayable,
+        "tracks": tracks,
+    }
+
+
+def main() -> None:
+    """Write all files."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, make in FILES.items():
+        data = midi_bytes(make())
+        (FOLDER / f"{name}.mid").write_bytes(data)
+        (FOLDER / f"{name}.json").write_text(json.dumps(reading(data)) + "\n")
+
+
+if __name__ == "__main__":
+    main()

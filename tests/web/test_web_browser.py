@@ -1,0 +1,392 @@
+"""The page in a real browser: what is heard, what is said, what keys alone can do."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import shutil
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+from mido import Message, MidiFile, MidiTrack
+from page_browser import captured, chromium, opened, serving, state, until
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from timbrel import Synthesizer
+from timbrel.mel.spectrogram import mel_spectrogram
+from timbrel.score.midi import parse_midi
+from timbrel.timbre.timbre import parse_timbre
+from timbrel.web import server as server_module
+from timbrel.web.page import HEADERS, INDEX_FILE, STATIC, page_files
+
+pytest_plugins = ["listening_fixtures"]
+pytestmark = [
+    pytest.mark.skipif(
+        not (STATIC / INDEX_FILE).is_file(), reason="the page is not built; run: make page"
+    ),
+    pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed"),
+]
+
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+MOST_MEL_ERROR = 0.02
+MOST_LEVEL_DB = 0.5
+DROP = """([name, content]) => {
+    const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([bytes], name));
+    document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving(page_files()) as server:
+        yield server.url
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, url: str) -> Page:
+    return opened(context, url)
+
+
+def melody() -> bytes:
+    """Four seconds and a half of one instrument, with the pedal."""
+    track = MidiTrack([Message("program_change", program=46)])
+    track.append(Message("control_change", control=64, value=127, time=10))
+    for pitch in (48, 55, 60, 64, 67, 72, 64, 60):
+        track.append(Message("note_on", note=pitch, velocity=90, time=20))
+        track.append(Message("note_off", note=pitch, time=460))
+    track.append(Message("control_change", control=64, value=0, time=100))
+    return saved(MidiFile(tracks=[track]))
+
+
+def saved(midi: mido.MidiFile) -> bytes:
+    file = io.BytesIO()
+    midi.save(file=file)
+    return file.getvalue()
+
+
+def drop(page: Page, name: str, content: bytes) -> None:
+    page.evaluate(DROP, [name, base64.b64encode(content).decode()])
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def play(page: Page) -> None:
+    """Play once there is a reserve: this test is about the sound, not about the computer."""
+    until(page, "ahead", lambda ahead: ahead > 0.3)
+    page.evaluate("timbrel.startCapture()")
+    press(page, "Play")
+
+
+def drop_and_play(page: Page, name: str, content: bytes) -> None:
+    """Drop a file, which plays at once where the browser lets it."""
+    page.evaluate("timbrel.startCapture()")
+    drop(page, name, content)
+    until(page, "title", lambda title: title == name)
+    if not state(page, "playing"):
+        press(page, "Play")
+
+
+def assert_sounds_as(heard: np.ndarray, wanted: np.ndarray) -> None:
+    n = min(len(heard), len(wanted))
+    heard, wanted = heard[:n], wanted[:n]
+    mels = [mel_spectrogram(np.ascontiguousarray(x.mean(axis=1))) for x in (heard, wanted)]
+    assert np.abs(mels[0] - mels[1]).mean() <= MOST_MEL_ERROR
+    levels = [np.sqrt(np.square(x).mean()) for x in (heard, wanted)]
+    assert abs(20 * np.log10(levels[0] / levels[1])) <= MOST_LEVEL_DB
+
+
+def test_a_dropped_file_sounds_as_python_renders_it_while_the_timbre_is_dragged(
+    context: BrowserContext, url: str, tmp_path: Path
+) -> None:
+    """And nothing is sent anywhere but to ask for the page's own files."""
+    asked: list[tuple[str, str]] = []
+    context.on("request", lambda request: asked.append((request.method, request.url)))
+    page = opened(context, url)
+    drop_and_play(page, "melody.mid", melody())
+    until(page, "seconds", lambda seconds: 0.5 < seconds < 3)
+    page.get_by_role("button", name=re.compile("Record$")).click()
+    box = page.get_by_role("application").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.2 * box["height"])
+    page.mouse.down()
+    for i in range(12):
+        share = 0.2 + 0.05 * i
+        page.mouse.move(box["x"] + share * box["width"], box["y"] + share * box["height"])
+        page.wait_for_timeout(60)
+    page.mouse.up()
+    now = state(page, "seconds")
+    until(page, "seconds", lambda seconds: seconds > now + 0.8)
+    page.evaluate("timbrel.stop()")
+    until(page, "path.times.length", lambda n: n > 1)
+    heard = captured(page)
+    with page.expect_download() as download:
+        press(page, "Save the timbre")
+    path = tmp_path / "melody.timbre"
+    download.value.save_as(path)
+
+    synthesizer = Synthesizer.load()
+    timbre = parse_timbre(path, synthesizer.model.instruments)
+    assert len(timbre.times_s) > 3
+    # In the file, the path begins where it was recorded; what was before is its first point.
+    wanted = synthesizer.render(parse_midi(melody()), timbre=timbre)
+    assert len(heard) > 16000
+    assert_sounds_as(heard, wanted)
+    still = synthesizer.render(parse_midi(melody()))
+    with pytest.raises(AssertionError):
+        assert_sounds_as(heard, still)
+    assert {method for method, _ in asked} == {"GET"}
+    assert all(address.startswith((url, "blob:")) for _, address in asked)
+
+
+def test_without_isolation_the_sound_is_the_same(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from a static host that sends no headers; at a rate that is not the model's."""
+    open_headers = {name: v for name, v in HEADERS.items() if not name.startswith("Cross-Origin")}
+    monkeypatch.setattr(server_module, "HEADERS", open_headers)
+    with serving(page_files()) as server:
+        context = browser.new_context()
+        page = opened(context, server.url)
+        assert page.evaluate("crossOriginIsolated") is False
+        drop_and_play(page, "melody.mid", melody())
+        until(page, "seconds", lambda seconds: 1 < seconds < 4)
+        page.evaluate("timbrel.stop()")
+        heard = captured(page)
+        context.close()
+    assert_sounds_as(heard, Synthesizer.load().render(parse_midi(melody())))
+
+
+def test_the_wav_is_pythons(page: Page, tmp_path: Path) -> None:
+    drop(page, "melody.mid", melody())
+    until(page, "voices.length", lambda n: n == 1)
+    with page.expect_download(timeout=120_000) as download:
+        press(page, "Save as WAV")
+    path = tmp_path / "melody.wav"
+    download.value.save_as(path)
+    with wave.open(str(path)) as file:
+        assert (file.getframerate(), file.getnchannels()) == (16000, 2)
+        found = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2) / 32768
+    wanted = Synthesizer.load().render(parse_midi(melody()))
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() < 1e-3
+
+
+def test_other_sounds_and_models_and_links(page: Page) -> None:
+    play(page)
+    press(page, "B · griffin-lim")
+    until(page, "vocoder", lambda name: name == "griffin-lim")
+    until(page, "ahead", lambda ahead: ahead > 0.2)
+    page.get_by_label("Model").select_option("mel2mel-10d")
+    until(page, "model", lambda name: name == "mel2mel-10d")
+    expect(page.get_by_label("Dimension 10")).to_be_visible()
+    assert len(state(page, "point")) == 10
+    page.get_by_label("Instrument 2 of the mix").select_option("harp")
+    page.get_by_label("Share of harp").fill("100")
+    assert "harp" in state(page, "words")
+    command = page.locator("code").inner_text()
+    assert command.startswith("timbrel render prelude.mid --timbre ")
+    assert command.endswith("--model mel2mel-10d --vocoder griffin-lim")
+    point = state(page, "point")
+    link = page.evaluate("timbrel.permalink()")
+    page.evaluate("timbrel.stop()")
+    assert np.abs(captured(page)).max() > 0.003
+    page.goto("about:blank")
+    page.goto(link)
+    until(page, "voices.length", lambda n: n == 1)
+    assert (state(page, "model"), state(page, "vocoder")) == ("mel2mel-10d", "griffin-lim")
+    assert state(page, "point") == pytest.approx(point, abs=1e-4)
+
+
+def test_the_keyboard_of_a_piano_is_heard(page: Page) -> None:
+    page.evaluate("timbrel.startCapture()")
+    key = page.get_by_role("button", name="C4", exact=True)
+    key.focus()
+    page.keyboard.down("Enter")
+    until(page, "playing", lambda playing: playing)
+    until(page, "seconds", lambda seconds: seconds > 0.6)
+    page.keyboard.up("Enter")
+    page.evaluate("timbrel.stop()")
+    heard = captured(page)
+    assert np.sqrt(np.square(heard).mean()) > 1e-3
+    # The piece that was open is there again.
+    assert state(page, "title") == "Prelude"
+
+
+def test_bad_input_has_words_and_the_rest_goes_on(page: Page) -> None:
+    alert = page.get_by_role("alert")
+    drop(page, "notes.txt", b"Dear diary")
+    expect(alert).to_contain_text("notes.txt is not a MIDI file")
+    drop(page, "huge.mid", b"MThd" + bytes(17 * 2**20))
+    expect(alert).to_contain_text("huge.mid is larger than 16 MiB")
+    drop(page, "cut.mid", melody()[:60])
+    expect(alert).to_contain_text("cut.mid is cut off")
+    drums = MidiTrack([Message("note_on", channel=9, note=40), Message("note_off", note=40)])
+    drop(page, "drums.mid", saved(MidiFile(tracks=[drums])))
+    expect(alert).to_contain_text("drums.mid has no notes that can be played")
+    expect(alert).to_contain_text("notes of drums (1)")
+    drop(page, "odd.timbre", b"{}")
+    expect(alert).to_contain_text("odd.timbre is not a timbre file")
+    page.evaluate("timbrel.choose('mel2mel', 'no-such')")
+    expect(alert).to_contain_text("there is no model “no-such”")
+    assert state(page, "title") == "Prelude"
+    play(page)
+    until(page, "seconds", lambda seconds: seconds > 0.3)
+    page.evaluate("timbrel.stop()")
+    assert np.abs(captured(page)).max() > 0.003
+
+
+@pytest.mark.parametrize(
+    ("lacking", "words"),
+    [
+        ("WebAssembly.validate = () => false", "does not know WebAssembly SIMD"),
+        ("delete window.AudioWorkletNode", "does not know AudioWorklet"),
+    ],
+)
+def test_old_browsers_are_told(context: BrowserContext, url: str, lacking: str, words: str) -> None:
+    context.add_init_script(lacking)
+    page = opened(context, url)
+    expect(page.get_by_role("alert")).to_contain_text(words)
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_disabled()
+
+
+def test_a_browser_that_holds_the_sound_back_is_named(context: BrowserContext, url: str) -> None:
+    context.add_init_script(
+        """Object.defineProperty(AudioContext.prototype, "state", { get: () => "suspended" });"""
+    )
+    page = opened(context, url)
+    press(page, "Play")
+    expect(page.get_by_role("alert")).to_contain_text("The browser holds the sound back")
+
+
+def test_a_damaged_model_is_refused(context: BrowserContext) -> None:
+    files = dict(page_files())
+    name = next(name for name in files if name.startswith("models/parallel/vocoder"))
+    files[name] = files["models/mel2mel/past.onnx.gz"]
+    with serving(files) as server:
+        page = opened(context, server.url)
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text(
+        "the SHA-256 of vocoder.onnx is not the expected one", ignore_case=True
+    )
+
+
+def test_axe_finds_no_serious_violation(page: Page) -> None:
+    page.evaluate(AXE.read_text())
+    page.evaluate("timbrel.addBreakpoint()")
+    found = page.evaluate("axe.run()")
+    serious = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
+    assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in serious] == []
+    assert len(found["passes"]) > 20
+
+
+def test_the_whole_page_is_used_by_keyboard(page: Page) -> None:
+    reached = set()
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        reached.add(
+            page.evaluate(
+                """(document.activeElement.ariaLabel
+                    || document.activeElement.innerText || "").trim()"""
+            )
+        )
+        if page.evaluate("document.activeElement === document.body"):
+            break
+    names = page.evaluate(
+        """[...document.querySelectorAll("button:not(:disabled), select, summary")].map(
+            (one) => (one.ariaLabel || one.innerText || "").trim())"""
+    )
+    assert set(names) <= reached
+
+    play_button = page.get_by_role("button", name="Play", exact=True)
+    play_button.focus()
+    page.keyboard.press("Enter")
+    until(page, "seconds", lambda seconds: seconds > 0.1)
+    timbre_map = page.get_by_role("application")
+    timbre_map.focus()
+    x, y = state(page, "point")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowUp")
+    moved = state(page, "point")
+    assert moved[0] > x
+    assert moved[1] > y + 0.05
+    status = page.locator('[aria-live="polite"]')
+    expect(status).to_have_text(re.compile(r"^\d+ % [a-z ]+(, \d+ % [a-z ]+)*; [a-z]+$"))
+    page.get_by_role("button", name="harp", exact=True).press("Enter")
+    expect(status).to_have_text(re.compile("^harp; "))
+    page.get_by_label("Mute track 1").press("Enter")
+    assert state(page, "voices[0].muted")
+    page.get_by_label("Mute track 1").press("Enter")
+    page.get_by_role("button", name="Add point here").press("Enter")
+    until(page, "path.times.length", lambda n: n == 2)
+    before = state(page, "path.times[1]")
+    handle = page.get_by_label(re.compile("^Point 2 at"))
+    handle.press("ArrowRight")
+    assert state(page, "path.times[1]") == pytest.approx(before + 0.128, abs=1e-6)
+    handle.press("Delete")
+    until(page, "path.times.length", lambda n: n == 1)
+    page.locator("main").click(position={"x": 2, "y": 2})
+    page.keyboard.press("Space")
+    until(page, "playing", lambda playing: not playing)
+    page.get_by_role("application").focus()
+    page.keyboard.press("Enter")  # a phrase, which gives the piece back when it is over
+    until(page, "playing", lambda playing: playing)
+    assert state(page, "title") == "A short phrase"
+    page.keyboard.press("Space")
+    page.evaluate("timbrel.stop()")
+    assert state(page, "title") == "Prelude"
+
+
+def test_a_phone_shows_it_without_scrolling_sideways(browser: Browser, url: str) -> None:
+    context = browser.new_context(
+        viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True
+    )
+    page = opened(context, url)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    context.close()
+
+
+def test_samples_are_listened_through_blind(context: BrowserContext, report: Path) -> None:
+    with serving(page_files(report)) as server:
+        page = opened(context, server.url)
+        table = page.get_by_role("region", name="Table of samples")
+        expect(table.get_by_role("columnheader")).to_have_count(1 + len(listed(report)))
+        press(page, "Blind")
+        headers = table.get_by_role("columnheader").all_inner_texts()
+        assert headers == ["Track", *"ABCDEFGH"[: len(headers) - 1]]
+        first = table.get_by_role("button", name="condition A").first
+        expect(first).to_have_accessible_name(re.compile("condition A$"))
+        first.click()
+        first = table.get_by_role("button", name="condition A").first
+        expect(first).to_have_attribute("aria-pressed", "true")
+        press(page, "Reveal")
+        assert sorted(table.get_by_role("columnheader").all_inner_texts()[1:]) == sorted(
+            listed(report)
+        )
+
+
+def listed(report: Path) -> list[str]:
+    from timbrel.evaluation.listening.clips import read_clips
+
+    return list(dict.fromkeys(clip.condition for clip in read_clips(report)))

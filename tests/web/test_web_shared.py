@@ -1,0 +1,24 @@
+"""What Python and the page share is written down once, and is up to date."""
+
+from __future__ import annotations
+
+import json
+
+import page_constants
+import pytest
+from make_golden import FILES, FOLDER, midi_bytes, reading
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_golden_files_are_what_python_reads(name: str) -> None:
+    data = midi_bytes(FILES[name]())
+    assert (FOLDER / f"{name}.mid").read_bytes() == data
+    assert json.loads((FOLDER / f"{name}.json").read_text()) == json.loads(
+        json.dumps(reading(data))
+    ), "run: python tests/web/make_golden.py"
+
+
+def test_the_page_has_pythons_constants() -> None:
+    assert page_constants.OUTPUT.read_text() == page_constants.text(), (
+        "run: python tools/page_constants.py"
+    )

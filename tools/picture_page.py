@@ -1,0 +1,53 @@
+"""Take the pictures of the page for the documentation, while it plays: docs/images/page*.png."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from page_browser import chromium, opened, serving, until
+from playwright.sync_api import Page
+
+from timbrel.web.page import page_files
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+VIEWS = {
+    "page.png": {"viewport": {"width": 1280, "height": 1000}},
+    "page-phone.png": {"viewport": {"width": 390, "height": 844}, "is_mobile": True},
+}
+SHOWN_AT_S = 7.0
+
+
+def main() -> None:
+    """Take both."""
+    with serving(page_files()) as server, chromium() as browser:
+        for name, view in VIEWS.items():
+            context = browser.new_context(**view)
+            page = opened(context, server.url)
+            picture(page, IMAGES / name, full_page="phone" not in name)
+            context.close()
+
+
+def picture(page: Page, path: Path, *, full_page: bool) -> None:
+    """The canon, its trumpet on its way from one instrument to another."""
+    page.get_by_role("button", name="Canon", exact=True).click()
+    until(page, "ahead", lambda ahead: ahead > 0.3)
+    page.evaluate(
+        """() => {
+            const point = (name) => [
+                ...timbrel.instruments.find((one) => one.name === name).embedding];
+            timbrel.selected = 0;
+            timbrel.setTimbre({
+                times: [0, 6, 14, 24],
+                points: ["trumpet", "church organ", "string ensemble", "trumpet"].map(point),
+            });
+        }"""
+    )
+    page.get_by_role("button", name="Play", exact=True).click()
+    until(page, "seconds", lambda seconds: seconds > SHOWN_AT_S)
+    page.evaluate("timbrel.showPreview([...timbrel.point])")
+    page.wait_for_timeout(300)
+    page.screenshot(path=path, full_page=full_page)
+
+
+if __name__ == "__main__":
+    main()

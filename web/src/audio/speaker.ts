@@ -1,0 +1,69 @@
+// The page's side of the sound: the audio context and the worklet's node.
+
+import processorUrl from "./processor.ts?worker&url";
+import { newRing } from "./ring";
+import type { ProcessorOptions } from "./processor";
+
+const LONGEST_RECORDING_S = 600;
+
+/** Shared memory between worker and worklet; null where the page is not isolated. */
+export function sharedRing(): SharedArrayBuffer | null {
+  return self.crossOriginIsolated ? (newRing(true) as SharedArrayBuffer) : null;
+}
+
+export class Speaker {
+  private node: AudioWorkletNode | null = null;
+
+  private constructor(
+    private readonly context: AudioContext,
+    private modelRate: number,
+  ) {}
+
+  /** Prepare all that needs no gesture of the user. */
+  static async prepare(
+    modelRate: number,
+    shared: SharedArrayBuffer | null,
+  ): Promise<{ speaker: Speaker; port: MessagePort | null }> {
+    const context = new AudioContext({ latencyHint: "interactive" });
+    await context.audioWorklet.addModule(processorUrl);
+    const speaker = new Speaker(context, modelRate);
+    const processorOptions: ProcessorOptions = { modelRate, shared };
+    const node = new AudioWorkletNode(context, "timbrel", {
+      numberOfInputs: 0,
+      outputChannelCount: [2],
+      processorOptions,
+    });
+    node.connect(context.destination);
+    speaker.node = node;
+    if (shared) return { speaker, port: null };
+    const { port1, port2 } = new MessageChannel();
+    node.port.postMessage({ worker: port1 }, [port1]);
+    return { speaker, port: port2 };
+  }
+
+  get suspended(): boolean {
+    return this.context.state !== "running";
+  }
+
+  /** Milliseconds from the worklet to the air, as far as the browser knows. */
+  get outputLatencyMs(): number {
+    return 1000 * ((this.context.outputLatency || 0) + (this.context.baseLatency || 0));
+  }
+
+  /** Must be called in a gesture. */
+  async resume(): Promise<void> {
+    if (this.suspended) await this.context.resume();
+  }
+
+  startRecording(): void {
+    this.node!.port.postMessage({ record: LONGEST_RECORDING_S * this.modelRate });
+  }
+
+  /** What was played since, at the model's rate. */
+  stopRecording(): Promise<{ left: Float32Array; right: Float32Array }> {
+    return new Promise((resolve) => {
+      this.node!.port.onmessage = ({ data }) => resolve(data);
+      this.node!.port.postMessage({ stop: true });
+    });
+  }
+}

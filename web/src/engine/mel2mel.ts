@@ -1,0 +1,119 @@
+// Mel2Mel as it runs: windowed inference, as src/timbrel/mel/generator.py does it.
+
+import type { BundleConfig } from "./bundle";
+import { openSession, ort, run } from "./runtime";
+import { N_CHANNELS, type PianoRoll } from "../score/roll";
+
+/** What runs on from hop to hop: the forward LSTM's state, (1, tracks, hidden). */
+export interface MelState {
+  hidden: Float32Array;
+  cell: Float32Array;
+}
+
+export class Mel2Mel {
+  readonly hop: number;
+  readonly context: number;
+  readonly timbreSize: number;
+  readonly nMels: number;
+  private readonly hiddenSize: number;
+
+  private constructor(
+    readonly config: BundleConfig,
+    private readonly past: ort.InferenceSession,
+    private readonly future: ort.InferenceSession,
+  ) {
+    this.hop = config.window!.hop;
+    this.context = config.window!.context;
+    this.timbreSize = config.instruments![0].embedding.length;
+    this.hiddenSize = config.model.hidden_size as number;
+    this.nMels = config.mel.n_mels;
+  }
+
+  static async load(config: BundleConfig, files: Record<string, Uint8Array>): Promise<Mel2Mel> {
+    const past = await openSession(files, "past.onnx");
+    return new Mel2Mel(config, past, await openSession(files, "future.onnx"));
+  }
+
+  start(nTracks: number): MelState {
+    const size = nTracks * this.hiddenSize;
+    return { hidden: new Float32Array(size), cell: new Float32Array(size) };
+  }
+
+  /**
+   * One hop of mel, (tracks, hop, n_mels), natural logarithm.
+   *
+   * @param timbre (tracks, timbreSize), held within the hop
+   */
+  async step(
+    rolls: PianoRoll[],
+    timbre: Float32Array,
+    frame: number,
+    state: MelState,
+  ): Promise<{ mel: Float32Array; state: MelState }> {
+    const { hop, context } = this;
+    const n = rolls.length;
+    const windows = new Float32Array(n * (hop + context) * N_CHANNELS);
+    rolls.forEach((roll, i) => roll.window(frame, frame + hop + context, part(windows, i, n)));
+    const rollNow = new Float32Array(n * hop * N_CHANNELS);
+    for (let i = 0; i < n; i++) {
+      part(rollNow, i, n).set(part(windows, i, n).subarray(0, hop * N_CHANNELS));
+    }
+    const before = await this.runPast(rollNow, timbre, n, hop, state);
+    const nothing = new ort.Tensor(new Float32Array(n * this.hiddenSize), [1, n, this.hiddenSize]);
+    const { mel } = await run(this.future, {
+      roll: new ort.Tensor(windows, [n, hop + context, N_CHANNELS]),
+      timbre: new ort.Tensor(timbre, [n, 1, this.timbreSize]),
+      past: before.past,
+      hidden_in: nothing,
+      cell_in: nothing,
+    });
+    return { mel: mel.data as Float32Array, state: before.state };
+  }
+
+  /** The state after some frames that nobody hears; cheap, as the backward half is left out. */
+  async skim(
+    rolls: PianoRoll[],
+    timbre: Float32Array,
+    start: number,
+    stop: number,
+    state: MelState,
+  ): Promise<MelState> {
+    if (stop <= start) return state;
+    const n = rolls.length;
+    const roll = new Float32Array(n * (stop - start) * N_CHANNELS);
+    rolls.forEach((one, i) => one.window(start, stop, part(roll, i, n)));
+    return (await this.runPast(roll, timbre, n, stop - start, state)).state;
+  }
+
+  private async runPast(
+    roll: Float32Array,
+    timbre: Float32Array,
+    n: number,
+    nFrames: number,
+    state: MelState,
+  ): Promise<{ past: ort.Tensor; state: MelState }> {
+    const repeated = new Float32Array(n * nFrames * this.timbreSize);
+    for (let i = 0; i < n; i++) {
+      for (let k = 0; k < nFrames; k++) {
+        repeated.set(part(timbre, i, n), (i * nFrames + k) * this.timbreSize);
+      }
+    }
+    const stateShape = [1, n, this.hiddenSize];
+    const { past, hidden, cell } = await run(this.past, {
+      roll: new ort.Tensor(roll, [n, nFrames, N_CHANNELS]),
+      timbre: new ort.Tensor(repeated, [n, nFrames, this.timbreSize]),
+      hidden_in: new ort.Tensor(state.hidden, stateShape),
+      cell_in: new ort.Tensor(state.cell, stateShape),
+    });
+    return {
+      past,
+      state: { hidden: hidden.data as Float32Array, cell: cell.data as Float32Array },
+    };
+  }
+}
+
+/** The i-th of n equal parts. */
+function part(array: Float32Array, i: number, n: number): Float32Array {
+  const size = array.length / n;
+  return array.subarray(i * size, (i + 1) * size);
+}

@@ -1,0 +1,55 @@
+// What the page and the engine's worker say to each other.
+
+import type { Track } from "../score/score";
+import type { Timbre } from "../timbre/timbre";
+
+export type ToEngine =
+  | { kind: "start"; base: string; shared: SharedArrayBuffer | null }
+  /** To a worklet that shares no memory. */
+  | { kind: "worklet"; port: MessagePort }
+  | { kind: "voice"; model: string; vocoder: string }
+  | {
+      kind: "score";
+      tracks: Track[];
+      timbres: Timbre[];
+      heard: boolean[];
+      seconds: number;
+      live: Timbre | null;
+    }
+  | { kind: "change"; timbres: Timbre[]; heard: boolean[] }
+  | { kind: "key"; pitch: number; velocity: number }
+  | { kind: "play"; playing: boolean }
+  | { kind: "loop"; loop: boolean }
+  | { kind: "preview"; point: number[] }
+  | { kind: "recording"; track: number; from: number; to: number }
+  | { kind: "export"; tracks: Track[]; timbres: Timbre[]; heard: boolean[] }
+  | { kind: "cancel export" };
+
+export type FromEngine =
+  | {
+      kind: "ready";
+      model: string;
+      vocoder: string;
+      sampleRate: number;
+      threads: number;
+      loadMs: number;
+    }
+  /** The first sound of what was asked for is there: playing begins at once. */
+  | { kind: "cued" }
+  | { kind: "failed"; message: string; fatal: boolean }
+  | {
+      kind: "position";
+      seconds: number;
+      playing: boolean;
+      ahead: number;
+      underruns: number;
+      realTimeFactor: number;
+      /** The listener's place in the ring, in samples. */
+      read: number;
+    }
+  | { kind: "mel"; frame: number; nMels: number; mel: Float32Array }
+  | { kind: "changed"; asked: number; heard: number }
+  | { kind: "ended" }
+  | { kind: "preview"; nMels: number; mel: Float32Array }
+  | { kind: "recording"; track: number; timbre: Timbre | null }
+  | { kind: "export"; progress: number; wav: ArrayBuffer | null };

@@ -1,0 +1,135 @@
+// The worker's side of the ring: writes sound, may write again what has not been heard yet, and knows
+// where the listener is.
+
+import {
+  HEADER,
+  newRing,
+  openRing,
+  RING_SIZE,
+  writeRing,
+  type FromWorklet,
+  type Ring,
+  type ToWorklet,
+} from "../audio/ring";
+
+const CROSSFADE = 128; // samples over which new sound takes the place of old
+const SAFETY = 320; // samples ahead of the listener that are no longer touched: 20 ms
+
+export class Output {
+  /** What was written; in shared memory it is the worklet's own. */
+  private readonly ring: Ring;
+  private port: MessagePort | null = null;
+  private playing = false;
+  private written = 0;
+  private final = false;
+  private readFar = 0;
+  private underrunsFar = 0;
+
+  constructor(shared: SharedArrayBuffer | null) {
+    this.ring = openRing(shared ?? newRing(false));
+  }
+
+  /** Send all to a worklet that shares no memory, from now on and what was written already. */
+  connect(port: MessagePort): void {
+    this.port = port;
+    port.onmessage = ({ data }: MessageEvent<FromWorklet>) => {
+      this.readFar = data.read;
+      this.underrunsFar = data.underruns;
+    };
+    const waiting = Array.from(
+      { length: this.written - this.read },
+      (_, i) => (this.read + i) & (RING_SIZE - 1),
+    );
+    const [left, right] = [this.ring.left, this.ring.right].map((side) =>
+      Float32Array.from(waiting, (at) => side[at]),
+    );
+    port.postMessage({ kind: "samples", at: this.read, left, right } satisfies ToWorklet);
+    this.tell();
+  }
+
+  /** Where the listener is. */
+  get read(): number {
+    return this.port ? this.readFar : Atomics.load(this.ring.header, HEADER.read);
+  }
+
+  get underruns(): number {
+    return this.port ? this.underrunsFar : Atomics.load(this.ring.header, HEADER.underruns);
+  }
+
+  get end(): number {
+    return this.written;
+  }
+
+  /** From where on what is written will certainly be heard. */
+  get soonest(): number {
+    return this.playing ? this.read + SAFETY * (this.port ? 3 : 1) : this.read;
+  }
+
+  /** Where other sound can begin: where nothing was written the listener cannot be yet. */
+  get next(): number {
+    return Math.min(this.soonest, Math.max(this.written, this.read));
+  }
+
+  /** Samples that fit in; what was just heard stays, for the resampler looks back at it. */
+  get capacity(): number {
+    return RING_SIZE - 4096;
+  }
+
+  play(playing: boolean): void {
+    this.playing = playing;
+    this.tell();
+  }
+
+  /** Nothing follows after `end`, or something does where it is null. */
+  finish(end: number | null): void {
+    this.final = end !== null;
+    if (end !== null) this.written = end;
+    this.tell();
+  }
+
+  /**
+   * Put sound in its place. Where there is sound already, the old one fades into the new one; what is
+   * too late to be heard is left out. Gives where the new sound begins.
+   *
+   * @param joint "on": goes on where the last write ended; "change": begins to differ from what is
+   *   there; "cut": the same, and of what is there nothing later is valid
+   */
+  write(at: number, sides: [Float32Array, Float32Array], joint: "on" | "change" | "cut"): number {
+    const n = sides[0].length;
+    const fade = joint !== "on";
+    const start = Math.max(at, fade ? this.next : at);
+    if (start >= at + n) return -1;
+    const [left, right] = sides.map((side) => side.slice(start - at));
+    if (fade && start < this.written) this.blend(start, left, right);
+    writeRing(this.ring, start, left, right);
+    this.written = Math.max(joint === "cut" ? 0 : this.written, at + n);
+    if (this.port) {
+      const message: ToWorklet = { kind: "samples", at: start, left, right };
+      this.port.postMessage(message, [left.buffer, right.buffer] as Transferable[]);
+    }
+    this.tell();
+    return start;
+  }
+
+  private blend(start: number, left: Float32Array, right: Float32Array): void {
+    const n = Math.min(CROSSFADE, this.written - start, left.length);
+    for (let i = 0; i < n; i++) {
+      const share = (i + 1) / (n + 1);
+      const at = (start + i) & (RING_SIZE - 1);
+      left[i] = share * left[i] + (1 - share) * this.ring.left[at];
+      right[i] = share * right[i] + (1 - share) * this.ring.right[at];
+    }
+  }
+
+  private tell(): void {
+    if (this.port) {
+      const { written, playing, final } = this;
+      this.port.postMessage({ kind: "header", written, playing, final } satisfies ToWorklet);
+      return;
+    }
+    const { header } = this.ring;
+    Atomics.store(header, HEADER.written, this.written);
+    Atomics.store(header, HEADER.final, this.final ? 1 : 0);
+    Atomics.store(header, HEADER.playing, this.playing ? 1 : 0);
+  }
+}

@@ -1,0 +1,333 @@
+// Plays a stream into the output: computes ahead of the listener, and when a timbre moves, a track is
+// muted or a key is struck, goes back to a state before the change and computes what has not been
+// heard yet once more. So there is a reserve against interruptions, and a change is heard at once.
+
+import constants from "../constants.json";
+import type { Output } from "./output";
+import type { Playing, Snapshot, Step, Stream } from "./stream";
+import { PianoRoll } from "../score/roll";
+import type { Note } from "../score/score";
+
+const FIRST_STEPS = 2; // hops that are given out together where the sound changes
+const MOST_ATTEMPTS = 4;
+const LIVE_NOTE_MEMORY_S = 12; // a key's note that ended so long ago is forgotten
+
+interface Computed {
+  before: Snapshot;
+  /** Position in the ring of the score's first sample. */
+  base: number;
+}
+
+export interface PlayerEvents {
+  computed(step: Step, nTracks: number): void;
+  /** A change asked for with the listener at `asked` begins to sound at `heard`. */
+  changed(asked: number, heard: number): void;
+  ended(): void;
+}
+
+export class Player {
+  playing = false;
+  loop = false;
+  /** Hops of timbre as they were last computed: frame → (tracks, timbre_size). */
+  readonly used = new Map<number, Float32Array>();
+  /** Milliseconds that a hop's computation takes, smoothed. */
+  stepMs = 20;
+
+  private stream: Stream | null = null;
+  private now: Playing = { timbres: [], heard: [] };
+  private next: Snapshot | null = null;
+  private from = 0;
+  private base = 0;
+  private chain: Computed[] = [];
+  private segments: { ring: number; base: number }[] = [];
+  private withheld: Step[] | null = null; // the first steps after a change, given out together
+  private joint: "on" | "change" | "cut" = "on";
+  private asked = -1;
+  /** Up to where the ring holds what is wanted now; beyond may lie what was wanted before. */
+  private fresh = 0;
+  // What was asked for and not done yet; of several changes the last one counts.
+  private cueing: (() => Promise<void>) | null = null;
+  private wanted: Playing | null = null;
+  private keys: { pitch: number; velocity: number }[] = [];
+  private wake: (() => void) | null = null;
+  private liveNotes: Note[] = [];
+  private liveTrack = -1;
+  private finished = false;
+  private changedAt = 0; // when the change that is being computed was begun
+  private undo = () => {}; // brings back what was before it
+  private attempts = 0; // at a change whose computation took too long
+  private extraMs = 0; // that the next one is given
+
+  constructor(
+    private readonly output: Output,
+    private readonly sampleRate: number,
+    private readonly hopLength: number,
+    private readonly events: PlayerEvents,
+  ) {}
+
+  /** Computes for ever; errors go to whoever awaits it. */
+  async run(): Promise<never> {
+    for (;;) {
+      if (this.cueing) {
+        const cue = this.cueing;
+        this.cueing = null;
+        await cue();
+      } else if ((this.wanted || this.keys.length) && !this.withheld) {
+        // One change is brought to an end before the next one begins, or a hand that never rests
+        // would never be heard.
+        this.apply();
+      } else if (this.stream && this.next && !this.finished && this.hungry) {
+        await this.compute();
+        // Messages come in between steps.
+        await new Promise<void>((resolve) => this.pause(resolve, 0));
+      } else {
+        this.checkEnd();
+        await new Promise<void>((resolve) => this.pause(resolve, this.playing ? 6 : 50));
+      }
+    }
+  }
+
+  /** Seconds of the score where the listener is. */
+  get seconds(): number {
+    const read = this.output.read;
+    let base = this.segments[0]?.base ?? 0;
+    for (const segment of this.segments) if (segment.ring <= read) base = segment.base;
+    return Math.max(read - base, 0) / this.sampleRate;
+  }
+
+  get aheadSeconds(): number {
+    return Math.max(this.fresh - this.output.read, 0) / this.sampleRate;
+  }
+
+  /** The share of the time for which it plays that a hop's computation takes. */
+  get realTimeFactor(): number {
+    return this.stepMs / 1000 / ((this.stream?.hop ?? 16) / constants.frameRate);
+  }
+
+  /** Play another stream, or the same one from another place. */
+  cue(stream: Stream, playing: Playing, seconds: number, liveTrack: number): void {
+    this.wanted = null;
+    this.keys = []; // but not those that are struck from now on
+    // Who presses Play before the new sound is there must not hear the old one.
+    if (!this.playing) this.output.finish(this.output.read);
+    this.cueing = async () => {
+      const frame = stream.aligned(Math.min(seconds * constants.frameRate, stream.nFrames - 1));
+      this.liveTrack = liveTrack;
+      this.stream = stream;
+      this.now = playing;
+      if (liveTrack >= 0) this.updateLiveRoll(seconds);
+      this.next = await stream.start(frame, playing);
+      this.from = frame;
+      const start = this.output.next;
+      this.base = start - frame * this.hopLength;
+      this.chain = [];
+      this.segments = [{ ring: start, base: this.base }];
+      this.used.clear();
+      this.finished = false;
+      this.output.finish(null);
+      this.begin("cut");
+    };
+    this.notify();
+  }
+
+  /** Other timbres, or other tracks that are heard, from as soon as possible. */
+  change(playing: Playing): void {
+    if (this.asked < 0) this.asked = this.output.read;
+    this.wanted = playing;
+    this.notify();
+  }
+
+  /** A key of the live track goes down (velocity > 0) or up. */
+  key(pitch: number, velocity: number): void {
+    if (this.asked < 0) this.asked = this.output.read;
+    this.keys.push({ pitch, velocity });
+    this.notify();
+  }
+
+  play(playing: boolean): void {
+    this.playing = playing;
+    this.output.play(playing);
+    this.notify();
+  }
+
+  private apply(): void {
+    const { chain, segments, next, base, fresh, now } = this;
+    this.undo = () => Object.assign(this, { chain, segments, next, base, fresh, now, joint: "on" });
+    if (this.wanted) this.now = this.wanted;
+    this.wanted = null;
+    const soonest = this.output.soonest + this.lag + (this.extraMs * this.sampleRate) / 1000;
+    this.extraMs = 0;
+    this.changedAt = performance.now();
+    if (!this.keys.length || this.liveTrack < 0) {
+      this.keys = [];
+      this.rewind((ring) => ring >= soonest, false);
+      return;
+    }
+    const time = (soonest - this.base) / this.sampleRate;
+    for (const { pitch, velocity } of this.keys) {
+      for (const note of this.liveNotes) {
+        if (note.pitch === pitch && note.end === Infinity)
+          note.end = Math.max(time, note.start + 0.05);
+      }
+      if (velocity > 0) this.liveNotes.push({ pitch, velocity, start: time, end: Infinity });
+    }
+    this.keys = [];
+    this.updateLiveRoll(time);
+    this.rewind((ring) => ring <= soonest, true);
+  }
+
+  private get hungry(): boolean {
+    return this.withheld !== null || this.fresh - this.output.read < this.ahead;
+  }
+
+  /** Samples of reserve that are aimed at; more where the computer is hardly fast enough. */
+  private get ahead(): number {
+    const seconds = Math.min(0.5 + 6 * Math.max(this.realTimeFactor - 0.25, 0), 6);
+    return Math.min(seconds * this.sampleRate, this.output.capacity);
+  }
+
+  /** Samples that pass while what is heard next is computed. */
+  private get lag(): number {
+    return this.playing ? (FIRST_STEPS * 1.1 * this.stepMs * this.sampleRate) / 1000 : 0;
+  }
+
+  /**
+   * Go back to a state at a hop's beginning whose place in the ring fits; to the first such one, or
+   * to the last one.
+   */
+  private rewind(fits: (ring: number) => boolean, last: boolean): void {
+    if (!this.stream || !this.next) return;
+    const places = this.chain.map(({ before, base }) => base + before.frame * this.hopLength);
+    const index = last ? places.findLastIndex(fits) : places.findIndex(fits);
+    if (index < 0) return;
+    const { before, base } = this.chain[index];
+    this.next = before;
+    this.base = base;
+    this.chain = this.chain.slice(0, index);
+    this.segments = this.segments.filter((segment) => segment.base <= base);
+    this.finished = false;
+    this.output.finish(null);
+    this.begin("change");
+  }
+
+  private begin(joint: "change" | "cut"): void {
+    // A cut that has not been written yet stays one.
+    this.joint = this.withheld && this.joint === "cut" ? "cut" : joint;
+    this.withheld = [];
+    this.fresh = this.output.next;
+  }
+
+  private async compute(): Promise<void> {
+    const stream = this.stream!;
+    const before = this.next!;
+    const began = performance.now();
+    const step = await stream.step(before, this.now, this.from);
+    this.stepMs += 0.2 * (performance.now() - began - this.stepMs);
+    if (this.stream !== stream) return;
+    this.next = step.next;
+    this.chain.push({ before, base: this.base });
+    if (step.frame < stream.nFrames) this.events.computed(step, stream.rolls.length);
+    if (this.withheld) {
+      this.withheld.push(step);
+      const reach = this.base + step.at + step.mix[0].length;
+      if (this.withheld.length < FIRST_STEPS || reach <= this.output.soonest) return;
+      const steps = this.withheld;
+      this.withheld = null;
+      if (this.tooLate(steps[0])) return;
+      for (const one of steps) this.give(one);
+    } else this.give(step);
+    const { read } = this.output;
+    // States that nobody can go back to any more are let go; the last one may be wanted by a key.
+    while (this.chain.length > 2 && this.placeOf(this.chain[1]) < read) this.chain.shift();
+    while (this.segments.length > 1 && this.segments[1].ring <= read) this.segments.shift();
+    if (this.used.size > 1 << 16) this.used.clear();
+    if (step.at + step.mix[0].length >= stream.nSamples) await this.reachEnd(stream);
+  }
+
+  private placeOf({ before, base }: Computed): number {
+    return base + before.frame * this.hopLength;
+  }
+
+  private give(step: Step): void {
+    const rest = Math.max(Math.min(this.stream!.nSamples - step.at, step.mix[0].length), 0);
+    const sides = step.mix.map((side) => side.subarray(0, rest)) as Step["mix"];
+    const at = this.base + step.at;
+    this.used.set(step.frame, step.timbre);
+    // What comes late takes the place of older sound that is being heard already.
+    if (this.joint === "on" && at < this.output.soonest && this.output.end > at)
+      this.joint = "change";
+    const start = this.output.write(at, sides, this.joint);
+    this.fresh = at + rest;
+    if (start < 0) return;
+    if (this.joint !== "on" && this.asked >= 0) {
+      this.events.changed(this.asked, start);
+      this.asked = -1;
+    }
+    this.joint = "on";
+  }
+
+  /**
+   * Whether the listener has passed the place where a timbre was to change. Then the change is made
+   * anew at a later place, so that the path that is noted down is the one that was heard.
+   */
+  private tooLate(first: Step): boolean {
+    const place = this.base + first.frame * this.hopLength;
+    const heard = this.joint === "cut" || !this.playing || this.liveTrack >= 0;
+    if (heard || this.output.soonest <= place || this.attempts >= MOST_ATTEMPTS) {
+      this.attempts = 0;
+      return false;
+    }
+    this.attempts++;
+    this.extraMs = Math.min(1.5 * (performance.now() - this.changedAt), 1000);
+    this.wanted ??= this.now;
+    this.undo();
+    return true;
+  }
+
+  private async reachEnd(stream: Stream): Promise<void> {
+    if (!this.loop) {
+      this.finished = true;
+      this.output.finish(this.fresh);
+      return;
+    }
+    this.base += stream.nSamples;
+    this.from = 0;
+    this.next = await stream.start(0, this.now);
+    this.segments.push({ ring: this.base, base: this.base });
+  }
+
+  private checkEnd(): void {
+    const heardAll = this.finished && this.fresh - this.output.read < this.sampleRate / 100;
+    if (!this.playing || !heardAll) return;
+    this.play(false);
+    this.events.ended();
+  }
+
+  private updateLiveRoll(time: number): void {
+    this.liveNotes = this.liveNotes.filter((note) => note.end > time - LIVE_NOTE_MEMORY_S);
+    this.stream!.rolls = [...this.stream!.rolls];
+    this.stream!.rolls[this.liveTrack] = new PianoRoll(this.liveNotes);
+  }
+
+  private notify(): void {
+    this.wake?.();
+  }
+
+  /** Wait; a message ends the wait. Timers of less than 4 ms are slower than a message to oneself. */
+  private pause(resolve: () => void, ms: number): void {
+    if (ms === 0) {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => {
+        port1.close();
+        resolve();
+      };
+      port2.postMessage(null);
+      return;
+    }
+    const timer = setTimeout(resolve, ms);
+    this.wake = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+  }
+}

@@ -1,0 +1,25 @@
+// What every vocoder is to the engine: hops of mel in, of audio out. States are values that are never
+// altered, so that the engine can go back to an earlier one.
+
+import type { MelGeometry } from "./bundle";
+import type { PianoRoll } from "../score/roll";
+
+export interface Vocoder<State = unknown> {
+  readonly mel: MelGeometry;
+  /** Audio of a frame is given so many frames after its mel was taken. */
+  readonly latencyFrames: number;
+
+  /** Before frame `frame`, as after long silence. */
+  start(rolls: PianoRoll[], frame: number): Promise<State>;
+
+  /**
+   * Take mel (tracks, frames, n_mels) of the frames from `frame` on; gives as many hops of audio
+   * (tracks, samples), those that begin `latencyFrames` earlier.
+   */
+  step(
+    rolls: PianoRoll[],
+    mel: Float32Array,
+    frame: number,
+    state: State,
+  ): Promise<{ audio: Float32Array; state: State }>;
+}

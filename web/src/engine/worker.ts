@@ -1,0 +1,314 @@
+// The engine: a Worker that loads the models, computes and writes sound for the worklet. The page
+// itself never computes.
+
+import constants from "../constants.json";
+import { wavFile } from "../audio/wav";
+import { simplified, type Timbre } from "../timbre/timbre";
+import { constant, type Note, type Track } from "../score/score";
+import { PianoRoll } from "../score/roll";
+import { loadFiles, type BundleEntry, type Manifest } from "./bundle";
+import { GRIFFIN_LIM, GriffinLim } from "./griffin_lim";
+import { Mel2Mel } from "./mel2mel";
+import type { FromEngine, ToEngine } from "./messages";
+import { Output } from "./output";
+import { ParallelVocoder } from "./parallel";
+import { Player } from "./player";
+import { ort, startRuntime } from "./runtime";
+import { Stream, type Playing } from "./stream";
+import type { Vocoder } from "./vocoder";
+
+const POSITION_MS = 33;
+const LIVE_TRACK: Track = {
+  name: "keyboard",
+  program: 0,
+  channel: 0,
+  notes: [],
+  gain: constant(1),
+  pan: constant(0),
+};
+const PHRASE: Note[] = constants.phrase.map(({ pitch, velocity, start_s, end_s }) => ({
+  pitch,
+  velocity,
+  start: start_s,
+  end: end_s,
+}));
+
+function say(message: FromEngine, transfer: Transferable[] = []): void {
+  self.postMessage(message, { transfer });
+}
+
+class Engine {
+  private readonly models = new Map<string, Promise<Mel2Mel>>();
+  private readonly vocoders = new Map<string, Promise<Vocoder>>();
+  private output!: Output;
+  private player: Player | null = null;
+  private mel2mel!: Mel2Mel;
+  private vocoder!: Vocoder;
+  private score: Extract<ToEngine, { kind: "score" }> | null = null;
+  private exporting = 0;
+  private runtime!: Promise<void>;
+  private began = performance.now();
+  private announced = false;
+  private readonly phraseRoll = new PianoRoll(PHRASE);
+
+  private constructor(
+    private readonly base: string,
+    private readonly manifest: Manifest,
+  ) {}
+
+  static async start(base: string, shared: SharedArrayBuffer | null): Promise<Engine> {
+    const response = await fetch(new URL("page.json", base));
+    if (!response.ok)
+      throw new Error(`page.json cannot be loaded (the server says ${response.status})`);
+    const manifest: Manifest = await response.json();
+    const engine = new Engine(base, manifest);
+    engine.output = new Output(shared);
+    engine.runtime = startRuntime(new URL(manifest.runtime, base).href);
+    await engine.choose(manifest.default_model, manifest.default_vocoder);
+    return engine;
+  }
+
+  connect(port: MessagePort): void {
+    this.output.connect(port);
+  }
+
+  /** Load a model and a vocoder, and go on with them from where the listener is. */
+  async choose(model: string, vocoder: string): Promise<void> {
+    const [mel2mel, voice] = await Promise.all([this.model(model), this.voice(vocoder)]);
+    if (JSON.stringify(mel2mel.config.mel) !== JSON.stringify(voice.mel)) {
+      throw new Error(`the vocoder “${vocoder}” expects other mels than “${model}” makes`);
+    }
+    this.mel2mel = mel2mel;
+    this.vocoder = voice;
+    if (!this.player) this.listen();
+    say({
+      kind: "ready",
+      model,
+      vocoder,
+      sampleRate: mel2mel.config.mel.sample_rate,
+      threads: ort.env.wasm.numThreads ?? 1,
+      loadMs: performance.now() - this.began,
+    });
+  }
+
+  cue(score: Extract<ToEngine, { kind: "score" }>): void {
+    this.score = score;
+    this.announced = false;
+    const { tracks, live } = score;
+    const all = live ? [...tracks, LIVE_TRACK] : tracks;
+    const stream = new Stream(this.mel2mel, this.vocoder, all, {
+      endless: !tracks.length,
+      nHeard: Math.max(tracks.length, 1),
+    });
+    this.player!.cue(stream, this.playing(score), score.seconds, live ? tracks.length : -1);
+  }
+
+  change(timbres: Timbre[], heard: boolean[]): void {
+    if (!this.score) return;
+    const { tracks, live } = this.score;
+    const ownTimbres = timbres.slice(0, tracks.length);
+    this.score = {
+      ...this.score,
+      timbres: ownTimbres,
+      heard,
+      live: live && (timbres[tracks.length] ?? live),
+    };
+    this.player!.change(this.playing(this.score));
+  }
+
+  key(pitch: number, velocity: number): void {
+    this.player?.key(pitch, velocity);
+  }
+
+  play(playing: boolean): void {
+    this.player!.play(playing);
+    this.tellPosition();
+  }
+
+  loop(loop: boolean): void {
+    if (this.player) this.player.loop = loop;
+  }
+
+  async preview(point: number[]): Promise<void> {
+    const { mel2mel } = this;
+    const hops = Math.ceil(this.phraseRoll.nFrames / mel2mel.hop);
+    const mel = new Float32Array(hops * mel2mel.hop * mel2mel.nMels);
+    let state = mel2mel.start(1);
+    const timbre = Float32Array.from(point);
+    for (let hop = 0; hop < hops; hop++) {
+      const step = await mel2mel.step([this.phraseRoll], timbre, hop * mel2mel.hop, state);
+      state = step.state;
+      mel.set(step.mel, hop * step.mel.length);
+    }
+    say({ kind: "preview", nMels: mel2mel.nMels, mel }, [mel.buffer]);
+  }
+
+  /** The way that a track's timbre took, as it was computed, in seconds from–to of the score. */
+  recording(track: number, from: number, to: number): void {
+    const size = this.mel2mel.timbreSize;
+    const frames = [...this.player!.used.keys()]
+      .filter((frame) => frame / constants.frameRate >= from && frame / constants.frameRate <= to)
+      .sort((a, b) => a - b);
+    const timbre = {
+      times: frames.map((frame) => frame / constants.frameRate),
+      points: frames.map((frame) => [
+        ...this.player!.used.get(frame)!.subarray(track * size, (track + 1) * size),
+      ]),
+    };
+    say({ kind: "recording", track, timbre: frames.length ? simplified(timbre) : null });
+  }
+
+  async export({ tracks, timbres, heard }: Extract<ToEngine, { kind: "export" }>): Promise<void> {
+    const run = ++this.exporting;
+    const stream = new Stream(this.mel2mel, this.vocoder, tracks);
+    const playing = { timbres, heard };
+    const blocks: [Float32Array, Float32Array][] = [];
+    let snapshot = await stream.start(0, playing);
+    for (let done = 0; done < stream.nSamples;) {
+      const step = await stream.step(snapshot, playing, 0);
+      snapshot = step.next;
+      const rest = Math.min(step.mix[0].length, stream.nSamples - done);
+      blocks.push(step.mix.map((side) => side.subarray(0, rest)) as [Float32Array, Float32Array]);
+      done += rest;
+      if (blocks.length % 8 === 0)
+        say({ kind: "export", progress: done / stream.nSamples, wav: null });
+      // What is played has its turn after each hop.
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      if (run !== this.exporting) return;
+    }
+    const wav = wavFile(blocks, this.mel2mel.config.mel.sample_rate);
+    say({ kind: "export", progress: 1, wav }, [wav]);
+  }
+
+  cancelExport(): void {
+    this.exporting++;
+  }
+
+  tellPosition(): void {
+    const { player } = this;
+    if (!player) return;
+    if (!this.announced && player.aheadSeconds > 0.1) {
+      this.announced = true;
+      say({ kind: "cued" });
+    }
+    say({
+      kind: "position",
+      seconds: player.seconds,
+      playing: player.playing,
+      ahead: player.aheadSeconds,
+      underruns: this.output.underruns,
+      realTimeFactor: player.realTimeFactor,
+      read: this.output.read,
+    });
+  }
+
+  private playing({ timbres, heard, live }: Extract<ToEngine, { kind: "score" }>): Playing {
+    return live ? { timbres: [...timbres, live], heard: [...heard, true] } : { timbres, heard };
+  }
+
+  private listen(): void {
+    const { sample_rate, hop_length } = this.mel2mel.config.mel;
+    const player = new Player(this.output, sample_rate, hop_length, {
+      computed: (step, nTracks) => this.tellMel(step.frame, step.mel, nTracks),
+      changed: (asked, heard) => say({ kind: "changed", asked, heard }),
+      ended: () => say({ kind: "ended" }),
+    });
+    this.player = player;
+    player.run().catch((error: Error) => {
+      say({ kind: "failed", message: `the engine stopped: ${error.message}`, fatal: true });
+    });
+  }
+
+  /** The loudest track's mel in each band, for the eye. */
+  private tellMel(frame: number, mel: Float32Array, nTracks: number): void {
+    const size = mel.length / nTracks;
+    const loudest = mel.slice(0, size);
+    for (let i = size; i < mel.length; i++) {
+      if (mel[i] > loudest[i % size]) loudest[i % size] = mel[i];
+    }
+    say({ kind: "mel", frame, nMels: this.mel2mel.nMels, mel: loudest }, [loudest.buffer]);
+  }
+
+  private model(name: string): Promise<Mel2Mel> {
+    return remembered(this.models, name, async () => {
+      const entry = this.entry(name);
+      const files = await loadFiles(entry, this.base);
+      await this.runtime;
+      return Mel2Mel.load(entry.config, files);
+    });
+  }
+
+  private voice(name: string): Promise<Vocoder> {
+    return remembered(this.vocoders, name, async () => {
+      if (name === GRIFFIN_LIM)
+        return new GriffinLim(this.entry(this.manifest.default_model).config.mel);
+      const entry = this.entry(name);
+      const files = await loadFiles(entry, this.base);
+      await this.runtime;
+      return ParallelVocoder.load(entry.config, files);
+    });
+  }
+
+  private entry(name: string): BundleEntry {
+    const entry = this.manifest.models.find(({ config }) => config.name === name);
+    if (!entry) throw new Error(`there is no model “${name}”`);
+    return entry;
+  }
+}
+
+/** What is loaded once; what failed may be tried again. */
+function remembered<T>(
+  known: Map<string, Promise<T>>,
+  name: string,
+  load: () => Promise<T>,
+): Promise<T> {
+  let found = known.get(name);
+  if (!found) {
+    found = load();
+    known.set(name, found);
+    found.catch(() => known.delete(name));
+  }
+  return found;
+}
+
+let engine: Promise<Engine> | null = null;
+
+async function hear(message: ToEngine): Promise<void> {
+  if (message.kind === "start") {
+    engine = Engine.start(message.base, message.shared);
+    const started = await engine;
+    setInterval(() => started.tellPosition(), POSITION_MS);
+    return;
+  }
+  const started = await engine!;
+  switch (message.kind) {
+    case "worklet":
+      return started.connect(message.port);
+    case "voice":
+      return started.choose(message.model, message.vocoder);
+    case "score":
+      return started.cue(message);
+    case "change":
+      return started.change(message.timbres, message.heard);
+    case "key":
+      return started.key(message.pitch, message.velocity);
+    case "play":
+      return started.play(message.playing);
+    case "loop":
+      return started.loop(message.loop);
+    case "preview":
+      return started.preview(message.point);
+    case "recording":
+      return started.recording(message.track, message.from, message.to);
+    case "export":
+      return started.export(message);
+    case "cancel export":
+      return started.cancelExport();
+  }
+}
+
+self.onmessage = ({ data }: MessageEvent<ToEngine>) => {
+  hear(data).catch((error: Error) => {
+    say({ kind: "failed", message: error.message, fatal: data.kind === "start" });
+  });
+};
