@@ -91,14 +91,14 @@ it("a muted track is not heard", () => {
 
 it("a note's pulses begin at its onset and fade with its release", () => {
   const roll = new PianoRoll([{ pitch: 69, velocity: 127, start: 0.1, end: 0.5 }]);
-  const frames = new Excitation(roll, 16000, 128).frames(12, 80);
+  const frames = new Excitation(roll, 16000, 128, 0.002).frames(12, 80);
   expect(frames.nNotes).toBe(1);
   expect(frames.step[0]).toBeCloseTo(440 / 16000, 7);
   expect(frames.harmonics[0]).toBe(17);
   expect(frames.first[0]).toBe(64); // 0.1 s is in the middle of frame 12
   expect(frames.gain[3]).toBeCloseTo(1, 2);
   expect(frames.gain[67 * 3]).toBeLessThan(0.2); // 40 ms after the release, and the one that is held
-  expect(new Excitation(roll, 16000, 128).frames(400, 416).nNotes).toBe(0);
+  expect(new Excitation(roll, 16000, 128, 0.002).frames(400, 416).nNotes).toBe(0);
 });
 
 it("the Fourier transform finds a cosine and comes back", () => {

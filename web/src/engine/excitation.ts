@@ -23,20 +23,26 @@ export const N_ENVELOPES = FALLS.length;
 
 export class Excitation {
   private readonly notes: Note[];
+  private readonly onsets: Float64Array; // in seconds, on the grid
   private readonly silentFrom: Float64Array;
 
   constructor(
     roll: PianoRoll,
     private readonly sampleRate: number,
     private readonly hopLength: number,
+    onsetGridS: number,
   ) {
     this.notes = roll.notes;
+    this.onsets = Float64Array.from(
+      roll.notes,
+      (note) => Math.ceil(note.start / onsetGridS - 1e-6) * onsetGridS,
+    );
     this.silentFrom = silentFrom(roll.notes);
   }
 
   frames(start: number, stop: number): NoteFrames {
     const ringing: number[] = [];
-    for (let i = 0; i < this.notes.length && this.notes[i].start < stop / frameRate; i++) {
+    for (let i = 0; i < this.notes.length && this.onsets[i] < stop / frameRate; i++) {
       if (this.silentFrom[i] > start / frameRate) ringing.push(i);
     }
     const nFrames = stop - start;
@@ -48,7 +54,7 @@ export class Excitation {
       found.harmonics[row] = Math.floor((bandShare * this.sampleRate) / 2 / hz);
       for (let k = 0; k < nFrames; k++) {
         const time = (start + k) / frameRate;
-        const age = time - note.start;
+        const age = time - this.onsets[index];
         const at = row * nFrames + k;
         const cycles = age * hz;
         found.phase[at] = cycles - Math.floor(cycles);
@@ -56,7 +62,7 @@ export class Excitation {
           Math.max(Math.ceil(-age * this.sampleRate - 1e-6), 0),
           this.hopLength,
         );
-        if (time >= this.silentFrom[index]) continue;
+        if (found.first[at] >= this.hopLength || time >= this.silentFrom[index]) continue;
         const held = Math.max(age, 0);
         const released = Math.max(time - note.end, 0);
         FALLS.forEach(([decay, release], e) => {

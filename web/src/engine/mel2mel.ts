@@ -2,7 +2,7 @@
 
 import type { BundleConfig } from "./bundle";
 import { openSession, ort, run } from "./runtime";
-import { N_CHANNELS, type PianoRoll } from "../score/roll";
+import { N_CHANNELS, type PianoRoll, toFrame } from "../score/roll";
 
 /** What runs on from hop to hop: the forward LSTM's state, (1, tracks, hidden). */
 export interface MelState {
@@ -67,7 +67,14 @@ export class Mel2Mel {
       hidden_in: nothing,
       cell_in: nothing,
     });
-    return { mel: mel.data as Float32Array, state: before.state };
+    const found = mel.data as Float32Array;
+    rolls.forEach((roll, i) => {
+      const silent = Math.min(Math.max(this.silentUntil(roll) - frame, 0), hop);
+      part(found, i, n)
+        .subarray(0, silent * this.nMels)
+        .fill(Math.log(this.config.mel.floor));
+    });
+    return { mel: found, state: before.state };
   }
 
   /** The state after some frames that nobody hears; cheap, as the backward half is left out. */
@@ -83,6 +90,13 @@ export class Mel2Mel {
     const roll = new Float32Array(n * (stop - start) * N_CHANNELS);
     rolls.forEach((one, i) => one.window(start, stop, part(roll, i, n)));
     return (await this.runPast(roll, timbre, n, stop - start, state)).state;
+  }
+
+  /** The first frame whose window reaches a note. */
+  private silentUntil(roll: PianoRoll): number {
+    if (!roll.notes.length) return Infinity;
+    const { n_fft, hop_length } = this.config.mel;
+    return toFrame(roll.notes[0].start) - n_fft / 2 / hop_length;
   }
 
   private async runPast(

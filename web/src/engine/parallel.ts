@@ -16,6 +16,7 @@ export class ParallelVocoder implements Vocoder<State> {
   private readonly lead: number;
   private readonly nPast: number;
   private readonly nBins: number;
+  private readonly onsetGridS: number;
   private readonly knowsScore: boolean;
   private readonly stateShapes: Record<string, readonly (number | string)[]> = {};
   private readonly excitations = new WeakMap<PianoRoll, Excitation>();
@@ -33,6 +34,7 @@ export class ParallelVocoder implements Vocoder<State> {
     this.lead = half - 1; // pulses are wanted up to the end of the window around a frame
     this.nPast = (sizes.n_blocks + 1) * (sizes.kernel_size - 1);
     this.nBins = sizes.n_fft / 2 + 1;
+    this.onsetGridS = sizes.onset_grid_s;
     this.knowsScore = session.inputNames.includes("gain");
     for (const input of session.inputMetadata) {
       if (input.isTensor && session.outputNames.includes(`${input.name}_out`)) {
@@ -117,7 +119,8 @@ export class ParallelVocoder implements Vocoder<State> {
   private excitation(roll: PianoRoll): Excitation {
     let found = this.excitations.get(roll);
     if (!found) {
-      found = new Excitation(roll, this.mel.sample_rate, this.mel.hop_length);
+      const { sample_rate, hop_length } = this.mel;
+      found = new Excitation(roll, sample_rate, hop_length, this.onsetGridS);
       this.excitations.set(roll, found);
     }
     return found;
