@@ -16,6 +16,7 @@ from timbrel.vocoder.excitation import ENVELOPES, Excitation, NoteFrames, stack_
 from timbrel.vocoder.vocoder import check_mel
 
 GRAPH_FILE = "vocoder.onnx"
+_LONGEST_STEP = 128  # frames
 _SIZES = ("hop_length", "n_fft", "width", "n_blocks", "kernel_size", "lookahead", "onset_grid_s")
 
 
@@ -107,7 +108,10 @@ class ParallelStream:
             mel = np.concatenate([mel, self._silence(self._latency)], axis=1)
         if not mel.shape[1]:
             return np.zeros((self._n_tracks, 0), np.float32)
-        audio = self._step(mel)
+        # All notes of a step are computed in all of its frames: long steps cost more and more.
+        starts = range(0, mel.shape[1], _LONGEST_STEP)
+        parts = [self._step(mel[:, start : start + _LONGEST_STEP]) for start in starts]
+        audio = np.concatenate(parts, axis=1)
         cut = min(self._skip, audio.shape[1])
         self._skip -= cut
         return audio[:, cut:]
