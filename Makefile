@@ -120,6 +120,7 @@ results: $(VENV)/.dev system  ## Measure the shipped models on MIDI=… (piano-m
 		--cache out/evaluation
 	cp out/report/results.md out/report/results.json docs/
 	$(BIN)/python tools/picture_report.py
+	$(BIN)/python tools/picture_vocoder.py $(MIDI) $(SOUNDFONT) out/evaluation
 	$(BIN)/python tools/update_readme.py
 
 media: $(VENV)/.dev  ## Render the README's sounds and its picture
