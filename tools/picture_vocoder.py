@@ -18,7 +18,6 @@ from timbrel.evaluation.measuring import sound
 from timbrel.evaluation.originals import choose_excerpts
 from timbrel.evaluation.run import evaluate
 from timbrel.mel.spectrogram import stft
-from timbrel.training.soundfont import check_soundfont
 
 ROOT = Path(__file__).parents[1]
 TARGET = ROOT / "docs/images/vocoder.jpg"
@@ -29,11 +28,10 @@ FLOOR_DB, TOP_DB = -90.0, 10.0
 
 def main(midi: Path, soundfont: Path, cache: Path) -> None:
     """Write docs/images/vocoder.jpg."""
-    excerpts = choose_excerpts(midi)
     found = evaluate(
         midi,
-        check_soundfont(soundfont),
-        excerpts,
+        soundfont,
+        choose_excerpts(midi),
         models=["mel2mel"],
         vocoders=["parallel"],
         cache=cache,

@@ -176,9 +176,11 @@ class _Streaming(Graph):
         total = self.add("Add", [log_magnitude, envelope])
         return self.add("Exp", [self.add("Min", [total, self.constant(LARGEST_LOG_MAGNITUDE)])])
 
+    def power(self, real: str, imaginary: str) -> str:
+        return self.add("Add", [self.add("Mul", [part, part]) for part in (real, imaginary)])
+
     def magnitude(self, real: str, imaginary: str, more: float = 0.0) -> str:
-        squares = [self.add("Mul", [part, part]) for part in (real, imaginary)]
-        total = self.add("Add", squares)
+        total = self.power(real, imaginary)
         if more:
             total = self.add("Add", [total, self.constant(more)])
         return self.add("Sqrt", [total])
@@ -216,8 +218,7 @@ class _Streaming(Graph):
 
     def whitened(self, real: str, imaginary: str, spread: str) -> tuple[str, str]:
         """As loud in every band, as `ParallelVocoder.whitened`."""
-        squares = [self.add("Mul", [part, part]) for part in (real, imaginary)]
-        power = self.add("Add", squares)
+        power = self.power(real, imaginary)
         # As `timbrel.vocoder.mel_scale.smoothing_of`, made when the graph loads.
         total = self.add("ReduceSum", [spread, self.integers(1)], keepdims=1)
         mean = self.add("Div", [spread, self.add("Max", [total, self.constant(1e-9)])])
