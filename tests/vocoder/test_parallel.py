@@ -9,7 +9,7 @@ import torch
 from timbrel.errors import InputError
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note
-from timbrel.vocoder.excitation import Excitation, stack_notes
+from timbrel.vocoder.excitation import Excitation, NoteFrames, stack_notes
 from timbrel.vocoder.parallel import (
     ParallelVocoder,
     ParallelVocoderConfig,
@@ -25,6 +25,11 @@ def model(**options: object) -> ParallelVocoder:
     return ParallelVocoder(ParallelVocoderConfig(**SMALL | options)).eval()
 
 
+def playing(roll: PianoRoll, frames: int, **options: float) -> NoteFrames[np.ndarray]:
+    notes = Excitation(roll, sample_rate=16_000, hop_length=128, onset_grid_s=0.002, **options)
+    return notes.frames(0, frames)
+
+
 def inputs(conditioning: str, batch: int, frames: int) -> list[torch.Tensor]:
     torch.manual_seed(1)
     given = [torch.randn(batch, frames, 80), torch.rand(batch, frames, 257)]
@@ -32,18 +37,15 @@ def inputs(conditioning: str, batch: int, frames: int) -> list[torch.Tensor]:
         given.append(torch.rand(batch, frames, 176))
     if conditioning == "excitation":
         roll = PianoRoll([Note(60, 90, 0.0, 1.0), Note(67, 90, 0.1, 0.3), Note(72, 90, 0.2, 9.0)])
-        notes = Excitation(roll, sample_rate=16_000, hop_length=128, onset_grid_s=0.002)
-        given.append(tensors(stack_notes(batch * [notes.frames(0, frames)])))
+        given.append(tensors(stack_notes(batch * [playing(roll, frames)])))
     return given
 
 
 def test_keys_tell_which_notes_ring_and_how_far_they_have_faded() -> None:
     roll = PianoRoll([Note(21, 127, 0.0, 9.0), Note(60, 64, 0.08, 9.0), Note(108, 64, 0.16, 9.0)])
     for tuning_cents in (0.0, 40.0, -40.0):
-        notes = Excitation(
-            roll, sample_rate=16_000, hop_length=128, onset_grid_s=0.002, tuning_cents=tuning_cents
-        )
-        keys = model().keys(tensors(stack_notes([notes.frames(0, 30)])))
+        notes = playing(roll, 30, tuning_cents=tuning_cents)
+        keys = model().keys(tensors(stack_notes([notes])))
         keys = keys.view(30, 3, 88)
         assert (keys[5] > 0).nonzero()[:, 1].tolist() == 3 * [0]
         assert (keys[25, 0] > 0).nonzero()[:, 0].tolist() == [0, 60 - 21, 87]
@@ -105,8 +107,7 @@ def test_whitened_pulses_are_as_loud_in_every_band_whoever_plays_however_loudly(
     network = model()
     for pitches, velocity in (((45,), 127), ((45,), 5), ((40, 52, 57, 61, 64), 60)):
         roll = PianoRoll([Note(pitch, velocity, 0.0, 9.0) for pitch in pitches])
-        notes = Excitation(roll, sample_rate=16_000, hop_length=128, onset_grid_s=0.002)
-        trains = pulses(tensors(stack_notes([notes.frames(0, 60)])), hop_length=128)
+        trains = pulses(tensors(stack_notes([playing(roll, 60)])), hop_length=128)
         white = network.whitened(network.spectrum(trains))[0, :, 10:50]  # inside the crop
         power = white.abs().square().mean(1)  # (envelopes, bins)
         bands = power[:, 4:244].unflatten(-1, (-1, 24)).mean(-1)  # of 750 Hz
