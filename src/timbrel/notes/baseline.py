@@ -16,6 +16,8 @@ from timbrel.audio import SAMPLE_RATE
 from timbrel.notes.spectrum import N_BINS, N_FFT
 
 N_PITCHES = 128
+# On a CPU, batch norm in bfloat16 is several times faster with the channels last.
+LAYOUT = torch.channels_last
 _SLOPE = 0.1  # of the leaky rectifiers
 _WEIGHT_TOP, _WEIGHT_UNTIL_HZ = 10.0, 4_000.0
 
@@ -125,8 +127,7 @@ class _SameConv(nn.Module):
         self._padding = [side for half, odd in sides for side in (half, half + odd)]
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(functional.pad(x, self._padding))
-        return functional.leaky_relu(self.norm(x), _SLOPE)
+        return _activated(self.norm, self.conv(functional.pad(x, self._padding)))
 
 
 class _GrowingConv(nn.Module):
@@ -143,4 +144,8 @@ class _GrowingConv(nn.Module):
         rows, columns = (n * step for n, step in zip(x.shape[2:], self._stride, strict=True))
         top, left = self._before
         x = self.conv(x)[:, :, top : top + rows, left : left + columns]
-        return functional.leaky_relu(self.norm(x), _SLOPE)
+        return _activated(self.norm, x)
+
+
+def _activated(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    return functional.leaky_relu(norm(x.contiguous(memory_format=LAYOUT)), _SLOPE)
