@@ -114,7 +114,10 @@ clean:  ## Remove what the targets made
 
 MIDI ?= ../shared/data/midi/piano-midi.de
 
-.PHONY: results media
+NOTES ?= data/notes
+NOTES_RUNS ?= runs/notes runs/notes-baseline runs/notes-classifier
+
+.PHONY: results notes-results media
 results: $(VENV)/.dev system  ## Measure the shipped models on MIDI=… (piano-midi.de); writes docs/
 	$(BIN)/timbrel evaluate --midi $(MIDI) --soundfont $(SOUNDFONT) -o out/report \
 		--cache out/evaluation
@@ -122,6 +125,12 @@ results: $(VENV)/.dev system  ## Measure the shipped models on MIDI=… (piano-m
 	$(BIN)/python tools/picture_report.py
 	$(BIN)/python tools/picture_vocoder.py $(MIDI) $(SOUNDFONT) out/evaluation
 	$(BIN)/python tools/update_readme.py
+
+notes-results: $(VENV)/.dev  ## Measure the shipped models of notes on NOTES=… ('timbrel notes prepare')
+	$(BIN)/timbrel notes evaluate $(NOTES) --notes 128 -o out/notes
+	cp out/notes/notes.md docs/notes-results.md
+	cp out/notes/notes.json docs/notes-results.json
+	$(BIN)/python tools/picture_notes.py $(NOTES) out/notes $(NOTES_RUNS)
 
 media: $(VENV)/.dev  ## Render the README's sounds and its picture
 	$(BIN)/python tools/make_media.py

@@ -17,7 +17,7 @@ from timbrel.notes.spectrum import N_BINS, N_FFT
 
 N_PITCHES = 128
 # On a CPU, batch norm in bfloat16 is several times faster with the channels last.
-LAYOUT = torch.channels_last
+_LAYOUT = torch.channels_last
 _SLOPE = 0.1  # of the leaky rectifiers
 _WEIGHT_TOP, _WEIGHT_UNTIL_HZ = 10.0, 4_000.0
 
@@ -106,6 +106,14 @@ class SpectralBaseline(nn.Module):
         return self.decoder(self.encoder(spectra), pitches)
 
 
+def in_layout(model: nn.Module) -> nn.Module:
+    """Lay the weights out as the convolutions' values are: faster again."""
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=_LAYOUT)
+    return model
+
+
 def spectral_loss(predicted: Tensor, true: Tensor) -> Tensor:
     """Mean squared error of spectra (batch, 512, 256), low bins weighted more.
 
@@ -148,4 +156,4 @@ class _GrowingConv(nn.Module):
 
 
 def _activated(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
-    return functional.leaky_relu(norm(x.contiguous(memory_format=LAYOUT)), _SLOPE)
+    return functional.leaky_relu(norm(x.contiguous(memory_format=_LAYOUT)), _SLOPE)

@@ -22,6 +22,8 @@ app = typer.Typer(
 )
 
 DEFAULT_MODEL = "notes"
+DEFAULT_BASELINE, DEFAULT_CLASSIFIER = "notes-baseline", "notes-classifier"
+NO_MODEL = "none"
 _LOOP_START, _LOOP_STOP, _LOOP_FADE = 0.3, 0.6, 8  # shares of the sound, and frames
 
 Clips = Annotated[list[Path], typer.Argument(help="Audio files.", metavar="CLIP")]
@@ -311,11 +313,15 @@ def check(
 def evaluate(
     data: Annotated[Path, typer.Argument(help="A data set of notes.", metavar="DATA")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")],
-    classifier: Annotated[str, typer.Option(help="Bundle of the classifier that judges.")],
+    classifier: Annotated[
+        str, typer.Option(help="The classifier that judges: a shipped model's name, or a folder.")
+    ] = DEFAULT_CLASSIFIER,
     autoencoder: Annotated[
-        str | None, typer.Option(help="Bundle of an autoencoder to measure.")
-    ] = None,
-    baseline: Annotated[str | None, typer.Option(help="Bundle of a spectral baseline.")] = None,
+        str, typer.Option(help="An autoencoder to measure, or 'none'.")
+    ] = DEFAULT_MODEL,
+    baseline: Annotated[
+        str, typer.Option(help="A spectral baseline to measure, or 'none'.")
+    ] = DEFAULT_BASELINE,
     notes: Annotated[int, typer.Option(help="Of the test split, drawn by the seed.", min=2)] = 64,
     pairs: Annotated[int, typer.Option(help="Pairs of notes to morph.", min=0)] = 20,
     iterations: Annotated[int, typer.Option(help="Of Griffin and Lim.", min=1)] = 1000,
@@ -337,8 +343,8 @@ def evaluate(
         data,
         output,
         classifier=classifier,
-        autoencoder=autoencoder,
-        baseline=baseline,
+        autoencoder=None if autoencoder == NO_MODEL else autoencoder,
+        baseline=None if baseline == NO_MODEL else baseline,
         plan=plan,
         progress=bar,
     )

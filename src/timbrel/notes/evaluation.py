@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from timbrel.audio import atomic_path, read_audio
+from timbrel.audio import SAMPLE_RATE, atomic_path, read_audio, write_audio
 from timbrel.bundle import bundle_hash
 from timbrel.errors import InputError
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
@@ -270,7 +270,7 @@ def _reconstructed_spectra(
     folder.mkdir(parents=True, exist_ok=True)
     found = []
     for i in progress(chosen, len(chosen), "baseline"):
-        path = folder / f"{split.notes[i].note_str}.npy"
+        path = folder / f"{split.notes[i].note_str}.wav"
         if not path.exists():
             audio = split.audio(i)
             spectra = torch.from_numpy(log_spectrum(audio))[None]
@@ -282,9 +282,8 @@ def _reconstructed_spectra(
                 iterations=plan.iterations,
                 seed=plan.seed,
             )
-            with atomic_path(path) as temporary, temporary.open("wb") as file:
-                np.save(file, audio)
-        found.append(np.load(path))
+            write_audio(path, audio, SAMPLE_RATE)
+        found.append(read_audio(path)[0])
     return found
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timbrel.notes.baseline import LAYOUT, BaselineConfig, SpectralBaseline, spectral_loss
+from timbrel.notes.baseline import BaselineConfig, SpectralBaseline, in_layout, spectral_loss
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
 from timbrel.notes.dataset import NoteSplit, measured_qualities
 from timbrel.notes.export import BASELINE_KIND, CLASSIFIER_KIND
@@ -75,7 +75,7 @@ class BaselineTask(SpectralTask):
     config_type = BaselineConfig
 
     def make_model(self) -> nn.Module:
-        return SpectralBaseline(self.config).to(memory_format=LAYOUT)
+        return in_layout(SpectralBaseline(self.config))
 
     def loss(self, model: nn.Module, batch: SpectralBatch, step: int) -> Tensor:  # noqa: ARG002
         batch = batch.to(next(model.parameters()).device)
@@ -90,7 +90,7 @@ class ClassifierTask(SpectralTask):
 
     def make_model(self) -> nn.Module:
         self._columns = measured_qualities(self._folder)  # the labels of others say nothing
-        return NoteClassifier(self.config).to(memory_format=LAYOUT)
+        return in_layout(NoteClassifier(self.config))
 
     def loss(self, model: nn.Module, batch: SpectralBatch, step: int) -> Tensor:  # noqa: ARG002
         batch = batch.to(next(model.parameters()).device)
