@@ -31,7 +31,6 @@ from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig, ten
 
 _VALID_CROPS, _VALID_FRAMES, _VALID_STEP = 60, 500, 10**9
 _LOG_CQT_MARGIN_FRAMES = 20  # at either end of a crop, the context is missing
-_PREDICTED_SHARE = 0.5  # of the crops, once there are predicted mels
 _SILENT_SHARE = 1 / 64  # of the crops are silence, so that silence is kept
 
 
@@ -40,6 +39,7 @@ class ParallelOptions(PredictedMels):
     """The options of a parallel vocoder's recipe."""
 
     crop_frames: int = 96
+    predicted_share: float = 0.5  # of the crops, once there are predicted mels
     mel_weight: float = 1.0
     phase_weight: float = 0.0
     # From a step on, discriminators judge as well; never if it is 0.
@@ -92,7 +92,7 @@ class ParallelTask(VocoderTask):
             step,
             self._items,
             self._options.crop_frames,
-            predicted_share=_PREDICTED_SHARE if self.predicts(step) else 0.0,
+            predicted_share=self._options.predicted_share if self.predicts(step) else 0.0,
             silent_share=_SILENT_SHARE,
         )
 
