@@ -3,6 +3,7 @@
 import { Speaker, sharedRing } from "../audio/speaker";
 import { wavFile } from "../audio/wav";
 import type { BundleConfig, Instrument, Manifest, TimbreMapData } from "../engine/bundle";
+import type { Downloads } from "../engine/downloads";
 import type { FromEngine, ToEngine } from "../engine/messages";
 import constants from "../constants.json";
 import { parseMidi } from "../score/midi";
@@ -89,10 +90,8 @@ export class Session {
   /** Counts changes of what the pictures show beside the position. */
   lookVersion = 0;
 
-  private readonly worker = new Worker(new URL("../engine/worker.ts", import.meta.url), {
-    type: "module",
-  });
   private readonly shared = sharedRing();
+  private preparing: ReturnType<typeof Speaker.prepare> | null = null;
   private speaker: Speaker | null = null;
   private positionAt = 0;
   private recordFrom = 0;
@@ -131,18 +130,34 @@ export class Session {
   path = $derived<Timbre>((this.voices[this.selected] ?? this.voices[0])?.timbre ?? this.keys);
   command = $derived.by(() => this.renderCommand());
 
+  constructor(
+    private readonly worker: Worker,
+    private readonly downloads: Downloads,
+  ) {}
+
   async begin(): Promise<void> {
     const missing = missingFeature();
     if (missing) return this.fail(missing);
     this.worker.onmessage = ({ data }: MessageEvent<FromEngine>) => this.hear(data);
     this.worker.onerror = () =>
       this.fail("the engine cannot be started; is this browser up to date?");
-    this.tell({ kind: "start", base: document.baseURI, shared: this.shared });
     try {
-      const response = await fetch("page.json");
-      this.manifest = await response.json();
-    } catch {
-      return this.fail("page.json cannot be loaded; is the server still running?");
+      const manifest = await this.downloads.manifest;
+      // The page is drawn while the models are on their way.
+      this.manifest = manifest;
+      this.model = manifest.default_model;
+      this.vocoder = manifest.default_vocoder;
+      this.keys = constantTimbre(this.instruments[0].embedding);
+      this.downloads
+        .handOver((message, transfer) => this.tell(message, transfer), this.shared)
+        .catch((error: Error) => this.fail(error.message));
+      const { mel } = manifest.models.find(
+        ({ config }) => config.name === manifest.default_model,
+      )!.config;
+      this.preparing = Speaker.prepare(mel.sample_rate, this.shared);
+      this.preparing.catch(() => {}); // until it is wanted
+    } catch (error) {
+      return this.fail((error as Error).message);
     }
     const [first] = this.manifest!.tunes;
     const wanted =
@@ -361,7 +376,7 @@ export class Session {
   /** Hear a phrase in a timbre; what was open comes back when it is stopped or over. */
   async audition(): Promise<void> {
     this.announce();
-    if (this.playing && !this.auditioning) return;
+    if (this.phase !== "ready" || (this.playing && !this.auditioning)) return;
     const { point } = this;
     if (!this.auditioning) {
       const { source, score, seconds } = this;
@@ -490,6 +505,7 @@ export class Session {
   // Keyboard
 
   async key(pitch: number, velocity: number): Promise<void> {
+    if (this.phase !== "ready") return;
     if (velocity > 0 && this.speaker?.suspended) await this.wakeUp();
     if (velocity > 0 && !this.playing) await this.playKeyboard();
     this.tell({ kind: "key", pitch, velocity });
@@ -635,7 +651,7 @@ export class Session {
         this.realTimeFactor = told.realTimeFactor;
         this.ahead = told.ahead;
         this.underruns = told.underruns;
-        if (told.playing) this.seconds = told.seconds;
+        if (told.playing && this.playing) this.seconds = told.seconds;
         this.positionAt = performance.now();
         return;
       case "mel":
@@ -678,19 +694,19 @@ export class Session {
     this.changingVoice = false;
     this.sampleRate = told.sampleRate;
     this.threads = told.threads;
-    this.loadMs = told.loadMs;
     const before = this.voices.map(({ timbre }) => timbre);
     const mixes = sameSpace || first ? null : before.map((timbre) => this.asShares(timbre));
     this.model = told.model;
     this.vocoder = told.vocoder;
     if (first) {
       try {
-        const { speaker, port } = await Speaker.prepare(told.sampleRate, this.shared);
+        const { speaker, port } = await this.preparing!;
         this.speaker = speaker;
         if (port) this.tell({ kind: "worklet", port }, [port]);
       } catch (error) {
         return this.fail(`the browser gives no sound (${(error as Error).message})`);
       }
+      this.loadMs = performance.now();
       this.phase = "ready";
       const model = this.linked.get("model") ?? told.model;
       const vocoder = this.linked.get("vocoder") ?? told.vocoder;
