@@ -33,6 +33,8 @@ export interface TimbreMapData {
   y: number[];
   centroid_hz: number[][];
   energy_db: number[][];
+  /** How points of more than two dimensions come to their places; null where the map is the space. */
+  projection: { centre: number[]; basis: number[][]; explained: number } | null;
 }
 
 export interface FileEntry {

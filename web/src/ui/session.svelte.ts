@@ -2,7 +2,7 @@
 
 import { Speaker, sharedRing } from "../audio/speaker";
 import { wavFile } from "../audio/wav";
-import type { BundleConfig, Instrument, Manifest, TimbreMapData } from "../engine/bundle";
+import type { BundleConfig, Instrument, Manifest } from "../engine/bundle";
 import type { Downloads } from "../engine/downloads";
 import type { FromEngine, ToEngine } from "../engine/messages";
 import constants from "../constants.json";
@@ -12,22 +12,28 @@ import {
   asMix,
   constantTimbre,
   mixed,
+  drawn,
   nearestInstrument,
   parseTimbre,
   parseTimbreFile,
   repeated,
   simplified,
+  thinned,
   timbreAt,
   timbreFile,
   timbreSpec,
   type Point,
   type Timbre,
 } from "../timbre/timbre";
+import { TimbreMap } from "../timbre/map";
 import { inWords } from "../timbre/words";
 import { MelHistory } from "./mel_history";
 
 export const ALL_TRACKS = -1;
 export const GRIFFIN_LIM = "griffin-lim";
+/** More breakpoints than a hand can take are not shown one by one. */
+export const MOST_BREAKPOINTS = 60;
+const DRAWN_TOLERANCE = 0.005; // of the map's width
 const PHRASE_TITLE = "A short phrase";
 
 export interface Voice {
@@ -66,6 +72,10 @@ export class Session {
   loop = $state(false);
   recordingPath = $state(false);
   repeatPath = $state(false);
+  /** Whether the next stroke on the map becomes a path. */
+  drawing = $state(false);
+  /** The breakpoint of the shown path that the map and the mixer move. */
+  breakpoint = $state<number | null>(null);
   capturing = $state(false);
   exportProgress = $state<number | null>(null);
 
@@ -108,10 +118,11 @@ export class Session {
   config = $derived<BundleConfig | null>(
     this.manifest?.models.find(({ config }) => config.name === this.model)?.config ?? null,
   );
-  map = $derived<TimbreMapData | null>(
-    this.manifest?.models.find(({ config }) => config.name === this.model)?.map ?? null,
-  );
   instruments = $derived<Instrument[]>(this.config?.instruments ?? []);
+  map = $derived.by<TimbreMap | null>(() => {
+    const data = this.manifest?.models.find(({ config }) => config.name === this.model)?.map;
+    return data ? new TimbreMap(data, this.instruments) : null;
+  });
   models = $derived(this.namesOf("mel2mel"));
   vocoders = $derived([...this.namesOf("parallel"), GRIFFIN_LIM]);
   duration = $derived(duration(this.score));
@@ -207,6 +218,7 @@ export class Session {
     this.source = source;
     this.score = score;
     this.selected = ALL_TRACKS;
+    this.breakpoint = null;
     this.seconds = 0;
     this.beforeAudition = null;
     this.voices = [];
@@ -328,9 +340,10 @@ export class Session {
 
   // Timbre
 
-  /** Move the selected tracks, and the keyboard where all are meant, to a point. */
+  /** Move the chosen breakpoint, or else the selected tracks and with all of them the keyboard. */
   moveTo(point: Point): void {
-    this.setTimbre(constantTimbre(point));
+    if (this.breakpoint !== null) this.setBreakpoint(this.breakpoint, point);
+    else this.setTimbre(constantTimbre(point));
   }
 
   moveToMix(shares: { name: string; share: number }[]): void {
@@ -344,6 +357,7 @@ export class Session {
   }
 
   setTimbre(timbre: Timbre): void {
+    if (this.breakpoint !== null && this.breakpoint >= timbre.times.length) this.breakpoint = null;
     const chosen = this.voices[this.selected];
     if (chosen) chosen.timbre = timbre;
     else {
@@ -467,7 +481,35 @@ export class Session {
   }
 
   clearPath(): void {
+    this.breakpoint = null;
     this.moveTo([...this.point]);
+  }
+
+  /** Hear and see the path at one of its breakpoints, which is moved from now on; null ends that. */
+  chooseBreakpoint(index: number | null): void {
+    this.breakpoint = index;
+    if (index !== null) this.seek(Math.min(this.path.times[index], this.duration));
+  }
+
+  toggleDrawing(): void {
+    this.drawing = !this.drawing;
+    this.breakpoint = null;
+  }
+
+  /** A stroke on the map is a path that begins at the playhead; the hand's time is the path's. */
+  setDrawn(stroke: { time: number; point: Point }[]): void {
+    const path = drawn(stroke);
+    const width = this.map!.x[1] - this.map!.x[0];
+    this.setTimbre(thinned(path, DRAWN_TOLERANCE * width, MOST_BREAKPOINTS));
+    this.drawing = false;
+    this.say(`A path with ${this.path.times.length} points was drawn.`);
+  }
+
+  /** Leave as many breakpoints of a recorded path as can be taken one by one. */
+  thinPath(): void {
+    const points = this.path.points.map(([first]) => first);
+    const span = Math.max(...points) - Math.min(...points);
+    this.editPath((timbre) => thinned(timbre, DRAWN_TOLERANCE * span, MOST_BREAKPOINTS));
   }
 
   setRepeat(repeat: boolean): void {
