@@ -6,9 +6,13 @@ import base64
 import io
 import re
 import shutil
+import threading
 import wave
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import mido
 import numpy as np
@@ -18,11 +22,12 @@ from page_browser import captured, chromium, opened, serving, state, until
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from timbrel import Synthesizer
+from timbrel.bundle import load_bundle
+from timbrel.evaluation.timbre_space import lifted
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.score.midi import parse_midi
 from timbrel.timbre.timbre import parse_timbre
-from timbrel.web import server as server_module
-from timbrel.web.page import HEADERS, INDEX_FILE, STATIC, page_files
+from timbrel.web.page import INDEX_FILE, STATIC, page_files, write_page
 
 pytest_plugins = ["listening_fixtures"]
 pytestmark = [
@@ -41,6 +46,13 @@ DROP = """([name, content]) => {
     transfer.items.add(new File([bytes], name));
     document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
 }"""
+
+
+class SilentHandler(SimpleHTTPRequestHandler):
+    """Serves a folder as it is, and says nothing of it."""
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +88,19 @@ def melody() -> bytes:
         track.append(Message("note_off", note=pitch, time=460))
     track.append(Message("control_change", control=64, value=0, time=100))
     return saved(MidiFile(tracks=[track]))
+
+
+def duo() -> bytes:
+    """Two instruments at once, for seven seconds."""
+    tracks = []
+    for channel, (program, first) in enumerate([(0, 48), (56, 64)]):
+        track = MidiTrack([Message("program_change", channel=channel, program=program)])
+        for step in (0, 4, 7, 12, 7, 4, 0):
+            note = {"channel": channel, "note": first + step}
+            track.append(Message("note_on", velocity=90, time=20, **note))
+            track.append(Message("note_off", time=940, **note))
+        tracks.append(track)
+    return saved(MidiFile(tracks=tracks))
 
 
 def saved(midi: mido.MidiFile) -> bytes:
@@ -117,25 +142,32 @@ def assert_sounds_as(heard: np.ndarray, wanted: np.ndarray) -> None:
     assert abs(20 * np.log10(levels[0] / levels[1])) <= MOST_LEVEL_DB
 
 
-def test_a_dropped_file_sounds_as_python_renders_it_while_the_timbre_is_dragged(
+def drag(page: Page, shares: list[tuple[float, float]], step_ms: int) -> None:
+    """Press on the map, move through places of it, from its upper left corner on, and let go."""
+    timbre_map = page.get_by_role("application")
+    timbre_map.scroll_into_view_if_needed()
+    box = timbre_map.bounding_box()
+    assert box is not None
+    for i, (across, down) in enumerate(shares):
+        page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
+        if i == 0:
+            page.mouse.down()
+        page.wait_for_timeout(step_ms)
+    page.mouse.up()
+
+
+def test_a_dropped_file_sounds_as_python_renders_it_while_a_timbre_is_dragged(
     context: BrowserContext, url: str, tmp_path: Path
 ) -> None:
-    """And nothing is sent anywhere but to ask for the page's own files."""
+    """One of two tracks; and nothing is sent anywhere but to ask for the page's own files."""
     asked: list[tuple[str, str]] = []
     context.on("request", lambda request: asked.append((request.method, request.url)))
     page = opened(context, url)
-    drop_and_play(page, "melody.mid", melody())
-    until(page, "seconds", lambda seconds: 0.5 < seconds < 3)
+    drop_and_play(page, "duo.mid", duo())
+    page.get_by_role("radio").nth(2).check()
+    until(page, "seconds", lambda seconds: 0.5 < seconds < 4)
     page.get_by_role("button", name=re.compile("Record$")).click()
-    box = page.get_by_role("application").bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.2 * box["height"])
-    page.mouse.down()
-    for i in range(12):
-        share = 0.2 + 0.05 * i
-        page.mouse.move(box["x"] + share * box["width"], box["y"] + share * box["height"])
-        page.wait_for_timeout(60)
-    page.mouse.up()
+    drag(page, [(0.2 + 0.05 * i, 0.2 + 0.05 * i) for i in range(12)], 60)
     now = state(page, "seconds")
     until(page, "seconds", lambda seconds: seconds > now + 0.8)
     page.evaluate("timbrel.stop()")
@@ -143,44 +175,72 @@ def test_a_dropped_file_sounds_as_python_renders_it_while_the_timbre_is_dragged(
     heard = captured(page)
     with page.expect_download() as download:
         press(page, "Save the timbre")
-    path = tmp_path / "melody.timbre"
+    path = tmp_path / "duo.timbre"
     download.value.save_as(path)
 
     synthesizer = Synthesizer.load()
     timbre = parse_timbre(path, synthesizer.model.instruments)
     assert len(timbre.times_s) > 3
     # In the file, the path begins where it was recorded; what was before is its first point.
-    wanted = synthesizer.render(parse_midi(melody()), timbre=timbre)
+    wanted = synthesizer.render(parse_midi(duo()), timbre={2: timbre})
     assert len(heard) > 16000
     assert_sounds_as(heard, wanted)
-    still = synthesizer.render(parse_midi(melody()))
+    still = synthesizer.render(parse_midi(duo()))
     with pytest.raises(AssertionError):
         assert_sounds_as(heard, still)
     assert {method for method, _ in asked} == {"GET"}
     assert all(address.startswith((url, "blob:")) for _, address in asked)
 
 
-def test_without_isolation_the_sound_is_the_same(
-    browser: Browser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As from a static host that sends no headers; at a rate that is not the model's."""
-    open_headers = {name: v for name, v in HEADERS.items() if not name.startswith("Cross-Origin")}
-    monkeypatch.setattr(server_module, "HEADERS", open_headers)
-    with serving(page_files()) as server:
+def test_from_a_plain_static_host_the_sound_is_the_same(browser: Browser, tmp_path: Path) -> None:
+    """Without headers: not isolated, nothing decompressed on the way; at a rate not the model's."""
+    write_page(tmp_path / "site")
+    handler = partial(SilentHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         context = browser.new_context()
-        page = opened(context, server.url)
+        page = opened(context, f"http://127.0.0.1:{server.server_address[1]}/site/")
         assert page.evaluate("crossOriginIsolated") is False
         drop_and_play(page, "melody.mid", melody())
         until(page, "seconds", lambda seconds: 1 < seconds < 4)
         page.evaluate("timbrel.stop()")
         heard = captured(page)
         context.close()
+        server.shutdown()
     assert_sounds_as(heard, Synthesizer.load().render(parse_midi(melody())))
 
 
-def test_the_wav_is_pythons(page: Page, tmp_path: Path) -> None:
+def test_a_path_is_drawn_and_edited_and_the_wav_with_it_is_pythons(
+    page: Page, tmp_path: Path
+) -> None:
     drop(page, "melody.mid", melody())
-    until(page, "voices.length", lambda n: n == 1)
+    until(page, "title", lambda title: title == "melody.mid")
+    page.evaluate("timbrel.stop()")
+    page.evaluate("timbrel.seek(0.5)")
+    page.get_by_role("button", name=re.compile("Draw$")).click()
+    drag(page, [(0.3, 0.2), (0.4, 0.2), (0.5, 0.3), (0.5, 0.6), (0.7, 0.7), (0.8, 0.5)], 200)
+    assert not state(page, "drawing")
+    times = np.array(state(page, "path.times"))
+    assert 4 <= len(times) <= 60
+    assert times[0] == pytest.approx(0.504, abs=1e-6)  # half a second, on the grid of frames
+    assert 0.8 < times[-1] - times[0] < 3  # the hand's time
+    n_points = len(times)
+
+    # A point is taken with the keyboard, moved in time and on the map, and another is deleted.
+    page.get_by_label(re.compile("^Point 2 at")).press("Enter")
+    x, y = state(page, "path.points[1]")
+    page.get_by_role("application").press("Shift+ArrowRight")
+    moved = state(page, "path.points[1]")
+    assert moved[0] > x + 0.05
+    assert moved[1] == pytest.approx(y)
+    assert state(page, "path.times.length") == n_points
+    page.get_by_label(re.compile("^Point 3 at")).press("Delete")
+    until(page, "path.times.length", lambda n: n == n_points - 1)
+    page.get_by_label(re.compile("^Point 2 at")).press("Escape")
+
+    with page.expect_download() as download:
+        press(page, "Save the timbre")
+    download.value.save_as(tmp_path / "melody.timbre")
     with page.expect_download(timeout=120_000) as download:
         press(page, "Save as WAV")
     path = tmp_path / "melody.wav"
@@ -188,7 +248,10 @@ def test_the_wav_is_pythons(page: Page, tmp_path: Path) -> None:
     with wave.open(str(path)) as file:
         assert (file.getframerate(), file.getnchannels()) == (16000, 2)
         found = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2) / 32768
-    wanted = Synthesizer.load().render(parse_midi(melody()))
+    synthesizer = Synthesizer.load()
+    timbre = parse_timbre(tmp_path / "melody.timbre", synthesizer.model.instruments)
+    assert len(timbre.times_s) == n_points - 1
+    wanted = synthesizer.render(parse_midi(melody()), timbre=timbre)
     assert found.shape == wanted.shape
     assert np.abs(found - wanted).max() < 1e-3
 
@@ -202,6 +265,8 @@ def test_other_sounds_and_models_and_links(page: Page) -> None:
     until(page, "model", lambda name: name == "mel2mel-10d")
     expect(page.get_by_label("Dimension 10")).to_be_visible()
     assert len(state(page, "point")) == 10
+    expect(page.get_by_text(re.compile(r"A projection: \d+ % of how"))).to_be_visible()
+    assert_map_is_pythons(page)
     page.get_by_label("Instrument 2 of the mix").select_option("harp")
     page.get_by_label("Share of harp").fill("100")
     assert "harp" in state(page, "words")
@@ -217,6 +282,21 @@ def test_other_sounds_and_models_and_links(page: Page) -> None:
     until(page, "voices.length", lambda n: n == 1)
     assert (state(page, "model"), state(page, "vocoder")) == ("mel2mel-10d", "griffin-lim")
     assert state(page, "point") == pytest.approx(point, abs=1e-4)
+
+
+def assert_map_is_pythons(page: Page) -> None:
+    """A place on a projected map stands for the point that `lifted` gives it."""
+    bundle = load_bundle("mel2mel-10d")
+    points = np.array([instrument.embedding for instrument in bundle.instruments])
+    projection = state(page, "map.data.projection")
+    centre, basis = np.array(projection["centre"]), np.array(projection["basis"])
+    places = (points[:2] - centre) @ basis.T
+    places = np.concatenate([places, places.mean(axis=0, keepdims=True)])
+    found = page.evaluate(
+        "(places) => places.map((one) => timbrel.map.point(one))", places.tolist()
+    )
+    np.testing.assert_allclose(found, lifted(places, points, centre, basis), atol=1e-6)
+    np.testing.assert_allclose(found[:2], points[:2], atol=1e-4)
 
 
 def test_the_keyboard_of_a_piano_is_heard(page: Page) -> None:
@@ -359,11 +439,21 @@ def test_the_whole_page_is_used_by_keyboard(page: Page) -> None:
 
 
 def test_a_phone_shows_it_without_scrolling_sideways(browser: Browser, url: str) -> None:
+    """And no name on the map lies over another one or over a dot."""
     context = browser.new_context(
         viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True
     )
     page = opened(context, url)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    boxes = [
+        one.bounding_box() for one in page.get_by_role("application").get_by_role("button").all()
+    ]
+    corners = np.array([(b["x"], b["y"], b["x"] + b["width"], b["y"] + b["height"]) for b in boxes])
+    assert len(corners) == 10
+    low = np.maximum(corners[:, None, :2], corners[None, :, :2])
+    high = np.minimum(corners[:, None, 2:], corners[None, :, 2:])
+    overlapping = (high > low).all(axis=-1) & ~np.eye(len(corners), dtype=bool)
+    assert not overlapping.any()
     context.close()
 
 
