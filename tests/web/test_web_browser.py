@@ -314,6 +314,56 @@ def test_the_keyboard_of_a_piano_is_heard(page: Page) -> None:
     assert state(page, "title") == "Prelude"
 
 
+def test_a_midi_keyboard_is_heard_in_tune(context: BrowserContext, url: str) -> None:
+    context.add_init_script(
+        """navigator.requestMIDIAccess = async () => {
+            window.midiInput = { name: "Faked keys" };
+            return { inputs: new Map([["1", midiInput]]) };
+        };"""
+    )
+    page = opened(context, url)
+    press(page, "MIDI keyboard")
+    expect(page.get_by_text("Faked keys")).to_be_visible()
+    page.evaluate("timbrel.startCapture()")
+    # A key beyond the piano and a pedal are no notes.
+    for message in ([0x90, 5, 90], [0xB0, 64, 127]):
+        page.evaluate("(data) => midiInput.onmidimessage({ data: new Uint8Array(data) })", message)
+    assert not state(page, "playing")
+    page.evaluate("midiInput.onmidimessage({ data: new Uint8Array([0x92, 69, 100]) })")
+    until(page, "playing", lambda playing: playing)
+    until(page, "seconds", lambda seconds: seconds > 1.0)
+    page.evaluate("midiInput.onmidimessage({ data: new Uint8Array([0x82, 69, 0]) })")
+    page.evaluate("timbrel.stop()")
+    heard = captured(page).mean(axis=1)
+    assert np.sqrt(np.square(heard).mean()) > 1e-3
+    spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard))))
+    loudest_hz = np.argmax(spectrum) * 16000 / len(heard)
+    # A4 or one of its first partials.
+    assert min(abs(loudest_hz / 440 - n) for n in (1, 2, 3)) < 0.02
+
+
+@pytest.mark.parametrize(("pace", "light"), [(50, True), (0.02, False)])
+def test_the_pictures_cost_less_where_the_computer_is_slow(
+    context: BrowserContext, pace: float, light: bool
+) -> None:
+    """A clock that runs fast makes a computer that is slow."""
+    files = dict(page_files())
+    name = next(name for name in files if name.startswith("assets/worker-"))
+    clock = f"""{{
+        const now = performance.now.bind(performance);
+        performance.now = () => {pace} * now();
+    }}"""
+    worker = files[name]()
+    files[name] = lambda: clock.encode() + worker
+    with serving(files) as server:
+        page = opened(context, server.url)
+        until(page, "ahead", lambda ahead: ahead > 0.3)
+        assert state(page, "quality.light") is light
+        words = page.get_by_text("the pictures move less")
+        expect(words).to_have_count(int(light))
+        assert state(page, "quality.frameMs") == (120 if light else 30)
+
+
 def test_bad_input_has_words_and_the_rest_goes_on(page: Page) -> None:
     alert = page.get_by_role("alert")
     drop(page, "notes.txt", b"Dear diary")

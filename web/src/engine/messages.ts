@@ -1,6 +1,7 @@
 // What the page and the engine's worker say to each other.
 
 import type { Manifest } from "./bundle";
+import type { Quality } from "./quality";
 import type { Track } from "../score/score";
 import type { Timbre } from "../timbre/timbre";
 
@@ -59,6 +60,7 @@ export type FromEngine =
   | { kind: "mel"; frame: number; nMels: number; mel: Float32Array }
   | { kind: "changed"; asked: number; heard: number }
   | { kind: "ended" }
+  | { kind: "quality"; quality: Quality }
   | { kind: "preview"; nMels: number; mel: Float32Array }
   | { kind: "recording"; track: number; timbre: Timbre | null }
   | { kind: "export"; progress: number; wav: ArrayBuffer | null };

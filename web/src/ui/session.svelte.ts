@@ -6,6 +6,7 @@ import type { BundleConfig, Instrument, Manifest } from "../engine/bundle";
 import type { Downloads } from "../engine/downloads";
 import type { FromEngine, ToEngine } from "../engine/messages";
 import constants from "../constants.json";
+import { FULL, type Quality } from "../engine/quality";
 import { parseMidi } from "../score/midi";
 import { duration, leftOut, type Note, type Score } from "../score/score";
 import {
@@ -84,6 +85,7 @@ export class Session {
   announcement = $state("");
   preview = $state.raw<Preview | null>(null);
 
+  quality = $state.raw<Quality>(FULL);
   loadMs = $state(0);
   threads = $state(1);
   sampleRate = $state(16000);
@@ -432,6 +434,7 @@ export class Session {
   }
 
   showPreview(point: Point): void {
+    if (this.quality.light && this.playing) return;
     if (this.phase !== "ready" || this.waiting) {
       this.pendingPreview = point;
       return;
@@ -702,6 +705,9 @@ export class Session {
         this.changeMs =
           (1000 * (told.heard - told.asked)) / this.sampleRate +
           (this.speaker?.outputLatencyMs ?? 0);
+        return;
+      case "quality":
+        this.quality = told.quality;
         return;
       case "ended":
         this.playing = false;
