@@ -50,7 +50,7 @@ def picture(page: Page, path: Path, *, full_page: bool) -> None:
     page.screenshot(path=path, full_page=full_page)
     # 256 colours are enough for a picture of a dark page.
     with Image.open(path) as image:
-        small = image.convert("RGB").quantize(256)
+        small = image.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE)
     small.save(path, optimize=True)
 
 
