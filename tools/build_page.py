@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from timbrel.bundle import bundle_hash, load_bundle, shipped_bundles
-from timbrel.evaluation.timbre_space import timbre_map
+from timbrel.evaluation.timbre_space import TimbreMap, timbre_map
 from timbrel.web.page import MAPS_FILE, STATIC
 
 WEB = Path(__file__).parents[1] / "web"
@@ -47,26 +47,36 @@ def npm(*arguments: str) -> None:
 
 
 def measured_maps(known: Path) -> dict[str, Any]:
-    """The maps of models whose space is a plane; those in `known` are not measured again."""
+    """The maps of all models, of their plane or a projection; those in `known` are kept."""
     maps = json.loads(known.read_text()) if known.is_file() else {}
     found = {}
     for name in shipped_bundles("mel2mel"):
         bundle = load_bundle(name)
-        if len(bundle.instruments[0].embedding) != 2:
-            continue
         identity = bundle_hash(bundle.path)
         found[name] = maps.get(name, {})
-        if found[name].get("bundle") == identity:
+        if found[name].get("bundle") == identity and "projection" in found[name]:
             continue
-        measured = timbre_map(bundle, size=MAP_SIZE)
+        measured = timbre_map(bundle, size=MAP_SIZE, through_instruments=True)
         found[name] = {
             "bundle": identity,
             "x": measured.axes[0].round(4).tolist(),
             "y": measured.axes[1].round(4).tolist(),
             "centroid_hz": measured.centroid_hz.round(0).astype(int).tolist(),
             "energy_db": measured.energy_db.round(2).tolist(),
+            "projection": projection(measured),
         }
     return found
+
+
+def projection(measured: TimbreMap) -> dict[str, Any] | None:
+    """How a point of more than two dimensions comes to its place on the map."""
+    if measured.basis.shape[1] == 2:
+        return None
+    return {
+        "centre": measured.centre.tolist(),
+        "basis": measured.basis.tolist(),
+        "explained": round(measured.explained, 3),
+    }
 
 
 if __name__ == "__main__":

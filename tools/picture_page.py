@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from page_browser import chromium, opened, serving, until
+from PIL import Image
 from playwright.sync_api import Page
 
 from timbrel.web.page import page_files
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 VIEWS = {
-    "page.png": {"viewport": {"width": 1280, "height": 1000}},
+    "page.png": {"viewport": {"width": 1440, "height": 900}},
     "page-phone.png": {"viewport": {"width": 390, "height": 844}, "is_mobile": True},
 }
 SHOWN_AT_S = 7.0
@@ -47,6 +48,10 @@ def picture(page: Page, path: Path, *, full_page: bool) -> None:
     page.evaluate("timbrel.showPreview([...timbrel.point])")
     page.wait_for_timeout(300)
     page.screenshot(path=path, full_page=full_page)
+    # 256 colours are enough for a picture of a dark page.
+    with Image.open(path) as image:
+        small = image.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE)
+    small.save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,14 @@ import base64
 import io
 import re
 import shutil
+import threading
+import time
 import wave
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import mido
 import numpy as np
@@ -18,11 +23,12 @@ from page_browser import captured, chromium, opened, serving, state, until
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from timbrel import Synthesizer
+from timbrel.bundle import load_bundle
+from timbrel.evaluation.timbre_space import lifted
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.score.midi import parse_midi
 from timbrel.timbre.timbre import parse_timbre
-from timbrel.web import server as server_module
-from timbrel.web.page import HEADERS, INDEX_FILE, STATIC, page_files
+from timbrel.web.page import INDEX_FILE, STATIC, page_files, write_page
 
 pytest_plugins = ["listening_fixtures"]
 pytestmark = [
@@ -41,6 +47,13 @@ DROP = """([name, content]) => {
     transfer.items.add(new File([bytes], name));
     document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
 }"""
+
+
+class SilentHandler(SimpleHTTPRequestHandler):
+    """Serves a folder as it is, and says nothing of it."""
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        pass
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +89,19 @@ def melody() -> bytes:
         track.append(Message("note_off", note=pitch, time=460))
     track.append(Message("control_change", control=64, value=0, time=100))
     return saved(MidiFile(tracks=[track]))
+
+
+def duo() -> bytes:
+    """Two instruments at once, for seven seconds."""
+    tracks = []
+    for channel, (program, first) in enumerate([(0, 48), (56, 64)]):
+        track = MidiTrack([Message("program_change", channel=channel, program=program)])
+        for step in (0, 4, 7, 12, 7, 4, 0):
+            note = {"channel": channel, "note": first + step}
+            track.append(Message("note_on", velocity=90, time=20, **note))
+            track.append(Message("note_off", time=940, **note))
+        tracks.append(track)
+    return saved(MidiFile(tracks=tracks))
 
 
 def saved(midi: mido.MidiFile) -> bytes:
@@ -117,25 +143,32 @@ def assert_sounds_as(heard: np.ndarray, wanted: np.ndarray) -> None:
     assert abs(20 * np.log10(levels[0] / levels[1])) <= MOST_LEVEL_DB
 
 
-def test_a_dropped_file_sounds_as_python_renders_it_while_the_timbre_is_dragged(
+def drag(page: Page, shares: list[tuple[float, float]], step_ms: int) -> None:
+    """Press on the map, move through places of it, from its upper left corner on, and let go."""
+    timbre_map = page.get_by_role("application")
+    timbre_map.scroll_into_view_if_needed()
+    box = timbre_map.bounding_box()
+    assert box is not None
+    for i, (across, down) in enumerate(shares):
+        page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
+        if i == 0:
+            page.mouse.down()
+        page.wait_for_timeout(step_ms)
+    page.mouse.up()
+
+
+def test_a_dropped_file_sounds_as_python_renders_it_while_a_timbre_is_dragged(
     context: BrowserContext, url: str, tmp_path: Path
 ) -> None:
-    """And nothing is sent anywhere but to ask for the page's own files."""
+    """One of two tracks; and nothing is sent anywhere but to ask for the page's own files."""
     asked: list[tuple[str, str]] = []
     context.on("request", lambda request: asked.append((request.method, request.url)))
     page = opened(context, url)
-    drop_and_play(page, "melody.mid", melody())
-    until(page, "seconds", lambda seconds: 0.5 < seconds < 3)
+    drop_and_play(page, "duo.mid", duo())
+    page.get_by_role("radio").nth(2).check()
+    until(page, "seconds", lambda seconds: 0.5 < seconds < 4)
     page.get_by_role("button", name=re.compile("Record$")).click()
-    box = page.get_by_role("application").bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.2 * box["height"])
-    page.mouse.down()
-    for i in range(12):
-        share = 0.2 + 0.05 * i
-        page.mouse.move(box["x"] + share * box["width"], box["y"] + share * box["height"])
-        page.wait_for_timeout(60)
-    page.mouse.up()
+    drag(page, [(0.2 + 0.05 * i, 0.2 + 0.05 * i) for i in range(12)], 60)
     now = state(page, "seconds")
     until(page, "seconds", lambda seconds: seconds > now + 0.8)
     page.evaluate("timbrel.stop()")
@@ -143,44 +176,72 @@ def test_a_dropped_file_sounds_as_python_renders_it_while_the_timbre_is_dragged(
     heard = captured(page)
     with page.expect_download() as download:
         press(page, "Save the timbre")
-    path = tmp_path / "melody.timbre"
+    path = tmp_path / "duo.timbre"
     download.value.save_as(path)
 
     synthesizer = Synthesizer.load()
     timbre = parse_timbre(path, synthesizer.model.instruments)
     assert len(timbre.times_s) > 3
     # In the file, the path begins where it was recorded; what was before is its first point.
-    wanted = synthesizer.render(parse_midi(melody()), timbre=timbre)
+    wanted = synthesizer.render(parse_midi(duo()), timbre={2: timbre})
     assert len(heard) > 16000
     assert_sounds_as(heard, wanted)
-    still = synthesizer.render(parse_midi(melody()))
+    still = synthesizer.render(parse_midi(duo()))
     with pytest.raises(AssertionError):
         assert_sounds_as(heard, still)
     assert {method for method, _ in asked} == {"GET"}
     assert all(address.startswith((url, "blob:")) for _, address in asked)
 
 
-def test_without_isolation_the_sound_is_the_same(
-    browser: Browser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As from a static host that sends no headers; at a rate that is not the model's."""
-    open_headers = {name: v for name, v in HEADERS.items() if not name.startswith("Cross-Origin")}
-    monkeypatch.setattr(server_module, "HEADERS", open_headers)
-    with serving(page_files()) as server:
+def test_from_a_plain_static_host_the_sound_is_the_same(browser: Browser, tmp_path: Path) -> None:
+    """Without headers: not isolated, nothing decompressed on the way; at a rate not the model's."""
+    write_page(tmp_path / "site")
+    handler = partial(SilentHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         context = browser.new_context()
-        page = opened(context, server.url)
+        page = opened(context, f"http://127.0.0.1:{server.server_address[1]}/site/")
         assert page.evaluate("crossOriginIsolated") is False
         drop_and_play(page, "melody.mid", melody())
         until(page, "seconds", lambda seconds: 1 < seconds < 4)
         page.evaluate("timbrel.stop()")
         heard = captured(page)
         context.close()
+        server.shutdown()
     assert_sounds_as(heard, Synthesizer.load().render(parse_midi(melody())))
 
 
-def test_the_wav_is_pythons(page: Page, tmp_path: Path) -> None:
+def test_a_path_is_drawn_and_edited_and_the_wav_with_it_is_pythons(
+    page: Page, tmp_path: Path
+) -> None:
     drop(page, "melody.mid", melody())
-    until(page, "voices.length", lambda n: n == 1)
+    until(page, "title", lambda title: title == "melody.mid")
+    page.evaluate("timbrel.stop()")
+    page.evaluate("timbrel.seek(0.5)")
+    page.get_by_role("button", name=re.compile("Draw$")).click()
+    drag(page, [(0.3, 0.2), (0.4, 0.2), (0.5, 0.3), (0.5, 0.6), (0.7, 0.7), (0.8, 0.5)], 200)
+    assert not state(page, "drawing")
+    times = np.array(state(page, "path.times"))
+    assert 4 <= len(times) <= 60
+    assert times[0] == pytest.approx(0.504, abs=1e-6)  # half a second, on the grid of frames
+    assert 0.8 < times[-1] - times[0] < 3  # the hand's time
+    n_points = len(times)
+
+    # A point is taken with the keyboard, moved in time and on the map, and another is deleted.
+    page.get_by_label(re.compile("^Point 2 at")).press("Enter")
+    x, y = state(page, "path.points[1]")
+    page.get_by_role("application").press("Shift+ArrowRight")
+    moved = state(page, "path.points[1]")
+    assert moved[0] > x + 0.05
+    assert moved[1] == pytest.approx(y)
+    assert state(page, "path.times.length") == n_points
+    page.get_by_label(re.compile("^Point 3 at")).press("Delete")
+    until(page, "path.times.length", lambda n: n == n_points - 1)
+    page.get_by_label(re.compile("^Point 2 at")).press("Escape")
+
+    with page.expect_download() as download:
+        press(page, "Save the timbre")
+    download.value.save_as(tmp_path / "melody.timbre")
     with page.expect_download(timeout=120_000) as download:
         press(page, "Save as WAV")
     path = tmp_path / "melody.wav"
@@ -188,7 +249,10 @@ def test_the_wav_is_pythons(page: Page, tmp_path: Path) -> None:
     with wave.open(str(path)) as file:
         assert (file.getframerate(), file.getnchannels()) == (16000, 2)
         found = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2) / 32768
-    wanted = Synthesizer.load().render(parse_midi(melody()))
+    synthesizer = Synthesizer.load()
+    timbre = parse_timbre(tmp_path / "melody.timbre", synthesizer.model.instruments)
+    assert len(timbre.times_s) == n_points - 1
+    wanted = synthesizer.render(parse_midi(melody()), timbre=timbre)
     assert found.shape == wanted.shape
     assert np.abs(found - wanted).max() < 1e-3
 
@@ -202,6 +266,8 @@ def test_other_sounds_and_models_and_links(page: Page) -> None:
     until(page, "model", lambda name: name == "mel2mel-10d")
     expect(page.get_by_label("Dimension 10")).to_be_visible()
     assert len(state(page, "point")) == 10
+    expect(page.get_by_text(re.compile(r"A projection: \d+ % of how"))).to_be_visible()
+    assert_map_is_pythons(page)
     page.get_by_label("Instrument 2 of the mix").select_option("harp")
     page.get_by_label("Share of harp").fill("100")
     assert "harp" in state(page, "words")
@@ -219,6 +285,21 @@ def test_other_sounds_and_models_and_links(page: Page) -> None:
     assert state(page, "point") == pytest.approx(point, abs=1e-4)
 
 
+def assert_map_is_pythons(page: Page) -> None:
+    """A place on a projected map stands for the point that `lifted` gives it."""
+    bundle = load_bundle("mel2mel-10d")
+    points = np.array([instrument.embedding for instrument in bundle.instruments])
+    projection = state(page, "map.data.projection")
+    centre, basis = np.array(projection["centre"]), np.array(projection["basis"])
+    places = (points[:2] - centre) @ basis.T
+    places = np.concatenate([places, places.mean(axis=0, keepdims=True)])
+    found = page.evaluate(
+        "(places) => places.map((one) => timbrel.map.point(one))", places.tolist()
+    )
+    np.testing.assert_allclose(found, lifted(places, points, centre, basis), atol=1e-6)
+    np.testing.assert_allclose(found[:2], points[:2], atol=1e-4)
+
+
 def test_the_keyboard_of_a_piano_is_heard(page: Page) -> None:
     page.evaluate("timbrel.startCapture()")
     key = page.get_by_role("button", name="C4", exact=True)
@@ -232,6 +313,56 @@ def test_the_keyboard_of_a_piano_is_heard(page: Page) -> None:
     assert np.sqrt(np.square(heard).mean()) > 1e-3
     # The piece that was open is there again.
     assert state(page, "title") == "Prelude"
+
+
+def test_a_midi_keyboard_is_heard_in_tune(context: BrowserContext, url: str) -> None:
+    context.add_init_script(
+        """navigator.requestMIDIAccess = async () => {
+            window.midiInput = { name: "Faked keys" };
+            return { inputs: new Map([["1", midiInput]]) };
+        };"""
+    )
+    page = opened(context, url)
+    press(page, "MIDI keyboard")
+    expect(page.get_by_text("Faked keys")).to_be_visible()
+    page.evaluate("timbrel.startCapture()")
+    # A key beyond the piano and a pedal are no notes.
+    for message in ([0x90, 5, 90], [0xB0, 64, 127]):
+        page.evaluate("(data) => midiInput.onmidimessage({ data: new Uint8Array(data) })", message)
+    assert not state(page, "playing")
+    page.evaluate("midiInput.onmidimessage({ data: new Uint8Array([0x92, 69, 100]) })")
+    until(page, "playing", lambda playing: playing)
+    until(page, "seconds", lambda seconds: seconds > 1.0)
+    page.evaluate("midiInput.onmidimessage({ data: new Uint8Array([0x82, 69, 0]) })")
+    page.evaluate("timbrel.stop()")
+    heard = captured(page).mean(axis=1)
+    assert np.sqrt(np.square(heard).mean()) > 1e-3
+    spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard))))
+    loudest_hz = np.argmax(spectrum) * 16000 / len(heard)
+    # A4 or one of its first partials.
+    assert min(abs(loudest_hz / 440 - n) for n in (1, 2, 3)) < 0.02
+
+
+@pytest.mark.parametrize(("pace", "light"), [(50, True), (0.02, False)])
+def test_the_pictures_cost_less_where_the_computer_is_slow(
+    context: BrowserContext, pace: float, light: bool
+) -> None:
+    """A clock that runs fast makes a computer that is slow."""
+    files = dict(page_files())
+    name = next(name for name in files if name.startswith("assets/worker-"))
+    clock = f"""{{
+        const now = performance.now.bind(performance);
+        performance.now = () => {pace} * now();
+    }}"""
+    worker = files[name]()
+    files[name] = lambda: clock.encode() + worker
+    with serving(files) as server:
+        page = opened(context, server.url)
+        until(page, "ahead", lambda ahead: ahead > 0.3)
+        assert state(page, "quality.light") is light
+        words = page.get_by_text("the pictures move less")
+        expect(words).to_have_count(int(light))
+        assert state(page, "quality.frameMs") == (120 if light else 30)
 
 
 def test_bad_input_has_words_and_the_rest_goes_on(page: Page) -> None:
@@ -359,15 +490,35 @@ def test_the_whole_page_is_used_by_keyboard(page: Page) -> None:
 
 
 def test_a_phone_shows_it_without_scrolling_sideways(browser: Browser, url: str) -> None:
+    """And no name on the map lies over another one or over a dot."""
     context = browser.new_context(
         viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True
     )
     page = opened(context, url)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    boxes = [
+        one.bounding_box() for one in page.get_by_role("application").get_by_role("button").all()
+    ]
+    corners = np.array([(b["x"], b["y"], b["x"] + b["width"], b["y"] + b["height"]) for b in boxes])
+    assert len(corners) == 10
+    low = np.maximum(corners[:, None, :2], corners[None, :, :2])
+    high = np.minimum(corners[:, None, 2:], corners[None, :, 2:])
+    overlapping = (high > low).all(axis=-1) & ~np.eye(len(corners), dtype=bool)
+    assert not overlapping.any()
     context.close()
 
 
 def test_samples_are_listened_through_blind(context: BrowserContext, report: Path) -> None:
+    """One player; another condition of a track goes on from where the first one was."""
+    context.add_init_script(
+        """const { play } = HTMLAudioElement.prototype;
+        HTMLAudioElement.prototype.play = function () {
+            window.player = this;
+            window.begunAt = this.currentTime;
+            this.loop = true; // the sounds of the test are short
+            return play.call(this);
+        };"""
+    )
     with serving(page_files(report)) as server:
         page = opened(context, server.url)
         table = page.get_by_role("region", name="Table of samples")
@@ -375,15 +526,34 @@ def test_samples_are_listened_through_blind(context: BrowserContext, report: Pat
         press(page, "Blind")
         headers = table.get_by_role("columnheader").all_inner_texts()
         assert headers == ["Track", *"ABCDEFGH"[: len(headers) - 1]]
-        first = table.get_by_role("button", name="condition A").first
-        expect(first).to_have_accessible_name(re.compile("condition A$"))
-        first.click()
-        first = table.get_by_role("button", name="condition A").first
-        expect(first).to_have_attribute("aria-pressed", "true")
+        # Nothing in a blind table names a condition.
+        for condition in listed(report):
+            assert condition not in table.inner_html()
+        row = table.get_by_role("row").nth(1)
+        row.get_by_role("button", name="condition A").click()
+        heard(page)
+        first = page.evaluate("player.src")
+        row.get_by_role("button", name="condition B").click()
+        assert page.evaluate("begunAt") > 0
+        assert page.evaluate("player.src") != first
+        heard(page)
+        stop = row.get_by_role("button", name="Stop")
+        expect(stop).to_have_accessible_name(re.compile("condition B$"))
+        expect(table.get_by_role("button", name="Stop")).to_have_count(1)
+        stop.click()
+        assert page.evaluate("player.paused")
         press(page, "Reveal")
         assert sorted(table.get_by_role("columnheader").all_inner_texts()[1:]) == sorted(
             listed(report)
         )
+
+
+def heard(page: Page) -> None:
+    """Wait until the table's player has gone on."""
+    deadline = time.monotonic() + 20
+    while page.evaluate("player.currentTime - begunAt") == 0:
+        assert time.monotonic() < deadline, page.evaluate("String(player.error?.message)")
+        page.wait_for_timeout(20)
 
 
 def listed(report: Path) -> list[str]:

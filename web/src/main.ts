@@ -1,11 +1,8 @@
-import { mount } from "svelte";
-import App from "./ui/App.svelte";
-import "./ui/app.css";
-import { Session } from "./ui/session.svelte";
+// Small, so that it runs early: what takes long is begun before the page itself has arrived.
 
-const session = new Session();
-mount(App, { target: document.getElementById("app")!, props: { session } });
-session.begin();
+import { Downloads } from "./engine/downloads";
 
-// For the browser's console, the tests and the benchmark.
-Object.assign(window, { timbrel: session });
+const downloads = new Downloads();
+const worker = new Worker(new URL("./engine/worker.ts", import.meta.url), { type: "module" });
+const { begin } = await import("./page");
+begin(worker, downloads);

@@ -12,14 +12,16 @@ import {
   timbreFile,
   timbreSpec,
 } from "../src/timbre/timbre";
-import { inWords, valueOnMap } from "../src/timbre/words";
+import { TimbreMap } from "../src/timbre/map";
+import { inWords } from "../src/timbre/words";
 
 const instruments: Instrument[] = [
   { name: "harp", program: 46, embedding: [0, 0] },
   { name: "trumpet", program: 56, embedding: [1, 0] },
   { name: "church organ", program: 19, embedding: [0, 1] },
 ];
-const map = { x: [0, 1], y: [0, 1], centroid_hz: [[100, 900], [500, 1300]], energy_db: [[0, 0], [0, 0]] }; // prettier-ignore
+const measured = { x: [0, 1], y: [0, 1], centroid_hz: [[100, 900], [500, 1300]], energy_db: [[0, 0], [0, 0]] }; // prettier-ignore
+const map = new TimbreMap({ ...measured, projection: null }, instruments);
 
 it("a path is a straight line between its breakpoints", () => {
   const path = parseTimbre("0s harp; 8s trumpet", instruments);
@@ -67,7 +69,8 @@ it("timbres have words", () => {
   expect(inWords([0.28, 0], instruments, map)).toBe("72 % harp, 28 % trumpet; warm");
   expect(inWords([1, 0], instruments, null)).toBe("trumpet");
   expect(inWords([2, 0], instruments, null)).toBe("beyond 100 % trumpet");
-  expect(valueOnMap(map, map.centroid_hz, [0.5, 0.5])).toBe(700);
+  expect(map.valueAt(map.data.centroid_hz, [0.5, 0.5])).toBe(700);
+  expect(map.raster(map.data.centroid_hz, 3)[4]).toBe(700);
 });
 
 it("straight parts of a recorded path need no breakpoints", () => {

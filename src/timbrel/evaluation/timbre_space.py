@@ -35,6 +35,8 @@ class TimbreMap:
     instrument_centroid_hz: np.ndarray  # (instruments,)
     instrument_energy_db: np.ndarray  # (instruments,)
     explained: float  # share of the instruments' variance that lies in the plane; 1 in 2 dimensions
+    centre: np.ndarray  # (timbre_size,): the plane's origin
+    basis: np.ndarray  # (2, timbre_size): unit vectors along the axes
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,12 @@ class TimbreLine:
     energy_db: np.ndarray  # (points,)
 
 
-def timbre_map(bundle: Bundle, *, size: int = 13) -> TimbreMap:
+def timbre_map(bundle: Bundle, *, size: int = 13, through_instruments: bool = False) -> TimbreMap:
     """Measure a grid of `size` · `size` points of the plane through the instruments.
 
     In two dimensions the plane is the space itself; in more it is that of the first two principal
-    components of the instruments' points.
+    components of the instruments' points. With `through_instruments` the grid's points lie off that
+    plane as far as the instruments near by, see `lifted`.
     """
     points = np.array([instrument.embedding for instrument in bundle.instruments])
     centre, basis, explained = _plane(points)
@@ -61,7 +64,8 @@ def timbre_map(bundle: Bundle, *, size: int = 13) -> TimbreMap:
     margin = np.maximum(_MARGIN * (high - low), 1e-3)
     axes = [np.linspace(a, b, size) for a, b in zip(low - margin, high + margin, strict=True)]
     grid = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
-    mels = phrase_mels(bundle, np.concatenate([grid @ basis + centre, points]))
+    there = lifted(grid, points, centre, basis) if through_instruments else grid @ basis + centre
+    mels = phrase_mels(bundle, np.concatenate([there, points]))
     centroid_hz, energy_db = centroids_hz(mels, bundle.mel), energies_db(mels)
     return TimbreMap(
         axes=(axes[0], axes[1]),
@@ -71,7 +75,26 @@ def timbre_map(bundle: Bundle, *, size: int = 13) -> TimbreMap:
         instrument_centroid_hz=centroid_hz[len(grid) :],
         instrument_energy_db=energy_db[len(grid) :],
         explained=explained,
+        centre=centre,
+        basis=basis,
     )
+
+
+def lifted(
+    places: np.ndarray, points: np.ndarray, centre: np.ndarray, basis: np.ndarray
+) -> np.ndarray:
+    """Points of a space for places of a plane in it, (n, 2) → (n, timbre_size).
+
+    What the plane leaves of each of `points` is interpolated between them by the inverse of the
+    squared distance (Shepard 1968). So the place of an instrument stands for that instrument, and
+    the projection of every point is its place. The page's `TimbreMap.point` is the same.
+    """
+    flat = (points - centre) @ basis.T
+    rest = points - (flat @ basis + centre)
+    squared = np.square(places[:, None] - flat).sum(axis=-1)
+    weights = 1 / np.maximum(squared, 1e-12)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return places @ basis + centre + weights @ rest
 
 
 def timbre_line(bundle: Bundle, *, size: int = 17) -> TimbreLine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -22,7 +23,6 @@ _TYPES = {
     ".json": "application/json",
     ".wasm": "application/wasm",
     ".svg": "image/svg+xml",
-    ".gz": "application/gzip",
     ".mid": "audio/midi",
     ".flac": "audio/flac",
 }
@@ -74,6 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "timbrel", ""
     protocol_version = "HTTP/1.1"
     timeout = _SILENT_AFTER_S
+    disable_nagle_algorithm = True  # a short answer does not wait for its header's acknowledgement
 
     def do_GET(self) -> None:
         self._answer(with_content=True)
@@ -95,9 +96,13 @@ class _Handler(BaseHTTPRequestHandler):
             return
         content = make()
         self.send_response(HTTPStatus.OK)
-        suffix = name[name.rfind(".") :]
+        # What is stored compressed is decompressed by the browser, while it arrives.
+        compressed = name.endswith(".gz")
+        suffix = PurePosixPath(name.removesuffix(".gz")).suffix
         kind = _TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
         self.send_header("Content-Type", kind)
+        if compressed:
+            self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(content)))
         # What has its content's hash in its address never changes.
         hashed = bool(parts.query) or name.startswith("assets/")

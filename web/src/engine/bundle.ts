@@ -33,6 +33,8 @@ export interface TimbreMapData {
   y: number[];
   centroid_hz: number[][];
   energy_db: number[][];
+  /** How points of more than two dimensions come to their places; null where the map is the space. */
+  projection: { centre: number[]; basis: number[][]; explained: number } | null;
 }
 
 export interface FileEntry {
@@ -57,8 +59,15 @@ export interface Manifest {
   samples: string | null;
 }
 
-/** A file's bytes; a path that ends with .gz is decompressed. */
-export async function decompressed(url: string): Promise<ArrayBuffer> {
+/**
+ * Ask for a file and use what comes, while it comes; a file whose name ends with .gz is decompressed,
+ * unless the browser does so itself, because the host told it to.
+ */
+export async function received<T>(
+  url: string,
+  use: (response: Response) => Promise<T>,
+  type = "application/octet-stream",
+): Promise<T> {
   let response: Response;
   try {
     response = await fetch(url);
@@ -69,34 +78,54 @@ export async function decompressed(url: string): Promise<ArrayBuffer> {
     throw new Error(`${nameOf(url)} cannot be loaded (the server says ${response.status})`);
   }
   try {
-    if (!new URL(url, self.location.href).pathname.endsWith(".gz"))
-      return await response.arrayBuffer();
-    return await new Response(
-      response.body.pipeThrough(new DecompressionStream("gzip")),
-    ).arrayBuffer();
+    const compressed = new URL(response.url).pathname.endsWith(".gz");
+    if (!compressed || response.headers.get("content-encoding") === "gzip") {
+      return await use(response);
+    }
+    const content = response.body.pipeThrough(new DecompressionStream("gzip"));
+    return await use(new Response(content, { headers: { "content-type": type } }));
   } catch {
     throw new Error(`${nameOf(url)} arrived damaged; reload the page`);
   }
 }
 
-/** A bundle's files by their names. */
+export function receivedBytes(url: string): Promise<ArrayBuffer> {
+  return received(url, (response) => response.arrayBuffer());
+}
+
+/** A bundle's files by their names, and whether all of them are what they should be. */
 export async function loadFiles(
   entry: BundleEntry,
-  base: string,
-): Promise<Record<string, Uint8Array>> {
-  const loaded = Object.entries(entry.files).map(async ([name, { path, sha256 }]) => {
-    const bytes = await decompressed(new URL(path, base).href);
-    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-    const found = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
-    if (found !== sha256) {
-      throw new Error(
-        `the model “${entry.config.name}” is damaged: the SHA-256 of ${name} is not the expected one; ` +
-          "install or copy the page again",
-      );
-    }
-    return [name, new Uint8Array(bytes)] as const;
-  });
-  return Object.fromEntries(await Promise.all(loaded));
+  bytesOf: (path: string) => Promise<ArrayBuffer>,
+): Promise<{ files: Record<string, Uint8Array>; checked: Promise<void> }> {
+  const loaded = await Promise.all(
+    Object.entries(entry.files).map(async ([name, { path, sha256 }]) => {
+      const bytes = await bytesOf(path);
+      const checked = check(entry, name, bytes, sha256);
+      checked.catch(() => {}); // until all files are there
+      return { name, bytes, checked };
+    }),
+  );
+  return {
+    files: Object.fromEntries(loaded.map(({ name, bytes }) => [name, new Uint8Array(bytes)])),
+    checked: Promise.all(loaded.map(({ checked }) => checked)).then(() => {}),
+  };
+}
+
+async function check(
+  entry: BundleEntry,
+  name: string,
+  bytes: ArrayBuffer,
+  sha256: string,
+): Promise<void> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  const found = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  if (found !== sha256) {
+    throw new Error(
+      `the model “${entry.config.name}” is damaged: the SHA-256 of ${name} is not the expected one; ` +
+        "install or copy the page again",
+    );
+  }
 }
 
 function nameOf(url: string): string {

@@ -1,10 +1,21 @@
 // What the page and the engine's worker say to each other.
 
+import type { Manifest } from "./bundle";
+import type { Quality } from "./quality";
 import type { Track } from "../score/score";
 import type { Timbre } from "../timbre/timbre";
 
 export type ToEngine =
-  | { kind: "start"; base: string; shared: SharedArrayBuffer | null }
+  /** `coming`: paths of files that the page hands over. */
+  | {
+      kind: "start";
+      base: string;
+      shared: SharedArrayBuffer | null;
+      manifest: Manifest;
+      coming: string[];
+    }
+  | { kind: "runtime"; module: WebAssembly.Module }
+  | { kind: "file"; path: string; bytes: ArrayBuffer }
   /** To a worklet that shares no memory. */
   | { kind: "worklet"; port: MessagePort }
   | { kind: "voice"; model: string; vocoder: string }
@@ -32,7 +43,6 @@ export type FromEngine =
       vocoder: string;
       sampleRate: number;
       threads: number;
-      loadMs: number;
     }
   /** The first sound of what was asked for is there: playing begins at once. */
   | { kind: "cued" }
@@ -50,6 +60,7 @@ export type FromEngine =
   | { kind: "mel"; frame: number; nMels: number; mel: Float32Array }
   | { kind: "changed"; asked: number; heard: number }
   | { kind: "ended" }
+  | { kind: "quality"; quality: Quality }
   | { kind: "preview"; nMels: number; mel: Float32Array }
   | { kind: "recording"; track: number; timbre: Timbre | null }
   | { kind: "export"; progress: number; wav: ArrayBuffer | null };

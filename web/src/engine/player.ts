@@ -4,12 +4,14 @@
 
 import constants from "../constants.json";
 import type { Output } from "./output";
+import { FULL } from "./quality";
 import type { Playing, Snapshot, Step, Stream } from "./stream";
 import { PianoRoll } from "../score/roll";
 import type { Note } from "../score/score";
 
 const FIRST_STEPS = 2; // hops that are given out together where the sound changes
 const MOST_ATTEMPTS = 4;
+const MEASURED_HOPS = 3; // after a cue; so many are computed before anyone presses Play
 const LIVE_NOTE_MEMORY_S = 12; // a key's note that ended so long ago is forgotten
 
 interface Computed {
@@ -23,11 +25,15 @@ export interface PlayerEvents {
   /** A change asked for with the listener at `asked` begins to sound at `heard`. */
   changed(asked: number, heard: number): void;
   ended(): void;
+  /** How long the first hops of a piece took, as shares of the time for which they sound. */
+  measured(shares: number[]): void;
 }
 
 export class Player {
   playing = false;
   loop = false;
+  /** Seconds of reserve that are aimed at. */
+  aheadS = FULL.aheadS;
   /** Hops of timbre as they were last computed: frame → (tracks, timbre_size). */
   readonly used = new Map<number, Float32Array>();
   /** Milliseconds that a hop's computation takes, smoothed. */
@@ -53,6 +59,7 @@ export class Player {
   private liveNotes: Note[] = [];
   private liveTrack = -1;
   private finished = false;
+  private firstShares: number[] = [];
   private changedAt = 0; // when the change that is being computed was begun
   private undo = () => {}; // brings back what was before it
   private attempts = 0; // at a change whose computation took too long
@@ -108,6 +115,7 @@ export class Player {
   cue(stream: Stream, playing: Playing, seconds: number, liveTrack: number): void {
     this.wanted = null;
     this.keys = []; // but not those that are struck from now on
+    this.firstShares = [];
     // Who presses Play before the new sound is there must not hear the old one.
     if (!this.playing) this.output.finish(this.output.read);
     this.cueing = async () => {
@@ -182,7 +190,7 @@ export class Player {
 
   /** Samples of reserve that are aimed at; more where the computer is hardly fast enough. */
   private get ahead(): number {
-    const seconds = Math.min(0.5 + 6 * Math.max(this.realTimeFactor - 0.25, 0), 6);
+    const seconds = Math.min(this.aheadS + 6 * Math.max(this.realTimeFactor - 0.25, 0), 6);
     return Math.min(seconds * this.sampleRate, this.output.capacity);
   }
 
@@ -222,7 +230,9 @@ export class Player {
     const before = this.next!;
     const began = performance.now();
     const step = await stream.step(before, this.now, this.from);
-    this.stepMs += 0.2 * (performance.now() - began - this.stepMs);
+    const took = performance.now() - began;
+    this.stepMs += 0.2 * (took - this.stepMs);
+    this.measure(took / 1000 / (stream.hop / constants.frameRate));
     if (this.stream !== stream) return;
     this.next = step.next;
     this.chain.push({ before, base: this.base });
@@ -242,6 +252,12 @@ export class Player {
     while (this.segments.length > 1 && this.segments[1].ring <= read) this.segments.shift();
     if (this.used.size > 1 << 16) this.used.clear();
     if (step.at + step.mix[0].length >= stream.nSamples) await this.reachEnd(stream);
+  }
+
+  private measure(share: number): void {
+    if (this.firstShares.length >= MEASURED_HOPS) return;
+    this.firstShares.push(share);
+    if (this.firstShares.length === MEASURED_HOPS) this.events.measured(this.firstShares);
   }
 
   private placeOf({ before, base }: Computed): number {

@@ -1,20 +1,20 @@
-// ONNX Runtime: the WebAssembly build alone, fetched compressed, so that the bytes over the wire do
-// not depend on the host.
+// ONNX Runtime: the WebAssembly build alone, compiled by the page.
 
 import * as ort from "onnxruntime-web/wasm";
-import loaderUrl from "../../node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.mjs?url";
-import { decompressed } from "./bundle";
+import innerLoaderUrl from "../../node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.mjs?url";
+import loaderUrl from "./ort_loader.js?url";
 
 /** Threads help where a page may share memory; half of the cores are left to others. */
 export function chooseThreads(isolated: boolean, cores: number): number {
   return isolated ? Math.min(Math.max(cores >> 1, 1), 4) : 1;
 }
 
-export async function startRuntime(wasmUrl: string): Promise<void> {
+export function prepareRuntime(compiled: Promise<WebAssembly.Module>): void {
+  const address = (url: string) => new URL(url, self.location.href).href;
+  Object.assign(globalThis, { runtimeParts: { loaderUrl: address(innerLoaderUrl), compiled } });
   ort.env.wasm.numThreads = chooseThreads(self.crossOriginIsolated, navigator.hardwareConcurrency);
-  ort.env.wasm.wasmPaths = { mjs: new URL(loaderUrl, self.location.href).href };
+  ort.env.wasm.wasmPaths = { mjs: address(loaderUrl) };
   ort.env.logLevel = "error";
-  ort.env.wasm.wasmBinary = await decompressed(wasmUrl);
 }
 
 let last: Promise<unknown> = Promise.resolve();
@@ -42,12 +42,16 @@ export function openSession(
   name: string,
 ): Promise<ort.InferenceSession> {
   const weights = Object.entries(files).filter(([file]) => file.endsWith(".safetensors"));
-  return inTurn(() =>
-    ort.InferenceSession.create(files[name], {
+  return inTurn(async () => {
+    const began = performance.now();
+    const session = await ort.InferenceSession.create(files[name], {
       executionProviders: ["wasm"],
       externalData: weights.map(([path, data]) => ({ path, data })),
-    }),
-  );
+    });
+    // For those who look where the time goes.
+    performance.measure(`open ${name}`, { start: began });
+    return session;
+  });
 }
 
 export { ort };

@@ -6,18 +6,27 @@ import { wavFile } from "../audio/wav";
 import { simplified, type Timbre } from "../timbre/timbre";
 import { constant, type Note, type Track } from "../score/score";
 import { PianoRoll } from "../score/roll";
-import { loadFiles, type BundleEntry, type Manifest } from "./bundle";
+import { Arrivals } from "./arrivals";
+import {
+  loadFiles,
+  receivedBytes,
+  type BundleConfig,
+  type BundleEntry,
+  type Manifest,
+} from "./bundle";
 import { GRIFFIN_LIM, GriffinLim } from "./griffin_lim";
 import { Mel2Mel } from "./mel2mel";
 import type { FromEngine, ToEngine } from "./messages";
 import { Output } from "./output";
 import { ParallelVocoder } from "./parallel";
 import { Player } from "./player";
-import { ort, startRuntime } from "./runtime";
+import { chooseQuality } from "./quality";
+import { ort, prepareRuntime } from "./runtime";
 import { Stream, type Playing } from "./stream";
 import type { Vocoder } from "./vocoder";
 
 const POSITION_MS = 33;
+const RUNTIME = "runtime";
 const LIVE_TRACK: Track = {
   name: "keyboard",
   program: 0,
@@ -40,30 +49,26 @@ function say(message: FromEngine, transfer: Transferable[] = []): void {
 class Engine {
   private readonly models = new Map<string, Promise<Mel2Mel>>();
   private readonly vocoders = new Map<string, Promise<Vocoder>>();
-  private output!: Output;
   private player: Player | null = null;
   private mel2mel!: Mel2Mel;
   private vocoder!: Vocoder;
   private score: Extract<ToEngine, { kind: "score" }> | null = null;
   private exporting = 0;
-  private runtime!: Promise<void>;
-  private began = performance.now();
   private announced = false;
   private readonly phraseRoll = new PianoRoll(PHRASE);
 
   private constructor(
     private readonly base: string,
     private readonly manifest: Manifest,
+    private readonly output: Output,
   ) {}
 
-  static async start(base: string, shared: SharedArrayBuffer | null): Promise<Engine> {
-    const response = await fetch(new URL("page.json", base));
-    if (!response.ok)
-      throw new Error(`page.json cannot be loaded (the server says ${response.status})`);
-    const manifest: Manifest = await response.json();
-    const engine = new Engine(base, manifest);
-    engine.output = new Output(shared);
-    engine.runtime = startRuntime(new URL(manifest.runtime, base).href);
+  static async start({
+    base,
+    manifest,
+    shared,
+  }: Extract<ToEngine, { kind: "start" }>): Promise<Engine> {
+    const engine = new Engine(base, manifest, new Output(shared));
     await engine.choose(manifest.default_model, manifest.default_vocoder);
     return engine;
   }
@@ -87,7 +92,6 @@ class Engine {
       vocoder,
       sampleRate: mel2mel.config.mel.sample_rate,
       threads: ort.env.wasm.numThreads ?? 1,
-      loadMs: performance.now() - this.began,
     });
   }
 
@@ -212,6 +216,11 @@ class Engine {
       computed: (step, nTracks) => this.tellMel(step.frame, step.mel, nTracks),
       changed: (asked, heard) => say({ kind: "changed", asked, heard }),
       ended: () => say({ kind: "ended" }),
+      measured: (shares) => {
+        const quality = chooseQuality(shares);
+        player.aheadS = quality.aheadS;
+        say({ kind: "quality", quality });
+      },
     });
     this.player = player;
     player.run().catch((error: Error) => {
@@ -230,23 +239,31 @@ class Engine {
   }
 
   private model(name: string): Promise<Mel2Mel> {
-    return remembered(this.models, name, async () => {
-      const entry = this.entry(name);
-      const files = await loadFiles(entry, this.base);
-      await this.runtime;
-      return Mel2Mel.load(entry.config, files);
-    });
+    return remembered(this.models, name, () => this.load(name, Mel2Mel.load));
   }
 
   private voice(name: string): Promise<Vocoder> {
-    return remembered(this.vocoders, name, async () => {
+    return remembered<Vocoder>(this.vocoders, name, async () => {
       if (name === GRIFFIN_LIM)
         return new GriffinLim(this.entry(this.manifest.default_model).config.mel);
-      const entry = this.entry(name);
-      const files = await loadFiles(entry, this.base);
-      await this.runtime;
-      return ParallelVocoder.load(entry.config, files);
+      return this.load(name, ParallelVocoder.load);
     });
+  }
+
+  /** Open a bundle while its checksums are computed, which have the last word. */
+  private async load<T>(
+    name: string,
+    open: (config: BundleConfig, files: Record<string, Uint8Array>) => Promise<T>,
+  ): Promise<T> {
+    const entry = this.entry(name);
+    const { files, checked } = await loadFiles(
+      entry,
+      (path) => arrived.take(path) ?? receivedBytes(new URL(path, this.base).href),
+    );
+    const opened = open(entry.config, files);
+    opened.catch(() => {});
+    await checked;
+    return opened;
   }
 
   private entry(name: string): BundleEntry {
@@ -271,11 +288,18 @@ function remembered<T>(
   return found;
 }
 
+/** What the page hands over: it asks for what is needed first before this worker is there. */
+const arrived = new Arrivals<ArrayBuffer>();
+const runtime = new Arrivals<WebAssembly.Module>();
+prepareRuntime(runtime.expect(RUNTIME));
 let engine: Promise<Engine> | null = null;
 
 async function hear(message: ToEngine): Promise<void> {
+  if (message.kind === "runtime") return runtime.put(RUNTIME, message.module);
+  if (message.kind === "file") return arrived.put(message.path, message.bytes);
   if (message.kind === "start") {
-    engine = Engine.start(message.base, message.shared);
+    for (const path of message.coming) arrived.expect(path);
+    engine = Engine.start(message);
     const started = await engine;
     setInterval(() => started.tellPosition(), POSITION_MS);
     return;

@@ -47,6 +47,27 @@ export function simplified({ times, points }: Timbre, tolerance = 1e-4): Timbre 
   return { times: kept.map((k) => times[k]), points: kept.map((k) => points[k]) };
 }
 
+/** A path with at most so many breakpoints, as near to the given one as they allow. */
+export function thinned(timbre: Timbre, tolerance: number, most: number): Timbre {
+  for (let allowed = Math.max(tolerance, 1e-4); ; allowed *= 1.5) {
+    const found = simplified(timbre, allowed);
+    if (found.times.length <= Math.max(most, 2)) return found;
+  }
+}
+
+/** What a hand drew, as a path on the grid of frames; of several places in a frame the last counts. */
+export function drawn(stroke: { time: number; point: Point }[]): Timbre {
+  const frames = new Map<number, Point>();
+  for (const { time, point } of stroke) {
+    frames.set(Math.round(time * constants.frameRate), point);
+  }
+  const inOrder = [...frames].sort(([a], [b]) => a - b);
+  return {
+    times: inOrder.map(([frame]) => frame / constants.frameRate),
+    points: inOrder.map(([, point]) => point),
+  };
+}
+
 /** A path played again and again, as `timbrel render` takes it: written out up to `end` seconds. */
 export function repeated(timbre: Timbre, period: number, end: number): Timbre {
   const times: number[] = [];

@@ -2,31 +2,39 @@
 
 import { Speaker, sharedRing } from "../audio/speaker";
 import { wavFile } from "../audio/wav";
-import type { BundleConfig, Instrument, Manifest, TimbreMapData } from "../engine/bundle";
+import type { BundleConfig, Instrument, Manifest } from "../engine/bundle";
+import type { Downloads } from "../engine/downloads";
 import type { FromEngine, ToEngine } from "../engine/messages";
 import constants from "../constants.json";
+import { FULL, type Quality } from "../engine/quality";
 import { parseMidi } from "../score/midi";
 import { duration, leftOut, type Note, type Score } from "../score/score";
 import {
   asMix,
   constantTimbre,
   mixed,
+  drawn,
   nearestInstrument,
   parseTimbre,
   parseTimbreFile,
   repeated,
   simplified,
+  thinned,
   timbreAt,
   timbreFile,
   timbreSpec,
   type Point,
   type Timbre,
 } from "../timbre/timbre";
+import { TimbreMap } from "../timbre/map";
 import { inWords } from "../timbre/words";
 import { MelHistory } from "./mel_history";
 
 export const ALL_TRACKS = -1;
 export const GRIFFIN_LIM = "griffin-lim";
+/** More breakpoints than a hand can take are not shown one by one. */
+export const MOST_BREAKPOINTS = 60;
+const DRAWN_TOLERANCE = 0.005; // of the map's width
 const PHRASE_TITLE = "A short phrase";
 
 export interface Voice {
@@ -65,6 +73,10 @@ export class Session {
   loop = $state(false);
   recordingPath = $state(false);
   repeatPath = $state(false);
+  /** Whether the next stroke on the map becomes a path. */
+  drawing = $state(false);
+  /** The breakpoint of the shown path that the map and the mixer move. */
+  breakpoint = $state<number | null>(null);
   capturing = $state(false);
   exportProgress = $state<number | null>(null);
 
@@ -73,6 +85,7 @@ export class Session {
   announcement = $state("");
   preview = $state.raw<Preview | null>(null);
 
+  quality = $state.raw<Quality>(FULL);
   loadMs = $state(0);
   threads = $state(1);
   sampleRate = $state(16000);
@@ -89,10 +102,8 @@ export class Session {
   /** Counts changes of what the pictures show beside the position. */
   lookVersion = 0;
 
-  private readonly worker = new Worker(new URL("../engine/worker.ts", import.meta.url), {
-    type: "module",
-  });
   private readonly shared = sharedRing();
+  private preparing: ReturnType<typeof Speaker.prepare> | null = null;
   private speaker: Speaker | null = null;
   private positionAt = 0;
   private recordFrom = 0;
@@ -109,10 +120,11 @@ export class Session {
   config = $derived<BundleConfig | null>(
     this.manifest?.models.find(({ config }) => config.name === this.model)?.config ?? null,
   );
-  map = $derived<TimbreMapData | null>(
-    this.manifest?.models.find(({ config }) => config.name === this.model)?.map ?? null,
-  );
   instruments = $derived<Instrument[]>(this.config?.instruments ?? []);
+  map = $derived.by<TimbreMap | null>(() => {
+    const data = this.manifest?.models.find(({ config }) => config.name === this.model)?.map;
+    return data ? new TimbreMap(data, this.instruments) : null;
+  });
   models = $derived(this.namesOf("mel2mel"));
   vocoders = $derived([...this.namesOf("parallel"), GRIFFIN_LIM]);
   duration = $derived(duration(this.score));
@@ -131,18 +143,34 @@ export class Session {
   path = $derived<Timbre>((this.voices[this.selected] ?? this.voices[0])?.timbre ?? this.keys);
   command = $derived.by(() => this.renderCommand());
 
+  constructor(
+    private readonly worker: Worker,
+    private readonly downloads: Downloads,
+  ) {}
+
   async begin(): Promise<void> {
     const missing = missingFeature();
     if (missing) return this.fail(missing);
     this.worker.onmessage = ({ data }: MessageEvent<FromEngine>) => this.hear(data);
     this.worker.onerror = () =>
       this.fail("the engine cannot be started; is this browser up to date?");
-    this.tell({ kind: "start", base: document.baseURI, shared: this.shared });
     try {
-      const response = await fetch("page.json");
-      this.manifest = await response.json();
-    } catch {
-      return this.fail("page.json cannot be loaded; is the server still running?");
+      const manifest = await this.downloads.manifest;
+      // The page is drawn while the models are on their way.
+      this.manifest = manifest;
+      this.model = manifest.default_model;
+      this.vocoder = manifest.default_vocoder;
+      this.keys = constantTimbre(this.instruments[0].embedding);
+      this.downloads
+        .handOver((message, transfer) => this.tell(message, transfer), this.shared)
+        .catch((error: Error) => this.fail(error.message));
+      const { mel } = manifest.models.find(
+        ({ config }) => config.name === manifest.default_model,
+      )!.config;
+      this.preparing = Speaker.prepare(mel.sample_rate, this.shared);
+      this.preparing.catch(() => {}); // until it is wanted
+    } catch (error) {
+      return this.fail((error as Error).message);
     }
     const [first] = this.manifest!.tunes;
     const wanted =
@@ -192,6 +220,7 @@ export class Session {
     this.source = source;
     this.score = score;
     this.selected = ALL_TRACKS;
+    this.breakpoint = null;
     this.seconds = 0;
     this.beforeAudition = null;
     this.voices = [];
@@ -313,9 +342,10 @@ export class Session {
 
   // Timbre
 
-  /** Move the selected tracks, and the keyboard where all are meant, to a point. */
+  /** Move the chosen breakpoint, or else the selected tracks and with all of them the keyboard. */
   moveTo(point: Point): void {
-    this.setTimbre(constantTimbre(point));
+    if (this.breakpoint !== null) this.setBreakpoint(this.breakpoint, point);
+    else this.setTimbre(constantTimbre(point));
   }
 
   moveToMix(shares: { name: string; share: number }[]): void {
@@ -329,6 +359,7 @@ export class Session {
   }
 
   setTimbre(timbre: Timbre): void {
+    if (this.breakpoint !== null && this.breakpoint >= timbre.times.length) this.breakpoint = null;
     const chosen = this.voices[this.selected];
     if (chosen) chosen.timbre = timbre;
     else {
@@ -361,7 +392,7 @@ export class Session {
   /** Hear a phrase in a timbre; what was open comes back when it is stopped or over. */
   async audition(): Promise<void> {
     this.announce();
-    if (this.playing && !this.auditioning) return;
+    if (this.phase !== "ready" || (this.playing && !this.auditioning)) return;
     const { point } = this;
     if (!this.auditioning) {
       const { source, score, seconds } = this;
@@ -403,6 +434,7 @@ export class Session {
   }
 
   showPreview(point: Point): void {
+    if (this.quality.light && this.playing) return;
     if (this.phase !== "ready" || this.waiting) {
       this.pendingPreview = point;
       return;
@@ -452,7 +484,35 @@ export class Session {
   }
 
   clearPath(): void {
+    this.breakpoint = null;
     this.moveTo([...this.point]);
+  }
+
+  /** Hear and see the path at one of its breakpoints, which is moved from now on; null ends that. */
+  chooseBreakpoint(index: number | null): void {
+    this.breakpoint = index;
+    if (index !== null) this.seek(Math.min(this.path.times[index], this.duration));
+  }
+
+  toggleDrawing(): void {
+    this.drawing = !this.drawing;
+    this.breakpoint = null;
+  }
+
+  /** A stroke on the map is a path that begins at the playhead; the hand's time is the path's. */
+  setDrawn(stroke: { time: number; point: Point }[]): void {
+    const path = drawn(stroke);
+    const width = this.map!.x[1] - this.map!.x[0];
+    this.setTimbre(thinned(path, DRAWN_TOLERANCE * width, MOST_BREAKPOINTS));
+    this.drawing = false;
+    this.say(`A path with ${this.path.times.length} points was drawn.`);
+  }
+
+  /** Leave as many breakpoints of a recorded path as can be taken one by one. */
+  thinPath(): void {
+    const points = this.path.points.map(([first]) => first);
+    const span = Math.max(...points) - Math.min(...points);
+    this.editPath((timbre) => thinned(timbre, DRAWN_TOLERANCE * span, MOST_BREAKPOINTS));
   }
 
   setRepeat(repeat: boolean): void {
@@ -490,6 +550,7 @@ export class Session {
   // Keyboard
 
   async key(pitch: number, velocity: number): Promise<void> {
+    if (this.phase !== "ready") return;
     if (velocity > 0 && this.speaker?.suspended) await this.wakeUp();
     if (velocity > 0 && !this.playing) await this.playKeyboard();
     this.tell({ kind: "key", pitch, velocity });
@@ -635,7 +696,7 @@ export class Session {
         this.realTimeFactor = told.realTimeFactor;
         this.ahead = told.ahead;
         this.underruns = told.underruns;
-        if (told.playing) this.seconds = told.seconds;
+        if (told.playing && this.playing) this.seconds = told.seconds;
         this.positionAt = performance.now();
         return;
       case "mel":
@@ -644,6 +705,9 @@ export class Session {
         this.changeMs =
           (1000 * (told.heard - told.asked)) / this.sampleRate +
           (this.speaker?.outputLatencyMs ?? 0);
+        return;
+      case "quality":
+        this.quality = told.quality;
         return;
       case "ended":
         this.playing = false;
@@ -678,19 +742,19 @@ export class Session {
     this.changingVoice = false;
     this.sampleRate = told.sampleRate;
     this.threads = told.threads;
-    this.loadMs = told.loadMs;
     const before = this.voices.map(({ timbre }) => timbre);
     const mixes = sameSpace || first ? null : before.map((timbre) => this.asShares(timbre));
     this.model = told.model;
     this.vocoder = told.vocoder;
     if (first) {
       try {
-        const { speaker, port } = await Speaker.prepare(told.sampleRate, this.shared);
+        const { speaker, port } = await this.preparing!;
         this.speaker = speaker;
         if (port) this.tell({ kind: "worklet", port }, [port]);
       } catch (error) {
         return this.fail(`the browser gives no sound (${(error as Error).message})`);
       }
+      this.loadMs = performance.now();
       this.phase = "ready";
       const model = this.linked.get("model") ?? told.model;
       const vocoder = this.linked.get("vocoder") ?? told.vocoder;

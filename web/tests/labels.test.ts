@@ -1,0 +1,34 @@
+import { expect, it } from "vitest";
+import { chooseQuality, FULL, LIGHT } from "../src/engine/quality";
+import { thinned } from "../src/timbre/timbre";
+import { layOut, type Box } from "../src/ui/labels";
+
+it("names on a small map lie over no other name and within it", () => {
+  const bounds = { width: 320, height: 320 };
+  const dots = Array.from({ length: 10 }, (_, i) => ({
+    x: 20 + ((i * 73) % 280),
+    y: 20 + ((i * 131) % 280),
+  }));
+  const boxes = layOut(dots, Array(10).fill({ width: 85, height: 24 }), bounds);
+  const apart = (a: Box, b: Box) =>
+    a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y;
+  boxes.forEach((a, i) => {
+    expect(a.x).toBeGreaterThanOrEqual(0);
+    expect(a.x + a.width).toBeLessThanOrEqual(bounds.width);
+    for (const b of boxes.slice(i + 1)) expect(apart(a, b)).toBe(true);
+  });
+});
+
+it("a path is thinned to what a hand can take, and keeps its ends", () => {
+  const times = Array.from({ length: 400 }, (_, i) => i / 125);
+  const points = times.map((time) => [1, Math.sin(40 * time)]);
+  const found = thinned({ times, points }, 0, 60);
+  expect(found.times.length).toBeLessThanOrEqual(60);
+  expect(found.times[0]).toBe(0);
+  expect(found.times.at(-1)).toBe(times.at(-1));
+});
+
+it("one slow hop makes no computer slow", () => {
+  expect(chooseQuality([2, 0.2, 0.2])).toBe(FULL);
+  expect(chooseQuality([0.2, 0.8, 0.9])).toBe(LIGHT);
+});
