@@ -109,8 +109,19 @@ def test_context_around_a_crop_gives_the_codes_of_the_whole(tiny_autoencoder: Au
     with torch.no_grad():
         codes = tiny_autoencoder.encoder(levels)[:, 3:5]
         expected = tiny_autoencoder.decoder(levels[:, 3 * 512 : 5 * 512], codes)
-        found = tiny_autoencoder(levels[:, 2 * 512 : 6 * 512], 1)
+        found, own_codes = tiny_autoencoder(levels[:, 2 * 512 : 6 * 512], 1)
     torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(own_codes, codes)
+
+
+def test_noise_reaches_the_decoder_alone(tiny_autoencoder: Autoencoder) -> None:
+    levels = random_levels(1, 2 * 512)
+    noise = torch.full_like(levels, 300.0)  # cut at the highest level
+    with torch.no_grad():
+        logits, codes = tiny_autoencoder(levels, 0, noise)
+        torch.testing.assert_close(codes, tiny_autoencoder.encoder(levels))
+        expected = tiny_autoencoder.decoder(torch.full_like(levels, 127.0), codes)
+    torch.testing.assert_close(logits, expected)
 
 
 @pytest.mark.parametrize("seed", [0, 1])

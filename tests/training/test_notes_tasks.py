@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,11 @@ from timbrel.notes.companding import compress
 from timbrel.notes.dataset import data_sha256, read_split
 from timbrel.notes.sizes import AutoencoderConfig
 from timbrel.progress import silent
-from timbrel.training.autoencoder_task import AutoencoderTask
+from timbrel.training.autoencoder_task import (
+    AutoencoderBatch,
+    AutoencoderTask,
+    pitch_directions,
+)
 from timbrel.training.export import export_run
 from timbrel.training.loop import train
 from timbrel.training.recipe import Recipe, read_recipe
@@ -129,12 +134,13 @@ def test_crops_are_levels_of_the_notes_with_context(notes_data: Path) -> None:
     task = AutoencoderTask(wanted, notes_data, rank=0, world=1, progress=silent)
     context = AutoencoderConfig(**MODELS["notes-autoencoder"]).context_frames
     batch = task.batch(5)
-    assert batch.shape == (4, (2 + 2 * context) * 512)
-    torch.testing.assert_close(task.batch(5), batch)
-    assert not torch.equal(task.batch(6), batch)
+    assert batch.levels.shape == (4, (2 + 2 * context) * 512)
+    torch.testing.assert_close(task.batch(5).levels, batch.levels)
+    assert not torch.equal(task.batch(6).levels, batch.levels)
+    assert not batch.noise.any()
     split = read_split(notes_data, "train")
     whole = [compress(np.pad(split.audio(i), 512)) for i in range(len(split))]
-    for crop in batch.numpy():
+    for crop in batch.levels.numpy():
         windows = [np.lib.stride_tricks.sliding_window_view(w, len(crop)) for w in whole]
         assert any((w == crop).all(axis=1).any() for w in windows)
 
@@ -145,7 +151,52 @@ def test_two_processes_hold_what_one_would(notes_data: Path) -> None:
         AutoencoderTask(wanted, notes_data, rank=rank, world=world, progress=silent).batch(3)
         for rank, world in ((0, 1), (0, 2), (1, 2))
     )
-    torch.testing.assert_close(torch.cat(halves), one)
+    torch.testing.assert_close(torch.cat([half.levels for half in halves]), one.levels)
+
+
+def test_noise_on_the_past_is_as_loud_as_asked(notes_data: Path) -> None:
+    options = {"crop_frames": 8, "past_noise": 10.0}
+    wanted = replace(recipe("notes-autoencoder"), options=options, batch_size=32)
+    task = AutoencoderTask(wanted, notes_data, rank=0, world=1, progress=silent)
+    noise = task.batch(1).noise
+    assert noise.shape == (32, 8 * 512)
+    deviations = noise.std(dim=1)
+    assert deviations.max() < 10.5
+    assert deviations.mean() == pytest.approx(5, abs=1.5)
+    torch.testing.assert_close(task.batch(1).noise, noise)
+
+
+def test_codes_are_taught_the_pitch_where_it_is_heard(notes_data: Path) -> None:
+    def loss_and_batch(weight: float) -> tuple[torch.Tensor, AutoencoderBatch, torch.nn.Module]:
+        options = {"crop_frames": 20, "context": False, "pitch_weight": weight}
+        wanted = replace(recipe("notes-autoencoder"), options=options)
+        torch.manual_seed(0)
+        task = AutoencoderTask(wanted, notes_data, rank=0, world=1, progress=silent)
+        batch = task.batch(0)
+        # Half of a crop becomes silent: its frames do not count.
+        batch.levels[0, 10 * 512 :] = 0
+        return task.loss(task.model, batch, 0).detach(), batch, task.model
+
+    without, _, _ = loss_and_batch(0.0)
+    with_pitch, batch, model = loss_and_batch(0.5)
+    with torch.no_grad():
+        logits = model.encoder(batch.levels) @ pitch_directions(16).T
+    audible = batch.levels.abs().reshape(len(logits), 20, 512).mean(-1) > 4
+    assert not audible[0, 10:].any()
+    assert audible[0, :10].any()
+    pitches = batch.pitches[:, None].expand(audible.shape)[audible]
+    expected = torch.nn.functional.cross_entropy(logits[audible], pitches)
+    assert float(with_pitch - without) == pytest.approx(0.5 * float(expected), rel=1e-4)
+
+
+def test_directions_tell_all_pitches_apart() -> None:
+    directions = pitch_directions(16)
+    assert directions.shape == (128, 16)
+    assert not directions[:, 8:].any()
+    likeness = directions[21:109] @ directions[21:109].T
+    assert (likeness.argmax(dim=1) == torch.arange(88)).all()
+    likeness.fill_diagonal_(0)
+    assert likeness.max() < 0.97 * (directions[60] @ directions[60])
 
 
 @pytest.mark.parametrize("name", ["notes", "notes-published", "notes-baseline", "notes-classifier"])

@@ -133,8 +133,10 @@ class Autoencoder(nn.Module):
         self.encoder = TemporalEncoder(config)
         self.decoder = Decoder(config)
 
-    def forward(self, levels: Tensor, context: int = 0) -> Tensor:
-        """Logits of the levels, given their own codes.
+    def forward(
+        self, levels: Tensor, context: int = 0, noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Logits of the levels, given their own codes, and the codes.
 
         Parameters
         ----------
@@ -142,16 +144,21 @@ class Autoencoder(nn.Module):
             Shape (batch, (context + frames + context) · hop_length).
         context
             Frames at either end that only the encoder is given.
+        noise
+            Added to the levels that the decoder is given, shape (batch, frames · hop_length).
 
         Returns
         -------
-        Tensor, shape (batch, frames · hop_length, 256)
+        logits : Tensor, shape (batch, frames · hop_length, 256)
+        codes : Tensor, shape (batch, frames, code_size)
         """
         codes = self.encoder(levels)
         if context:
             margin = context * self.config.hop_length
             codes, levels = codes[:, context:-context], levels[:, margin:-margin]
-        return self.decoder(levels, codes)
+        if noise is not None:
+            levels = (levels + noise).clamp(-HALF, HALF - 1)
+        return self.decoder(levels, codes), codes
 
 
 def add_frames(samples: Tensor, frames: Tensor) -> Tensor:

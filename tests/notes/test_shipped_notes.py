@@ -1,0 +1,54 @@
+"""The shipped models of notes, on notes that FluidSynth plays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from timbrel.bundle import load_bundle
+from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
+from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
+from timbrel.notes.export import load_spectral
+from timbrel.notes.preparation import render_notes
+from timbrel.notes.spectrum import log_spectrum
+
+ORGAN, TRUMPET = 19, 56
+PITCHES = (48, 57, 64, 72)
+SHIPPED = ("notes-baseline", "notes-classifier")
+
+
+@pytest.fixture(scope="module")
+def organ_and_trumpet(soundfont: Path) -> list[list[np.ndarray]]:
+    """The notes of two instruments, as loud as those of the training data."""
+    sounds = [
+        render_notes(soundfont, program, [(pitch, 100) for pitch in PITCHES])
+        for program in (ORGAN, TRUMPET)
+    ]
+    return [[note * (0.7 / np.abs(note).max()) for note in notes] for notes in sounds]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_bundles_are_small(name: str) -> None:
+    assert sum(path.stat().st_size for path in load_bundle(name).path.iterdir()) <= 5_000_000
+
+
+def test_the_classifier_hears_the_pitch(organ_and_trumpet: list[list[np.ndarray]]) -> None:
+    model, _ = load_spectral("notes-classifier", NoteClassifier, ClassifierConfig)
+    for notes in organ_and_trumpet:
+        with torch.no_grad():
+            pitches, _ = model(torch.from_numpy(np.stack([log_spectrum(note) for note in notes])))
+        right = (pitches.argmax(1).numpy() == PITCHES).sum()
+        assert right >= len(PITCHES) - 1
+
+
+def test_the_baseline_keeps_the_spectrum(organ_and_trumpet: list[list[np.ndarray]]) -> None:
+    model, _ = load_spectral("notes-baseline", SpectralBaseline, BaselineConfig)
+    for notes in organ_and_trumpet:
+        spectra = torch.from_numpy(np.stack([log_spectrum(note) for note in notes]))
+        with torch.no_grad():
+            made = model(spectra, torch.tensor(PITCHES))
+        for true, predicted in zip(spectra.numpy(), made.numpy(), strict=True):
+            assert np.corrcoef(true.ravel(), predicted.ravel())[0, 1] > 0.7
