@@ -108,7 +108,7 @@ inline void tanh_parts(F v, F& numerator, F& denominator) {
     denominator = fma(q, s, splat(4.89352518554385e-03f));
 }
 
-// The same to 5e-4, for half the work: enough where the result is rounded to 1/63.
+// The same to 8e-4, for half the work: enough where the result is rounded to 1/63.
 inline void coarse_tanh_parts(F v, F& numerator, F& denominator) {
     v = clamp(v, -4.3f, 4.3f);
     const F s = v * v;
