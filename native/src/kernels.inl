@@ -4,6 +4,7 @@
 //   kLanes, kRegisters           float32 lanes of a vector; vector registers
 //   F, I                         vectors of float and of int32, as the compilers' extensions
 //   fma(a, b, c)                 a · b + c
+//   min(a, b), max(a, b)         of numbers
 //   dot_u7(sum, a, w)            adds to each lane Σ of 4 products of bytes, a in 0…127, w signed
 //   dot_i16(sum, a, w)           adds to each lane Σ of 2 products of 16-bit numbers
 //
@@ -41,8 +42,6 @@ inline I splat_bits(const T* p) {
     return splat(bits);
 }
 inline F to_float(I v) { return __builtin_convertvector(v, F); }
-inline F max(F a, F b) { return a > b ? a : b; }
-inline F min(F a, F b) { return a < b ? a : b; }
 inline F clamp(F v, float low, float high) { return max(min(v, splat(high)), splat(low)); }
 inline F absolute(F v) { return (F)((I)v & 0x7fffffff); }
 
@@ -109,11 +108,26 @@ inline void tanh_parts(F v, F& numerator, F& denominator) {
     denominator = fma(q, s, splat(4.89352518554385e-03f));
 }
 
+// The same to 8e-4, for half the work: enough where the result is rounded to 1/63.
+inline void coarse_tanh_parts(F v, F& numerator, F& denominator) {
+    v = clamp(v, -4.3f, 4.3f);
+    const F s = v * v;
+    numerator = fma(splat(7.954928e-02f), s, splat(0.99833029f)) * v;
+    denominator = fma(fma(splat(6.04785e-03f), s, splat(0.40876973f)), s, splat(1.0f));
+}
+
 // tanh(a) · σ(b), with one division.
+template <class P>
 inline F gated(F a, F b) {
     F an, ad, bn, bd;
-    tanh_parts(a, an, ad);
-    tanh_parts(b * splat(0.5f), bn, bd);
+    b *= splat(0.5f);
+    if constexpr (P::kCoarseGates) {
+        coarse_tanh_parts(a, an, ad);
+        coarse_tanh_parts(b, bn, bd);
+    } else {
+        tanh_parts(a, an, ad);
+        tanh_parts(b, bn, bd);
+    }
     return (an * splat(0.5f)) * (bd + bn) / (ad * bd);
 }
 
@@ -124,7 +138,7 @@ struct Float32 {
     using Activation = float;
     using Sum = F;
     static constexpr int kGroup = 1;
-    static constexpr bool kScaled = false, kHasZero = false;
+    static constexpr bool kScaled = false, kHasZero = false, kCoarseGates = false;
     // How far ahead of the sums weights are asked for, in bytes: those of four bytes come from
     // beyond the second-level cache, and the loads alone follow each other too slowly there.
     static constexpr int kAhead = 8192;
@@ -154,7 +168,7 @@ struct Int16 {
     using Activation = std::int16_t;
     using Sum = I;
     static constexpr int kGroup = 2;
-    static constexpr bool kScaled = true, kHasZero = false;
+    static constexpr bool kScaled = true, kHasZero = false, kCoarseGates = false;
     static constexpr int kAhead = 0;
 
     template <int TI, int S>
@@ -185,7 +199,7 @@ struct Int8 {
     using Activation = std::uint8_t;
     using Sum = I;
     static constexpr int kGroup = 4;
-    static constexpr bool kScaled = true, kHasZero = true;
+    static constexpr bool kScaled = true, kHasZero = true, kCoarseGates = true;
     static constexpr int kAhead = 0;
 
     template <int TI, int S>
@@ -218,8 +232,13 @@ struct Operands {
     int n;
     const typename P::Activation* activations[kMaxOperands];
     float scales[kMaxOperands];
-    float* results[kMaxOperands];  // of rows; the product is added to them
+    float* results[kMaxOperands];                 // of rows; the product is added to them
+    typename P::Activation* gated[kMaxOperands];  // where Finish::gate puts the gates' products
 };
+
+// What becomes of results: they are stored, or, as pairs of tiles, they are gates and only the
+// rounded product of each pair is.
+enum class Finish { add, gate };
 
 // Steps of a loop's turn. Processors foresee what an instruction loads from the distance of its
 // last addresses, and on some a distance of 2 or 4 KiB makes this harmful: a turn covers one, or
@@ -245,7 +264,7 @@ inline void multiply_all(const typename P::Weight* w, int stride, int columns,
 }
 
 // Not inline: compilers run out of registers where all this meets in one function.
-template <class P, int TI, int S>
+template <class P, Finish kFinish, int TI, int S>
 __attribute__((noinline)) void add_tiles(const Matrix& m, const typename P::Weight* w, int stride,
                                          int row, const Operands<P>& o, int first) {
     typename P::Sum sums[S][TI] = {};
@@ -263,48 +282,71 @@ __attribute__((noinline)) void add_tiles(const Matrix& m, const typename P::Weig
     for (int s = 0; s < S; ++s) {
         float* const result = o.results[first + s] + row;
         const F unit = splat(o.scales[first + s]);
+        F values[TI];
         TIMBREL_UNROLL
         for (int i = 0; i < TI; ++i) {
             const F sum = P::total(sums[s][i]), before = load(result + i * kLanes);
             if constexpr (P::kScaled)
-                store(result + i * kLanes, fma(sum, load(scales + i * kLanes) * unit, before));
+                values[i] = fma(sum, load(scales + i * kLanes) * unit, before);
             else
-                store(result + i * kLanes, before + sum);
+                values[i] = before + sum;
+        }
+        if constexpr (kFinish == Finish::add) {
+            TIMBREL_UNROLL
+            for (int i = 0; i < TI; ++i) store(result + i * kLanes, values[i]);
+        } else {
+            constexpr float scale = P::most(Range::both_signs);
+            TIMBREL_UNROLL
+            for (int i = 0; i < TI; i += 2)
+                P::template keep<Range::both_signs>(
+                    o.gated[first + s] + (row + i * kLanes) / 2,
+                    gated<P>(values[i], values[i + 1]) * splat(scale));
         }
     }
 }
 
 // The tiles from `i` on, TI at once, what is left over in smaller numbers.
-template <class P, int S, int TI>
+template <class P, Finish kFinish, int S, int TI>
 inline void add_block(const Matrix& m, const typename P::Weight* w, int tiles, int row,
                       const Operands<P>& o, int first, int i = 0) {
     for (; i + TI <= tiles; i += TI)
-        add_tiles<P, TI, S>(m, w + i * kLanes * P::kGroup, tiles, row + i * kLanes, o, first);
-    if constexpr (TI > 1)
-        if (i < tiles) add_block<P, S, TI / 2>(m, w, tiles, row, o, first, i);
+        add_tiles<P, kFinish, TI, S>(m, w + i * kLanes * P::kGroup, tiles, row + i * kLanes, o,
+                                     first);
+    if constexpr (TI > (kFinish == Finish::gate ? 2 : 1))
+        if (i < tiles) add_block<P, kFinish, S, TI / 2>(m, w, tiles, row, o, first, i);
 }
 
-// As many sums as fit into two thirds of the registers.
+// So many operands meet a load of weights where their sums fit into half of the registers.
+constexpr int kOperandsAtOnce = kRegisters / 4;
 template <int S>
-constexpr int kTilesAtOnce = kRegisters * 2 / 3 / S >= 8   ? 8
-                             : kRegisters * 2 / 3 / S >= 4 ? 4
-                                                           : 2;
+constexpr int kTilesAtOnce = kRegisters / 2 / S < 8 ? kRegisters / 2 / S : 8;
 
-// results += matrix · activations
-template <class P>
-inline void add_product(const Matrix& m, const Operands<P>& o) {
+template <class P, Finish kFinish, int S>
+inline void add_operands(const Matrix& m, const typename P::Weight* w, int tiles, int row,
+                         const Operands<P>& o, int s) {
+    for (; s + S <= o.n; s += S) add_block<P, kFinish, S, kTilesAtOnce<S>>(m, w, tiles, row, o, s);
+    if constexpr (S > 1)
+        if (s < o.n) add_operands<P, kFinish, S / 2>(m, w, tiles, row, o, s);
+}
+
+// results += matrix · activations, for the blocks of tiles from `block` up to `stop`.
+template <class P, Finish kFinish = Finish::add>
+inline void add_product(const Matrix& m, const Operands<P>& o, int block, int stop) {
     const auto* w = static_cast<const typename P::Weight*>(m.weights);
-    for (int tile = 0; tile < m.tiles; tile += kTilesInBlock) {
-        const int left = m.tiles - tile;
+    w += std::size_t(block) * kTilesInBlock * kLanes * m.columns;
+    for (; block < stop; ++block) {
+        const int tile = block * kTilesInBlock, left = m.tiles - tile;
         const int tiles = left < kTilesInBlock ? left : kTilesInBlock;
-        int s = 0;
-        for (; s + 4 <= o.n; s += 4)
-            add_block<P, 4, kTilesAtOnce<4>>(m, w, tiles, tile * kLanes, o, s);
-        for (; s + 2 <= o.n; s += 2)
-            add_block<P, 2, kTilesAtOnce<2>>(m, w, tiles, tile * kLanes, o, s);
-        for (; s < o.n; ++s) add_block<P, 1, kTilesAtOnce<1>>(m, w, tiles, tile * kLanes, o, s);
+        add_operands<P, kFinish, kOperandsAtOnce>(m, w, tiles, tile * kLanes, o, 0);
         w += std::size_t(tiles) * kLanes * m.columns;
     }
+}
+
+inline int blocks_of(const Matrix& m) { return (m.tiles + kTilesInBlock - 1) / kTilesInBlock; }
+
+template <class P, Finish kFinish = Finish::add>
+inline void add_product(const Matrix& m, const Operands<P>& o) {
+    add_product<P, kFinish>(m, o, 0, blocks_of(m));
 }
 
 // ---- The network ----------------------------------------------------------------------------
@@ -382,6 +424,8 @@ inline void interpolate(const Plan& p, unsigned char* state, std::uint64_t posit
     int i = 0;
     for (; i + 8 <= n_samples; i += 8)
         mix_frames<8>(p, frames, p.interpolation + phase + i, n_rows, to + i * n_rows);
+    for (; i + 4 <= n_samples; i += 4)
+        mix_frames<4>(p, frames, p.interpolation + phase + i, n_rows, to + i * n_rows);
     for (; i + 2 <= n_samples; i += 2)
         mix_frames<2>(p, frames, p.interpolation + phase + i, n_rows, to + i * n_rows);
     for (; i < n_samples; ++i)
@@ -443,56 +487,53 @@ inline void start_sample(const Plan& p, unsigned char* state) {
     }
 }
 
-template <class P>
-inline void gate(const Plan& p, unsigned char* state, const Layer& layer, int phase) {
-    const float* a = at<float>(state, layer.gates) + phase * 2 * p.residual;
-    const float* b = a + p.residual;
-    auto* z = at<typename P::Activation>(state, p.z);
-    constexpr float scale = P::most(Range::both_signs);
-    for (int i = 0; i < p.residual; i += kLanes)
-        P::template keep<Range::both_signs>(z + i, gated(load(a + i), load(b + i)) * splat(scale));
-}
-
 // All layers for one sample of all streams; their skip sums are left in the states.
+//
+// Each step of a layer waits for the one before, but nothing waits for its skip product: it is
+// done in two parts, while the next layer's input and its gates are on their way.
 template <class P>
 inline void layers(Group& g) {
     using Activation = typename P::Activation;
     const Plan& p = *g.plan;
+    Operands<P> inputs, gated, skip;
+    inputs.n = gated.n = skip.n = g.n;
+    for (int s = 0; s < g.n; ++s) {
+        gated.scales[s] = skip.scales[s] = 1.0f / P::most(Range::both_signs);
+        gated.results[s] = at<float>(g.states[s], p.x);
+        skip.results[s] = at<float>(g.states[s], p.skip_sum);
+    }
     for (int l = 0; l < p.n_layers; ++l) {
         const Layer& layer = p.layers[l];
         const int slot = g.slots[l], phase = slot % layer.block;
         if (phase == 0 || g.position % p.hop == 0) prepare_gates<P>(g, layer, l, phase);
         g.slots[l] = slot + 1 == layer.ring ? 0 : slot + 1;
-        Operands<P> o;
-        o.n = g.n;
+        const bool last = l + 1 == p.n_layers;
         for (int s = 0; s < g.n; ++s) {
             auto* input = reinterpret_cast<Activation*>(g.states[s] + layer.inputs +
                                                         slot * p.activation_bytes);
-            o.scales[s] =
-                quantise<P, Range::both_signs>(input, at<float>(g.states[s], p.x), p.residual);
-            at<float>(g.states[s], layer.input_scales)[slot] = o.scales[s];
-            o.activations[s] = input;
-            o.results[s] = at<float>(g.states[s], layer.gates) + phase * 2 * p.residual;
+            float* x = at<float>(g.states[s], p.x);
+            inputs.scales[s] = quantise<P, Range::both_signs>(input, x, p.residual);
+            at<float>(g.states[s], layer.input_scales)[slot] = inputs.scales[s];
+            inputs.activations[s] = input;
+            inputs.results[s] = at<float>(g.states[s], layer.gates) + phase * 2 * p.residual;
+            inputs.gated[s] = at<Activation>(g.states[s], p.z) + l % 2 * p.residual;
+            gated.activations[s] = inputs.gated[s];
+            if (!last) add_vector(x, layer.residual_bias, p.residual);
         }
         if (l == 0 && p.skip_start) {
-            Operands<P> start = o;
-            for (int s = 0; s < g.n; ++s) start.results[s] = at<float>(g.states[s], p.skip_sum);
+            Operands<P> start = inputs;
+            for (int s = 0; s < g.n; ++s) start.results[s] = skip.results[s];
             add_product<P>(p.skip_start_matrix, start);
         }
-        add_product<P>(layer.current, o);
-        for (int s = 0; s < g.n; ++s) {
-            gate<P>(p, g.states[s], layer, phase);
-            o.activations[s] = at<Activation>(g.states[s], p.z);
-            o.scales[s] = 1.0f / P::most(Range::both_signs);
-            o.results[s] = at<float>(g.states[s], p.x);
-        }
-        if (l + 1 < p.n_layers) {
-            for (int s = 0; s < g.n; ++s) add_vector(o.results[s], layer.residual_bias, p.residual);
-            add_product<P>(layer.residual, o);
-        }
-        for (int s = 0; s < g.n; ++s) o.results[s] = at<float>(g.states[s], p.skip_sum);
-        add_product<P>(layer.skip, o);
+        const Matrix* before = l > 0 ? &p.layers[l - 1].skip : nullptr;
+        const int blocks = before ? blocks_of(*before) : 0;
+        if (before) add_product<P>(*before, skip, 0, blocks / 2);
+        add_product<P, Finish::gate>(layer.current, inputs);
+        if (before) add_product<P>(*before, skip, blocks / 2, blocks);
+        if (!last) add_product<P>(layer.residual, gated);
+        for (int s = 0; s < g.n; ++s) skip.activations[s] = gated.activations[s];
     }
+    add_product<P>(p.layers[p.n_layers - 1].skip, skip);
 }
 
 inline void rectify(float* v, int n) {

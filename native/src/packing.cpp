@@ -146,12 +146,12 @@ class Packer {
         std::vector<float> bias(plan_.condition_rows);
         for (int l = 0; l < plan_.n_layers; ++l) {
             const std::string layer = "layers." + std::to_string(l) + ".";
-            for (int half = 0; half < 2; ++half) {
-                const int to = l * gates + half * plan_.residual;
-                if (c_.layer_condition)
-                    all.place(weight(layer + "condition.weight"), r, c_.n_mels, source(half), to);
-                std::copy_n(weight(layer + "condition.bias").data() + source(half), r, &bias[to]);
-            }
+            if (c_.layer_condition)
+                place_gates(all, weight(layer + "condition.weight"), c_.n_mels, l * gates);
+            for (int half = 0; half < 2; ++half)
+                for (int i = 0; i < r; ++i)
+                    bias[l * gates + gate_row(half, i)] =
+                        weight(layer + "condition.bias")[source(half) + i];
         }
         if (c_.output_condition)
             all.place(weight("hidden.condition.weight"), c_.skip_size, c_.n_mels, 0,
@@ -165,11 +165,20 @@ class Packer {
     // First source row of a half of the gates: the kernels want tanh first.
     int source(int half) const { return (half != int(c_.sigmoid_first)) ? c_.residual_size : 0; }
 
-    Dense gate_rows(const std::string& name) const {
-        const int r = c_.residual_size;
-        Dense dense(2 * plan_.residual, plan_.residual);
+    // The kernels find a tile of tanh's rows and then the same channels' of sigmoid's.
+    int gate_row(int half, int channel) const {
+        return (channel / lanes_ * 2 + half) * lanes_ + channel % lanes_;
+    }
+
+    void place_gates(Dense& dense, std::span<const float> from, int n_columns, int to_row) const {
         for (int half = 0; half < 2; ++half)
-            dense.place(weight(name), r, r, source(half), half * plan_.residual);
+            for (int i = 0; i < c_.residual_size; ++i)
+                dense.place(from, 1, n_columns, source(half) + i, to_row + gate_row(half, i));
+    }
+
+    Dense gate_rows(const std::string& name) const {
+        Dense dense(2 * plan_.residual, plan_.residual);
+        place_gates(dense, weight(name), c_.residual_size, 0);
         return dense;
     }
 
@@ -321,7 +330,7 @@ class Packer {
             return at;
         };
         plan_.x = take(plan_.residual * sizeof(float));
-        plan_.z = take(plan_.residual * activation_size());
+        plan_.z = take(2 * plan_.residual * activation_size());
         plan_.skip_sum = take(plan_.skip * sizeof(float));
         plan_.head = take(plan_.skip * sizeof(float));
         plan_.head_activations = take(plan_.skip * activation_size());

@@ -11,6 +11,9 @@ typedef float F __attribute__((vector_size(64)));
 typedef std::int32_t I __attribute__((vector_size(64)));
 
 inline F fma(F a, F b, F c) { return (F)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+// With a mask of all lanes: GCC 12 warns of its own header otherwise.
+inline F min(F a, F b) { return (F)_mm512_maskz_min_ps(0xffff, (__m512)a, (__m512)b); }
+inline F max(F a, F b) { return (F)_mm512_maskz_max_ps(0xffff, (__m512)a, (__m512)b); }
 inline I dot_u7(I sum, I a, I w) {
     return (I)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)a, (__m512i)w);
 }

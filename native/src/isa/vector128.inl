@@ -1,5 +1,6 @@
 // Vectors of 128 bits, for any processor; the including file may define what it does better:
-// TIMBREL_FMA(a, b, c), TIMBREL_DOT_I16(sum, a, w), TIMBREL_DOT_U7(sum, a, w).
+// TIMBREL_FMA(a, b, c), TIMBREL_MIN(a, b), TIMBREL_MAX(a, b), TIMBREL_DOT_I16(sum, a, w),
+// TIMBREL_DOT_U7(sum, a, w).
 
 constexpr int kLanes = 4, kRegisters = 16;
 typedef float F __attribute__((vector_size(16)));
@@ -11,6 +12,22 @@ inline F fma(F a, F b, F c) {
     return TIMBREL_FMA(a, b, c);
 #else
     return a * b + c;
+#endif
+}
+
+inline F min(F a, F b) {
+#ifdef TIMBREL_MIN
+    return TIMBREL_MIN(a, b);
+#else
+    return a < b ? a : b;
+#endif
+}
+
+inline F max(F a, F b) {
+#ifdef TIMBREL_MAX
+    return TIMBREL_MAX(a, b);
+#else
+    return a > b ? a : b;
 #endif
 }
 

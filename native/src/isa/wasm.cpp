@@ -6,6 +6,8 @@
 namespace timbrel {
 namespace {
 
+#define TIMBREL_MIN(a, b) ((F)wasm_f32x4_pmin((v128_t)(a), (v128_t)(b)))
+#define TIMBREL_MAX(a, b) ((F)wasm_f32x4_pmax((v128_t)(a), (v128_t)(b)))
 #define TIMBREL_DOT_I16(sum, a, w) ((sum) + (I)wasm_i32x4_dot_i16x8((v128_t)(a), (v128_t)(w)))
 #ifdef __wasm_relaxed_simd__
 #define TIMBREL_FMA(a, b, c) ((F)wasm_f32x4_relaxed_madd((v128_t)(a), (v128_t)(b), (v128_t)(c)))
