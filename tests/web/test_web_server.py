@@ -24,6 +24,7 @@ from timbrel.web.server import PageServer, make_server
 
 pytest_plugins = ["listening_fixtures"]
 MOST_BYTES = 15e6  # over the wire, with the default models
+ANSWER_LIMIT_S = 120  # longer than the server waits itself, on a machine that is busy
 
 built = pytest.mark.skipif(
     not (STATIC / INDEX_FILE).is_file(), reason="the page is not built; run: make page"
@@ -57,7 +58,7 @@ def get(server: PageServer, path: str) -> http.client.HTTPResponse:
 
 def raw(server: PageServer, data: bytes) -> bytes:
     """What the server says to some bytes."""
-    with socket.create_connection(server.server_address[:2], timeout=10) as connection:
+    with socket.create_connection(server.server_address[:2], timeout=ANSWER_LIMIT_S) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         said = b""
