@@ -20,7 +20,6 @@ import type { FromEngine, ToEngine } from "./messages";
 import { Output } from "./output";
 import { ParallelVocoder } from "./parallel";
 import { Player } from "./player";
-import { chooseQuality } from "./quality";
 import { ort, prepareRuntime } from "./runtime";
 import { Stream, type Playing } from "./stream";
 import type { Vocoder } from "./vocoder";
@@ -216,11 +215,7 @@ class Engine {
       computed: (step, nTracks) => this.tellMel(step.frame, step.mel, nTracks),
       changed: (asked, heard) => say({ kind: "changed", asked, heard }),
       ended: () => say({ kind: "ended" }),
-      measured: (shares) => {
-        const quality = chooseQuality(shares);
-        player.aheadS = quality.aheadS;
-        say({ kind: "quality", quality });
-      },
+      measured: (quality) => say({ kind: "quality", quality }),
     });
     this.player = player;
     player.run().catch((error: Error) => {
