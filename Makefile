@@ -9,7 +9,8 @@ SOUNDFONT := /usr/share/sounds/sf3/MuseScore_General_Lite.sf3
 NPM := PATH=$(abspath $(BIN)):$$PATH npm --prefix web
 NODE_MODULES := web/node_modules/.package-lock.json
 PAGE := src/timbrel/web/static/timbre-maps.json
-PAGE_SOURCES := $(shell find web/src web/public -type f) $(wildcard web/*.json web/*.ts web/*.js web/*.html)
+PAGE_SOURCES := $(shell find web/src web/public -type f) $(wildcard web/*.json web/*.ts web/*.js web/*.html) \
+	$(NATIVE) native/wasm/wavenet.mjs tools/build_wasm.py
 
 .PHONY: demo test page wheel sanitize wasm arm lint format bench fuzz clean help
 
@@ -45,7 +46,6 @@ sanitize: $(VENV)/.dev  ## Run the engine's C++ tests under AddressSanitizer and
 
 wasm: $(VENV)/.dev  ## Build the engine as WebAssembly into build/wasm/ and test it in Node and Chromium
 	@tools/install-system-packages wasm
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[wasm]'
 	$(BIN)/python tools/build_wasm.py build/wasm
 	$(BIN)/pytest tests/vocoder/test_wasm.py
 
@@ -99,7 +99,7 @@ $(VENV)/.runtime: pyproject.toml CMakeLists.txt $(NATIVE) | $(VENV)/bin/python c
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt CMakeLists.txt $(NATIVE) | $(VENV)/bin/python compiler
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,evaluate,cluster,dev,page]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,evaluate,cluster,dev,page,wasm]'
 	$(BIN)/pip install --quiet --no-deps 'basic-pitch>=0.4,<0.5'
 	@touch $@ $(VENV)/.runtime
 

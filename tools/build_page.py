@@ -1,12 +1,14 @@
 """Build the page into src/timbrel/web/static/: needs the extra "page", which brings Node.
 
-Beside what Vite makes of web/ it holds ONNX Runtime, compressed, and what the page's timbre maps
-show, measured from the shipped models.
+Beside what Vite makes of web/ it holds ONNX Runtime and the WaveNet engine, compressed, and what
+the page's timbre maps show, measured from the shipped models. The WaveNet engine is left out where
+its compiler is missing, which the extra "wasm" brings.
 """
 
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import json
 import os
 import shutil
@@ -15,14 +17,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import build_wasm
+
 from timbrel.bundle import bundle_hash, load_bundle, shipped_bundles
 from timbrel.evaluation.timbre_space import TimbreMap, timbre_map
-from timbrel.web.page import MAPS_FILE, STATIC
+from timbrel.web.page import MAPS_FILE, STATIC, WAVENET_FOLDER
 
 WEB = Path(__file__).parents[1] / "web"
 RUNTIME = WEB / "node_modules" / "onnxruntime-web"
 MAP_SIZE = 33  # points of a map's side
-MEASURED = WEB.parent / "build" / MAPS_FILE  # kept from build to build
+# Kept from build to build:
+MEASURED = WEB.parent / "build" / MAPS_FILE
+ENGINE = WEB.parent / "build" / "wasm"
 
 
 def main() -> None:
@@ -31,10 +37,31 @@ def main() -> None:
     version = json.loads((RUNTIME / "package.json").read_text())["version"]
     wasm = RUNTIME / "dist" / "ort-wasm-simd-threaded.wasm"
     target = STATIC / "assets" / f"onnxruntime-{version}.wasm.gz"
-    target.write_bytes(gzip.compress(wasm.read_bytes(), 9, mtime=0))
+    compress(wasm, target)
+    add_wavenet_engine(STATIC / WAVENET_FOLDER)
     MEASURED.parent.mkdir(exist_ok=True)
     MEASURED.write_text(json.dumps(measured_maps(MEASURED)))
     shutil.copy(MEASURED, STATIC)
+
+
+def compress(path: Path, target: Path) -> None:
+    """Write a file as gzip, the same bytes each time."""
+    target.write_bytes(gzip.compress(path.read_bytes(), 9, mtime=0))
+
+
+def add_wavenet_engine(target: Path) -> None:
+    """Build the WaveNet engine, which the page loads when a WaveNet is to make a WAV."""
+    if importlib.util.find_spec("ziglang") is None:
+        print("without ziglang the page has no WaveNet engine; pip install '.[wasm]' brings it")
+        return
+    modules = [ENGINE / name for name in build_wasm.BUILDS]
+    sources = [Path(build_wasm.__file__), *build_wasm.NATIVE.rglob("*.*")]
+    newest = max(path.stat().st_mtime for path in sources)
+    if not all(path.is_file() and path.stat().st_mtime > newest for path in modules):
+        build_wasm.build(ENGINE)
+    target.mkdir()
+    for module in modules:
+        compress(module, target / f"{module.name}.gz")
 
 
 def npm(*arguments: str) -> None:

@@ -25,6 +25,8 @@ from timbrel.vocoder.wavenet_stream import engine_config
 
 DATA = ("examples/prelude.mid", "examples/duet.mid", "evaluation/excerpts.csv", "py.typed")
 
+WAVENET_BUILDS = {"wavenet.wasm", "wavenet-relaxed.wasm"}  # of the page's engine
+
 
 def main() -> None:
     """Fail loudly if something is missing."""
@@ -72,7 +74,9 @@ def check_answers(url: str) -> None:
     index = urllib.request.urlopen(url).read()
     assert b"<title>Timbrel</title>" in index
     manifest = json.load(urllib.request.urlopen(f"{url}page.json"))
+    assert set(manifest["wavenet"]) == WAVENET_BUILDS
     paths = [manifest["runtime"], *(tune["path"] for tune in manifest["tunes"])]
+    paths += [listed["path"] for listed in manifest["wavenet"].values()]
     for entry in manifest["models"]:
         paths += [listed["path"] for listed in entry["files"].values()]
     assert any(entry["map"] for entry in manifest["models"])

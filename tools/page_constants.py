@@ -10,7 +10,7 @@ from timbrel import audio, mixer, synthesizer
 from timbrel.evaluation import timbre_space
 from timbrel.score import instruments, midi
 from timbrel.timbre import timbre
-from timbrel.vocoder import excitation
+from timbrel.vocoder import excitation, wavenet_stream
 
 OUTPUT = Path(__file__).parents[1] / "web" / "src" / "constants.json"
 
@@ -43,6 +43,7 @@ def constants() -> dict[str, Any]:
         "silentAfterS": excitation.SILENT_AFTER_S,
         "bandShare": excitation.BAND_SHARE,
         "a4Hz": excitation.A4_HZ,
+        "wavenetFramesBefore": wavenet_stream.FRAMES_BEFORE,
         "ceiling": mixer.CEILING,
         "limiterLookaheadS": mixer.LOOKAHEAD_S,
         "limiterReleaseS": mixer.RELEASE_S,

@@ -8,6 +8,8 @@ export default defineConfig({
   // The engine's runtime is loaded by its own paths, compressed: see src/engine/runtime.ts.
   resolve: { conditions: ["onnxruntime-web-use-extern-wasm", "browser", "module", "import"] },
   worker: { format: "es" },
+  // The WaveNet engine's JavaScript lies beside its C++.
+  server: { fs: { allow: [".", "../native/wasm"] } },
   build: {
     outDir: "../src/timbrel/web/static",
     emptyOutDir: true,
@@ -16,5 +18,5 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
-  test: { include: ["tests/**/*.test.ts"], environment: "node" },
+  test: { include: ["tests/**/*.test.ts"], environment: "node", testTimeout: 30_000 },
 } as Parameters<typeof defineConfig>[0]);

@@ -482,6 +482,10 @@ def serve(
         Path | None,
         typer.Option(help="A folder that 'timbrel evaluate' wrote, to listen through."),
     ] = None,
+    vocoder: Annotated[
+        list[Path] | None,
+        typer.Option(help="A WaveNet's bundle, offered for WAV files; may be given again."),
+    ] = None,
 ) -> None:
     """Play in the browser: serve the page, without a network."""
     import webbrowser
@@ -489,7 +493,7 @@ def serve(
     from timbrel.web.page import page_files
     from timbrel.web.server import make_server
 
-    server = make_server(page_files(report), host=host, port=port)
+    server = make_server(page_files(report, vocoders=vocoder or ()), host=host, port=port)
     print(f"{server.url} is the page; stop it with Ctrl-C", flush=True)
     if open_browser:
         webbrowser.open(server.url)
@@ -504,12 +508,16 @@ def page(
         Path | None,
         typer.Option(help="A folder that 'timbrel evaluate' wrote, to listen through."),
     ] = None,
+    vocoder: Annotated[
+        list[Path] | None,
+        typer.Option(help="A WaveNet's bundle, offered for WAV files; may be given again."),
+    ] = None,
     force: Force = False,
 ) -> None:
     """Write the page as a folder for any web host."""
     from timbrel.web.page import write_page
 
-    n_bytes = write_page(output, report=report, force=force)
+    n_bytes = write_page(output, report=report, vocoders=vocoder or (), force=force)
     print(f"{output}: written, {n_bytes / 1e6:.1f} MB with all models")
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import mido
 import numpy as np
 import pytest
+import torch
 from mido import Message, MidiFile, MidiTrack
 from page_browser import captured, chromium, opened, serving, state, until
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -25,10 +26,14 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from timbrel import Synthesizer
 from timbrel.bundle import load_bundle
 from timbrel.evaluation.timbre_space import lifted
+from timbrel.mel.generator import MelGenerator
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.score.midi import parse_midi
 from timbrel.timbre.timbre import parse_timbre
-from timbrel.web.page import INDEX_FILE, STATIC, page_files, write_page
+from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
+from timbrel.vocoder.wavenet_export import write_wavenet_bundle
+from timbrel.vocoder.wavenet_stream import WaveNetVocoder
+from timbrel.web.page import INDEX_FILE, STATIC, WAVENET_FOLDER, page_files, write_page
 
 pytest_plugins = ["listening_fixtures"]
 pytestmark = [
@@ -37,9 +42,14 @@ pytestmark = [
     ),
     pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed"),
 ]
+needs_wavenet = pytest.mark.skipif(
+    not (STATIC / WAVENET_FOLDER).is_dir(), reason="the page was built without its WaveNet engine"
+)
 
 AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 MOST_MEL_ERROR = 0.02
+MOST_SAMPLED_MEL_ERROR = 0.05
+LEAST_SAME_SAMPLES = 0.99  # a mel that differs in its last digits may tip a draw
 MOST_LEVEL_DB = 0.5
 DROP = """([name, content]) => {
     const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
@@ -78,6 +88,18 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def page(context: BrowserContext, url: str) -> Page:
     return opened(context, url)
+
+
+def two_notes() -> bytes:
+    """Two instruments, a tenth of a second: with what rings on, two seconds."""
+    tracks = []
+    for channel, program in enumerate((0, 46)):
+        track = MidiTrack([Message("program_change", channel=channel, program=program)])
+        note = {"channel": channel, "note": 60 + channel}
+        track.append(Message("note_on", velocity=100, **note))
+        track.append(Message("note_off", time=96, **note))
+        tracks.append(track)
+    return saved(MidiFile(tracks=tracks))
 
 
 def melody() -> bytes:
@@ -134,11 +156,19 @@ def drop_and_play(page: Page, name: str, content: bytes) -> None:
         press(page, "Play")
 
 
-def assert_sounds_as(heard: np.ndarray, wanted: np.ndarray) -> None:
+def read_wav(path: Path) -> np.ndarray:
+    with wave.open(str(path)) as file:
+        assert (file.getframerate(), file.getnchannels()) == (16000, 2)
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2) / 32768
+
+
+def assert_sounds_as(
+    heard: np.ndarray, wanted: np.ndarray, *, most_mel_error: float = MOST_MEL_ERROR
+) -> None:
     n = min(len(heard), len(wanted))
     heard, wanted = heard[:n], wanted[:n]
     mels = [mel_spectrogram(np.ascontiguousarray(x.mean(axis=1))) for x in (heard, wanted)]
-    assert np.abs(mels[0] - mels[1]).mean() <= MOST_MEL_ERROR
+    assert np.abs(mels[0] - mels[1]).mean() <= most_mel_error
     levels = [np.sqrt(np.square(x).mean()) for x in (heard, wanted)]
     assert abs(20 * np.log10(levels[0] / levels[1])) <= MOST_LEVEL_DB
 
@@ -246,9 +276,7 @@ def test_a_path_is_drawn_and_edited_and_the_wav_with_it_is_pythons(
         press(page, "Save as WAV")
     path = tmp_path / "melody.wav"
     download.value.save_as(path)
-    with wave.open(str(path)) as file:
-        assert (file.getframerate(), file.getnchannels()) == (16000, 2)
-        found = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2) / 32768
+    found = read_wav(path)
     synthesizer = Synthesizer.load()
     timbre = parse_timbre(tmp_path / "melody.timbre", synthesizer.model.instruments)
     assert len(timbre.times_s) == n_points - 1
@@ -271,6 +299,8 @@ def test_other_sounds_and_models_and_links(page: Page) -> None:
     page.get_by_label("Instrument 2 of the mix").select_option("harp")
     page.get_by_label("Share of harp").fill("100")
     assert "harp" in state(page, "words")
+    # Without a WaveNet the WAV is what is heard.
+    expect(page.get_by_label("Vocoder of the WAV")).to_have_count(0)
     command = page.locator("code").inner_text()
     assert command.startswith("timbrel render prelude.mid --timbre ")
     assert command.endswith("--model mel2mel-10d --vocoder griffin-lim")
@@ -421,6 +451,119 @@ def test_a_damaged_model_is_refused(context: BrowserContext) -> None:
     expect(alert).to_contain_text(
         "the SHA-256 of vocoder.onnx is not the expected one", ignore_case=True
     )
+
+
+@pytest.fixture(scope="module")
+def wavenet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a small WaveNet with random weights."""
+    return write_wavenet(tmp_path_factory.mktemp("bundles") / "small")
+
+
+def write_wavenet(path: Path) -> Path:
+    torch.manual_seed(3)
+    write_wavenet_bundle(
+        WaveNet(WaveNetConfig(n_layers=4, n_cycle=4, residual_size=16, skip_size=32)).eval(),
+        path,
+        name=path.name,
+        mel=load_bundle("mel2mel").mel,
+        gain=1.0,
+        license="CC0",
+        attribution="Made by chance.",
+        training={},
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def wavenet_page(browser: Browser, wavenet: Path) -> Iterator[tuple[Page, list[str]]]:
+    """A page with that WaveNet and one that arrives damaged, and what it asked its host for."""
+    damaged = write_wavenet(wavenet.parent / "damaged")
+    files = dict(page_files(vocoders=[wavenet, damaged]))
+    name = next(name for name in files if name.startswith("vocoders/2/"))
+    files[name] = files["models/mel2mel/past.onnx.gz"]
+    asked: list[str] = []
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.on("request", lambda request: asked.append(request.url))
+    with serving(files) as server:
+        yield opened(context, server.url), asked
+    context.close()
+
+
+def open_two_notes(page: Page) -> None:
+    drop(page, "two.mid", two_notes())
+    until(page, "title", lambda title: title == "two.mid")
+    page.evaluate("timbrel.stop()")
+
+
+@needs_wavenet
+def test_a_wavenets_wav_is_cancelled_and_the_page_goes_on(
+    wavenet_page: tuple[Page, list[str]],
+) -> None:
+    page, asked = wavenet_page
+    choice = page.get_by_label("Vocoder of the WAV")
+    # What is heard is what makes the WAV until another vocoder is chosen.
+    expect(choice).to_have_value("parallel")
+    choice.select_option("small")
+    assert not any("/wavenet/" in url or "/vocoders/" in url for url in asked)
+    page.evaluate("timbrel.openTune('Prelude')")
+    until(page, "voices.length", lambda n: n == 1)
+    press(page, "Save as WAV")
+    until(page, "exportProgress", lambda progress: progress is not None and progress > 0)
+    expect(page.get_by_text(re.compile(r"^about \d+ (s|min) left$"))).to_be_visible()
+    expect(choice).to_be_disabled()
+    press(page, "Cancel the WAV")
+    assert state(page, "exportProgress") is None
+    play(page)
+    until(page, "seconds", lambda seconds: seconds > 0.3)
+    page.evaluate("timbrel.stop()")
+    assert np.abs(captured(page)).max() > 0.003
+    assert state(page, "exportProgress") is None
+
+
+@needs_wavenet
+def test_a_wavenet_makes_the_wav_that_python_makes(
+    wavenet_page: tuple[Page, list[str]], wavenet: Path, tmp_path: Path
+) -> None:
+    """The same samples for the same seed and precision; others for another seed."""
+    page, asked = wavenet_page
+    open_two_notes(page)
+    page.get_by_label("Vocoder of the WAV").select_option("small")
+    expect(page.locator("code")).to_have_text(re.compile("^timbrel .* --vocoder small$"))
+    with page.expect_download(timeout=120_000) as download:
+        press(page, "Save as WAV")
+    download.value.save_as(tmp_path / "two.wav")
+    assert state(page, "vocoder") == "parallel"
+    found = read_wav(tmp_path / "two.wav")
+    relaxed = any("wavenet-relaxed.wasm" in url for url in asked)
+    vocoder = WaveNetVocoder(load_bundle(wavenet), precision="int8" if relaxed else "int16")
+    synthesizer = Synthesizer(MelGenerator(load_bundle("mel2mel")), vocoder)
+    wanted = synthesizer.render(parse_midi(two_notes()))
+    assert found.shape == wanted.shape
+    assert 2 * 16000 < len(found) < 2.2 * 16000
+    same = np.abs(found - wanted).max(axis=1) <= 1 / 32768
+    assert same.mean() >= LEAST_SAME_SAMPLES
+    assert_sounds_as(found, wanted, most_mel_error=MOST_SAMPLED_MEL_ERROR)
+    other = synthesizer.render(parse_midi(two_notes()), seed=1)
+    with pytest.raises(AssertionError):
+        assert_sounds_as(found, other, most_mel_error=MOST_SAMPLED_MEL_ERROR)
+
+
+@needs_wavenet
+def test_a_damaged_wavenet_has_words_and_the_rest_goes_on(
+    wavenet_page: tuple[Page, list[str]],
+) -> None:
+    page, _ = wavenet_page
+    open_two_notes(page)
+    choice = page.get_by_label("Vocoder of the WAV")
+    choice.select_option("damaged")
+    press(page, "Save as WAV")
+    expect(page.get_by_role("alert")).to_contain_text(
+        "the model “damaged” is damaged: the SHA-256 of engine.safetensors", ignore_case=True
+    )
+    assert state(page, "exportProgress") is None
+    choice.select_option("parallel")
+    with page.expect_download(timeout=120_000):
+        press(page, "Save as WAV")
 
 
 def test_axe_finds_no_serious_violation(page: Page) -> None:

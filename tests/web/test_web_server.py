@@ -15,15 +15,23 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import load
 
+from timbrel.bundle import WEIGHTS_FILE
 from timbrel.errors import InputError, MissingToolError, OutputError
+from timbrel.mel.spectrogram import MelConfig
+from timbrel.vocoder.engine import Engine
+from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
+from timbrel.vocoder.wavenet_export import write_wavenet_bundle
 from timbrel.web import page as page_module
 from timbrel.web.page import HEADERS, INDEX_FILE, MANIFEST_FILE, STATIC, page_files, write_page
 from timbrel.web.server import PageServer, make_server
 
 pytest_plugins = ["listening_fixtures"]
 MOST_BYTES = 15e6  # over the wire, with the default models
+ANSWER_LIMIT_S = 120  # longer than the server waits itself, on a machine that is busy
 
 built = pytest.mark.skipif(
     not (STATIC / INDEX_FILE).is_file(), reason="the page is not built; run: make page"
@@ -57,7 +65,7 @@ def get(server: PageServer, path: str) -> http.client.HTTPResponse:
 
 def raw(server: PageServer, data: bytes) -> bytes:
     """What the server says to some bytes."""
-    with socket.create_connection(server.server_address[:2], timeout=10) as connection:
+    with socket.create_connection(server.server_address[:2], timeout=ANSWER_LIMIT_S) as connection:
         connection.sendall(data)
         connection.shutdown(socket.SHUT_WR)
         said = b""
@@ -179,6 +187,72 @@ def test_a_folder_is_written_and_not_overwritten(small_page: Path, tmp_path: Pat
     assert write_page(folder, force=True) == n_bytes
     with pytest.raises(OutputError, match="is a file"):
         write_page(folder / INDEX_FILE)
+
+
+@pytest.fixture
+def wavenet(tmp_path: Path) -> Path:
+    """A bundle of a WaveNet, for the page's mels."""
+    return write_wavenet(tmp_path / "vocoders" / "small", "../small")
+
+
+def write_wavenet(path: Path, name: str, *, n_mels: int = 80) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    write_wavenet_bundle(
+        WaveNet(WaveNetConfig(n_layers=2, residual_size=16, skip_size=16, n_mels=n_mels)),
+        path,
+        name=name,
+        mel=MelConfig(n_mels=n_mels),
+        gain=1.0,
+        license="CC0",
+        attribution="Made by chance.",
+        training={},
+    )
+    return path
+
+
+def test_a_wavenet_is_listed_as_the_engine_takes_it(
+    small_page: Path, wavenet: Path, tmp_path: Path
+) -> None:
+    assert json.loads(page_files()[MANIFEST_FILE]())["wavenet"] == {}
+    with pytest.raises(MissingToolError, match=r"lacks the WaveNet engine.*make page"):
+        page_files(vocoders=[wavenet])
+    (small_page / "wavenet").mkdir()
+    (small_page / "wavenet" / "wavenet.wasm.gz").write_bytes(gzip.compress(b"engine"))
+    write_page(tmp_path / "site", vocoders=[wavenet])
+
+    def content(listed: dict[str, str]) -> bytes:
+        content = gzip.decompress((tmp_path / "site" / listed["path"].split("?")[0]).read_bytes())
+        assert hashlib.sha256(content).hexdigest() == listed["sha256"]
+        return content
+
+    manifest = json.loads((tmp_path / "site" / MANIFEST_FILE).read_text())
+    assert manifest["runtime"] == "assets/runtime.wasm.gz"
+    assert content(manifest["wavenet"]["wavenet.wasm"]) == b"engine"
+    entry = manifest["models"][-1]
+    assert entry["config"]["name"] == "../small"
+    arrays = load(content(entry["files"]["engine.safetensors"]))
+    assert {array.dtype for array in arrays.values()} == {np.dtype(np.float32)}
+    Engine(entry["config"]["engine"], arrays, precision="float32")
+
+
+def test_what_is_no_wavenet_for_the_page_is_refused(
+    small_page: Path, wavenet: Path, tmp_path: Path
+) -> None:
+    (small_page / "wavenet").mkdir()
+    (small_page / "wavenet" / "wavenet.wasm.gz").write_bytes(gzip.compress(b"engine"))
+    with pytest.raises(InputError, match="neither a bundle's folder"):
+        page_files(vocoders=[tmp_path / "nothing"])
+    with pytest.raises(InputError, match="kind 'parallel', not 'wavenet'"):
+        page_files(vocoders=["parallel"])
+    with pytest.raises(InputError, match=r"has a model '\.\./small' already"):
+        page_files(vocoders=[wavenet, wavenet])
+    other = write_wavenet(tmp_path / "vocoders" / "other", "other", n_mels=40)
+    with pytest.raises(InputError, match=r"expects mels of .* 40 mels"):
+        page_files(vocoders=[other])
+    weights = wavenet / WEIGHTS_FILE
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    with pytest.raises(InputError, match="SHA-256"):
+        page_files(vocoders=[wavenet])
 
 
 def test_an_installation_without_the_page_says_how_to_get_it(

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { chooseQuality, FULL, LIGHT } from "../src/engine/quality";
+import { FULL, LIGHT, QualityMeter } from "../src/engine/quality";
 import { thinned } from "../src/timbre/timbre";
 import { layOut, type Box } from "../src/ui/labels";
 
@@ -28,7 +28,18 @@ it("a path is thinned to what a hand can take, and keeps its ends", () => {
   expect(found.times.at(-1)).toBe(times.at(-1));
 });
 
-it("one slow hop makes no computer slow", () => {
-  expect(chooseQuality([2, 0.2, 0.2])).toBe(FULL);
-  expect(chooseQuality([0.2, 0.8, 0.9])).toBe(LIGHT);
+const judged = (meter: QualityMeter, shares: number[]) => shares.map((share) => meter.add(share));
+
+it("neither a warm-up nor one slow hop makes a computer slow", () => {
+  expect(judged(new QualityMeter(), [5, 3, 2, 0.2, 0.2]).at(-1)).toBe(FULL);
+  expect(judged(new QualityMeter(), [0.1, 0.1, 0.2, 0.8, 0.9]).at(-1)).toBe(LIGHT);
+});
+
+it("a busy moment does not last, and what was found fast enough stays so", () => {
+  const meter = new QualityMeter();
+  expect(judged(meter, [1, 1, 1, 1, 1])).toEqual([null, null, null, null, LIGHT]);
+  // As fast as this it is only because the pictures are few.
+  expect(judged(meter, [0.4, 0.4, 0.4])).toEqual([null, null, null]);
+  expect(judged(meter, [0.2, 0.2, 0.9])).toEqual([null, null, FULL]);
+  expect(judged(meter, [1, 1, 1, 1, 1, 1])).toEqual(Array(6).fill(null));
 });

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { openRing, newRing, RING_SIZE, writeRing } from "../src/audio/ring";
 import { Resampler } from "../src/audio/resampler";
-import { wavFile } from "../src/audio/wav";
+import { wavFile, WavWriter } from "../src/audio/wav";
 import { Excitation } from "../src/engine/excitation";
 import { Fft } from "../src/engine/fft";
 import { GriffinLim, melBands } from "../src/engine/griffin_lim";
@@ -150,11 +150,23 @@ it("rounds as Python does", () => {
   expect([0.5, 1.5, 2.5, 2.4999, 3.7].map(roundHalfEven)).toEqual([0, 2, 2, 2, 4]);
 });
 
-it("a WAV file says what it holds", () => {
-  const view = new DataView(
-    wavFile([[new Float32Array([0, 1, -2]), new Float32Array([0.5, 0, 0])]], 16000),
-  );
+it("a WAV file says what it holds", async () => {
+  const wav = wavFile([new Float32Array([0, 1, -2]), new Float32Array([0.5, 0, 0])], 16000);
+  const view = new DataView(await wav.arrayBuffer());
   expect(view.getUint32(24, true)).toBe(16000);
   expect(view.getUint32(40, true)).toBe(12);
   expect([44, 46, 48, 52].map((at) => view.getInt16(at, true))).toEqual([0, 16384, 32767, -32768]);
+});
+
+it("a long WAV file is in order", async () => {
+  const writer = new WavWriter(16000);
+  const block = 500_000;
+  for (let i = 0; i < 5; i++) {
+    const level = new Float32Array(block).fill(i / 8);
+    writer.add([level, level]);
+  }
+  const view = new DataView(await writer.finish().arrayBuffer());
+  expect(view.byteLength).toBe(44 + 5 * block * 4);
+  const found = Array.from({ length: 5 }, (_, i) => view.getInt16(44 + (i + 1) * block * 4 - 2, true)); // prettier-ignore
+  expect(found).toEqual([0, 4096, 8192, 12288, 16384]);
 });

@@ -17,7 +17,8 @@ from timbrel.vocoder.mel_scale import N_AROUND, normalised
 from timbrel.vocoder.mulaw import N_LEVELS, mu_law_decode
 from timbrel.vocoder.vocoder import check_mel
 
-_BEFORE, _AFTER = 1, N_AROUND - 2  # frames of conditioning around a sample's own
+FRAMES_BEFORE = 1  # of conditioning, before a sample's own
+_FRAMES_AFTER = N_AROUND - 1 - FRAMES_BEFORE
 _SIZES: dict[str, type] = {
     "n_layers": int,
     "n_cycle": int,
@@ -73,16 +74,9 @@ class WaveNetVocoder:
             raise InputError(f"{where}: 'strides' do not make up the mel's hop")
         if sizes["n_mels"] != self.mel.n_mels:
             raise InputError(f"{where}: 'n_mels' is not that of the mel")
-        try:
-            self.engine = Engine(
-                engine_config(sizes),
-                engine_weights(_read_weights(bundle), sizes),
-                precision=precision,
-                isa=isa,
-            )
-        except KeyError as error:
-            path = bundle.file(WEIGHTS_FILE)
-            raise InputError(f"{path}: lacks the weight {error}; export the model again") from None
+        self.engine = Engine(
+            engine_config(sizes), engine_arrays(bundle), precision=precision, isa=isa
+        )
 
     def stream(self, rolls: Sequence[PianoRoll], *, seed: int = 0) -> WaveNetStream:
         """Begin with as many tracks as there are rolls; what they play is not looked at."""
@@ -97,14 +91,14 @@ class WaveNetStream:
 
     def __init__(self, session: Any, mel: MelConfig, n_tracks: int) -> None:
         self._session, self._mel, self._n_tracks = session, mel, n_tracks
-        self._feed_silence(_BEFORE)
+        self._feed_silence(FRAMES_BEFORE)
 
     def process(self, mel: np.ndarray, *, last: bool = False) -> np.ndarray:
         """Take a block of mel (tracks, frames, n_mels) and give what is finished."""
         mel = check_mel(mel, self._n_tracks, self._mel)
         self._session.feed(normalised(mel, self._mel))
         if last:
-            self._feed_silence(_AFTER)
+            self._feed_silence(_FRAMES_AFTER)
         return self._session.sample(self._session.ready)
 
     def _feed_silence(self, n_frames: int) -> None:
@@ -132,6 +126,21 @@ def engine_config(sizes: Mapping[str, Any]) -> dict[str, Any]:
         "n_around": N_AROUND,
         "input_taps": 0 if output == "categorical" else 1,
     }
+
+
+def engine_arrays(bundle: Bundle) -> dict[str, np.ndarray]:
+    """The engine's arrays of a bundle.
+
+    Raises
+    ------
+    InputError
+        If the weights cannot be read, or one is missing.
+    """
+    try:
+        return engine_weights(_read_weights(bundle), bundle.model)
+    except KeyError as error:
+        path = bundle.file(WEIGHTS_FILE)
+        raise InputError(f"{path}: lacks the weight {error}; export the model again") from None
 
 
 def engine_weights(

@@ -7,10 +7,11 @@ depend on the host.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -22,20 +23,24 @@ from timbrel.bundle import (
     DEFAULT_MODEL,
     SHIPPED,
     SUMS_FILE,
+    Bundle,
     bundle_hash,
     load_bundle,
     read_sums,
     shipped_bundles,
 )
-from timbrel.errors import MissingToolError, OutputError
+from timbrel.errors import InputError, MissingToolError, OutputError
 from timbrel.vocoder.catalog import DEFAULT_VOCODER
+from timbrel.vocoder.wavenet_stream import WaveNetVocoder, engine_arrays, engine_config
 
 STATIC = Path(__file__).parent / "static"
 EXAMPLES = Path(__file__).parents[1] / "examples"
 INDEX_FILE, MANIFEST_FILE, MAPS_FILE = "index.html", "page.json", "timbre-maps.json"
 HEADERS_FILE = "_headers"  # as Netlify and Cloudflare Pages read it
 TUNES = {"Prelude": "prelude.mid", "Canon": "duet.mid"}
-_KINDS = ("mel2mel", "parallel")  # of models that run in the browser
+WAVENET_FOLDER = "wavenet"  # of the static files: the WaveNet engine, in several builds
+_WAVENET_WEIGHTS = "engine.safetensors"
+_KINDS = ("mel2mel", "parallel")  # of models that play in the browser
 
 # Isolation lets the page share memory between its threads; the policy lets it load nothing from
 # elsewhere and send nothing away.
@@ -56,20 +61,25 @@ HEADERS = {
 Files = Mapping[str, Callable[[], bytes]]
 
 
-def page_files(report: str | os.PathLike | None = None) -> Files:
+def page_files(
+    report: str | os.PathLike | None = None, *, vocoders: Sequence[str | os.PathLike] = ()
+) -> Files:
     """All files of the page by their paths.
 
     Parameters
     ----------
     report
         A folder that `timbrel evaluate` wrote, whose sounds the page then offers.
+    vocoders
+        Bundles of WaveNets, which the page then offers for its WAV files.
 
     Raises
     ------
     MissingToolError
-        If this installation lacks the page, or what a report needs.
+        If this installation lacks the page, what a report needs, or the page's WaveNet engine.
     InputError
-        If a shipped model is damaged, or the report is none.
+        If a model is damaged, a vocoder is no WaveNet, has the name of another model or was made
+        for other mels, or the report is none.
     """
     if not (STATIC / INDEX_FILE).is_file():
         raise MissingToolError(
@@ -81,8 +91,13 @@ def page_files(report: str | os.PathLike | None = None) -> Files:
         for path in sorted(STATIC.rglob("*"))
         if path.is_file() and path.name != MAPS_FILE
     }
-    runtime = next(name for name in files if name.endswith(".wasm.gz"))
-    models = []
+    engine = {
+        name: _entry(name, hashlib.sha256(zlib.decompress(files[name](), wbits=31)).hexdigest())
+        for name in files
+        if name.startswith(f"{WAVENET_FOLDER}/")
+    }
+    runtime = next(name for name in files if name.endswith(".wasm.gz") and name not in engine)
+    models: list[dict[str, Any]] = []
     for name in shipped_bundles():
         bundle = load_bundle(name)
         if bundle.kind not in _KINDS:
@@ -92,11 +107,24 @@ def page_files(report: str | os.PathLike | None = None) -> Files:
             if file not in (CARD_FILE, CONFIG_FILE, SUMS_FILE):
                 path = f"models/{name}/{file}.gz"
                 files[path] = cache(partial(_compressed_file, bundle.file(file)))
-                # A host may let browsers keep the file: another content has another address.
-                entries[file] = {"path": f"{path}?{sha256[:12]}", "sha256": sha256}
-        config = json.loads(bundle.file(CONFIG_FILE).read_text())
-        del config["training"]
-        models.append({"config": config, "files": entries, "map": _timbre_map(name)})
+                entries[file] = _entry(path, sha256)
+        models.append({"config": _config(bundle), "files": entries, "map": _timbre_map(name)})
+    if vocoders and not engine:
+        raise MissingToolError(
+            "this installation's page lacks the WaveNet engine; install a wheel of a release, or "
+            "build the page from the sources with 'make page'"
+        )
+    for number, vocoder in enumerate(vocoders, 1):
+        bundle = load_bundle(vocoder, kind="wavenet")
+        if bundle.name in (model["config"]["name"] for model in models):
+            raise InputError(f"{vocoder}: the page has a model '{bundle.name}' already")
+        content = _wavenet_weights(bundle)
+        # Not by its name, which may hold anything.
+        path = f"vocoders/{number}/{_WAVENET_WEIGHTS}.gz"
+        files[path] = cache(partial(_compressed, content))
+        entry = _entry(path, hashlib.sha256(content).hexdigest())
+        config = _config(bundle) | {"engine": engine_config(bundle.model)}
+        models.append({"config": config, "files": {_WAVENET_WEIGHTS: entry}, "map": None})
     for tune in TUNES.values():
         files[f"tunes/{tune}"] = (EXAMPLES / tune).read_bytes
     samples = None
@@ -108,6 +136,7 @@ def page_files(report: str | os.PathLike | None = None) -> Files:
     manifest: dict[str, Any] = {
         "version": __version__,
         "runtime": runtime,
+        "wavenet": {Path(name).name.removesuffix(".gz"): entry for name, entry in engine.items()},
         "models": models,
         "default_model": DEFAULT_MODEL,
         "default_vocoder": DEFAULT_VOCODER,
@@ -120,7 +149,11 @@ def page_files(report: str | os.PathLike | None = None) -> Files:
 
 
 def write_page(
-    output: str | os.PathLike, *, report: str | os.PathLike | None = None, force: bool = False
+    output: str | os.PathLike,
+    *,
+    report: str | os.PathLike | None = None,
+    vocoders: Sequence[str | os.PathLike] = (),
+    force: bool = False,
 ) -> int:
     """Write the page into a folder, for any web host.
 
@@ -128,7 +161,7 @@ def write_page(
     ----------
     output
         The folder.
-    report
+    report, vocoders
         As for `page_files`.
     force
         Write into a folder that is not empty, over what has the same name there.
@@ -148,7 +181,7 @@ def write_page(
         raise OutputError(f"{folder}: is a file; name a folder")
     if not force and folder.is_dir() and any(folder.iterdir()):
         raise OutputError(f"{folder}: is not empty; give --force to write into it, or another name")
-    files = {name: make() for name, make in page_files(report).items()}
+    files = {name: make() for name, make in page_files(report, vocoders=vocoders).items()}
     lines = [f"  {name}: {value}\n" for name, value in HEADERS.items()]
     files[HEADERS_FILE] = ("/*\n" + "".join(lines)).encode()
     for name, content in files.items():
@@ -169,10 +202,40 @@ def _index(manifest: Mapping[str, Any]) -> bytes:
     return text.replace("</head>", "".join(f"  {link}\n" for link in links) + "  </head>").encode()
 
 
+def _entry(path: str, sha256: str) -> dict[str, str]:
+    """Where a file lies and what it must be, as the manifest says it."""
+    # A host may let browsers keep the file: another content has another address.
+    return {"path": f"{path}?{sha256[:12]}", "sha256": sha256}
+
+
+def _config(bundle: Bundle) -> dict[str, Any]:
+    """A bundle's configuration without what the page does not show."""
+    config = json.loads(bundle.file(CONFIG_FILE).read_text())
+    del config["training"]
+    return config
+
+
+def _wavenet_weights(bundle: Bundle) -> bytes:
+    """A WaveNet's weights as the engine takes them, so that the page need not prepare them."""
+    from safetensors.numpy import save
+
+    mel = load_bundle(DEFAULT_MODEL).mel
+    if bundle.mel != mel:
+        raise InputError(
+            f"{bundle.path}: this vocoder expects mels of {bundle.mel}; the page's are of {mel}"
+        )
+    WaveNetVocoder(bundle, precision="float32")  # says what is wrong with it
+    return save(engine_arrays(bundle))
+
+
 def _compressed_file(path: Path) -> bytes:
+    return _compressed(path.read_bytes())
+
+
+def _compressed(content: bytes) -> bytes:
     """A file as gzip. Weights are nearly noise: coding bytes by frequency saves all there is."""
     compressor = zlib.compressobj(wbits=31, strategy=zlib.Z_HUFFMAN_ONLY)
-    return compressor.compress(path.read_bytes()) + compressor.flush()
+    return compressor.compress(content) + compressor.flush()
 
 
 def _timbre_map(model: str) -> dict[str, Any] | None:

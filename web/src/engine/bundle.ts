@@ -1,5 +1,7 @@
 // Model bundles over the wire: compressed files, each checked against its SHA-256.
 
+import type { WaveNetConfig } from "../../../native/wasm/wavenet.mjs";
+
 export interface MelGeometry {
   sample_rate: number;
   hop_length: number;
@@ -23,6 +25,8 @@ export interface BundleConfig {
   model: Record<string, number | string>;
   window?: { hop: number; context: number };
   instruments?: Instrument[];
+  /** Of a WaveNet. */
+  engine?: WaveNetConfig;
   attribution: string;
   license: string;
 }
@@ -52,6 +56,8 @@ export interface BundleEntry {
 export interface Manifest {
   version: string;
   runtime: string;
+  /** Builds of the WaveNet engine by their names; none where the page was built without it. */
+  wavenet: Record<string, FileEntry>;
   models: BundleEntry[];
   default_model: string;
   default_vocoder: string;
@@ -101,7 +107,7 @@ export async function loadFiles(
   const loaded = await Promise.all(
     Object.entries(entry.files).map(async ([name, { path, sha256 }]) => {
       const bytes = await bytesOf(path);
-      const checked = check(entry, name, bytes, sha256);
+      const checked = check(`the model “${entry.config.name}”`, name, bytes, sha256);
       checked.catch(() => {}); // until all files are there
       return { name, bytes, checked };
     }),
@@ -112,8 +118,20 @@ export async function loadFiles(
   };
 }
 
+/** A file that belongs to no bundle, once it is what it should be. */
+export async function checkedBytes(
+  what: string,
+  name: string,
+  { path, sha256 }: FileEntry,
+  bytesOf: (path: string) => Promise<ArrayBuffer>,
+): Promise<ArrayBuffer> {
+  const bytes = await bytesOf(path);
+  await check(what, name, bytes, sha256);
+  return bytes;
+}
+
 async function check(
-  entry: BundleEntry,
+  what: string,
   name: string,
   bytes: ArrayBuffer,
   sha256: string,
@@ -122,7 +140,7 @@ async function check(
   const found = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
   if (found !== sha256) {
     throw new Error(
-      `the model “${entry.config.name}” is damaged: the SHA-256 of ${name} is not the expected one; ` +
+      `${what} is damaged: the SHA-256 of ${name} is not the expected one; ` +
         "install or copy the page again",
     );
   }

@@ -33,7 +33,7 @@ export type ToEngine =
   | { kind: "loop"; loop: boolean }
   | { kind: "preview"; point: number[] }
   | { kind: "recording"; track: number; from: number; to: number }
-  | { kind: "export"; tracks: Track[]; timbres: Timbre[]; heard: boolean[] }
+  | { kind: "export"; tracks: Track[]; timbres: Timbre[]; heard: boolean[]; vocoder: string }
   | { kind: "cancel export" };
 
 export type FromEngine =
@@ -46,7 +46,8 @@ export type FromEngine =
     }
   /** The first sound of what was asked for is there: playing begins at once. */
   | { kind: "cued" }
-  | { kind: "failed"; message: string; fatal: boolean }
+  /** `during`: what was asked for. */
+  | { kind: "failed"; message: string; fatal: boolean; during?: ToEngine["kind"] }
   | {
       kind: "position";
       seconds: number;
@@ -63,4 +64,4 @@ export type FromEngine =
   | { kind: "quality"; quality: Quality }
   | { kind: "preview"; nMels: number; mel: Float32Array }
   | { kind: "recording"; track: number; timbre: Timbre | null }
-  | { kind: "export"; progress: number; wav: ArrayBuffer | null };
+  | { kind: "export"; progress: number; secondsLeft: number; wav: Blob | null };

@@ -4,14 +4,13 @@
 
 import constants from "../constants.json";
 import type { Output } from "./output";
-import { FULL } from "./quality";
+import { FULL, QualityMeter, type Quality } from "./quality";
 import type { Playing, Snapshot, Step, Stream } from "./stream";
 import { PianoRoll } from "../score/roll";
 import type { Note } from "../score/score";
 
 const FIRST_STEPS = 2; // hops that are given out together where the sound changes
 const MOST_ATTEMPTS = 4;
-const MEASURED_HOPS = 3; // after a cue; so many are computed before anyone presses Play
 const LIVE_NOTE_MEMORY_S = 12; // a key's note that ended so long ago is forgotten
 
 interface Computed {
@@ -25,8 +24,8 @@ export interface PlayerEvents {
   /** A change asked for with the listener at `asked` begins to sound at `heard`. */
   changed(asked: number, heard: number): void;
   ended(): void;
-  /** How long the first hops of a piece took, as shares of the time for which they sound. */
-  measured(shares: number[]): void;
+  /** What the pictures may cost, by how long hops took. */
+  measured(quality: Quality): void;
 }
 
 export class Player {
@@ -59,7 +58,7 @@ export class Player {
   private liveNotes: Note[] = [];
   private liveTrack = -1;
   private finished = false;
-  private firstShares: number[] = [];
+  private meter = new QualityMeter();
   private changedAt = 0; // when the change that is being computed was begun
   private undo = () => {}; // brings back what was before it
   private attempts = 0; // at a change whose computation took too long
@@ -115,7 +114,7 @@ export class Player {
   cue(stream: Stream, playing: Playing, seconds: number, liveTrack: number): void {
     this.wanted = null;
     this.keys = []; // but not those that are struck from now on
-    this.firstShares = [];
+    this.meter = new QualityMeter();
     // Who presses Play before the new sound is there must not hear the old one.
     if (!this.playing) this.output.finish(this.output.read);
     this.cueing = async () => {
@@ -255,9 +254,10 @@ export class Player {
   }
 
   private measure(share: number): void {
-    if (this.firstShares.length >= MEASURED_HOPS) return;
-    this.firstShares.push(share);
-    if (this.firstShares.length === MEASURED_HOPS) this.events.measured(this.firstShares);
+    const quality = this.meter.add(share);
+    if (!quality) return;
+    this.aheadS = quality.aheadS;
+    this.events.measured(quality);
   }
 
   private placeOf({ before, base }: Computed): number {

@@ -1,4 +1,4 @@
-// What the pictures may cost, chosen by how fast this computer computes the first hops of a piece.
+// What the pictures may cost, chosen by how fast this computer computes a piece.
 
 export interface Quality {
   light: boolean;
@@ -13,9 +13,29 @@ export const FULL: Quality = { light: false, frameMs: 30, aheadS: 0.5 };
 export const LIGHT: Quality = { light: true, frameMs: 120, aheadS: 1 };
 
 const LIGHT_ABOVE = 0.5; // of real time, for computing; pictures take their share beside that
+const FULL_BELOW = 0.25; // with few pictures: the others must not bring it back at once
+const WARM_UP_HOPS = 2; // code is compiled, caches are filled
+const MEASURED_HOPS = 3; // with the warm-up, as many as are computed before anyone presses Play
 
-/** Of the first hops' computing times, as shares of the time for which they sound. */
-export function chooseQuality(shares: number[]): Quality {
-  const sorted = [...shares].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] > LIGHT_ABOVE ? LIGHT : FULL;
+/**
+ * Judges a piece by its first hops after a warm-up. While it finds the computer slow it goes on
+ * measuring, so that a busy moment does not last.
+ */
+export class QualityMeter {
+  private hops = 0;
+  private shares: number[] = [];
+  private quality: Quality | null = null;
+
+  /** A hop's computing time, as a share of the time for which it sounds; gives what is new. */
+  add(share: number): Quality | null {
+    if (this.quality === FULL || this.hops++ < WARM_UP_HOPS) return null;
+    this.shares.push(share);
+    if (this.shares.length < MEASURED_HOPS) return null;
+    const [, median] = this.shares.sort((a, b) => a - b);
+    this.shares = [];
+    const before = this.quality;
+    const limit = before === LIGHT ? FULL_BELOW : LIGHT_ABOVE;
+    this.quality = median > limit ? LIGHT : FULL;
+    return this.quality === before ? null : this.quality;
+  }
 }

@@ -22,4 +22,7 @@ export interface Vocoder<State = unknown> {
     frame: number,
     state: State,
   ): Promise<{ audio: Float32Array; state: State }>;
+
+  /** Let go of what a state holds that no garbage collector sees. */
+  end?(state: State): void;
 }

@@ -2,12 +2,13 @@
 // itself never computes.
 
 import constants from "../constants.json";
-import { wavFile } from "../audio/wav";
+import { WavWriter } from "../audio/wav";
 import { simplified, type Timbre } from "../timbre/timbre";
 import { constant, type Note, type Track } from "../score/score";
 import { PianoRoll } from "../score/roll";
 import { Arrivals } from "./arrivals";
 import {
+  checkedBytes,
   loadFiles,
   receivedBytes,
   type BundleConfig,
@@ -20,12 +21,13 @@ import type { FromEngine, ToEngine } from "./messages";
 import { Output } from "./output";
 import { ParallelVocoder } from "./parallel";
 import { Player } from "./player";
-import { chooseQuality } from "./quality";
 import { ort, prepareRuntime } from "./runtime";
-import { Stream, type Playing } from "./stream";
+import { Stream, type Playing, type Step } from "./stream";
 import type { Vocoder } from "./vocoder";
+import { WAVENET, WaveNet, wavenetBuild } from "./wavenet";
 
 const POSITION_MS = 33;
+const EXPORT_TOLD_MS = 100;
 const RUNTIME = "runtime";
 const LIVE_TRACK: Track = {
   name: "keyboard",
@@ -79,10 +81,11 @@ class Engine {
 
   /** Load a model and a vocoder, and go on with them from where the listener is. */
   async choose(model: string, vocoder: string): Promise<void> {
-    const [mel2mel, voice] = await Promise.all([this.model(model), this.voice(vocoder)]);
-    if (JSON.stringify(mel2mel.config.mel) !== JSON.stringify(voice.mel)) {
-      throw new Error(`the vocoder “${vocoder}” expects other mels than “${model}” makes`);
+    if (this.isWaveNet(vocoder)) {
+      throw new Error(`the vocoder “${vocoder}” is too slow to be played; it makes WAV files`);
     }
+    const [mel2mel, voice] = await Promise.all([this.model(model), this.voice(vocoder)]);
+    expectSameMel(mel2mel, voice, vocoder);
     this.mel2mel = mel2mel;
     this.vocoder = voice;
     if (!this.player) this.listen();
@@ -162,26 +165,40 @@ class Engine {
     say({ kind: "recording", track, timbre: frames.length ? simplified(timbre) : null });
   }
 
-  async export({ tracks, timbres, heard }: Extract<ToEngine, { kind: "export" }>): Promise<void> {
+  async export(asked: Extract<ToEngine, { kind: "export" }>): Promise<void> {
+    const { tracks, timbres, heard } = asked;
     const run = ++this.exporting;
-    const stream = new Stream(this.mel2mel, this.vocoder, tracks);
+    const { mel2mel } = this;
+    const vocoder = await this.voice(asked.vocoder);
+    expectSameMel(mel2mel, vocoder, asked.vocoder);
+    if (run !== this.exporting) return;
+    const stream = new Stream(mel2mel, vocoder, tracks);
     const playing = { timbres, heard };
-    const blocks: [Float32Array, Float32Array][] = [];
+    const wav = new WavWriter(mel2mel.config.mel.sample_rate);
+    const began = performance.now();
+    let told = began;
     let snapshot = await stream.start(0, playing);
-    for (let done = 0; done < stream.nSamples;) {
-      const step = await stream.step(snapshot, playing, 0);
-      snapshot = step.next;
-      const rest = Math.min(step.mix[0].length, stream.nSamples - done);
-      blocks.push(step.mix.map((side) => side.subarray(0, rest)) as [Float32Array, Float32Array]);
-      done += rest;
-      if (blocks.length % 8 === 0)
-        say({ kind: "export", progress: done / stream.nSamples, wav: null });
-      // What is played has its turn after each hop.
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      if (run !== this.exporting) return;
+    try {
+      for (let done = 0; done < stream.nSamples;) {
+        const step = await stream.step(snapshot, playing, 0);
+        snapshot = step.next;
+        const rest = Math.min(step.mix[0].length, stream.nSamples - done);
+        wav.add(step.mix.map((side) => side.subarray(0, rest)) as Step["mix"]);
+        done += rest;
+        // What is played has its turn after each hop.
+        await new Promise((resolve) => setTimeout(resolve, 0));
+        if (run !== this.exporting) return;
+        const now = performance.now();
+        if (now - told < EXPORT_TOLD_MS || !done) continue;
+        told = now;
+        const progress = done / stream.nSamples;
+        const secondsLeft = ((now - began) / 1000) * (1 / progress - 1);
+        say({ kind: "export", progress, secondsLeft, wav: null });
+      }
+    } finally {
+      vocoder.end?.(snapshot.vocoder);
     }
-    const wav = wavFile(blocks, this.mel2mel.config.mel.sample_rate);
-    say({ kind: "export", progress: 1, wav }, [wav]);
+    say({ kind: "export", progress: 1, secondsLeft: 0, wav: wav.finish() });
   }
 
   cancelExport(): void {
@@ -216,11 +233,7 @@ class Engine {
       computed: (step, nTracks) => this.tellMel(step.frame, step.mel, nTracks),
       changed: (asked, heard) => say({ kind: "changed", asked, heard }),
       ended: () => say({ kind: "ended" }),
-      measured: (shares) => {
-        const quality = chooseQuality(shares);
-        player.aheadS = quality.aheadS;
-        say({ kind: "quality", quality });
-      },
+      measured: (quality) => say({ kind: "quality", quality }),
     });
     this.player = player;
     player.run().catch((error: Error) => {
@@ -246,8 +259,28 @@ class Engine {
     return remembered<Vocoder>(this.vocoders, name, async () => {
       if (name === GRIFFIN_LIM)
         return new GriffinLim(this.entry(this.manifest.default_model).config.mel);
+      if (this.isWaveNet(name)) return this.waveNet(name);
       return this.load(name, ParallelVocoder.load);
     });
+  }
+
+  private async waveNet(name: string): Promise<WaveNet> {
+    const { file } = wavenetBuild();
+    const wasm = await checkedBytes(
+      "the WaveNet engine",
+      file,
+      this.manifest.wavenet[file],
+      (path) => this.bytesOf(path),
+    );
+    return this.load(name, (config, files) => WaveNet.load(config, files, wasm));
+  }
+
+  private isWaveNet(name: string): boolean {
+    return name !== GRIFFIN_LIM && this.entry(name).config.kind === WAVENET;
+  }
+
+  private bytesOf(path: string): Promise<ArrayBuffer> {
+    return arrived.take(path) ?? receivedBytes(new URL(path, this.base).href);
   }
 
   /** Open a bundle while its checksums are computed, which have the last word. */
@@ -256,10 +289,7 @@ class Engine {
     open: (config: BundleConfig, files: Record<string, Uint8Array>) => Promise<T>,
   ): Promise<T> {
     const entry = this.entry(name);
-    const { files, checked } = await loadFiles(
-      entry,
-      (path) => arrived.take(path) ?? receivedBytes(new URL(path, this.base).href),
-    );
+    const { files, checked } = await loadFiles(entry, (path) => this.bytesOf(path));
     const opened = open(entry.config, files);
     opened.catch(() => {});
     await checked;
@@ -271,6 +301,12 @@ class Engine {
     if (!entry) throw new Error(`there is no model “${name}”`);
     return entry;
   }
+}
+
+function expectSameMel(mel2mel: Mel2Mel, { mel }: Vocoder, vocoder: string): void {
+  if (JSON.stringify(mel2mel.config.mel) === JSON.stringify(mel)) return;
+  const model = mel2mel.config.name;
+  throw new Error(`the vocoder “${vocoder}” expects other mels than “${model}” makes`);
 }
 
 /** What is loaded once; what failed may be tried again. */
@@ -333,6 +369,11 @@ async function hear(message: ToEngine): Promise<void> {
 
 self.onmessage = ({ data }: MessageEvent<ToEngine>) => {
   hear(data).catch((error: Error) => {
-    say({ kind: "failed", message: error.message, fatal: data.kind === "start" });
+    say({
+      kind: "failed",
+      message: error.message,
+      fatal: data.kind === "start",
+      during: data.kind,
+    });
   });
 };

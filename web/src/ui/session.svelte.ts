@@ -79,6 +79,9 @@ export class Session {
   breakpoint = $state<number | null>(null);
   capturing = $state(false);
   exportProgress = $state<number | null>(null);
+  exportSecondsLeft = $state<number | null>(null);
+  /** The vocoder of the WAV, where it is to be another than the one that is heard. */
+  wavVocoder = $state<string | null>(null);
 
   message = $state("");
   notice = $state("");
@@ -127,6 +130,9 @@ export class Session {
   });
   models = $derived(this.namesOf("mel2mel"));
   vocoders = $derived([...this.namesOf("parallel"), GRIFFIN_LIM]);
+  /** They make WAV files only. */
+  waveNets = $derived(this.namesOf("wavenet"));
+  exportVocoder = $derived(this.wavVocoder ?? this.vocoder);
   duration = $derived(duration(this.score));
   auditioning = $derived(this.source.kind === "phrase" && this.score.tracks.length > 0);
   title = $derived(this.source.kind === "phrase" ? PHRASE_TITLE : this.source.name);
@@ -577,11 +583,13 @@ export class Session {
 
   export(): void {
     this.exportProgress = 0;
+    this.exportSecondsLeft = null;
     this.tell({
       kind: "export",
       tracks: this.score.tracks,
       timbres: this.allTimbres(),
       heard: this.heard(),
+      vocoder: this.exportVocoder,
     });
   }
 
@@ -592,14 +600,14 @@ export class Session {
 
   savePath(): void {
     const timbre = this.played($state.snapshot(this.path) as Timbre);
-    download(`${this.stem()}.timbre`, timbreFile(timbre), "application/json");
+    download(`${this.stem()}.timbre`, new Blob([timbreFile(timbre)], { type: "application/json" }));
   }
 
   async toggleCapture(): Promise<void> {
     this.capturing = !this.capturing;
     if (this.capturing) return this.speaker!.startRecording();
     const { left, right } = await this.speaker!.stopRecording();
-    download(`${this.stem()}-played.wav`, wavFile([[left, right]], this.sampleRate), "audio/wav");
+    download(`${this.stem()}-played.wav`, wavFile([left, right], this.sampleRate));
   }
 
   /** What the worklet played since `startCapture`, for those who measure the page. */
@@ -642,7 +650,9 @@ export class Session {
     );
     const model = this.model === this.manifest.default_model ? "" : ` --model ${this.model}`;
     const vocoder =
-      this.vocoder === this.manifest.default_vocoder ? "" : ` --vocoder ${this.vocoder}`;
+      this.exportVocoder === this.manifest.default_vocoder
+        ? ""
+        : ` --vocoder ${quoted(this.exportVocoder)}`;
     return `timbrel render ${quoted(name ?? "phrase.mid")}${timbres.join("")}${model}${vocoder}`;
   }
 
@@ -688,6 +698,7 @@ export class Session {
         return;
       case "failed":
         this.changingVoice = false;
+        if (told.during === "export") this.exportProgress = null;
         if (told.fatal) this.fail(told.message);
         else this.message = told.message;
         return;
@@ -732,7 +743,8 @@ export class Session {
       case "export":
         if (this.exportProgress === null) return;
         this.exportProgress = told.wav ? null : told.progress;
-        if (told.wav) download(`${this.stem()}.wav`, told.wav, "audio/wav");
+        this.exportSecondsLeft = told.secondsLeft;
+        if (told.wav) download(`${this.stem()}.wav`, told.wav);
     }
   }
 
@@ -830,8 +842,8 @@ function quoted(text: string): string {
   return /^[\w./-]+$/.test(text) ? text : `"${text.replace(/(["\\$`])/g, "\\$1")}"`;
 }
 
-function download(name: string, content: BlobPart, type: string): void {
-  const url = URL.createObjectURL(new Blob([content], { type }));
+function download(name: string, content: Blob): void {
+  const url = URL.createObjectURL(content);
   const link = Object.assign(document.createElement("a"), { href: url, download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);

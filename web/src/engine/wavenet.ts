@@ -1,0 +1,105 @@
+// A WaveNet for WAV files, as src/timbrel/vocoder/wavenet_stream.py runs it: too slow to be played, and
+// it only goes on, so its state is the engine's own, which alters.
+
+import constants from "../constants.json";
+import {
+  hasRelaxedSimd,
+  loadWaveNet,
+  type Precision,
+  type WaveNetEngine,
+  type WaveNetSession,
+} from "../../../native/wasm/wavenet.mjs";
+import type { BundleConfig, MelGeometry } from "./bundle";
+import { tensors } from "./safetensors";
+import type { Vocoder } from "./vocoder";
+import type { PianoRoll } from "../score/roll";
+
+export const WAVENET = "wavenet";
+const { wavenetFramesBefore } = constants;
+const SLICE_MS = 15; // after which what is played has its turn
+
+interface Build {
+  file: string;
+  /** With which it is fastest: docs/bench/wasm.json. */
+  precision: Precision;
+}
+const PLAIN: Build = { file: "wavenet.wasm", precision: "int16" };
+const RELAXED: Build = { file: "wavenet-relaxed.wasm", precision: "int8" };
+
+/** The build of the engine for this browser. */
+export function wavenetBuild(): Build {
+  return hasRelaxedSimd() ? RELAXED : PLAIN;
+}
+
+export interface WaveNetState {
+  session: WaveNetSession;
+  begun: boolean;
+}
+
+export class WaveNet implements Vocoder<WaveNetState> {
+  readonly mel: MelGeometry;
+  readonly latencyFrames: number;
+
+  constructor(
+    config: BundleConfig,
+    private readonly engine: WaveNetEngine,
+    private readonly seed = 0,
+  ) {
+    this.mel = config.mel;
+    this.latencyFrames = config.engine!.n_around - 1 - wavenetFramesBefore;
+  }
+
+  static async load(
+    config: BundleConfig,
+    files: Record<string, Uint8Array>,
+    wasm: BufferSource,
+  ): Promise<WaveNet> {
+    const module = await loadWaveNet(wasm);
+    const weights = tensors(Object.values(files)[0]);
+    return new WaveNet(config, module.engine(config.engine!, weights, wavenetBuild().precision));
+  }
+
+  async start(rolls: PianoRoll[]): Promise<WaveNetState> {
+    const session = this.engine.session(rolls.length, { seed: this.seed });
+    const silence = new Float32Array(rolls.length * wavenetFramesBefore * this.mel.n_mels);
+    session.feed(normalised(silence.fill(Math.log(this.mel.floor)), this.mel));
+    return { session, begun: false };
+  }
+
+  async step(
+    rolls: PianoRoll[],
+    mel: Float32Array,
+    _frame: number,
+    { session, begun }: WaveNetState,
+  ): Promise<{ audio: Float32Array; state: WaveNetState }> {
+    const n = rolls.length;
+    const nSamples = (mel.length / n / this.mel.n_mels) * this.mel.hop_length;
+    const audio = new Float32Array(n * nSamples);
+    session.feed(normalised(mel, this.mel));
+    // Before the first sample there is silence.
+    let done = begun ? 0 : this.latencyFrames * this.mel.hop_length;
+    let began = performance.now();
+    while (done < nSamples) {
+      const hop = session.sample(this.mel.hop_length);
+      for (let i = 0; i < n; i++) {
+        const own = hop.subarray(i * this.mel.hop_length, (i + 1) * this.mel.hop_length);
+        audio.set(own, i * nSamples + done);
+      }
+      done += this.mel.hop_length;
+      if (performance.now() - began < SLICE_MS) continue;
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      began = performance.now();
+    }
+    return { audio, state: { session, begun: true } };
+  }
+
+  end({ session }: WaveNetState): void {
+    session.close();
+  }
+}
+
+/** As WaveNets read mels: the floor is −1 and 0 dB is 1, in single precision as Python computes. */
+export function normalised(mel: Float32Array, { floor }: MelGeometry): Float32Array {
+  const half = Math.fround(-Math.log(floor) / 2);
+  return mel.map((value) => Math.fround(value / half) + 1);
+}
