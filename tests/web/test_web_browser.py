@@ -388,8 +388,8 @@ def test_the_pictures_cost_less_where_the_computer_is_slow(
     files[name] = lambda: clock.encode() + worker
     with serving(files) as server:
         page = opened(context, server.url)
-        until(page, "ahead", lambda ahead: ahead > 0.3)
-        assert state(page, "quality.light") is light
+        until(page, "ahead", lambda ahead: ahead > 0.5)
+        until(page, "quality.light", lambda found: found is light)
         words = page.get_by_text("the pictures move less")
         expect(words).to_have_count(int(light))
         assert state(page, "quality.frameMs") == (120 if light else 30)
