@@ -12,12 +12,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from picture_vocoder import evaluated
 
 from timbrel.evaluation.conditions import ORIGINAL, TRUE_MEL
 from timbrel.evaluation.measuring import sound
 from timbrel.evaluation.metrics import LogCqtCorrelation, log_cqt
-from timbrel.evaluation.originals import choose_excerpts
-from timbrel.evaluation.run import evaluate
 
 EDGES_DB = range(-90, 0, 10)
 SPLIT_DB = -50
@@ -25,15 +24,7 @@ SPLIT_DB = -50
 
 def main(midi: Path, soundfont: Path, cache: Path) -> None:
     """Print the table."""
-    found = evaluate(
-        midi,
-        soundfont,
-        choose_excerpts(midi),
-        models=["mel2mel"],
-        vocoders=["parallel"],
-        cache=cache,
-        judges=(),
-    )
+    found = evaluated(midi, soundfont, cache)
     names = {ORIGINAL, f"{TRUE_MEL}, parallel"}
     conditions = {c.name: c for c in found.results.conditions if c.name in names}
     levels, errors = [], []

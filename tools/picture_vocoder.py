@@ -16,7 +16,7 @@ from timbrel.evaluation.conditions import ORIGINAL
 from timbrel.evaluation.figures import chosen_clips
 from timbrel.evaluation.measuring import sound
 from timbrel.evaluation.originals import choose_excerpts
-from timbrel.evaluation.run import evaluate
+from timbrel.evaluation.run import Evaluation, evaluate
 from timbrel.mel.spectrogram import stft
 
 ROOT = Path(__file__).parents[1]
@@ -28,15 +28,7 @@ FLOOR_DB, TOP_DB = -90.0, 10.0
 
 def main(midi: Path, soundfont: Path, cache: Path) -> None:
     """Write docs/images/vocoder.jpg."""
-    found = evaluate(
-        midi,
-        soundfont,
-        choose_excerpts(midi),
-        models=["mel2mel"],
-        vocoders=["parallel"],
-        cache=cache,
-        judges=(),
-    )
+    found = evaluated(midi, soundfont, cache)
     chosen = chosen_clips(found)
     conditions = [c for c in found.results.conditions if c.name == ORIGINAL or c.vocoder]
     figure = Figure(figsize=(4 * len(conditions), 1.7 * len(chosen)), layout="constrained")
@@ -61,6 +53,19 @@ def main(midi: Path, soundfont: Path, cache: Path) -> None:
     for axes in grid[-1]:
         axes.set_xlabel("s")
     figure.savefig(TARGET, dpi=60, pil_kwargs={"quality": 80})
+
+
+def evaluated(midi: Path, soundfont: Path, cache: Path) -> Evaluation:
+    """The parallel vocoder on true mels and on those of the default model."""
+    return evaluate(
+        midi,
+        soundfont,
+        choose_excerpts(midi),
+        models=["mel2mel"],
+        vocoders=["parallel"],
+        cache=cache,
+        judges=(),
+    )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from timbrel.notes.codec import KIND
 from timbrel.notes.companding import HALF, compress
 from timbrel.notes.dataset import NoteSplit
 from timbrel.notes.sizes import AutoencoderConfig
-from timbrel.training.notes_task import NotesTask
+from timbrel.training.notes_task import NotesBatch, NotesTask
 from timbrel.training.task import Validation
 
 # Crops of the validation split, for each of so many fixed draws.
@@ -46,15 +46,12 @@ class AutoencoderOptions:
 
 
 @dataclass(frozen=True)
-class AutoencoderBatch:
+class AutoencoderBatch(NotesBatch):
     """Crops of notes."""
 
     levels: Tensor  # (batch, samples) float32, with the context
     noise: Tensor  # (batch, samples without the context)
     pitches: Tensor  # (batch,) int64
-
-    def to(self, device: torch.device) -> AutoencoderBatch:
-        return AutoencoderBatch(*(getattr(self, n).to(device) for n in self.__annotations__))
 
 
 class AutoencoderTask(NotesTask):
@@ -78,15 +75,16 @@ class AutoencoderTask(NotesTask):
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> Validation:
-        found: dict[str, list[float]] = {"nll": [], "pitch_accuracy": []}
+        found = []
         for i in range(_VALID_BATCHES):
             items = range(i * _VALID_SIZE, (i + 1) * _VALID_SIZE)
             nll, _, accuracy = self._losses(model, self._crops(self._valid, _VALID_STEP, items))
-            found["nll"].append(float(nll))
-            found["pitch_accuracy"].append(float(accuracy))
-        if not self._options.pitch_weight:
-            del found["pitch_accuracy"]
-        return Validation({name: float(np.mean(values)) for name, values in found.items()})
+            found.append((float(nll), float(accuracy)))
+        nll, accuracy = np.mean(found, axis=0).tolist()
+        measures = {"nll": nll}
+        if self._options.pitch_weight:
+            measures["pitch_accuracy"] = accuracy
+        return Validation(measures)
 
     def _losses(self, model: nn.Module, batch: AutoencoderBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Give both losses, and how often the pitch was found in audible frames."""

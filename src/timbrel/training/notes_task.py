@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
+import torch
 from torch import nn
 
 from timbrel.notes.dataset import data_origin, read_split
 from timbrel.progress import Progress
 from timbrel.training.recipe import Recipe, known
 from timbrel.training.task import Task
+
+
+@dataclass(frozen=True)
+class NotesBatch:
+    """Notes as tensors, each a field of a subclass."""
+
+    def to(self, device: torch.device) -> Self:
+        """Give the same batch on a device."""
+        return type(self)(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 class NotesTask(Task):

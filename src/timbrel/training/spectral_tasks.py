@@ -15,7 +15,7 @@ from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
 from timbrel.notes.dataset import NoteSplit, measured_qualities
 from timbrel.notes.export import BASELINE_KIND, CLASSIFIER_KIND
 from timbrel.notes.spectrum import log_spectrum
-from timbrel.training.notes_task import NotesTask
+from timbrel.training.notes_task import NotesBatch, NotesTask
 from timbrel.training.task import Validation
 
 _VALID_BATCHES, _VALID_SIZE, _VALID_STEP = 8, 16, 10**9
@@ -27,15 +27,12 @@ class SpectralOptions:
 
 
 @dataclass(frozen=True)
-class SpectralBatch:
+class SpectralBatch(NotesBatch):
     """Notes with what is known of them."""
 
     spectra: Tensor  # (batch, 512, 256)
     pitches: Tensor  # (batch,) int64
     qualities: Tensor  # (batch, 10) float32
-
-    def to(self, device: torch.device) -> SpectralBatch:
-        return SpectralBatch(*(getattr(self, name).to(device) for name in self.__annotations__))
 
 
 class SpectralTask(NotesTask):
