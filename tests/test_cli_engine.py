@@ -6,7 +6,7 @@ import json
 
 import timbrel
 from test_cli import failure_of, result_of, run
-from timbrel.bundle import SHIPPED, SUMS_FILE, shipped_bundles
+from timbrel.bundle import SHIPPED, SUMS_FILE, load_bundle, shipped_bundles
 from timbrel.training.preparation import file_sha256
 from timbrel.vocoder.engine import instruction_sets
 
@@ -19,6 +19,7 @@ def test_info_names_version_instruction_set_and_models() -> None:
     assert [model["name"] for model in info["models"]] == shipped_bundles()
     for model in info["models"]:
         assert model["sha256"] == file_sha256(SHIPPED / model["name"] / SUMS_FILE)
+        assert model["status"] == load_bundle(model["name"]).status
     printed = run("info").stdout
     assert f"timbrel {timbrel.__version__}\n" in printed
     assert f"instruction set {instruction_sets()[-1]}" in printed

@@ -80,6 +80,11 @@ class Bundle:
     window: WindowConfig = WindowConfig(0, 0)
     instruments: tuple[Instrument, ...] = ()
 
+    @property
+    def status(self) -> str:
+        """What its makers say of its worth, such as "experimental"; mostly nothing."""
+        return str(self.training.get("status", ""))
+
     def file(self, name: str) -> Path:
         return self.path / name
 

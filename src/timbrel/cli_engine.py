@@ -32,7 +32,12 @@ def info(as_json: Json = False) -> None:
         "instruction_set": isas[-1],
         "instruction_sets": isas,
         "models": [
-            {"name": bundle.name, "kind": bundle.kind, "sha256": bundle_hash(bundle.path)}
+            {
+                "name": bundle.name,
+                "kind": bundle.kind,
+                "status": bundle.status,
+                "sha256": bundle_hash(bundle.path),
+            }
             for bundle in bundles
         ],
     }
@@ -42,7 +47,8 @@ def info(as_json: Json = False) -> None:
     print(f"timbrel {__version__}")
     print(f"instruction set {isas[-1]} (also here: {', '.join(isas[:-1]) or 'none'})")
     for model in result["models"]:
-        print(f"model {model['name']}, {model['kind']}, SHA-256 {model['sha256']}")
+        kind = f"{model['kind']} ({model['status']})" if model["status"] else model["kind"]
+        print(f"model {model['name']}, {kind}, SHA-256 {model['sha256']}")
 
 
 def wavenet(

@@ -22,6 +22,7 @@ TINY = AutoencoderConfig(
     decoder_cycle=3,
     residual_size=16,
     skip_size=32,
+    n_prototypes=8,
 )
 
 

@@ -10,6 +10,7 @@ from timbrel.bundle import WEIGHTS_FILE
 from timbrel.errors import InputError
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.engine_decoder import EngineDecoder
+from timbrel.notes.sampling import Conditioning
 
 pytest_plugins = ["notes_fixtures"]
 
@@ -32,7 +33,7 @@ def test_logits_equal_those_of_the_queues(
     levels = np.random.default_rng(1).integers(-128, 128, (2, 1024))
     expected = tiny_codec.reference_decoder().stream([0, 1]).teacher_forced(levels, codes)
     session = EngineDecoder(weights, tiny_codec.config, precision="float32").engine.session([0, 1])
-    session.feed(codes)
+    session.feed(Conditioning(weights)(codes))
     np.testing.assert_allclose(session.force(levels + 128), expected, atol=1e-3)
 
 

@@ -33,6 +33,7 @@ def random_codes(*shape: int) -> np.ndarray:
         AutoencoderConfig(
             residual_size=32, skip_size=16, decoder_layers=5, decoder_cycle=2, hop_length=128
         ),
+        AutoencoderConfig(residual_size=16, skip_size=24, decoder_layers=3, n_prototypes=24),
     ],
 )
 def test_logits_equal_the_full_convolution(config: AutoencoderConfig) -> None:

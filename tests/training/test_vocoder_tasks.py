@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from timbrel.bundle import Bundle, load_bundle
+from timbrel.bundle import CARD_FILE, Bundle, load_bundle
 from timbrel.errors import InputError
 from timbrel.mel.spectrogram import MelConfig, mel_spectrogram
 from timbrel.progress import silent
@@ -202,6 +202,7 @@ def test_a_run_becomes_a_bundle_from_which_another_starts(small_data: Path, tmp_
     export_run(tmp_path / "run", tmp_path / "bundle", name="first try")
     bundle = load_bundle(tmp_path / "bundle", kind="parallel")
     assert (bundle.name, bundle.license, bundle.training["steps"]) == ("first try", "CC0", 4)
+    assert bundle.status == ""
     assert "log_cqt_correlation" in bundle.training["validation"]
     assert "crop_frames: 48" in bundle.training["options"]
     average = load_checkpoint(tmp_path / "run")["average"]
@@ -223,10 +224,12 @@ def test_a_run_becomes_a_bundle_from_which_another_starts(small_data: Path, tmp_
 
 @pytest.mark.usefixtures("one_thread")
 def test_a_wavenet_run_becomes_a_bundle_that_plays(small_data: Path, tmp_path: Path) -> None:
-    wanted = recipe("wavenet", steps=4, warmup_steps=1, license="CC0")
+    wanted = recipe("wavenet", steps=4, warmup_steps=1, license="CC0", status="experimental")
     train(wanted, small_data, tmp_path / "run", say=lambda _: None, device="cpu")
     export_run(tmp_path / "run", tmp_path / "bundle")
     bundle = load_bundle(tmp_path / "bundle", kind="wavenet")
+    assert bundle.status == "experimental"
+    assert "| status | experimental |" in bundle.file(CARD_FILE).read_text()
     assert (bundle.name, bundle.license, bundle.training["steps"]) == ("bundle", "CC0", 4)
     measured = losses(tmp_path / "run", "valid")[-1]["nll"]
     assert bundle.training["validation"]["nll"] == pytest.approx(measured, abs=1e-4)

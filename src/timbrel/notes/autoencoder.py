@@ -72,13 +72,13 @@ class DecoderLayer(nn.Module):
         super().__init__()
         size = config.residual_size
         self.dilated = TemporalConv(size, 2 * size, dilation, causal=True)
-        self.condition = published_dense(config.code_size, 2 * size)
+        self.condition = published_dense(config.condition_size, 2 * size)
         self.residual = published_dense(size, size)
         self.skip = published_dense(size, config.skip_size)
 
-    def forward(self, x: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, conditions: Tensor) -> tuple[Tensor, Tensor]:
         """From (batch, time, size) to the next layer's input and the skip contribution."""
-        gates = add_frames(self.dilated(x), self.condition(codes))
+        gates = add_frames(self.dilated(x), self.condition(conditions))
         sigmoid, tanh = gates.chunk(2, dim=-1)  # in this order
         z = torch.sigmoid(sigmoid) * torch.tanh(tanh)
         return x + self.residual(z), self.skip(z)
@@ -90,13 +90,16 @@ class Decoder(nn.Module):
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
         self.config = config
+        self.prototypes = (
+            published_dense(config.code_size, config.n_prototypes) if config.n_prototypes else None
+        )
         self.input = TemporalConv(1, config.residual_size, 1, causal=True)
         self.skip_start = published_dense(config.residual_size, config.skip_size)
         self.layers = nn.ModuleList(
             DecoderLayer(config, dilation) for dilation in config.decoder_dilations
         )
         self.hidden = published_dense(config.skip_size, config.skip_size)
-        self.hidden_condition = published_dense(config.code_size, config.skip_size)
+        self.hidden_condition = published_dense(config.condition_size, config.skip_size)
         self.logits = published_dense(config.skip_size, N_LEVELS)
 
     def forward(self, levels: Tensor, codes: Tensor) -> Tensor:
@@ -113,14 +116,17 @@ class Decoder(nn.Module):
         -------
         Tensor, shape (batch, frames · hop_length, 256)
         """
+        conditions = codes
+        if self.prototypes is not None:
+            conditions = torch.cat([codes, self.prototypes(codes).softmax(dim=-1)], dim=-1)
         shifted = functional.pad(levels / HALF, (1, 0))[:, :-1]
         x = self.input(shifted[..., None])
         skip = self.skip_start(x)
         for layer in self.layers:
-            x, contribution = cast(DecoderLayer, layer)(x, codes)
+            x, contribution = cast(DecoderLayer, layer)(x, conditions)
             skip = skip + contribution
         hidden = self.hidden(functional.relu(skip))
-        hidden = add_frames(hidden, self.hidden_condition(codes))
+        hidden = add_frames(hidden, self.hidden_condition(conditions))
         return self.logits(functional.relu(hidden))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from timbrel.notes.companding import HALF, N_LEVELS, expand
-from timbrel.notes.sampling import check_codes
+from timbrel.notes.sampling import Conditioning, check_codes
 from timbrel.notes.sizes import KERNEL_SIZE, AutoencoderConfig
 from timbrel.vocoder.engine import AUTO, Engine, Session
 
@@ -37,6 +37,7 @@ class EngineDecoder:
         threads: int = 1,
     ) -> None:
         self.config, self._threads = config, threads
+        self._conditioning = Conditioning(weights)
         self.engine = Engine(
             engine_config(config), engine_weights(weights, config), precision=precision, isa=isa
         )
@@ -51,19 +52,26 @@ class EngineDecoder:
             temperature=max(temperature, _LOWEST_TEMPERATURE),
             threads=self._threads,
         )
-        return EngineStream(session, len(numbers), self.config)
+        return EngineStream(session, len(numbers), self.config, self._conditioning)
 
 
 class EngineStream:
     """Sounds on their way."""
 
-    def __init__(self, session: Session, n_streams: int, config: AutoencoderConfig) -> None:
-        self._session, self._n_streams, self._config = session, n_streams, config
+    def __init__(
+        self,
+        session: Session,
+        n_streams: int,
+        config: AutoencoderConfig,
+        conditioning: Conditioning,
+    ) -> None:
+        self._session, self._n_streams = session, n_streams
+        self._config, self._conditioning = config, conditioning
 
     def process(self, codes: np.ndarray) -> np.ndarray:
         """Sample the next frames; see `timbrel.notes.sampling.DecoderStream`."""
         check_codes(codes, self._n_streams, self._config.code_size)
-        self._session.feed(codes)
+        self._session.feed(self._conditioning(codes))
         return self._session.sample(codes.shape[1] * self._config.hop_length)
 
 
@@ -76,7 +84,7 @@ def engine_config(config: AutoencoderConfig) -> dict:
         "skip_size": config.skip_size,
         "n_parameters": N_LEVELS,
         "output": "categorical",
-        "n_mels": config.code_size,
+        "n_mels": config.condition_size,
         "hop_length": config.hop_length,
         "n_around": 1,
         "input_taps": KERNEL_SIZE,

@@ -65,6 +65,37 @@ def check_codes(codes: np.ndarray, n_streams: int, code_size: int) -> None:
         raise InputError("the codes hold numbers that are not finite")
 
 
+class Conditioning:
+    """What the decoder is given for a code: it, and how near it is to each prototype, if any.
+
+    Parameters
+    ----------
+    weights
+        As `timbrel.notes.autoencoder.Decoder` names them.
+    """
+
+    def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
+        self._prototypes = None
+        self.n_prototypes = 0
+        if "prototypes.weight" in weights:
+            weight, bias = (weights[f"prototypes.{name}"] for name in ("weight", "bias"))
+            self._prototypes = (weight.T.astype(np.float32), bias.astype(np.float32))
+            self.n_prototypes = len(bias)
+
+    def __call__(self, codes: np.ndarray) -> np.ndarray:
+        """From (streams, frames, code_size) to (streams, frames, condition_size)."""
+        if self._prototypes is None:
+            return codes
+        weight, bias = self._prototypes
+        nearness = np.broadcast_to(bias, (*codes.shape[:2], len(bias)))
+        for number, row in enumerate(weight):
+            # One order of sums, however the codes are grouped and cut.
+            nearness = nearness + codes[..., number, None] * row
+        nearness = np.exp(nearness - nearness.max(axis=-1, keepdims=True))
+        nearness /= nearness.sum(axis=-1, keepdims=True)
+        return np.concatenate([codes, nearness], axis=-1)
+
+
 class QueueDecoder:
     """The decoder in NumPy.
 
@@ -87,6 +118,7 @@ class QueueDecoder:
             weight = np.ascontiguousarray(weights[f"{name}.weight"].T, np.float32)
             return weight, weights[f"{name}.bias"].astype(np.float32)
 
+        self.conditioning = Conditioning(weights)
         self.input = dense("input.dense")
         start, skip_bias = dense("skip_start")
         self.skip_start = start
@@ -108,7 +140,7 @@ class QueueDecoder:
         condition, condition_bias = dense("hidden_condition")
         self.hidden_condition = (condition, hidden_bias + condition_bias)
         self.logits = dense("logits")
-        self.code_size = condition.shape[0]
+        self.code_size = condition.shape[0] - self.conditioning.n_prototypes
 
     def stream(
         self, numbers: Sequence[int], *, seed: int = 0, temperature: float = 1.0
@@ -167,7 +199,8 @@ class QueueStream:
     def _conditions(self, codes: np.ndarray) -> list[np.ndarray]:
         """What a frame's codes (streams, code_size) add in each layer, and in the hidden one."""
         decoder = self._decoder
-        return [codes @ w + b for w, b in (*decoder.conditions, decoder.hidden_condition)]
+        given = decoder.conditioning(codes[:, None])[:, 0]
+        return [given @ w + b for w, b in (*decoder.conditions, decoder.hidden_condition)]
 
     def _step(self, conditions: list[np.ndarray]) -> np.ndarray:
         """Logits of the next sample; every layer's ring moves on."""

@@ -21,6 +21,14 @@ class AutoencoderConfig:
     decoder_cycle: int = 10
     residual_size: int = 512
     skip_size: int = 256
+    # Beside each code the decoder is given which of so many learnt prototypes it is nearest to.
+    # None was published. What is linear in 16 numbers does not single out a pitch; this can.
+    n_prototypes: int = 0
+
+    @property
+    def condition_size(self) -> int:
+        """Numbers that the decoder is given for each frame."""
+        return self.code_size + self.n_prototypes
 
     @property
     def encoder_dilations(self) -> list[int]:

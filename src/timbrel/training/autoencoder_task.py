@@ -64,7 +64,14 @@ class AutoencoderTask(NotesTask):
     def make_model(self) -> nn.Module:
         self._context = self.config.context_frames if self._options.context else 0
         self._directions = pitch_directions(self.config.code_size)
-        return Autoencoder(self.config)
+        model = Autoencoder(self.config)
+        prototypes = model.decoder.prototypes
+        if prototypes is not None and self._options.pitch_weight:
+            # Where codes are taught the pitch, that is what the first prototypes begin as.
+            n = min(N_PITCHES, self.config.n_prototypes)
+            with torch.no_grad():
+                prototypes.weight[:n] = self._directions[:n]
+        return model
 
     def batch(self, step: int) -> AutoencoderBatch:
         return self._crops(self._train, step, self._items, self._options.past_noise)

@@ -63,6 +63,7 @@ def export_run(
         "attribution": recipe.attribution,
     }
     training = {
+        **({"status": recipe.status} if recipe.status else {}),
         "steps": checkpoint["step"],
         "sequences per step": recipe.batch_size,
         "start": recipe.start_from or "random",

@@ -38,6 +38,7 @@ class Recipe:
     start_from: str = ""  # a bundle whose weights are the start
     license: str = "not stated"  # of the weights, for the model's card
     attribution: str = ""  # what the card says of the data
+    status: str = ""  # what the card says of the model's worth, such as "experimental"
     mel: MelConfig = field(default_factory=MelConfig)
 
     def __post_init__(self) -> None:

@@ -65,18 +65,8 @@ class WaveNetVocoder:
         self.bundle = bundle
         self.mel: MelConfig = bundle.mel
         self._threads, self._temperature = threads, temperature
-        sizes = bundle.model
-        where = bundle.file(CONFIG_FILE)
-        check_keys(sizes, _SIZES, where)
-        if not all(isinstance(stride, int) and stride > 0 for stride in sizes["strides"]):
-            raise InputError(f"{where}: 'strides' must be numbers of frames, more than 0")
-        if math.prod(sizes["strides"]) != self.mel.hop_length:
-            raise InputError(f"{where}: 'strides' do not make up the mel's hop")
-        if sizes["n_mels"] != self.mel.n_mels:
-            raise InputError(f"{where}: 'n_mels' is not that of the mel")
-        self.engine = Engine(
-            engine_config(sizes), engine_arrays(bundle), precision=precision, isa=isa
-        )
+        config, arrays = engine_parts(bundle)
+        self.engine = Engine(config, arrays, precision=precision, isa=isa)
 
     def stream(self, rolls: Sequence[PianoRoll], *, seed: int = 0) -> WaveNetStream:
         """Begin with as many tracks as there are rolls; what they play is not looked at."""
@@ -128,16 +118,26 @@ def engine_config(sizes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def engine_arrays(bundle: Bundle) -> dict[str, np.ndarray]:
-    """The engine's arrays of a bundle.
+def engine_parts(bundle: Bundle) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The engine's configuration and arrays of a bundle.
 
     Raises
     ------
     InputError
-        If the weights cannot be read, or one is missing.
+        If the configuration is not possible, the weights cannot be read, or one is missing.
     """
+    sizes = bundle.model
+    where = bundle.file(CONFIG_FILE)
+    check_keys(sizes, _SIZES, where)
+    if not all(isinstance(stride, int) and stride > 0 for stride in sizes["strides"]):
+        raise InputError(f"{where}: 'strides' must be numbers of frames, more than 0")
+    if math.prod(sizes["strides"]) != bundle.mel.hop_length:
+        raise InputError(f"{where}: 'strides' do not make up the mel's hop")
+    if sizes["n_mels"] != bundle.mel.n_mels:
+        raise InputError(f"{where}: 'n_mels' is not that of the mel")
+    config = engine_config(sizes)
     try:
-        return engine_weights(_read_weights(bundle), bundle.model)
+        return config, engine_weights(_read_weights(bundle), sizes)
     except KeyError as error:
         path = bundle.file(WEIGHTS_FILE)
         raise InputError(f"{path}: lacks the weight {error}; export the model again") from None

@@ -31,7 +31,8 @@ from timbrel.bundle import (
 )
 from timbrel.errors import InputError, MissingToolError, OutputError
 from timbrel.vocoder.catalog import DEFAULT_VOCODER
-from timbrel.vocoder.wavenet_stream import WaveNetVocoder, engine_arrays, engine_config
+from timbrel.vocoder.engine import Engine
+from timbrel.vocoder.wavenet_stream import engine_parts
 
 STATIC = Path(__file__).parent / "static"
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -114,16 +115,20 @@ def page_files(
             "this installation's page lacks the WaveNet engine; install a wheel of a release, or "
             "build the page from the sources with 'make page'"
         )
-    for number, vocoder in enumerate(vocoders, 1):
+    wavenets: list[tuple[str, str | os.PathLike]] = []
+    if engine:
+        wavenets += [(f"models/{name}", name) for name in shipped_bundles("wavenet")]
+    # Not by their names, which may hold anything.
+    wavenets += [(f"vocoders/{number}", vocoder) for number, vocoder in enumerate(vocoders, 1)]
+    for folder, vocoder in wavenets:
         bundle = load_bundle(vocoder, kind="wavenet")
         if bundle.name in (model["config"]["name"] for model in models):
             raise InputError(f"{vocoder}: the page has a model '{bundle.name}' already")
-        content = _wavenet_weights(bundle)
-        # Not by its name, which may hold anything.
-        path = f"vocoders/{number}/{_WAVENET_WEIGHTS}.gz"
+        config, content = _wavenet(bundle)
+        path = f"{folder}/{_WAVENET_WEIGHTS}.gz"
         files[path] = cache(partial(_compressed, content))
         entry = _entry(path, hashlib.sha256(content).hexdigest())
-        config = _config(bundle) | {"engine": engine_config(bundle.model)}
+        config = _config(bundle) | {"engine": config}
         models.append({"config": config, "files": {_WAVENET_WEIGHTS: entry}, "map": None})
     for tune in TUNES.values():
         files[f"tunes/{tune}"] = (EXAMPLES / tune).read_bytes
@@ -212,11 +217,11 @@ def _config(bundle: Bundle) -> dict[str, Any]:
     """A bundle's configuration without what the page does not show."""
     config = json.loads(bundle.file(CONFIG_FILE).read_text())
     del config["training"]
-    return config
+    return config | {"status": bundle.status}
 
 
-def _wavenet_weights(bundle: Bundle) -> bytes:
-    """A WaveNet's weights as the engine takes them, so that the page need not prepare them."""
+def _wavenet(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
+    """A WaveNet as the engine takes it, so that the page need not prepare its weights."""
     from safetensors.numpy import save
 
     mel = load_bundle(DEFAULT_MODEL).mel
@@ -224,8 +229,9 @@ def _wavenet_weights(bundle: Bundle) -> bytes:
         raise InputError(
             f"{bundle.path}: this vocoder expects mels of {bundle.mel}; the page's are of {mel}"
         )
-    WaveNetVocoder(bundle, precision="float32")  # says what is wrong with it
-    return save(engine_arrays(bundle))
+    config, arrays = engine_parts(bundle)
+    Engine(config, arrays, precision="float32")  # says what is wrong with them
+    return config, save(arrays)
 
 
 def _compressed_file(path: Path) -> bytes:

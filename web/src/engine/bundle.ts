@@ -29,6 +29,8 @@ export interface BundleConfig {
   engine?: WaveNetConfig;
   attribution: string;
   license: string;
+  /** What its makers say of its worth; mostly nothing. */
+  status: string;
 }
 
 /** What a timbre map holds: a grid over the plane, and what sounds at its points. */

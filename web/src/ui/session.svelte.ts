@@ -681,6 +681,12 @@ export class Session {
       .map(({ config }) => config.name);
   }
 
+  /** A vocoder's name for the eye. */
+  labelOf(vocoder: string): string {
+    const status = this.manifest?.models.find(({ config }) => config.name === vocoder)?.config.status;
+    return status ? `${vocoder} (${status})` : vocoder;
+  }
+
   private tell(message: ToEngine, transfer: Transferable[] = []): void {
     this.worker.postMessage(message, transfer);
   }
