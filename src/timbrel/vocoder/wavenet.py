@@ -71,7 +71,9 @@ class Categorical:
 
     def nll(self, parameters: Tensor, samples: Tensor) -> Tensor:
         """Negative log-likelihood of samples in nats, (batch, time)."""
-        return functional.cross_entropy(parameters.transpose(1, 2), samples, reduction="none")
+        rows = parameters.flatten(0, 1)  # classes last: twice as fast as in the middle
+        losses = functional.cross_entropy(rows, samples.flatten(), reduction="none")
+        return losses.view_as(samples)
 
     def sample(self, parameters: Tensor, uniform: Tensor, temperature: float) -> Tensor:
         """Draw levels (batch,) from parameters (batch, 256) by inverting the distribution."""
@@ -264,7 +266,6 @@ class WaveNet(nn.Module):
             kernel = functional.conv1d(
                 spread[None, None], wider.flip(0)[None, None], padding=len(wider) - 1
             )[0, 0]
-        hop = self.config.hop_length
         # Centred on its frame's first sample, a frame's response reaches from the second frame
         # before it to the one after.
         hop = self.config.hop_length
