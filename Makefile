@@ -122,8 +122,11 @@ NOTES_RUNS ?= runs/notes runs/notes-baseline runs/notes-classifier
 .PHONY: results notes-results media
 results: $(VENV)/.dev system  ## Measure the shipped models on MIDI=… (piano-midi.de); writes docs/
 	$(BIN)/timbrel evaluate --midi $(MIDI) --soundfont $(SOUNDFONT) -o out/report \
-		--cache out/evaluation
+		--vocoder parallel --vocoder griffin-lim --cache out/evaluation
 	cp out/report/results.md out/report/results.json docs/
+	$(BIN)/timbrel evaluate --midi $(MIDI) --soundfont $(SOUNDFONT) -o out/report-wavenet \
+		--model mel2mel --vocoder wavenet --cache out/evaluation
+	cp out/report-wavenet/results.md docs/results-wavenet.md
 	$(BIN)/python tools/picture_report.py
 	$(BIN)/python tools/picture_vocoder.py $(MIDI) $(SOUNDFONT) out/evaluation
 	$(BIN)/python tools/update_readme.py
