@@ -683,7 +683,8 @@ export class Session {
 
   /** A vocoder's name for the eye. */
   labelOf(vocoder: string): string {
-    const status = this.manifest?.models.find(({ config }) => config.name === vocoder)?.config.status;
+    const status = this.manifest?.models.find(({ config }) => config.name === vocoder)?.config
+      .status;
     return status ? `${vocoder} (${status})` : vocoder;
   }
 
