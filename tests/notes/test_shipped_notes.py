@@ -11,13 +11,16 @@ import torch
 from timbrel.bundle import load_bundle
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
+from timbrel.notes.codec import NoteCodec
 from timbrel.notes.export import load_spectral
+from timbrel.notes.measures import spectral_centroid_hz, tracked_pitch
+from timbrel.notes.morphing import mix
 from timbrel.notes.preparation import render_notes
 from timbrel.notes.spectrum import log_spectrum
 
 ORGAN, TRUMPET = 19, 56
 PITCHES = (48, 57, 64, 72)
-SHIPPED = ("notes-baseline", "notes-classifier")
+SHIPPED = ("notes", "notes-baseline", "notes-classifier")
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +55,26 @@ def test_the_baseline_keeps_the_spectrum(organ_and_trumpet: list[list[np.ndarray
             made = model(spectra, torch.tensor(PITCHES))
         for true, predicted in zip(spectra.numpy(), made.numpy(), strict=True):
             assert np.corrcoef(true.ravel(), predicted.ravel())[0, 1] > 0.7
+
+
+def test_codes_become_the_note_again(organ_and_trumpet: list[list[np.ndarray]]) -> None:
+    codec = NoteCodec.load("notes")
+    notes = [note[:32_000] for notes in organ_and_trumpet for note in notes]
+    codes = [codec.encode(note) for note in notes]
+    assert codec.encode(organ_and_trumpet[0][0]).shape == (125, 16)
+    made = codec.decode(codes, seed=0)
+    away = np.array([tracked_pitch(b) - tracked_pitch(a) for a, b in zip(notes, made, strict=True)])
+    # An organ's pipes sound in several octaves, and so may what is made of it.
+    assert (np.abs((away + 6) % 12 - 6) < 0.5).sum() >= 6
+    for note, sound in zip(notes, made, strict=True):
+        level_db = 10 * np.log10(np.square(sound).mean() / np.square(note).mean())
+        assert abs(level_db) < 6
+
+
+def test_half_way_lies_between(organ_and_trumpet: list[list[np.ndarray]]) -> None:
+    codec = NoteCodec.load("notes")
+    organ, trumpet = (codec.encode(notes[1][:32_000]) for notes in organ_and_trumpet)
+    ends_and_middle = [organ, mix([organ, trumpet], [0.5, 0.5]), trumpet]
+    sounds = codec.decode(ends_and_middle, seed=0)
+    first, middle, last = (spectral_centroid_hz(sound) for sound in sounds)
+    assert min(first, last) <= middle <= max(first, last)
