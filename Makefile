@@ -125,7 +125,8 @@ results: $(VENV)/.dev system  ## Measure the shipped models on MIDI=… (piano-m
 		--vocoder parallel --vocoder griffin-lim --cache out/evaluation
 	cp out/report/results.md out/report/results.json docs/
 	$(BIN)/timbrel evaluate --midi $(MIDI) --soundfont $(SOUNDFONT) -o out/report-wavenet \
-		--model mel2mel --vocoder wavenet --cache out/evaluation
+		--model mel2mel --vocoder wavenet --vocoder parallel --vocoder griffin-lim \
+		--cache out/evaluation
 	cp out/report-wavenet/results.md docs/results-wavenet.md
 	$(BIN)/python tools/picture_report.py
 	$(BIN)/python tools/picture_vocoder.py $(MIDI) $(SOUNDFONT) out/evaluation

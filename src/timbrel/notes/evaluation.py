@@ -44,6 +44,7 @@ REPORT_NAME = "notes"
 _PROBE_NOTES = 8  # of the training split for the probe, for each note of the test split
 _PITCH_TOLERANCE = 0.5  # semitones
 _JUDGED_AT_ONCE = 16
+END = "ends/{}-{}.wav"  # of a pair's morph: its first or second end, and the morph's name
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,8 @@ def markdown(report: dict[str, Any]) -> str:
             "",
             f"| {found['pairs']} pairs of one pitch | morph | plain average |",
             "|---|---|---|",
-            f"| centroid between the ends' | {found['morph']['between']} "
+            f"| centroid between those of the decoded ends | {found['morph']['between']} | |",
+            f"| centroid between the originals' | {found['morph_of_originals']['between']} "
             f"| {found['average']['between']} |",
             f"| pitch kept (YIN; both ends: {found['ends_tracked']}) "
             f"| {found['morph']['pitch_kept']} | {found['average']['pitch_kept']} |",
@@ -331,22 +333,29 @@ def _morphs(
 ) -> dict[str, Any]:
     pairs = find_pairs(split, plan.n_pairs, plan.seed)
     ends = [(split.audio(a), split.audio(b)) for a, b in pairs]
+    # The way from one sound to the other: as decoded, at its ends and half way.
     sounds = []
     for (a, b), (first, second) in zip(pairs, ends, strict=True):
-        path = folder / f"{split.notes[a].note_str}--{split.notes[b].note_str}.wav"
-        mixed = np.zeros((0, codec.code_size))
-        if not path.exists():
-            mixed = mix([codec.encode(first), codec.encode(second)], [0.5, 0.5])
-        sounds.append(Sound(path, mixed, len(first)))
-    morphs = _decoded(codec, sounds, plan, progress)
+        names = [split.notes[i].note_str for i in (a, b)]
+        paths = [folder / END.format(number, "--".join(names)) for number in (1, 2)]
+        paths.insert(1, folder / f"{'--'.join(names)}.wav")
+        codes = [np.zeros((0, codec.code_size))] * 2
+        if not all(path.exists() for path in paths):
+            codes = [codec.encode(first), codec.encode(second)]
+        for path, share in zip(paths, (0.0, 0.5, 1.0), strict=True):
+            sounds.append(Sound(path, mix(codes, [1 - share, share]), len(first)))
+    decoded = _decoded(codec, sounds, plan, progress)
+    morphs = decoded[1::3]
     averages = [(first + second) / 2 for first, second in ends]
     pitches = [split.notes[a].pitch for a, _ in pairs]
-    limits = [sorted(spectral_centroid_hz(end) for end in pair) for pair in ends]
 
-    def counted(found: Sequence[np.ndarray]) -> dict[str, int]:
+    def counted(
+        found: Sequence[np.ndarray], limits: Sequence[tuple[np.ndarray, np.ndarray]]
+    ) -> dict[str, int]:
         inside = (
-            low <= spectral_centroid_hz(sound) <= high
-            for sound, (low, high) in zip(found, limits, strict=True)
+            min(centroids) <= spectral_centroid_hz(sound) <= max(centroids)
+            for sound, pair in zip(found, limits, strict=True)
+            for centroids in [[spectral_centroid_hz(end) for end in pair]]
         )
         kept = (is_at(sound, pitch) for sound, pitch in zip(found, pitches, strict=True))
         return {"between": sum(inside), "pitch_kept": sum(kept)}
@@ -357,8 +366,9 @@ def _morphs(
     return {
         "pairs": len(pairs),
         "ends_tracked": sum(tracked),
-        "morph": counted(morphs),
-        "average": counted(averages),
+        "morph": counted(morphs, list(zip(decoded[::3], decoded[2::3], strict=True))),
+        "morph_of_originals": counted(morphs, ends),
+        "average": counted(averages, ends),
     }
 
 
