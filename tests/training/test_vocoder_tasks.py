@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from timbrel.bundle import CARD_FILE, Bundle, load_bundle
 from timbrel.errors import InputError
@@ -21,7 +22,9 @@ from timbrel.training.loop import train
 from timbrel.training.parallel_task import ParallelTask
 from timbrel.training.preparation import read_clip
 from timbrel.training.recipe import Recipe
+from timbrel.training.wavenet_task import WaveNetTask
 from timbrel.vocoder.catalog import load_vocoder
+from timbrel.vocoder.mulaw import mu_law_encode
 from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig
 from timbrel.vocoder.wavenet_export import load_wavenet
 from timbrel.weights import with_weights
@@ -247,3 +250,53 @@ def test_a_start_from_another_model_is_refused(
     with pytest.raises(InputError, match="of kind 'mel2mel', not 'parallel'"):
         train(wanted, small_data, tmp_path / "run", say=lambda _: None, device="cpu")
     assert not (tmp_path / "run").exists()
+
+
+def test_noise_is_on_the_mel_but_not_on_its_silence(small_data: Path) -> None:
+    clean, noisy = (
+        ParallelTask(
+            recipe("parallel", options={"mel_noise": deviation}),
+            small_data,
+            rank=0,
+            world=1,
+            progress=silent,
+        )
+        for deviation in (0.0, 0.02)
+    )
+    mel, found, again = (task.batch(3).crops.mel for task in (clean, noisy, noisy))
+    np.testing.assert_array_equal(found, again)
+    floor = mel <= MelConfig().log_floor
+    np.testing.assert_array_equal(found[floor], mel[floor])
+    assert (found - mel)[~floor].std() == pytest.approx(0.02, rel=0.1)
+    assert found.dtype == np.float32
+
+
+class Listener(nn.Module):
+    """Remembers what it is given and predicts nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.given: list[np.ndarray] = []
+
+    def forward(self, samples: torch.Tensor, mel: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
+        self.given.append(samples.numpy())
+        return torch.zeros(*samples.shape, 256) + self.weight
+
+
+def test_noise_is_on_a_wavenets_past_while_it_learns_alone(small_data: Path) -> None:
+    wanted = recipe("wavenet", options={"past_noise": 8.0})
+    task = WaveNetTask(wanted, small_data, rank=0, world=1, progress=silent)
+    batch, listener = task.batch(3), Listener()
+    levels = mu_law_encode(batch.audio).astype(int)
+    for _ in range(2):
+        assert task.loss(listener, batch, 3).item() == pytest.approx(np.log(256), abs=1e-4)
+    first, again = listener.given
+    np.testing.assert_array_equal(first, again)
+    away = np.abs(first - levels).max(axis=1)
+    assert (away > 0).all()
+    assert away.max() < 8 * 6
+    listener.given.clear()
+    task.validate(listener)
+    crop = task._crops(task._valid, 10**9, [0])
+    np.testing.assert_array_equal(listener.given[0], mu_law_encode(crop.audio))

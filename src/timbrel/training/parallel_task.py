@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,9 @@ class ParallelOptions(PredictedMels):
 
     crop_frames: int = 96
     predicted_share: float = 0.5  # of the crops, once there are predicted mels
+    # Standard deviation, in nepers, of noise on the mels above the floor, so that the vocoder does
+    # not make much of how little a Mel2Mel's windows differ.
+    mel_noise: float = 0.0
     mel_weight: float = 1.0
     phase_weight: float = 0.0
     # From a step on, discriminators judge as well; never if it is 0.
@@ -87,7 +90,7 @@ class ParallelTask(VocoderTask):
         self._last: tuple[Tensor, Tensor] | None = None
 
     def batch(self, step: int) -> ParallelBatch:
-        return self._crops(
+        batch = self._crops(
             self._train,
             step,
             self._items,
@@ -95,6 +98,13 @@ class ParallelTask(VocoderTask):
             predicted_share=self._options.predicted_share if self.predicts(step) else 0.0,
             silent_share=_SILENT_SHARE,
         )
+        if not self._options.mel_noise:
+            return batch
+        mel = batch.crops.mel
+        random = np.random.default_rng((self._recipe.seed, step, self._items.start))
+        noise = self._options.mel_noise * random.standard_normal(mel.shape, np.float32)
+        noisy = np.where(mel > self._recipe.mel.log_floor, mel + noise, mel)
+        return replace(batch, crops=replace(batch.crops, mel=noisy))
 
     def loss(self, model: nn.Module, batch: ParallelBatch, step: int) -> Tensor:
         predicted = self._predicted(model, batch)

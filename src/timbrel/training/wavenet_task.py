@@ -15,7 +15,7 @@ from timbrel.training.recipe import Recipe, known
 from timbrel.training.task import Validation
 from timbrel.training.vocoder_task import PredictedMels, VocoderTask
 from timbrel.vocoder.mel_scale import normalised
-from timbrel.vocoder.mulaw import mu_law_encode
+from timbrel.vocoder.mulaw import N_LEVELS, mu_law_decode, mu_law_encode
 from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
 
 # A crop of the validation split for each of so many fixed draws.
@@ -27,6 +27,10 @@ class WaveNetOptions(PredictedMels):
     """The options of a WaveNet recipe."""
 
     crop_frames: int = 144  # the first 2,047 samples only warm up: longer crops waste less
+    # A network that hears the past exactly learns late to heed the mel. So there may be noise on
+    # the past, of a standard deviation up to so many levels of µ-law, another one for each crop;
+    # it was not published.
+    past_noise: float = 0.0
 
 
 class WaveNetTask(VocoderTask):
@@ -48,11 +52,22 @@ class WaveNetTask(VocoderTask):
         share = float(self.predicts(step))
         return self._crops(self._train, step, self._items, predicted_share=share)
 
-    def loss(self, model: nn.Module, batch: AudioBatch, step: int) -> Tensor:  # noqa: ARG002
+    def loss(self, model: nn.Module, batch: AudioBatch, step: int) -> Tensor:
+        random = np.random.default_rng((self._recipe.seed, step, self._items.start))
+        deviation = self._options.past_noise * random.random((len(batch.audio), 1))
+        noise = deviation * random.standard_normal(batch.audio.shape)
+        levels = np.clip(mu_law_encode(batch.audio) + np.rint(noise), 0, N_LEVELS - 1)
+        past = mu_law_decode(levels.astype(np.int64)) if self._options.past_noise else batch.audio
+        return self._nll(model, batch, past)
+
+    def _nll(self, model: nn.Module, batch: AudioBatch, past: np.ndarray) -> Tensor:
+        """Likelihood of a batch's samples, where the network is given another past."""
         device = next(model.parameters()).device
-        samples = torch.from_numpy(self._samples(batch.audio)).to(device)
+        given, samples = (
+            torch.from_numpy(self._samples(audio)).to(device) for audio in (past, batch.audio)
+        )
         parameters = model(
-            samples, normalised(torch.from_numpy(batch.mel).to(device), self._recipe.mel)
+            given, normalised(torch.from_numpy(batch.mel).to(device), self._recipe.mel)
         )
         # What comes before a crop is not known: the first samples do not count.
         warm = self.config.receptive_field
@@ -64,7 +79,7 @@ class WaveNetTask(VocoderTask):
         for item in range(_VALID_CROPS):
             batch = self._crops(self._valid, _VALID_STEP, [item])
             name = self._valid.instruments[self._valid.labels[batch.clip[0]]]
-            losses[name].append(float(self.loss(model, batch, 0)))
+            losses[name].append(float(self._nll(model, batch, batch.audio)))
         measures = {f"nll/{name}": float(np.mean(found)) for name, found in losses.items() if found}
         measures["nll"] = float(np.mean([loss for found in losses.values() for loss in found]))
         return Validation(measures)
