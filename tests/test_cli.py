@@ -382,7 +382,10 @@ def test_a_file_that_is_no_song_is_refused_before_anything_is_written(
         (["--duration", "-2"], "a duration of -2 s is not possible"),
         (["--gain", "nan"], "a gain of nan dB is not possible"),
         (["--max-duration", "0.0001"], "song.mid: lasts longer than 0.0001 hours"),
-        (["--vocoder", "theremin"], "there is no vocoder 'theremin'; known: parallel, griffin-lim"),
+        (
+            ["--vocoder", "theremin"],
+            "there is no vocoder 'theremin'; known: parallel, wavenet, griffin-lim",
+        ),
         (["--model", "nowhere"], "nowhere: is neither a bundle's folder nor a shipped model"),
         (["--model", "folder.mid"], "folder.mid: is no bundle"),
     ],

@@ -95,7 +95,7 @@ def test_a_report_of_all_models(
     assert table == markdown(report)
     assert "| original |" in table
     kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "audio").rglob("*.*")}
-    assert len(kept) == 2 + 2 + 1
+    assert len(kept) == 2 + 2 + 3  # a morph has two ends
     assert evaluate_notes(data, tmp_path / "out", **given) == report
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "audio").rglob("*.*")} == kept
 

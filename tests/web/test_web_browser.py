@@ -299,8 +299,10 @@ def test_other_sounds_and_models_and_links(page: Page) -> None:
     page.get_by_label("Instrument 2 of the mix").select_option("harp")
     page.get_by_label("Share of harp").fill("100")
     assert "harp" in state(page, "words")
-    # Without a WaveNet the WAV is what is heard.
-    expect(page.get_by_label("Vocoder of the WAV")).to_have_count(0)
+    # Unless a WaveNet is chosen, the WAV is what is heard.
+    choice = page.get_by_label("Vocoder of the WAV")
+    expect(choice).to_have_value("griffin-lim")
+    expect(choice.get_by_role("option").last).to_have_text("wavenet (experimental)")
     command = page.locator("code").inner_text()
     assert command.startswith("timbrel render prelude.mid --timbre ")
     assert command.endswith("--model mel2mel-10d --vocoder griffin-lim")
