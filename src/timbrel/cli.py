@@ -469,6 +469,16 @@ def evaluate(
     print(f"{output / PAGE_FILE}: written", file=sys.stderr)
 
 
+PageReport = Annotated[
+    Path | None,
+    typer.Option(help="A folder that 'timbrel evaluate' wrote, to listen through."),
+]
+PageVocoders = Annotated[
+    list[Path] | None,
+    typer.Option(help="A WaveNet's bundle, offered for WAV files; may be given again."),
+]
+
+
 @app.command()
 def serve(
     host: Annotated[
@@ -478,14 +488,8 @@ def serve(
     open_browser: Annotated[
         bool, typer.Option("--open", help="Open the page in a browser.")
     ] = False,
-    report: Annotated[
-        Path | None,
-        typer.Option(help="A folder that 'timbrel evaluate' wrote, to listen through."),
-    ] = None,
-    vocoder: Annotated[
-        list[Path] | None,
-        typer.Option(help="A WaveNet's bundle, offered for WAV files; may be given again."),
-    ] = None,
+    report: PageReport = None,
+    vocoder: PageVocoders = None,
 ) -> None:
     """Play in the browser: serve the page, without a network."""
     import webbrowser
@@ -504,14 +508,8 @@ def serve(
 @app.command()
 def page(
     output: Annotated[Path, typer.Option("-o", "--output", help="A folder.")],
-    report: Annotated[
-        Path | None,
-        typer.Option(help="A folder that 'timbrel evaluate' wrote, to listen through."),
-    ] = None,
-    vocoder: Annotated[
-        list[Path] | None,
-        typer.Option(help="A WaveNet's bundle, offered for WAV files; may be given again."),
-    ] = None,
+    report: PageReport = None,
+    vocoder: PageVocoders = None,
     force: Force = False,
 ) -> None:
     """Write the page as a folder for any web host."""

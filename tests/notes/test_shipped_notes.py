@@ -64,7 +64,7 @@ def test_codes_become_the_note_again(organ_and_trumpet: list[list[np.ndarray]]) 
     assert codec.encode(organ_and_trumpet[0][0]).shape == (125, 16)
     made = codec.decode(codes, seed=0)
     away = np.array([tracked_pitch(b) - tracked_pitch(a) for a, b in zip(notes, made, strict=True)])
-    # An organ's pipes sound in several octaves, and so may what is made of it.
+    # Octaves are forgiven: the preset errs by one now and then, and an organ sounds in several.
     assert (np.abs((away + 6) % 12 - 6) < 0.5).sum() >= 6
     for note, sound in zip(notes, made, strict=True):
         level_db = 10 * np.log10(np.square(sound).mean() / np.square(note).mean())

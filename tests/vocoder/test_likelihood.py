@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from small_wavenet import engine_of
+from small_wavenet import MOST_NLL, engine_of, nll_of
 
 from timbrel.mel.spectrogram import MelConfig, mel_spectrogram
 from timbrel.vocoder.engine import PRECISIONS, instruction_sets
@@ -15,8 +15,6 @@ from timbrel.vocoder.mel_scale import normalised
 from timbrel.vocoder.mulaw import mu_law_encode
 from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
 
-# As of the published network on real sound, in nats.
-MOST_NLL = {"float32": 1e-4, "int16": 0.002, "int8": 0.01}
 N_FRAMES, N_STREAMS, STEPS = 16, 2, 150
 
 
@@ -69,13 +67,6 @@ def trained() -> Trained:
     with torch.no_grad():
         logits = model(torch.from_numpy(levels), torch.from_numpy(mel)).numpy()
     return Trained(model, levels, mel, logits, nll_of(logits, levels))
-
-
-def nll_of(logits: np.ndarray, levels: np.ndarray) -> float:
-    logits = logits.astype(np.float64)
-    total = np.log(np.exp(logits - logits.max(-1, keepdims=True)).sum(-1)) + logits.max(-1)
-    taken = np.take_along_axis(logits, levels[..., None], -1)[..., 0]
-    return float((total - taken).mean())
 
 
 def test_the_network_has_learnt(trained: Trained) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_wavenet import MOST_NLL, nll_of
 
 from conftest import EXAMPLES
 from timbrel.bundle import load_bundle
@@ -21,8 +22,6 @@ from timbrel.vocoder.wavenet_export import load_wavenet
 from timbrel.vocoder.wavenet_stream import engine_parts
 
 N_FRAMES = 80  # 10,240 samples of each instrument
-# What rounding may cost, in nats a sample.
-MOST_NLL = {"float32": 1e-4, "int16": 0.002, "int8": 0.01}
 
 
 @dataclass
@@ -55,13 +54,6 @@ def heard(soundfont: Path) -> Heard:
         model = load_wavenet(bundle)
         logits = model(torch.from_numpy(given), torch.from_numpy(expected)).numpy()
     return Heard(given, expected, logits, nll_of(logits, given))
-
-
-def nll_of(logits: np.ndarray, levels: np.ndarray) -> float:
-    logits = logits.astype(np.float64)
-    total = np.log(np.exp(logits - logits.max(-1, keepdims=True)).sum(-1)) + logits.max(-1)
-    taken = np.take_along_axis(logits, levels[..., None], -1)[..., 0]
-    return float((total - taken).mean())
 
 
 def test_it_has_learnt(heard: Heard) -> None:

@@ -53,12 +53,13 @@ class WaveNetTask(VocoderTask):
         return self._crops(self._train, step, self._items, predicted_share=share)
 
     def loss(self, model: nn.Module, batch: AudioBatch, step: int) -> Tensor:
+        if not self._options.past_noise:
+            return self._nll(model, batch, batch.audio)
         random = np.random.default_rng((self._recipe.seed, step, self._items.start))
         deviation = self._options.past_noise * random.random((len(batch.audio), 1))
         noise = deviation * random.standard_normal(batch.audio.shape)
         levels = np.clip(mu_law_encode(batch.audio) + np.rint(noise), 0, N_LEVELS - 1)
-        past = mu_law_decode(levels.astype(np.int64)) if self._options.past_noise else batch.audio
-        return self._nll(model, batch, past)
+        return self._nll(model, batch, mu_law_decode(levels))
 
     def _nll(self, model: nn.Module, batch: AudioBatch, past: np.ndarray) -> Tensor:
         """Likelihood of a batch's samples, where the network is given another past."""

@@ -124,11 +124,11 @@ def page_files(
         bundle = load_bundle(vocoder, kind="wavenet")
         if bundle.name in (model["config"]["name"] for model in models):
             raise InputError(f"{vocoder}: the page has a model '{bundle.name}' already")
-        config, content = _wavenet(bundle)
+        engine_config, content = _wavenet(bundle)
         path = f"{folder}/{_WAVENET_WEIGHTS}.gz"
         files[path] = cache(partial(_compressed, content))
         entry = _entry(path, hashlib.sha256(content).hexdigest())
-        config = _config(bundle) | {"engine": config}
+        config = _config(bundle) | {"engine": engine_config}
         models.append({"config": config, "files": {_WAVENET_WEIGHTS: entry}, "map": None})
     for tune in TUNES.values():
         files[f"tunes/{tune}"] = (EXAMPLES / tune).read_bytes
