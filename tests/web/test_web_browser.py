@@ -198,8 +198,7 @@ def test_a_dropped_file_sounds_as_python_renders_it_while_a_timbre_is_dragged(
     page.get_by_role("radio").nth(2).check()
     until(page, "seconds", lambda seconds: 0.5 < seconds < 4)
     page.get_by_role("button", name=re.compile("Record$")).click()
-    # Slower than the hops pass: see docs/page.md for what a faster hand hears.
-    drag(page, [(0.2 + 0.07 * i, 0.2 + 0.07 * i) for i in range(8)], 160)
+    drag(page, [(0.2 + 0.05 * i, 0.2 + 0.05 * i) for i in range(12)], 60)
     now = state(page, "seconds")
     until(page, "seconds", lambda seconds: seconds > now + 0.8)
     page.evaluate("timbrel.stop()")

@@ -78,9 +78,7 @@ export class Player {
         const cue = this.cueing;
         this.cueing = null;
         await cue();
-      } else if ((this.wanted || this.keys.length) && !this.withheld) {
-        // One change is brought to an end before the next one begins, or a hand that never rests
-        // would never be heard.
+      } else if ((this.wanted || this.keys.length) && this.ready) {
         this.apply();
       } else if (this.stream && this.next && !this.finished && this.hungry) {
         await this.compute();
@@ -108,6 +106,12 @@ export class Player {
   /** The share of the time for which it plays that a hop's computation takes. */
   get realTimeFactor(): number {
     return this.stepMs / 1000 / ((this.stream?.hop ?? 16) / constants.frameRate);
+  }
+
+  /** Whether nothing else should be computed now: a change is to be heard, or the reserve is short. */
+  get pressed(): boolean {
+    if (this.withheld || this.wanted || this.keys.length) return true;
+    return this.playing && !this.finished && this.aheadSeconds < this.aheadS / 2;
   }
 
   /** Play another stream, or the same one from another place. */
@@ -181,6 +185,18 @@ export class Player {
     this.keys = [];
     this.updateLiveRoll(time);
     this.rewind((ring) => ring <= soonest, true);
+  }
+
+  /**
+   * Whether a change may begin. One is brought to an end before the next one begins, or a hand that
+   * never rests would never be heard. And the reserve must last for a change that comes too late and
+   * is made anew, or the listener would run into sound of a timbre that was given up long ago; a key
+   * cannot wait for that.
+   */
+  private get ready(): boolean {
+    if (this.withheld) return false;
+    if (this.keys.length || !this.playing || this.finished || !this.hungry) return true;
+    return this.fresh - this.output.soonest >= 2 * this.lag;
   }
 
   private get hungry(): boolean {

@@ -28,6 +28,7 @@ import { WAVENET, WaveNet, wavenetBuild } from "./wavenet";
 
 const POSITION_MS = 33;
 const EXPORT_TOLD_MS = 100;
+const PREVIEW_PAUSE_MS = 2;
 const RUNTIME = "runtime";
 const LIVE_TRACK: Track = {
   name: "keyboard",
@@ -143,6 +144,9 @@ class Engine {
     let state = mel2mel.start(1);
     const timbre = Float32Array.from(point);
     for (let hop = 0; hop < hops; hop++) {
+      // What is played has its turn before each hop, and where it is short of time all turns.
+      do await turn(PREVIEW_PAUSE_MS);
+      while (this.player!.pressed);
       const step = await mel2mel.step([this.phraseRoll], timbre, hop * mel2mel.hop, state);
       state = step.state;
       mel.set(step.mel, hop * step.mel.length);
@@ -185,8 +189,7 @@ class Engine {
         const rest = Math.min(step.mix[0].length, stream.nSamples - done);
         wav.add(step.mix.map((side) => side.subarray(0, rest)) as Step["mix"]);
         done += rest;
-        // What is played has its turn after each hop.
-        await new Promise((resolve) => setTimeout(resolve, 0));
+        await turn(0); // of what is played
         if (run !== this.exporting) return;
         const now = performance.now();
         if (now - told < EXPORT_TOLD_MS || !done) continue;
@@ -307,6 +310,11 @@ function expectSameMel(mel2mel: Mel2Mel, { mel }: Vocoder, vocoder: string): voi
   if (JSON.stringify(mel2mel.config.mel) === JSON.stringify(mel)) return;
   const model = mel2mel.config.name;
   throw new Error(`the vocoder “${vocoder}” expects other mels than “${model}” makes`);
+}
+
+/** Lets messages in and whoever else waits go on. */
+function turn(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** What is loaded once; what failed may be tried again. */
