@@ -22,7 +22,7 @@ from timbrel.mel.generator import MelGenerator
 from timbrel.mel.spectrogram import MelConfig
 from timbrel.score.instruments import TEN_INSTRUMENTS
 
-FILES = ["README.md", "config.json", "future.onnx", "past.onnx", "weights.safetensors"]
+FILES = ["README.md", "config.json", "future.onnx", "mel.onnx", "past.onnx", "weights.safetensors"]
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_bundle_loads_with_all_that_it_was_written_with(tiny_bundle: Bundle) -
     bundle = load_bundle(tiny_bundle.path, kind="mel2mel")
     assert (bundle.kind, bundle.name, bundle.gain) == ("mel2mel", "tiny", 0.5)
     assert bundle.mel == MelConfig()
-    assert (bundle.window.hop, bundle.window.context) == (16, 32)
+    assert (bundle.window.hop, bundle.window.context) == (16, 64)
     assert {i.name: i.program for i in bundle.instruments} == TEN_INSTRUMENTS
     assert all(len(i.embedding) == 2 for i in bundle.instruments)
     assert bundle.model["hidden_size"] == 16

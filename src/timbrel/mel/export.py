@@ -8,7 +8,7 @@ from typing import Any
 import onnx
 
 from timbrel.bundle import write_bundle
-from timbrel.mel.generator import CONTEXT_FRAMES, FUTURE_FILE, HOP_FRAMES, PAST_FILE
+from timbrel.mel.generator import CONTEXT_FRAMES, FUTURE_FILE, HOP_FRAMES, MEL_FILE, PAST_FILE
 from timbrel.mel.mel2mel import Mel2Mel
 from timbrel.onnx_graph import Graph, without_weights
 from timbrel.weights import (
@@ -53,7 +53,11 @@ def write_mel2mel_bundle(
         ],
     }
     weights = packed_weights(model)
-    parts = {PAST_FILE: past_part(model), FUTURE_FILE: future_part(model)}
+    parts = {
+        PAST_FILE: past_part(model),
+        FUTURE_FILE: future_part(model),
+        MEL_FILE: mel_part(model),
+    }
     files = {name: without_weights(graph, weights, WEIGHTS_FILE) for name, graph in parts.items()}
     files[WEIGHTS_FILE] = weights
     write_bundle(output, config, files, card=_card(config))
@@ -83,24 +87,34 @@ def past_part(model: Mel2Mel) -> onnx.ModelProto:
 
 
 def future_part(model: Mel2Mel) -> onnx.ModelProto:
-    """The backward LSTM over a hop and its right context, then the mel of the hop."""
+    """The backward LSTM with all before it, over windows."""
     c, graph = model.config, Graph("mel2mel", model)
-    film1 = graph.film(model.film1.dense, graph.dense(model.input, "roll"), "timbre")
-    future, _, _ = graph.lstm(model.backward_lstm, film1, ["hidden_in", "cell_in"], "reverse")
-    n_frames = graph.add("Shape", ["past"], start=1, end=2)
-    future = graph.add("Slice", [future, graph.integers(0), n_frames, graph.integers(1)])
-    both = graph.add("Concat", ["past", future], axis=-1)
-    mel = graph.dense(model.output, graph.film(model.film2.dense, both, "timbre"))
+    features = graph.film(model.film1.dense, graph.dense(model.input, "roll"), "timbre")
+    future, _, _ = graph.lstm(model.backward_lstm, features, ["hidden_in", "cell_in"], "reverse")
     state = [1, "windows", c.hidden_size]
     return graph.model(
         inputs={
             "roll": ["windows", "window", c.roll_size],
             "timbre": ["windows", 1, c.timbre_size],
-            "past": ["windows", "hop", c.hidden_size],
             "hidden_in": state,
             "cell_in": state,
         },
-        outputs={"mel": (mel, ["windows", "hop", c.n_mels])},
+        outputs={"future": (future, ["windows", "window", c.hidden_size])},
+    )
+
+
+def mel_part(model: Mel2Mel) -> onnx.ModelProto:
+    """The mel from what both LSTMs say."""
+    c, graph = model.config, Graph("mel2mel", model)
+    both = graph.add("Concat", ["past", "future"], axis=-1)
+    mel = graph.dense(model.output, graph.film(model.film2.dense, both, "timbre"))
+    return graph.model(
+        inputs={
+            "past": ["batch", "time", c.hidden_size],
+            "future": ["batch", "time", c.hidden_size],
+            "timbre": ["batch", "time_or_1", c.timbre_size],
+        },
+        outputs={"mel": (mel, ["batch", "time", c.n_mels])},
     )
 
 

@@ -4,10 +4,13 @@ import type { BundleConfig } from "./bundle";
 import { openSession, ort, run } from "./runtime";
 import { N_CHANNELS, type PianoRoll, toFrame } from "../score/roll";
 
-/** What runs on from hop to hop: the forward LSTM's state, (1, tracks, hidden). */
+/** What runs on from hop to hop. */
 export interface MelState {
+  /** The forward LSTM's state, (1, tracks, hidden). */
   hidden: Float32Array;
   cell: Float32Array;
+  /** What the last window said beyond its hop of these rolls, (tracks, fade, hidden). */
+  ahead: { rolls: PianoRoll[]; future: Float32Array } | null;
 }
 
 export class Mel2Mel {
@@ -16,14 +19,17 @@ export class Mel2Mel {
   readonly timbreSize: number;
   readonly nMels: number;
   private readonly hiddenSize: number;
+  private readonly fade: number;
 
   private constructor(
     readonly config: BundleConfig,
     private readonly past: ort.InferenceSession,
     private readonly future: ort.InferenceSession,
+    private readonly mel: ort.InferenceSession,
   ) {
     this.hop = config.window!.hop;
     this.context = config.window!.context;
+    this.fade = Math.min(this.hop, this.context);
     this.timbreSize = config.instruments![0].embedding.length;
     this.hiddenSize = config.model.hidden_size as number;
     this.nMels = config.mel.n_mels;
@@ -31,12 +37,13 @@ export class Mel2Mel {
 
   static async load(config: BundleConfig, files: Record<string, Uint8Array>): Promise<Mel2Mel> {
     const past = await openSession(files, "past.onnx");
-    return new Mel2Mel(config, past, await openSession(files, "future.onnx"));
+    const future = await openSession(files, "future.onnx");
+    return new Mel2Mel(config, past, future, await openSession(files, "mel.onnx"));
   }
 
   start(nTracks: number): MelState {
     const size = nTracks * this.hiddenSize;
-    return { hidden: new Float32Array(size), cell: new Float32Array(size) };
+    return { hidden: new Float32Array(size), cell: new Float32Array(size), ahead: null };
   }
 
   /**
@@ -50,31 +57,43 @@ export class Mel2Mel {
     frame: number,
     state: MelState,
   ): Promise<{ mel: Float32Array; state: MelState }> {
-    const { hop, context } = this;
+    const { hop, fade, hiddenSize } = this;
     const n = rolls.length;
-    const windows = new Float32Array(n * (hop + context) * N_CHANNELS);
-    rolls.forEach((roll, i) => roll.window(frame, frame + hop + context, part(windows, i, n)));
-    const rollNow = new Float32Array(n * hop * N_CHANNELS);
+    const roll = new Float32Array(n * hop * N_CHANNELS);
+    rolls.forEach((one, i) => one.window(frame, frame + hop, part(roll, i, n)));
+    const before = await this.runPast(roll, timbre, n, hop, state);
+    // Where a key was struck since, the window before knew other rolls.
+    const earlier =
+      state.ahead?.rolls === rolls
+        ? state.ahead.future
+        : this.beyondHop(await this.runFuture(rolls, timbre, frame - hop), n);
+    const window = await this.runFuture(rolls, timbre, frame);
+    const future = new Float32Array(n * hop * hiddenSize);
     for (let i = 0; i < n; i++) {
-      part(rollNow, i, n).set(part(windows, i, n).subarray(0, hop * N_CHANNELS));
+      const own = part(future, i, n);
+      own.set(part(window, i, n).subarray(0, hop * hiddenSize));
+      const old = part(earlier, i, n);
+      for (let k = 0; k < fade; k++) {
+        const share = (k + 0.5) / fade;
+        for (let at = k * hiddenSize; at < (k + 1) * hiddenSize; at++) {
+          own[at] = share * own[at] + (1 - share) * old[at];
+        }
+      }
     }
-    const before = await this.runPast(rollNow, timbre, n, hop, state);
-    const nothing = new ort.Tensor(new Float32Array(n * this.hiddenSize), [1, n, this.hiddenSize]);
-    const { mel } = await run(this.future, {
-      roll: new ort.Tensor(windows, [n, hop + context, N_CHANNELS]),
-      timbre: new ort.Tensor(timbre, [n, 1, this.timbreSize]),
+    const { mel } = await run(this.mel, {
       past: before.past,
-      hidden_in: nothing,
-      cell_in: nothing,
+      future: new ort.Tensor(future, [n, hop, hiddenSize]),
+      timbre: new ort.Tensor(timbre, [n, 1, this.timbreSize]),
     });
     const found = mel.data as Float32Array;
-    rolls.forEach((roll, i) => {
-      const silent = Math.min(Math.max(this.silentUntil(roll) - frame, 0), hop);
+    rolls.forEach((one, i) => {
+      const silent = Math.min(Math.max(this.silentUntil(one) - frame, 0), hop);
       part(found, i, n)
         .subarray(0, silent * this.nMels)
         .fill(Math.log(this.config.mel.floor));
     });
-    return { mel: found, state: before.state };
+    const ahead = { rolls, future: this.beyondHop(window, n) };
+    return { mel: found, state: { ...before.state, ahead } };
   }
 
   /** The state after some frames that nobody hears; cheap, as the backward half is left out. */
@@ -99,6 +118,36 @@ export class Mel2Mel {
     return toFrame(roll.notes[0].start) - n_fft / 2 / hop_length;
   }
 
+  /** The backward LSTM over a hop and its context, (tracks, hop + context, hidden). */
+  private async runFuture(
+    rolls: PianoRoll[],
+    timbre: Float32Array,
+    frame: number,
+  ): Promise<Float32Array> {
+    const n = rolls.length;
+    const nFrames = this.hop + this.context;
+    const windows = new Float32Array(n * nFrames * N_CHANNELS);
+    rolls.forEach((roll, i) => roll.window(frame, frame + nFrames, part(windows, i, n)));
+    const nothing = new ort.Tensor(new Float32Array(n * this.hiddenSize), [1, n, this.hiddenSize]);
+    const { future } = await run(this.future, {
+      roll: new ort.Tensor(windows, [n, nFrames, N_CHANNELS]),
+      timbre: new ort.Tensor(timbre, [n, 1, this.timbreSize]),
+      hidden_in: nothing,
+      cell_in: nothing,
+    });
+    return future.data as Float32Array;
+  }
+
+  /** Of windows (tracks, hop + context, hidden), what fades into the next ones. */
+  private beyondHop(window: Float32Array, n: number): Float32Array {
+    const out = new Float32Array(n * this.fade * this.hiddenSize);
+    for (let i = 0; i < n; i++) {
+      const frames = part(window, i, n).subarray(this.hop * this.hiddenSize);
+      part(out, i, n).set(frames.subarray(0, this.fade * this.hiddenSize));
+    }
+    return out;
+  }
+
   private async runPast(
     roll: Float32Array,
     timbre: Float32Array,
@@ -121,7 +170,11 @@ export class Mel2Mel {
     });
     return {
       past,
-      state: { hidden: hidden.data as Float32Array, cell: cell.data as Float32Array },
+      state: {
+        hidden: hidden.data as Float32Array,
+        cell: cell.data as Float32Array,
+        ahead: null,
+      },
     };
   }
 }

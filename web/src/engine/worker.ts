@@ -141,13 +141,14 @@ class Engine {
     const { mel2mel } = this;
     const hops = Math.ceil(this.phraseRoll.nFrames / mel2mel.hop);
     const mel = new Float32Array(hops * mel2mel.hop * mel2mel.nMels);
+    const rolls = [this.phraseRoll];
     let state = mel2mel.start(1);
     const timbre = Float32Array.from(point);
     for (let hop = 0; hop < hops; hop++) {
       // What is played has its turn before each hop, and where it is short of time all turns.
       do await turn(PREVIEW_PAUSE_MS);
       while (this.player!.pressed);
-      const step = await mel2mel.step([this.phraseRoll], timbre, hop * mel2mel.hop, state);
+      const step = await mel2mel.step(rolls, timbre, hop * mel2mel.hop, state);
       state = step.state;
       mel.set(step.mel, hop * step.mel.length);
     }
