@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from safetensors.numpy import load_file
@@ -41,10 +40,6 @@ def write(model: Mel2Mel, output: Path, **changes: Any) -> None:
 def model() -> Mel2Mel:
     torch.manual_seed(5)
     return Mel2Mel(Mel2MelConfig(n_instruments=2, timbre_size=3, hidden_size=8)).eval()
-
-
-def session(bundle: Bundle, name: str) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(str(bundle.file(name)), providers=["CPUExecutionProvider"])
 
 
 def test_weights_are_those_of_the_model(tiny_model: Mel2Mel, tiny_bundle: Bundle) -> None:

@@ -59,15 +59,18 @@ export class Mel2Mel {
   ): Promise<{ mel: Float32Array; state: MelState }> {
     const { hop, fade, hiddenSize } = this;
     const n = rolls.length;
-    const roll = new Float32Array(n * hop * N_CHANNELS);
-    rolls.forEach((one, i) => one.window(frame, frame + hop, part(roll, i, n)));
-    const before = await this.runPast(roll, timbre, n, hop, state);
+    const seen = this.windows(rolls, frame);
+    const rollNow = new Float32Array(n * hop * N_CHANNELS);
+    for (let i = 0; i < n; i++) {
+      part(rollNow, i, n).set(part(seen, i, n).subarray(0, hop * N_CHANNELS));
+    }
+    const before = await this.runPast(rollNow, timbre, n, hop, state);
     // Where a key was struck since, the window before knew other rolls.
     const earlier =
       state.ahead?.rolls === rolls
         ? state.ahead.future
-        : this.beyondHop(await this.runFuture(rolls, timbre, frame - hop), n);
-    const window = await this.runFuture(rolls, timbre, frame);
+        : this.beyondHop(await this.runFuture(this.windows(rolls, frame - hop), timbre, n), n);
+    const window = await this.runFuture(seen, timbre, n);
     const future = new Float32Array(n * hop * hiddenSize);
     for (let i = 0; i < n; i++) {
       const own = part(future, i, n);
@@ -118,19 +121,24 @@ export class Mel2Mel {
     return toFrame(roll.notes[0].start) - n_fft / 2 / hop_length;
   }
 
-  /** The backward LSTM over a hop and its context, (tracks, hop + context, hidden). */
-  private async runFuture(
-    rolls: PianoRoll[],
-    timbre: Float32Array,
-    frame: number,
-  ): Promise<Float32Array> {
+  /** A hop of the rolls with its context, (tracks, hop + context, 176). */
+  private windows(rolls: PianoRoll[], frame: number): Float32Array {
     const n = rolls.length;
     const nFrames = this.hop + this.context;
     const windows = new Float32Array(n * nFrames * N_CHANNELS);
     rolls.forEach((roll, i) => roll.window(frame, frame + nFrames, part(windows, i, n)));
+    return windows;
+  }
+
+  /** The backward LSTM over windows, (tracks, hop + context, hidden). */
+  private async runFuture(
+    windows: Float32Array,
+    timbre: Float32Array,
+    n: number,
+  ): Promise<Float32Array> {
     const nothing = new ort.Tensor(new Float32Array(n * this.hiddenSize), [1, n, this.hiddenSize]);
     const { future } = await run(this.future, {
-      roll: new ort.Tensor(windows, [n, nFrames, N_CHANNELS]),
+      roll: new ort.Tensor(windows, [n, this.hop + this.context, N_CHANNELS]),
       timbre: new ort.Tensor(timbre, [n, 1, this.timbreSize]),
       hidden_in: nothing,
       cell_in: nothing,
