@@ -50,7 +50,7 @@ Engine::Engine(const Model& model, Precision precision, const std::string& isa)
     assert(impl_->kernels);
     impl_->config = model.config;
     impl_->precision = precision;
-    impl_->plan = make_plan(model, precision, impl_->kernels->lanes);
+    impl_->plan = make_plan(model, precision, *impl_->kernels);
 }
 
 Engine::~Engine() = default;
@@ -61,13 +61,10 @@ std::size_t Engine::bytes_a_stream() const { return impl_->plan->state_bytes; }
 
 double Engine::bytes_a_sample() const {
     const Plan& p = *impl_->plan;
-    double bytes = double(p.hidden.bytes + p.last.bytes + p.skip_start_matrix.bytes);
-    for (int l = 0; l < p.n_layers; ++l) {
-        const Layer& layer = p.layers[l];
-        bytes += double(layer.current.bytes + layer.residual.bytes + layer.skip.bytes);
+    double bytes = double(p.stretch_bytes);
+    for (int l = 0; l < p.n_layers; ++l)
         for (int tap = 0; tap < p.n_older_taps; ++tap)
-            bytes += double(layer.taps[tap].bytes) / layer.block;
-    }
+            bytes += double(p.layers[l].taps[tap].bytes) / p.layers[l].block;
     return bytes;
 }
 
@@ -138,8 +135,7 @@ struct Session::Impl {
                     group.streams[s] = streams[first + s];
                 }
                 slots.emplace_back(plan->n_layers);
-                // Layers begin their blocks at different samples: were it the same, that sample's
-                // weights would not fit into the second-level cache, and the next would miss them.
+                // Blocks begin at the same slots as the gates' rows do.
                 for (int l = 0; l < plan->n_layers; ++l)
                     slots.back()[l] = l % plan->layers[l].block;
                 group.slots = slots.back().data();

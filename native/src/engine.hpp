@@ -64,9 +64,10 @@ inline int padded(int n) { return (n + kPad - 1) / kPad * kPad; }
 struct OwningPlan : Plan {
     std::vector<Layer> all_layers;
     std::vector<Matrix> all_taps;
-    Aligned arena;
+    Aligned weights, arena;
 };
 
-std::unique_ptr<OwningPlan> make_plan(const Model& model, Precision precision, int lanes);
+std::unique_ptr<OwningPlan> make_plan(const Model& model, Precision precision,
+                                      const Kernels& kernels);
 
 }  // namespace timbrel

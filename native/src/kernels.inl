@@ -137,11 +137,12 @@ struct Float32 {
     using Weight = float;
     using Activation = float;
     using Sum = F;
+    using Number = float;  // a lane of Sum
     static constexpr int kGroup = 1;
     static constexpr bool kScaled = false, kHasZero = false, kCoarseGates = false;
     // How far ahead of the sums weights are asked for, in bytes: those of four bytes come from
     // beyond the second-level cache, and the loads alone follow each other too slowly there.
-    static constexpr int kAhead = 8192;
+    static constexpr int kAhead = 2048;
 
     template <int TI, int S>
     static inline void multiply(const float* w, const float* const* a, int k, F (&sum)[S][TI]) {
@@ -167,8 +168,9 @@ struct Int16 {
     using Weight = std::int16_t;
     using Activation = std::int16_t;
     using Sum = I;
+    using Number = std::int32_t;
     static constexpr int kGroup = 2;
-    static constexpr bool kScaled = true, kHasZero = false, kCoarseGates = false;
+    static constexpr bool kScaled = true, kHasZero = false, kCoarseGates = true;
     static constexpr int kAhead = 0;
 
     template <int TI, int S>
@@ -198,6 +200,7 @@ struct Int8 {
     using Weight = std::int8_t;
     using Activation = std::uint8_t;
     using Sum = I;
+    using Number = std::int32_t;
     static constexpr int kGroup = 4;
     static constexpr bool kScaled = true, kHasZero = true, kCoarseGates = true;
     static constexpr int kAhead = 0;
@@ -233,17 +236,29 @@ struct Operands {
     const typename P::Activation* activations[kMaxOperands];
     float scales[kMaxOperands];
     float* results[kMaxOperands];                 // of rows; the product is added to them
+    typename P::Number* sums[kMaxOperands];       // the same, for Finish::sum
     typename P::Activation* gated[kMaxOperands];  // where Finish::gate puts the gates' products
 };
 
+// Rounds tanh(a) · σ(b).
+template <class P>
+inline void keep_gated(typename P::Activation* to, F a, F b) {
+    constexpr float scale = P::most(Range::both_signs);
+    P::template keep<Range::both_signs>(to, gated<P>(a, b) * splat(scale));
+}
+
 // What becomes of results: they are stored, or, as pairs of tiles, they are gates and only the
-// rounded product of each pair is.
-enum class Finish { add, gate };
+// rounded product of each pair is, or they stay sums that have no scale yet.
+enum class Finish { add, gate, sum };
 
 // Steps of a loop's turn. Processors foresee what an instruction loads from the distance of its
 // last addresses, and on some a distance of 2 or 4 KiB makes this harmful: a turn covers one, or
-// eight of them, which also leaves few ends of loops to foresee. Browsers do best with short loops.
-constexpr int kSteps = sizeof(I) == 64 ? 16 : sizeof(I) == 32 ? 4 : 1;
+// eight of them, which also leaves few ends of loops to foresee. Browsers, and loops of many
+// products a step, do best when they are short.
+template <int S>
+constexpr int kSteps = sizeof(I) == 64 && S <= 2 ? 16
+                       : sizeof(I) == 32         ? 4
+                                                 : 1;
 
 // sums += tiles · activations.
 template <class P, int TI, int S>
@@ -251,9 +266,9 @@ inline void multiply_all(const typename P::Weight* w, int stride, int columns,
                          const typename P::Activation* const* a, typename P::Sum (&sums)[S][TI]) {
     const int step = stride * kLanes * P::kGroup;
     int k = 0;
-    for (; k + kSteps * P::kGroup <= columns; k += kSteps * P::kGroup) {
+    for (; k + kSteps<S> * P::kGroup <= columns; k += kSteps<S> * P::kGroup) {
         TIMBREL_UNROLL
-        for (int i = 0; i < kSteps; ++i, w += step) {
+        for (int i = 0; i < kSteps<S>; ++i, w += step) {
             TIMBREL_UNROLL
             for (int tile = 0; P::kAhead && tile < TI; tile += kAlign / sizeof(I))
                 __builtin_prefetch(reinterpret_cast<const char*>(w) + P::kAhead + tile * sizeof(I));
@@ -268,15 +283,31 @@ template <class P, Finish kFinish, int TI, int S>
 __attribute__((noinline)) void add_tiles(const Matrix& m, const typename P::Weight* w, int stride,
                                          int row, const Operands<P>& o, int first) {
     typename P::Sum sums[S][TI] = {};
-    if constexpr (P::kHasZero) {
+    if constexpr (kFinish == Finish::sum) {
         TIMBREL_UNROLL
-        for (int i = 0; i < TI; ++i) {
-            const I offset = load(m.offsets + row + i * kLanes);
+        for (int s = 0; s < S; ++s) {
             TIMBREL_UNROLL
-            for (int s = 0; s < S; ++s) sums[s][i] = offset;
+            for (int i = 0; i < TI; ++i) sums[s][i] = load(o.sums[first + s] + row + i * kLanes);
+        }
+    } else if constexpr (P::kHasZero) {
+        if (m.offsets) {
+            TIMBREL_UNROLL
+            for (int i = 0; i < TI; ++i) {
+                const I offset = load(m.offsets + row + i * kLanes);
+                TIMBREL_UNROLL
+                for (int s = 0; s < S; ++s) sums[s][i] = offset;
+            }
         }
     }
     multiply_all<P>(w, stride, m.columns, o.activations + first, sums);
+    if constexpr (kFinish == Finish::sum) {
+        TIMBREL_UNROLL
+        for (int s = 0; s < S; ++s) {
+            TIMBREL_UNROLL
+            for (int i = 0; i < TI; ++i) store(o.sums[first + s] + row + i * kLanes, sums[s][i]);
+        }
+        return;
+    }
     const float* const scales = P::kScaled ? m.scales + row : nullptr;
     TIMBREL_UNROLL
     for (int s = 0; s < S; ++s) {
@@ -295,12 +326,10 @@ __attribute__((noinline)) void add_tiles(const Matrix& m, const typename P::Weig
             TIMBREL_UNROLL
             for (int i = 0; i < TI; ++i) store(result + i * kLanes, values[i]);
         } else {
-            constexpr float scale = P::most(Range::both_signs);
             TIMBREL_UNROLL
             for (int i = 0; i < TI; i += 2)
-                P::template keep<Range::both_signs>(
-                    o.gated[first + s] + (row + i * kLanes) / 2,
-                    gated<P>(values[i], values[i + 1]) * splat(scale));
+                keep_gated<P>(o.gated[first + s] + (row + i * kLanes) / 2, values[i],
+                              values[i + 1]);
         }
     }
 }
@@ -319,7 +348,7 @@ inline void add_block(const Matrix& m, const typename P::Weight* w, int tiles, i
 // So many operands meet a load of weights where their sums fit into half of the registers.
 constexpr int kOperandsAtOnce = kRegisters / 4;
 template <int S>
-constexpr int kTilesAtOnce = kRegisters / 2 / S < 8 ? kRegisters / 2 / S : 8;
+constexpr int kTilesAtOnce = tiles_at_once(kRegisters, S);
 
 template <class P, Finish kFinish, int S>
 inline void add_operands(const Matrix& m, const typename P::Weight* w, int tiles, int row,
@@ -329,24 +358,16 @@ inline void add_operands(const Matrix& m, const typename P::Weight* w, int tiles
         if (s < o.n) add_operands<P, kFinish, S / 2>(m, w, tiles, row, o, s);
 }
 
-// results += matrix · activations, for the blocks of tiles from `block` up to `stop`.
+// results += matrix · activations.
 template <class P, Finish kFinish = Finish::add>
-inline void add_product(const Matrix& m, const Operands<P>& o, int block, int stop) {
+inline void add_product(const Matrix& m, const Operands<P>& o) {
     const auto* w = static_cast<const typename P::Weight*>(m.weights);
-    w += std::size_t(block) * kTilesInBlock * kLanes * m.columns;
-    for (; block < stop; ++block) {
-        const int tile = block * kTilesInBlock, left = m.tiles - tile;
-        const int tiles = left < kTilesInBlock ? left : kTilesInBlock;
+    for (int tile = 0; tile < m.tiles; tile += m.tiles_in_block) {
+        const int left = m.tiles - tile;
+        const int tiles = left < m.tiles_in_block ? left : m.tiles_in_block;
         add_operands<P, kFinish, kOperandsAtOnce>(m, w, tiles, tile * kLanes, o, 0);
         w += std::size_t(tiles) * kLanes * m.columns;
     }
-}
-
-inline int blocks_of(const Matrix& m) { return (m.tiles + kTilesInBlock - 1) / kTilesInBlock; }
-
-template <class P, Finish kFinish = Finish::add>
-inline void add_product(const Matrix& m, const Operands<P>& o) {
-    add_product<P, kFinish>(m, o, 0, blocks_of(m));
 }
 
 // ---- The network ----------------------------------------------------------------------------
@@ -432,37 +453,56 @@ inline void interpolate(const Plan& p, unsigned char* state, std::uint64_t posit
         mix_frames<1>(p, frames, p.interpolation + phase + i, n_rows, to + i * n_rows);
 }
 
-// What the samples of a layer's block, from `phase` on, get from the conditioning and from the
-// older taps. A block ends where a frame does, whose successor may not be there yet.
+// Where an older tap finds its input, for the sample whose own goes to `slot`.
+inline int older_slot(const Layer& layer, int slot, int tap) {
+    slot += tap * layer.dilation;
+    return slot < layer.ring ? slot : slot - layer.ring;
+}
+
+// The conditioning of a layer's gates, and the products of its older taps, for the samples that
+// begin now. Rows are worked off ahead up to the next multiple of what is worked off together, or
+// to the end of the frame, whose successor may not be there yet.
 template <class P>
-inline void prepare_gates(Group& g, const Layer& layer, int index, int phase) {
+inline void prepare_gates(Group& g, const Layer& layer, int index, int row) {
     const Plan& p = *g.plan;
     const int rows = 2 * p.residual, of_frame = p.hop - int(g.position % p.hop);
-    const int n = layer.block - phase < of_frame ? layer.block - phase : of_frame;
-    for (int s = 0; s < g.n; ++s) {
-        float* gates = at<float>(g.states[s], layer.gates) + phase * rows;
-        if (p.layer_condition)
-            interpolate(p, g.states[s], g.position, n, index * rows, rows, gates);
-        else
-            for (int i = 0; i < n; ++i)
-                __builtin_memcpy(gates + i * rows, p.condition_bias + index * rows,
-                                 rows * sizeof(float));
-    }
-    for (int tap = 0; tap < p.n_older_taps; ++tap) {
-        // The ring holds whole dilations and these whole blocks, so a block never wraps around.
-        int slot = g.slots[index] + tap * layer.dilation;
-        if (slot >= layer.ring) slot -= layer.ring;
-        // The samples of all streams' blocks share a load of the weights.
-        Operands<P> o;
-        o.n = 0;
-        for (int s = 0; s < g.n; ++s)
-            for (int i = 0; i < n; ++i, ++o.n) {
-                o.activations[o.n] = at<typename P::Activation>(
-                    g.states[s], layer.inputs + (slot + i) * p.activation_bytes);
-                o.scales[o.n] = at<float>(g.states[s], layer.input_scales)[slot + i];
-                o.results[o.n] = at<float>(g.states[s], layer.gates) + (phase + i) * rows;
-            }
-        add_product<P>(layer.taps[tap], o);
+    const auto up_to = [&](int multiple) {
+        const int left = multiple - row % multiple;
+        return left < of_frame ? left : of_frame;
+    };
+    const bool anew = of_frame == p.hop;
+    const int conditioned = anew || row == 0 ? up_to(kMaxBlock) : 0;
+    const int tapped =
+        !layer.looked_up && (anew || row % layer.block == 0) ? up_to(layer.block) : 0;
+    if (!conditioned && !tapped) return;
+    // Only so many streams at once as share a load of the weights: what the conditioning wrote is
+    // still in the first-level cache when the products are added to it.
+    const int at_once = tapped && tapped < kOperandsAtOnce ? kOperandsAtOnce / tapped : 1;
+    for (int first = 0; first < g.n; first += at_once) {
+        const int stop = first + at_once < g.n ? first + at_once : g.n;
+        for (int s = first; s < stop; ++s) {
+            float* gates = at<float>(g.states[s], layer.gates) + row * rows;
+            if (p.layer_condition)
+                interpolate(p, g.states[s], g.position, conditioned, index * rows, rows, gates);
+            else
+                for (int i = 0; i < conditioned; ++i)
+                    __builtin_memcpy(gates + i * rows, p.condition_bias + index * rows,
+                                     rows * sizeof(float));
+        }
+        for (int tap = 0; tapped && tap < p.n_older_taps; ++tap) {
+            // The ring holds whole dilations and these whole blocks, so a block never wraps around.
+            const int slot = older_slot(layer, g.slots[index], tap);
+            Operands<P> o;
+            o.n = 0;
+            for (int s = first; s < stop; ++s)
+                for (int i = 0; i < tapped; ++i, ++o.n) {
+                    o.activations[o.n] = at<typename P::Activation>(
+                        g.states[s], layer.inputs + (slot + i) * p.activation_bytes);
+                    o.scales[o.n] = at<float>(g.states[s], layer.input_scales)[slot + i];
+                    o.results[o.n] = at<float>(g.states[s], layer.gates) + (row + i) * rows;
+                }
+            add_product<P>(layer.taps[tap], o);
+        }
     }
 }
 
@@ -487,6 +527,32 @@ inline void start_sample(const Plan& p, unsigned char* state) {
     }
 }
 
+// The first layer's gates where its inputs are levels: their products are looked up.
+template <class P>
+inline void look_up_gates(const Plan& p, unsigned char* state, int slot, const float* before,
+                          typename P::Activation* to) {
+    const Layer& layer = p.layers[0];
+    const int rows = 2 * p.residual, n_taps = p.n_older_taps + 1;
+    const float* products[kMaxTaps];
+    const auto product = [&](int tap, int level) {
+        return p.first_tables + (tap * (p.n_parameters + 1) + level) * rows;
+    };
+    // Counted from 1: before the first sample there is none, and 0 has a row of zeros.
+    auto* levels = at<std::int32_t>(state, layer.inputs);
+    for (int tap = 0; tap < p.n_older_taps; ++tap)
+        products[tap] = product(tap, levels[older_slot(layer, slot, tap)]);
+    levels[slot] = 1 + int(*at<float>(state, p.history));
+    products[p.n_older_taps] = product(p.n_older_taps, levels[slot]);
+    for (int i = 0; i < p.residual; i += kLanes) {
+        F a = load(before + 2 * i), b = load(before + 2 * i + kLanes);
+        for (int tap = 0; tap < n_taps; ++tap) {
+            a += load(products[tap] + 2 * i);
+            b += load(products[tap] + 2 * i + kLanes);
+        }
+        keep_gated<P>(to + i, a, b);
+    }
+}
+
 // All layers for one sample of all streams; their skip sums are left in the states.
 //
 // Each step of a layer waits for the one before, but nothing waits for its skip product: it is
@@ -495,45 +561,54 @@ template <class P>
 inline void layers(Group& g) {
     using Activation = typename P::Activation;
     const Plan& p = *g.plan;
-    Operands<P> inputs, gated, skip;
-    inputs.n = gated.n = skip.n = g.n;
+    Operands<P> inputs, gated, skip[2];
+    inputs.n = gated.n = skip[0].n = skip[1].n = g.n;
+    const int half = p.layers[0].skip[0].tiles * kLanes;
     for (int s = 0; s < g.n; ++s) {
-        gated.scales[s] = skip.scales[s] = 1.0f / P::most(Range::both_signs);
+        gated.scales[s] = 1.0f / P::most(Range::both_signs);
         gated.results[s] = at<float>(g.states[s], p.x);
-        skip.results[s] = at<float>(g.states[s], p.skip_sum);
+        skip[0].sums[s] = at<typename P::Number>(g.states[s], p.skip_sum);
+        skip[1].sums[s] = skip[0].sums[s] + half;
     }
     for (int l = 0; l < p.n_layers; ++l) {
         const Layer& layer = p.layers[l];
-        const int slot = g.slots[l], phase = slot % layer.block;
-        if (phase == 0 || g.position % p.hop == 0) prepare_gates<P>(g, layer, l, phase);
+        // Layers begin their blocks at different samples: were it the same, that sample's weights
+        // would not fit into the second-level cache, and the next would miss them.
+        const int slot = g.slots[l], row = int((g.position + l) % kMaxBlock);
+        prepare_gates<P>(g, layer, l, row);
         g.slots[l] = slot + 1 == layer.ring ? 0 : slot + 1;
         const bool last = l + 1 == p.n_layers;
         for (int s = 0; s < g.n; ++s) {
-            auto* input = reinterpret_cast<Activation*>(g.states[s] + layer.inputs +
-                                                        slot * p.activation_bytes);
             float* x = at<float>(g.states[s], p.x);
-            inputs.scales[s] = quantise<P, Range::both_signs>(input, x, p.residual);
-            at<float>(g.states[s], layer.input_scales)[slot] = inputs.scales[s];
-            inputs.activations[s] = input;
-            inputs.results[s] = at<float>(g.states[s], layer.gates) + phase * 2 * p.residual;
+            inputs.results[s] = at<float>(g.states[s], layer.gates) + row * 2 * p.residual;
             inputs.gated[s] = at<Activation>(g.states[s], p.z) + l % 2 * p.residual;
             gated.activations[s] = inputs.gated[s];
+            if (layer.looked_up) {
+                look_up_gates<P>(p, g.states[s], slot, inputs.results[s], inputs.gated[s]);
+            } else {
+                auto* input = at<Activation>(g.states[s], layer.inputs + slot * p.activation_bytes);
+                inputs.scales[s] = quantise<P, Range::both_signs>(input, x, p.residual);
+                at<float>(g.states[s], layer.input_scales)[slot] = inputs.scales[s];
+                inputs.activations[s] = input;
+            }
             if (!last) add_vector(x, layer.residual_bias, p.residual);
         }
         if (l == 0 && p.skip_start) {
             Operands<P> start = inputs;
-            for (int s = 0; s < g.n; ++s) start.results[s] = skip.results[s];
+            for (int s = 0; s < g.n; ++s)
+                start.results[s] = at<float>(g.states[s], p.skip_start_sum);
             add_product<P>(p.skip_start_matrix, start);
         }
-        const Matrix* before = l > 0 ? &p.layers[l - 1].skip : nullptr;
-        const int blocks = before ? blocks_of(*before) : 0;
-        if (before) add_product<P>(*before, skip, 0, blocks / 2);
-        add_product<P, Finish::gate>(layer.current, inputs);
-        if (before) add_product<P>(*before, skip, blocks / 2, blocks);
+        const Matrix* before = l > 0 ? p.layers[l - 1].skip : nullptr;
+        if (before) add_product<P, Finish::sum>(before[0], skip[0]);
+        if (!layer.looked_up) add_product<P, Finish::gate>(layer.current, inputs);
+        if (before) add_product<P, Finish::sum>(before[1], skip[1]);
         if (!last) add_product<P>(layer.residual, gated);
-        for (int s = 0; s < g.n; ++s) skip.activations[s] = gated.activations[s];
+        for (int s = 0; s < g.n; ++s)
+            skip[0].activations[s] = skip[1].activations[s] = gated.activations[s];
     }
-    add_product<P>(p.layers[p.n_layers - 1].skip, skip);
+    for (int i = 0; i < 2; ++i)
+        add_product<P, Finish::sum>(p.layers[p.n_layers - 1].skip[i], skip[i]);
 }
 
 inline void rectify(float* v, int n) {
@@ -549,9 +624,16 @@ inline void output(Group& g) {
     o.n = g.n;
     for (int s = 0; s < g.n; ++s) {
         unsigned char* state = g.states[s];
-        float *skip = at<float>(state, p.skip_sum), *head = at<float>(state, p.head);
+        float *skip = at<float>(state, p.skip_start_sum), *head = at<float>(state, p.head);
         auto* activations = at<Activation>(state, p.head_activations);
-        rectify(skip, p.skip);
+        const auto* sums = at<typename P::Number>(state, p.skip_sum);
+        for (int i = 0; i < p.skip; i += kLanes) {
+            const F sum = P::total(load(sums + i)), start = load(skip + i);
+            if constexpr (P::kScaled)
+                store(skip + i, max(fma(sum, load(p.skip_scales + i), start), F{}));
+            else
+                store(skip + i, max(start + sum, F{}));
+        }
         o.scales[s] = quantise<P, Range::positive>(activations, skip, p.skip);
         o.activations[s] = activations;
         if (p.output_condition) {
@@ -722,8 +804,10 @@ void sample(Group& g, const Strip& strip) {
             while (g.conditioned < g.position / p.hop + p.n_around) condition_frames(g);
         for (int s = 0; s < g.n; ++s) {
             start_sample(p, g.states[s]);
-            __builtin_memcpy(at<float>(g.states[s], p.skip_sum), p.skip_bias,
+            __builtin_memcpy(at<float>(g.states[s], p.skip_start_sum), p.skip_bias,
                              p.skip * sizeof(float));
+            __builtin_memcpy(at<std::int32_t>(g.states[s], p.skip_sum), p.skip_offsets,
+                             p.skip * sizeof(std::int32_t));
         }
         layers<P>(g);
         output<P>(g);
@@ -734,43 +818,49 @@ void sample(Group& g, const Strip& strip) {
 
 // ---- The floor ------------------------------------------------------------------------------
 
-inline I loaded(const Matrix& m, I sum) {
-    const auto* p = static_cast<const unsigned char*>(m.weights);
+inline I loaded(const unsigned char* p, std::size_t bytes, I sum) {
     I sums[8] = {};
     std::size_t i = 0;
-    for (; i + sizeof sums <= m.bytes; i += sizeof sums) {
+    for (; i + sizeof sums <= bytes; i += sizeof sums) {
         TIMBREL_UNROLL
         for (int j = 0; j < 8; ++j) sums[j] ^= load_bits(p + i + j * sizeof(I));
     }
-    for (; i + sizeof(I) <= m.bytes; i += sizeof(I)) sum ^= load_bits(p + i);
+    for (; i + sizeof(I) <= bytes; i += sizeof(I)) sum ^= load_bits(p + i);
     TIMBREL_UNROLL
     for (int j = 0; j < 8; ++j) sum ^= sums[j];
     return sum;
+}
+
+inline I loaded(const Matrix& m, I sum) {
+    return loaded(static_cast<const unsigned char*>(m.weights), m.bytes, sum);
+}
+
+inline std::uint64_t lanes_of(I sum) {
+    std::uint64_t all = 0;
+    for (int i = 0; i < kLanes; ++i) all = all * 31 + std::uint32_t(sum[i]);
+    return all;
+}
+
+std::uint64_t load_all(const unsigned char* p, std::size_t bytes) {
+    return lanes_of(loaded(p, bytes, I{}));
 }
 
 std::uint64_t stream_weights(const Plan& p, std::size_t n_samples) {
     I sum{};
     for (std::size_t t = 0; t < n_samples; ++t) {
         for (int l = 0; l < p.n_layers; ++l) {
-            const Layer& layer = p.layers[l];
-            if (t % layer.block == 0)
-                for (int tap = 0; tap < p.n_older_taps; ++tap) sum = loaded(layer.taps[tap], sum);
-            if (l == 0 && p.skip_start) sum = loaded(p.skip_start_matrix, sum);
-            sum = loaded(layer.current, sum);
-            if (l + 1 < p.n_layers) sum = loaded(layer.residual, sum);
-            sum = loaded(layer.skip, sum);
+            if ((t + l) % p.layers[l].block) continue;
+            for (int tap = 0; tap < p.n_older_taps; ++tap) sum = loaded(p.layers[l].taps[tap], sum);
         }
-        sum = loaded(p.hidden, sum);
-        sum = loaded(p.last, sum);
+        sum = loaded(p.stretch, p.stretch_bytes, sum);
         // As many samples as there are must be as many passes.
         asm volatile("" ::: "memory");
         sum += 1;
     }
-    std::uint64_t all = 0;
-    for (int i = 0; i < kLanes; ++i) all = all * 31 + std::uint32_t(sum[i]);
-    return all;
+    return lanes_of(sum);
 }
 
 constexpr Kernels make_kernels(const char* name) {
-    return {name, kLanes, {sample<Float32>, sample<Int16>, sample<Int8>}, stream_weights};
+    return {name,           kLanes,  kRegisters, {sample<Float32>, sample<Int16>, sample<Int8>},
+            stream_weights, load_all};
 }

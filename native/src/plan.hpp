@@ -10,14 +10,21 @@
 
 namespace timbrel {
 
-constexpr int kTilesInBlock = 8;  // tiles of rows whose weights lie together
+constexpr int kTilesInBlock = 8;  // most tiles of rows whose weights lie together
 constexpr int kMaxBlock = 8;      // samples whose older taps are worked off together
 constexpr int kMaxLockstep = 8;   // streams that share a load of the weights
 constexpr int kMaxOperands = kMaxBlock * kMaxLockstep;
+constexpr int kMaxTaps = 16;         // of a layer
 constexpr int kMaxAround = 16;       // frames that a sample's conditioning mixes
 constexpr int kConditionFrames = 8;  // frames whose conditioning is computed together
 constexpr int kAlign = 64;           // bytes; also the unit of sizes below, in elements: 16
 constexpr int kPad = 16;
+
+// Tiles whose sums, for so many operands, fill half of the registers.
+constexpr int tiles_at_once(int registers, int operands) {
+    const int tiles = registers / 2 / operands;
+    return tiles < kTilesInBlock ? tiles : kTilesInBlock;
+}
 
 // Integers that activations are rounded to. Eight-bit weights meet activations of seven bits
 // without sign: 127 · 127 · 2 fits into 16 bits, so no instruction saturates. What follows a
@@ -25,14 +32,16 @@ constexpr int kPad = 16;
 enum class Range { both_signs, positive };
 constexpr int kBytesMost = 127;
 constexpr int zero_of(Range range) { return range == Range::both_signs ? 64 : 0; }
-constexpr int kInt16Max = 8191;
+constexpr int kInt16Max = 2047;  // leaves 20 bits to the weights of a sum
 
-// A packed matrix: tiles of `lanes` rows, `kTilesInBlock` of them interleaved, column after column.
+// A packed matrix: tiles of `lanes` rows, `tiles_in_block` of them interleaved, column after
+// column.
 struct Matrix {
     const void* weights;
-    const float* scales;          // one a row; null in single precision
-    const std::int32_t* offsets;  // one a row, of 8-bit weights: undo the activations' zero
-    std::int32_t tiles;
+    const float* scales;  // one a row; null in single precision
+    // One a row, of 8-bit weights whose activations have signs: undoes these numbers' zero.
+    const std::int32_t* offsets;
+    std::int32_t tiles, tiles_in_block;
     std::int32_t columns;  // padded
     std::size_t bytes;
 };
@@ -42,8 +51,10 @@ struct Layer {
     std::int32_t block;  // samples whose older taps are worked off together
     std::int32_t ring;   // inputs that are remembered
     const Matrix* taps;  // the older ones, the oldest first
-    Matrix current, residual, skip;
+    Matrix current, residual;
+    Matrix skip[2];  // of the first half of the rows, and of the others
     const float* residual_bias;
+    bool looked_up;  // its inputs are levels, and its products with them in the plan's tables
     // Where the stream's state holds what:
     std::size_t inputs;  // ring × activation bytes
     std::size_t input_scales;
@@ -63,8 +74,11 @@ struct Plan {
     Matrix condition;  // all layers' and the output's, in single precision
     const float* condition_bias;
     const float *skip_bias, *hidden_bias, *last_bias;
-    const float* input_weights;  // levels × residual, or taps × residual
+    const float* skip_scales;          // of all layers' skip sums; null in single precision
+    const std::int32_t* skip_offsets;  // of all layers together
+    const float* input_weights;        // levels × residual, or taps × residual
     const float* input_bias;
+    const float* first_tables;  // taps × (1 + levels) × gate rows, of a layer that is looked up
     const float* input_values;
     const float* decode;
     const float* interpolation;  // around × hop
@@ -72,8 +86,10 @@ struct Plan {
     std::int32_t condition_rows, condition_ring;
     std::size_t activation_bytes;  // of a layer's input
     // A stream's state:
-    std::size_t x, z, skip_sum, head, head_activations, logits, history, conditions;
+    std::size_t x, z, skip_sum, skip_start_sum, head, head_activations, logits, history, conditions;
     std::size_t state_bytes;
+    const unsigned char* stretch;  // what each sample reads, together
+    std::size_t stretch_bytes;
 };
 
 // Streams on their way.
@@ -100,9 +116,10 @@ struct Strip {  // of a request, for one group
 
 struct Kernels {
     const char* name;
-    std::int32_t lanes;
+    std::int32_t lanes, registers;
     void (*sample[3])(Group&, const Strip&);  // by precision
     std::uint64_t (*stream_weights)(const Plan&, std::size_t);
+    std::uint64_t (*load)(const unsigned char*, std::size_t);
 };
 
 }  // namespace timbrel
