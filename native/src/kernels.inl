@@ -142,7 +142,8 @@ struct Float32 {
     static constexpr bool kScaled = false, kHasZero = false, kCoarseGates = false;
     // How far ahead of the sums weights are asked for, in bytes: those of four bytes come from
     // beyond the second-level cache, and the loads alone follow each other too slowly there.
-    static constexpr int kAhead = 2048;
+    template <int S>
+    static constexpr int kAhead = S == 1 ? 2048 : 8192;
 
     template <int TI, int S>
     static inline void multiply(const float* w, const float* const* a, int k, F (&sum)[S][TI]) {
@@ -171,6 +172,7 @@ struct Int16 {
     using Number = std::int32_t;
     static constexpr int kGroup = 2;
     static constexpr bool kScaled = true, kHasZero = false, kCoarseGates = true;
+    template <int S>
     static constexpr int kAhead = 0;
 
     template <int TI, int S>
@@ -203,6 +205,7 @@ struct Int8 {
     using Number = std::int32_t;
     static constexpr int kGroup = 4;
     static constexpr bool kScaled = true, kHasZero = true, kCoarseGates = true;
+    template <int S>
     static constexpr int kAhead = 0;
 
     template <int TI, int S>
@@ -260,18 +263,21 @@ constexpr int kSteps = sizeof(I) == 64 && S <= 2 ? 16
                        : sizeof(I) == 32         ? 4
                                                  : 1;
 
-// sums += tiles · activations.
+// sums += tiles · activations. Inline wherever the compiler would think better of it: it would pass
+// the sums in memory.
 template <class P, int TI, int S>
-inline void multiply_all(const typename P::Weight* w, int stride, int columns,
-                         const typename P::Activation* const* a, typename P::Sum (&sums)[S][TI]) {
+[[gnu::always_inline]] inline void multiply_all(const typename P::Weight* w, int stride,
+                                                int columns, const typename P::Activation* const* a,
+                                                typename P::Sum (&sums)[S][TI]) {
     const int step = stride * kLanes * P::kGroup;
     int k = 0;
     for (; k + kSteps<S> * P::kGroup <= columns; k += kSteps<S> * P::kGroup) {
         TIMBREL_UNROLL
         for (int i = 0; i < kSteps<S>; ++i, w += step) {
             TIMBREL_UNROLL
-            for (int tile = 0; P::kAhead && tile < TI; tile += kAlign / sizeof(I))
-                __builtin_prefetch(reinterpret_cast<const char*>(w) + P::kAhead + tile * sizeof(I));
+            for (int tile = 0; P::template kAhead<S> && tile < TI; tile += kAlign / sizeof(I))
+                __builtin_prefetch(reinterpret_cast<const char*>(w) + P::template kAhead<S> +
+                                   tile * sizeof(I));
             P::template multiply<TI, S>(w, a, k + i * P::kGroup, sums);
         }
     }
@@ -474,35 +480,29 @@ inline void prepare_gates(Group& g, const Layer& layer, int index, int row) {
     const int conditioned = anew || row == 0 ? up_to(kMaxBlock) : 0;
     const int tapped =
         !layer.looked_up && (anew || row % layer.block == 0) ? up_to(layer.block) : 0;
-    if (!conditioned && !tapped) return;
-    // Only so many streams at once as share a load of the weights: what the conditioning wrote is
-    // still in the first-level cache when the products are added to it.
-    const int at_once = tapped && tapped < kOperandsAtOnce ? kOperandsAtOnce / tapped : 1;
-    for (int first = 0; first < g.n; first += at_once) {
-        const int stop = first + at_once < g.n ? first + at_once : g.n;
-        for (int s = first; s < stop; ++s) {
-            float* gates = at<float>(g.states[s], layer.gates) + row * rows;
-            if (p.layer_condition)
-                interpolate(p, g.states[s], g.position, conditioned, index * rows, rows, gates);
-            else
-                for (int i = 0; i < conditioned; ++i)
-                    __builtin_memcpy(gates + i * rows, p.condition_bias + index * rows,
-                                     rows * sizeof(float));
-        }
-        for (int tap = 0; tapped && tap < p.n_older_taps; ++tap) {
-            // The ring holds whole dilations and these whole blocks, so a block never wraps around.
-            const int slot = older_slot(layer, g.slots[index], tap);
-            Operands<P> o;
-            o.n = 0;
-            for (int s = first; s < stop; ++s)
-                for (int i = 0; i < tapped; ++i, ++o.n) {
-                    o.activations[o.n] = at<typename P::Activation>(
-                        g.states[s], layer.inputs + (slot + i) * p.activation_bytes);
-                    o.scales[o.n] = at<float>(g.states[s], layer.input_scales)[slot + i];
-                    o.results[o.n] = at<float>(g.states[s], layer.gates) + (row + i) * rows;
-                }
-            add_product<P>(layer.taps[tap], o);
-        }
+    for (int s = 0; conditioned && s < g.n; ++s) {
+        float* gates = at<float>(g.states[s], layer.gates) + row * rows;
+        if (p.layer_condition)
+            interpolate(p, g.states[s], g.position, conditioned, index * rows, rows, gates);
+        else
+            for (int i = 0; i < conditioned; ++i)
+                __builtin_memcpy(gates + i * rows, p.condition_bias + index * rows,
+                                 rows * sizeof(float));
+    }
+    for (int tap = 0; tapped && tap < p.n_older_taps; ++tap) {
+        // The ring holds whole dilations and these whole blocks, so a block never wraps around.
+        const int slot = older_slot(layer, g.slots[index], tap);
+        // The samples of all streams' blocks share a load of the weights.
+        Operands<P> o;
+        o.n = 0;
+        for (int s = 0; s < g.n; ++s)
+            for (int i = 0; i < tapped; ++i, ++o.n) {
+                o.activations[o.n] = at<typename P::Activation>(
+                    g.states[s], layer.inputs + (slot + i) * p.activation_bytes);
+                o.scales[o.n] = at<float>(g.states[s], layer.input_scales)[slot + i];
+                o.results[o.n] = at<float>(g.states[s], layer.gates) + (row + i) * rows;
+            }
+        add_product<P>(layer.taps[tap], o);
     }
 }
 
