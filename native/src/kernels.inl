@@ -351,8 +351,7 @@ inline void add_block(const Matrix& m, const typename P::Weight* w, int tiles, i
         if (i < tiles) add_block<P, kFinish, S, TI / 2>(m, w, tiles, row, o, first, i);
 }
 
-// So many operands meet a load of weights where their sums fit into half of the registers.
-constexpr int kOperandsAtOnce = kRegisters / 4;
+constexpr int kOperandsAtOnce = operands_at_once(kRegisters);
 template <int S>
 constexpr int kTilesAtOnce = tiles_at_once(kRegisters, S);
 

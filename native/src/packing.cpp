@@ -319,7 +319,7 @@ class Packer {
         for (int l = 0; l < plan_.n_layers; ++l) {
             Matrix* taps = plan_.all_taps.data() + std::size_t(l) * plan_.n_older_taps;
             // The samples of a block are operands that share the weights' loads.
-            const int operands = std::min(plan_.all_layers[l].block, registers_ / 4);
+            const int operands = std::min(plan_.all_layers[l].block, operands_at_once(registers_));
             const int in_block = tiles_at_once(registers_, operands);
             for (int tap = 0; tap < plan_.n_older_taps; ++tap)
                 if (!plan_.all_layers[l].looked_up)

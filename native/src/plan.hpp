@@ -20,7 +20,9 @@ constexpr int kConditionFrames = 8;  // frames whose conditioning is computed to
 constexpr int kAlign = 64;           // bytes; also the unit of sizes below, in elements: 16
 constexpr int kPad = 16;
 
-// Tiles whose sums, for so many operands, fill half of the registers.
+// Operands that meet a load of weights, at most; and the tiles whose sums, for so many operands,
+// fill half of the registers.
+constexpr int operands_at_once(int registers) { return registers / 4; }
 constexpr int tiles_at_once(int registers, int operands) {
     const int tiles = registers / 2 / operands;
     return tiles < kTilesInBlock ? tiles : kTilesInBlock;
@@ -74,7 +76,7 @@ struct Plan {
     Matrix condition;  // all layers' and the output's, in single precision
     const float* condition_bias;
     const float *skip_bias, *hidden_bias, *last_bias;
-    const float* skip_scales;          // of all layers' skip sums; null in single precision
+    const float* skip_scales;          // of all layers' skip sums; not for single precision
     const std::int32_t* skip_offsets;  // of all layers together
     const float* input_weights;        // levels × residual, or taps × residual
     const float* input_bias;
