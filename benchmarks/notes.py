@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from timbrel.audio import SAMPLE_RATE
-from timbrel.mel.spectrogram import MelConfig
+from timbrel.constants import SAMPLE_RATE
+from timbrel.geometry import MelConfig
 from timbrel.notes.autoencoder import Autoencoder
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.export import write_autoencoder_bundle

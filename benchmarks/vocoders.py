@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from timbrel.audio import FRAME_RATE
-from timbrel.bundle import DEFAULT_MODEL, load_bundle
+from timbrel.bundles.bundle import DEFAULT_MODEL, load_bundle
+from timbrel.constants import FRAME_RATE
 from timbrel.mel.generator import MelGenerator
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll

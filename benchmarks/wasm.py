@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from timbrel.audio import N_MELS, SAMPLE_RATE
+from timbrel.constants import N_MELS, SAMPLE_RATE
 from timbrel.vocoder.benchmark import PUBLISHED, random_weights
 from timbrel.vocoder.wavenet_stream import engine_config
 

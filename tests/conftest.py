@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from timbrel.bundle import Bundle, load_bundle
+from timbrel.bundles.bundle import Bundle, load_bundle
 from timbrel.evaluation.originals import Excerpt
 from timbrel.evaluation.run import Evaluation, evaluate
+from timbrel.geometry import MelConfig
 from timbrel.mel.export import write_mel2mel_bundle
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
-from timbrel.mel.spectrogram import MelConfig
 from timbrel.score.instruments import TEN_INSTRUMENTS
+
+pytest_plugins = ["support.listening_fixtures", "support.notes_fixtures", "support.small_fixtures"]
 
 EXAMPLES = Path(__file__).parents[1] / "src" / "timbrel" / "examples"
 SOUNDFONT = Path("/usr/share/sounds/sf3/MuseScore_General_Lite.sf3")

@@ -13,15 +13,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from timbrel.audio import (
-    AudioWriter,
-    atomic_path,
-    audio_format,
-    check_output,
-    read_audio,
-    write_audio,
-)
 from timbrel.errors import InputError, OutputError
+from timbrel.files import atomic_path, check_output
+from timbrel.sound import AudioWriter, audio_format, read_audio, write_audio
 
 
 def tone(sample_rate: int, *, hz: float = 440.0, seconds: float = 1.0) -> np.ndarray:

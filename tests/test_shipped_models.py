@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from conftest import EXAMPLES
-from timbrel.bundle import load_bundle, shipped_bundles
+from timbrel.bundles.bundle import load_bundle, shipped_bundles
+from timbrel.bundles.weights import n_parameters
 from timbrel.mel.generator import MelGenerator
 from timbrel.mel.mel2mel import load_mel2mel
 from timbrel.score.midi import read_midi
@@ -16,7 +17,6 @@ from timbrel.score.score import Note, Score, Track
 from timbrel.synthesizer import Synthesizer
 from timbrel.timbre.timbre import parse_timbre
 from timbrel.vocoder.catalog import load_vocoder, vocoder_names
-from timbrel.weights import n_parameters
 
 
 def models() -> list[str]:

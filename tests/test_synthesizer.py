@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from conftest import EXAMPLES
-from timbrel.audio import FRAME_RATE
-from timbrel.bundle import Bundle
+from timbrel.bundles.bundle import Bundle
+from timbrel.constants import FRAME_RATE
 from timbrel.errors import InputError
+from timbrel.geometry import MelConfig
 from timbrel.mel.generator import MelGenerator
-from timbrel.mel.spectrogram import MelConfig, mel_spectrogram
+from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.score.instruments import TEN_INSTRUMENTS
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
@@ -278,7 +279,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from timbrel import synthesizer
-from timbrel.cli import main
+from timbrel.commands.main import main
 if {plain}:
     import numpy as np
     from timbrel.vocoder import catalog

@@ -19,7 +19,7 @@ from typing import Any
 
 import build_wasm
 
-from timbrel.bundle import bundle_hash, load_bundle, shipped_bundles
+from timbrel.bundles.bundle import bundle_hash, load_bundle, shipped_bundles
 from timbrel.evaluation.timbre_space import TimbreMap, timbre_map
 from timbrel.web.page import MAPS_FILE, STATIC, WAVENET_FOLDER
 

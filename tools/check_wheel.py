@@ -18,9 +18,9 @@ import numpy as np
 
 import timbrel
 from timbrel import Synthesizer
-from timbrel.bundle import load_bundle, shipped_bundles
+from timbrel.bundles.bundle import load_bundle, shipped_bundles
+from timbrel.engine.wavenet import PRECISIONS, Engine, instruction_sets
 from timbrel.vocoder.benchmark import PUBLISHED, random_weights
-from timbrel.vocoder.engine import PRECISIONS, Engine, instruction_sets
 from timbrel.vocoder.wavenet_stream import engine_config
 
 DATA = ("examples/prelude.mid", "examples/duet.mid", "evaluation/excerpts.csv", "py.typed")

@@ -16,7 +16,7 @@ from picture_vocoder import evaluated
 
 from timbrel.evaluation.conditions import ORIGINAL, TRUE_MEL
 from timbrel.evaluation.measuring import sound
-from timbrel.evaluation.metrics import LogCqtCorrelation, log_cqt
+from timbrel.measures.correlation import LogCqtCorrelation, log_cqt
 
 EDGES_DB = range(-90, 0, 10)
 SPLIT_DB = -50

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from timbrel.audio import FRAME_RATE, N_PITCHES, write_audio
+from timbrel.constants import FRAME_RATE, N_PITCHES
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.score import PianoRoll, read_midi
+from timbrel.sound import write_audio
 from timbrel.synthesizer import Synthesizer
 
 ROOT = Path(__file__).parents[1]

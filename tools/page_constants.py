@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from timbrel import audio, mixer, synthesizer
+from timbrel import mixer, synthesizer
 from timbrel.evaluation import timbre_space
 from timbrel.score import instruments, midi
 from timbrel.timbre import timbre
@@ -18,10 +18,10 @@ OUTPUT = Path(__file__).parents[1] / "web" / "src" / "constants.json"
 def constants() -> dict[str, Any]:
     """All of them, by the names that the page uses."""
     return {
-        "frameRate": audio.FRAME_RATE,
-        "lowestPitch": audio.LOWEST_PITCH,
-        "highestPitch": audio.HIGHEST_PITCH,
-        "nPitches": audio.N_PITCHES,
+        "frameRate": constants.FRAME_RATE,
+        "lowestPitch": constants.LOWEST_PITCH,
+        "highestPitch": constants.HIGHEST_PITCH,
+        "nPitches": constants.N_PITCHES,
         "maxFileBytes": midi.MAX_FILE_BYTES,
         "maxDurationS": midi.MAX_DURATION_S,
         "drumChannel": midi.DRUM_CHANNEL,

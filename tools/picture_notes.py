@@ -12,9 +12,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from timbrel.audio import read_audio
 from timbrel.notes.dataset import NoteSplit, read_split
 from timbrel.notes.rainbowgram import draw_rainbowgrams
+from timbrel.sound import read_audio
 from timbrel.training.loop import LOG_FILE
 
 ROOT = Path(__file__).parents[1]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from timbrel.audio import SAMPLE_RATE
+from timbrel.constants import SAMPLE_RATE
 from timbrel.evaluation.conditions import ORIGINAL
 from timbrel.evaluation.figures import chosen_clips
 from timbrel.evaluation.measuring import sound

@@ -1,5 +1,5 @@
 """`python -m timbrel`, and so `torchrun -m timbrel`, is the command line."""
 
-from timbrel.cli import main
+from timbrel.commands.main import main
 
 main()

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timbrel.audio import FRAME_RATE
-from timbrel.bundle import DEFAULT_MODEL, Bundle, load_bundle
+from timbrel.bundles.bundle import DEFAULT_MODEL, Bundle, load_bundle
+from timbrel.constants import FRAME_RATE
 from timbrel.errors import InputError
 from timbrel.mel.generator import HOP_FRAMES, MelGenerator
 from timbrel.mixer import Mixer

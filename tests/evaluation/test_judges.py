@@ -11,7 +11,7 @@ import pytest
 from timbrel.errors import MissingToolError
 from timbrel.evaluation import judges
 from timbrel.evaluation.judges import JUDGES, judge_version, load_judge
-from timbrel.evaluation.note_metrics import note_scores
+from timbrel.measures.notes_heard import note_scores
 
 RATE = 16_000
 NOTES = np.array([(0.3, 0.9, 60), (1.0, 1.6, 67), (1.0, 1.6, 76), (1.8, 2.6, 55)])

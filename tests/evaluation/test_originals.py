@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from conftest import EXAMPLES
-from timbrel.bundle import Instrument
+from timbrel.bundles.bundle import Instrument
+from timbrel.corpus.soundfont import render_score
 from timbrel.errors import InputError
 from timbrel.evaluation import originals
 from timbrel.evaluation.cache import Cache
@@ -25,7 +26,6 @@ from timbrel.evaluation.originals import (
     render_original,
 )
 from timbrel.score.midi import read_midi
-from timbrel.training.soundfont import render_score
 
 ORGAN = Instrument("church organ", 19, (0.0, 0.0))
 PIANO = Instrument("grand piano", 0, (0.0, 0.0))

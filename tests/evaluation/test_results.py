@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from timbrel.evaluation.conditions import MU_LAW, ORIGINAL, TRUE_MEL, Condition
-from timbrel.evaluation.metrics import LogCqtCorrelation
 from timbrel.evaluation.originals import Excerpt
 from timbrel.evaluation.results import CORRELATION, Results
 from timbrel.evaluation.run import Evaluation
-from timbrel.evaluation.sound_metrics import SoundMeasures
 from timbrel.evaluation.tables import PUBLISHED, all_tables, markdown
+from timbrel.measures.correlation import LogCqtCorrelation
+from timbrel.measures.sound import SoundMeasures
 
 TRACKS, INSTRUMENTS = 12, ["harp", "organ", "trumpet"]
 # How much of the original's spectrum each condition has.

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from conftest import EXAMPLES, EXCERPTS, INSTRUMENTS
-from timbrel.bundle import Bundle
+from timbrel.bundles.bundle import Bundle
 from timbrel.errors import InputError, MissingToolError, OutputError
 from timbrel.evaluation import conditions, measuring, originals, run
 from timbrel.evaluation.cache import Cache
@@ -18,9 +18,10 @@ from timbrel.evaluation.conditions import MU_LAW, ORIGINAL, synthesised_mel
 from timbrel.evaluation.originals import Clip, Excerpt, Original, render_original
 from timbrel.evaluation.results import CORRELATION
 from timbrel.evaluation.run import Evaluation, evaluate
+from timbrel.geometry import MelConfig
 from timbrel.mel.export import write_mel2mel_bundle
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
-from timbrel.mel.spectrogram import MelConfig, mel_spectrogram
+from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.vocoder import parallel

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from timbrel.bundle import Bundle, load_bundle
+from timbrel.bundles.bundle import Bundle, load_bundle
 from timbrel.evaluation.timbre_space import (
     centroids_hz,
     energies_db,
@@ -16,9 +16,10 @@ from timbrel.evaluation.timbre_space import (
     timbre_line,
     timbre_map,
 )
+from timbrel.geometry import MelConfig
 from timbrel.mel.export import write_mel2mel_bundle
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
-from timbrel.mel.spectrogram import MelConfig, mel_spectrogram
+from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.score.instruments import TEN_INSTRUMENTS
 
 

@@ -13,13 +13,13 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from timbrel.bundle import Bundle, load_bundle
+from timbrel.bundles.bundle import Bundle, load_bundle
+from timbrel.bundles.weights import n_parameters
 from timbrel.errors import OutputError
+from timbrel.geometry import MelConfig
 from timbrel.mel.export import write_mel2mel_bundle
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig, load_mel2mel
-from timbrel.mel.spectrogram import MelConfig
 from timbrel.score.instruments import TEN_INSTRUMENTS
-from timbrel.weights import n_parameters
 
 
 def write(model: Mel2Mel, output: Path, **changes: Any) -> None:
@@ -119,7 +119,7 @@ def test_failure_leaves_nothing_behind(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("timbrel.bundle.write_sums", full)
+    monkeypatch.setattr("timbrel.bundles.bundle.write_sums", full)
     with pytest.raises(OSError, match="No space left"):
         write(model, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []

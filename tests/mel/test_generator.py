@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from timbrel.audio import FRAME_RATE
-from timbrel.bundle import Bundle, WindowConfig
+from timbrel.bundles.bundle import Bundle, WindowConfig
+from timbrel.bundles.session import open_session
+from timbrel.constants import FRAME_RATE
 from timbrel.errors import InputError
 from timbrel.mel.generator import FUTURE_FILE, MEL_FILE, PAST_FILE, MelGenerator
 from timbrel.mel.mel2mel import Mel2Mel
-from timbrel.onnx_session import open_session
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note
 from timbrel.timbre.timbre import Timbre

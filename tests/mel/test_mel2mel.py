@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from timbrel.bundle import Bundle
+from timbrel.bundles.bundle import Bundle
+from timbrel.bundles.weights import n_parameters
 from timbrel.errors import InputError
 from timbrel.mel.mel2mel import FiLM, Mel2Mel, Mel2MelConfig, load_mel2mel
-from timbrel.weights import n_parameters
 
 SMALL = Mel2MelConfig(n_instruments=3, timbre_size=4, hidden_size=8)
 

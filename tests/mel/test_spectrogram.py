@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from timbrel.errors import InputError
+from timbrel.geometry import MelConfig
 from timbrel.mel import spectrogram
-from timbrel.mel.spectrogram import MelConfig, mel_filters, mel_spectrogram, stft
+from timbrel.mel.spectrogram import mel_filters, mel_spectrogram, stft
 from timbrel.mel.torch_spectrogram import TorchMelSpectrogram
 
 GEOMETRIES = [

@@ -15,8 +15,6 @@ from timbrel.notes.autoencoder import (
 from timbrel.notes.sizes import AutoencoderConfig
 from timbrel.training.recipe import read_recipe
 
-pytest_plugins = ["notes_fixtures"]
-
 
 def n_parameters(config: AutoencoderConfig) -> int:
     with torch.device("meta"):

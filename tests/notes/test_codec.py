@@ -8,15 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from notes_data import sine
 
-from timbrel.bundle import write_sums
+from support.notes_data import sine
+from timbrel.bundles.bundle import write_sums
+from timbrel.engine.companding import compress
 from timbrel.errors import InputError
 from timbrel.notes.autoencoder import Autoencoder
 from timbrel.notes.codec import CHUNK_FRAMES, Clip, NoteCodec
-from timbrel.notes.companding import compress
-
-pytest_plugins = ["notes_fixtures"]
 
 
 def reference_codes(model: Autoencoder, audio: np.ndarray) -> np.ndarray:

@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from timbrel.bundle import WEIGHTS_FILE
+from timbrel.bundles.bundle import WEIGHTS_FILE
 from timbrel.errors import InputError
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.engine_decoder import EngineDecoder
 from timbrel.notes.sampling import Conditioning
-
-pytest_plugins = ["notes_fixtures"]
 
 
 @pytest.fixture(scope="module")

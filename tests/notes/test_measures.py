@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from notes_data import sine
 
+from support.notes_data import sine
 from timbrel.notes.measures import (
     f1_score,
     linear_probe,

@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from timbrel.engine.companding import compress
 from timbrel.errors import InputError
 from timbrel.notes.autoencoder import Autoencoder
 from timbrel.notes.codec import NoteCodec
-from timbrel.notes.companding import compress
 from timbrel.notes.sampling import QueueDecoder
 from timbrel.notes.sizes import AutoencoderConfig
-
-pytest_plugins = ["notes_fixtures"]
 
 
 def queue_decoder(model: Autoencoder) -> QueueDecoder:

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from timbrel.bundle import load_bundle
+from timbrel.bundles.bundle import load_bundle
+from timbrel.corpus.notes import render_notes
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.export import load_spectral
 from timbrel.notes.measures import spectral_centroid_hz, tracked_pitch
 from timbrel.notes.morphing import mix
-from timbrel.notes.preparation import render_notes
 from timbrel.notes.spectrum import log_spectrum
 
 ORGAN, TRUMPET = 19, 56

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from notes_data import sine
 
+from support.notes_data import sine
 from timbrel.notes.spectrum import log_spectrum, peak_magnitude, spectrum_to_audio
 
 

@@ -12,10 +12,10 @@ import pytest
 import soxr
 from numpy.lib.stride_tricks import sliding_window_view
 
-from timbrel.audio import FRAME_RATE, LOWEST_PITCH, N_PITCHES, SAMPLE_RATE
+from timbrel.constants import FRAME_RATE, LOWEST_PITCH, N_PITCHES, SAMPLE_RATE
+from timbrel.corpus.soundfont import render_score
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.score import PianoRoll, read_midi
-from timbrel.training.soundfont import render_score
 
 WOODBLOCK, CHURCH_ORGAN = 115, 19  # sharp and short at all pitches; as loud as long as it sounds
 SUSTAIN, SOSTENUTO, NOTES_OFF = 64, 66, 123

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timbrel.audio import FRAME_RATE, N_PITCHES
+from timbrel.constants import FRAME_RATE, N_PITCHES
+from timbrel.corpus.soundfont import to_midi
 from timbrel.errors import InputError
 from timbrel.score import Note, PianoRoll, Score, Track
 from timbrel.score.piano_roll import to_frames
-from timbrel.training.soundfont import to_midi
 
 FRAME_S = 1 / FRAME_RATE
 

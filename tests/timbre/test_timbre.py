@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from timbrel.bundle import Instrument
+from timbrel.bundles.bundle import Instrument
 from timbrel.errors import InputError
 from timbrel.timbre.timbre import Timbre, nearest_instruments, parse_timbre, save_timbre
 

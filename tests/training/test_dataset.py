@@ -10,19 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_data import TWO_INSTRUMENTS, small_recipe
 
+from support.small_data import TWO_INSTRUMENTS, small_recipe
+from timbrel.corpus.preparation import read_clip
 from timbrel.errors import InputError
-from timbrel.mel.spectrogram import MelConfig, mel_spectrogram
+from timbrel.geometry import MelConfig
+from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.progress import silent
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.training import dataset
 from timbrel.training.dataset import MelBatch, MelClips, lane_batch
-from timbrel.training.mel2mel_task import Mel2MelTask
-from timbrel.training.preparation import read_clip
-
-pytest_plugins = ["small_fixtures"]
+from timbrel.training.tasks.mel2mel import Mel2MelTask
 
 CROP, PER_VISIT, CONTEXT = 64, 4, 16
 

@@ -16,15 +16,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_data import TWO_INSTRUMENTS, run_timbrel, small_recipe
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from conftest import EXAMPLES
-from timbrel.bundle import load_bundle
+from support.small_data import TWO_INSTRUMENTS, run_timbrel, small_recipe
+from timbrel.bundles.bundle import load_bundle
+from timbrel.corpus.preparation import manifest_sha256, read_data
 from timbrel.errors import InputError
+from timbrel.geometry import MelConfig
 from timbrel.mel.generator import MelGenerator
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig, load_mel2mel
-from timbrel.mel.spectrogram import MelConfig
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.timbre.timbre import parse_timbre
@@ -32,10 +33,7 @@ from timbrel.training import loop
 from timbrel.training.checkpoint import load_checkpoint
 from timbrel.training.export import export_run
 from timbrel.training.loop import AveragedWeights, train
-from timbrel.training.preparation import manifest_sha256, read_data
 from timbrel.training.recipe import Recipe, read_recipe, write_recipe
-
-pytest_plugins = ["small_fixtures"]
 
 # Kills itself with SIGKILL in the middle of a step, or between writing a checkpoint and moving it
 # to its place.
@@ -56,14 +54,14 @@ else:
             die()
         return advance(trainer, batch)
     loop._Trainer.advance = mortal
-from timbrel.cli import main
+from timbrel.commands.main import main
 main()
 """
 
 _LOGS_EACH_STEP = """
 from timbrel.training import loop
 loop._LOG_EVERY = 1
-from timbrel.cli import main
+from timbrel.commands.main import main
 main()
 """
 

@@ -6,13 +6,13 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from small_data import small_recipe
 
+from support.small_data import small_recipe
 from timbrel.errors import InputError
-from timbrel.mel.spectrogram import MelConfig
-from timbrel.training.mel2mel_task import Mel2MelOptions
+from timbrel.geometry import MelConfig
 from timbrel.training.recipe import known, read_recipe, write_recipe
 from timbrel.training.tasks import TASKS
+from timbrel.training.tasks.mel2mel import Mel2MelOptions
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from timbrel.engine.wavenet import PRECISIONS, instruction_sets
 from timbrel.vocoder import benchmark
-from timbrel.vocoder.engine import PRECISIONS, instruction_sets
 
 
 @pytest.fixture(scope="module")

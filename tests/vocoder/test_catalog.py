@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from timbrel.bundle import Bundle
+from timbrel.bundles.bundle import Bundle
 from timbrel.errors import InputError
-from timbrel.mel.spectrogram import MelConfig
+from timbrel.geometry import MelConfig
 from timbrel.vocoder import parallel
 from timbrel.vocoder.catalog import DEFAULT_VOCODER, load_vocoder, vocoder_names
 from timbrel.vocoder.griffin_lim import GriffinLim

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from timbrel.errors import InputError
-from timbrel.mel.spectrogram import MelConfig, mel_spectrogram
+from timbrel.geometry import MelConfig
+from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.vocoder.griffin_lim import GriffinLim
 

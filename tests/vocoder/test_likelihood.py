@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
-from small_wavenet import MOST_NLL, engine_of, nll_of
 
-from timbrel.mel.spectrogram import MelConfig, mel_spectrogram
-from timbrel.vocoder.engine import PRECISIONS, instruction_sets
+from support.small_wavenet import MOST_NLL, engine_of, nll_of
+from timbrel.engine.mulaw import mu_law_encode
+from timbrel.engine.wavenet import PRECISIONS, instruction_sets
+from timbrel.geometry import MelConfig
+from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.vocoder.mel_scale import normalised
-from timbrel.vocoder.mulaw import mu_law_encode
 from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
 
 N_FRAMES, N_STREAMS, STEPS = 16, 2, 150

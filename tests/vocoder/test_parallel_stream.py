@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from conftest import EXAMPLES
-from timbrel.bundle import load_bundle, write_sums
+from timbrel.bundles.bundle import load_bundle, write_sums
 from timbrel.errors import InputError
-from timbrel.mel.spectrogram import MelConfig
+from timbrel.geometry import MelConfig
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_wavenet import MOST_NLL, nll_of
 
 from conftest import EXAMPLES
-from timbrel.bundle import load_bundle
+from support.small_wavenet import MOST_NLL, nll_of
+from timbrel.bundles.bundle import load_bundle
+from timbrel.corpus.soundfont import render_score
+from timbrel.engine.mulaw import mu_law_encode
+from timbrel.engine.wavenet import PRECISIONS, Engine, instruction_sets
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.score.midi import read_midi
-from timbrel.training.soundfont import render_score
-from timbrel.vocoder.engine import PRECISIONS, Engine, instruction_sets
 from timbrel.vocoder.mel_scale import normalised
-from timbrel.vocoder.mulaw import mu_law_encode
 from timbrel.vocoder.wavenet_export import load_wavenet
 from timbrel.vocoder.wavenet_stream import engine_parts
 

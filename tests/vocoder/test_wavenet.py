@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
+from timbrel.engine.mulaw import SILENCE
 from timbrel.errors import InputError
-from timbrel.vocoder.mulaw import SILENCE
 from timbrel.vocoder.wavenet import (
     N_AROUND,
     OUTPUTS,

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
-from small_wavenet import engine_of, small_wavenet
 
-from timbrel.bundle import CONFIG_FILE, WEIGHTS_FILE, Bundle, load_bundle, write_sums
+from support.small_wavenet import engine_of, small_wavenet
+from timbrel.bundles.bundle import CONFIG_FILE, WEIGHTS_FILE, Bundle, load_bundle, write_sums
 from timbrel.errors import InputError, OutputError
-from timbrel.mel.spectrogram import MelConfig
+from timbrel.geometry import MelConfig
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.vocoder.catalog import Sampling, load_vocoder
 from timbrel.vocoder.mel_scale import normalised

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from timbrel.audio import atomic_path
 from timbrel.errors import OutputError
+from timbrel.files import atomic_path
 
 
 def key_of(*parts: Any) -> str:

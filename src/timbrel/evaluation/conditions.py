@@ -14,19 +14,21 @@ from pathlib import Path
 
 import numpy as np
 
-from timbrel.audio import FRAME_RATE, read_audio
-from timbrel.bundle import Bundle, load_bundle
+from timbrel.bundles.bundle import Bundle, load_bundle
+from timbrel.constants import FRAME_RATE
+from timbrel.engine.mulaw import mu_law_decode, mu_law_encode
 from timbrel.errors import InputError
 from timbrel.evaluation.cache import Cache, key_of, source_key
 from timbrel.evaluation.originals import Original, keep_audio
-from timbrel.evaluation.sound_metrics import level_db
+from timbrel.geometry import MelConfig
+from timbrel.measures.sound import level_db
 from timbrel.mel.generator import MelGenerator
-from timbrel.mel.spectrogram import MelConfig, mel_spectrogram
+from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note
+from timbrel.sound import read_audio
 from timbrel.timbre.timbre import Timbre
 from timbrel.vocoder.catalog import load_vocoder
-from timbrel.vocoder.mulaw import mu_law_decode, mu_law_encode
 from timbrel.vocoder.vocoder import Vocoder
 
 ORIGINAL, MU_LAW, TRUE_MEL = "original", "µ-law only", "true mel"

@@ -11,16 +11,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from timbrel.audio import FRAME_RATE
-from timbrel.bundle import Bundle
+from timbrel.bundles.bundle import Bundle
+from timbrel.constants import FRAME_RATE
 from timbrel.evaluation.conditions import ORIGINAL
 from timbrel.evaluation.measuring import sound
-from timbrel.evaluation.metrics import DB_PER_NEPER, N_CQT_BINS
 from timbrel.evaluation.originals import Excerpt
 from timbrel.evaluation.results import CORRELATION, Results
 from timbrel.evaluation.run import Evaluation
 from timbrel.evaluation.tables import PUBLISHED
 from timbrel.evaluation.timbre_space import timbre_line, timbre_map
+from timbrel.measures.correlation import DB_PER_NEPER, N_CQT_BINS
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.progress import Progress, silent
 

@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 import soxr
 
-from timbrel.audio import LOWEST_PITCH, SAMPLE_RATE
+from timbrel.constants import LOWEST_PITCH, SAMPLE_RATE
 from timbrel.errors import MissingToolError
 
 

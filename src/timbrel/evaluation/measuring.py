@@ -7,17 +7,26 @@ from pathlib import Path
 
 import numpy as np
 
-from timbrel.audio import read_audio
-from timbrel.evaluation import conditions, judges, metrics, note_metrics, sound_metrics
+from timbrel.evaluation import conditions, judges
 from timbrel.evaluation.cache import Cache, key_of, source_key
 from timbrel.evaluation.conditions import ORIGINAL, Condition, Maker, audio_key
 from timbrel.evaluation.judges import judge_version, load_judge
-from timbrel.evaluation.metrics import LogCqtCorrelation, log_cqt
-from timbrel.evaluation.note_metrics import note_scores, note_table
 from timbrel.evaluation.originals import Clip, render_original
-from timbrel.evaluation.sound_metrics import QUIET, sound_measures
+from timbrel.measures import (
+    correlation as metrics,
+)
+from timbrel.measures import (
+    notes_heard as note_metrics,
+)
+from timbrel.measures import (
+    sound as sound_metrics,
+)
+from timbrel.measures.correlation import LogCqtCorrelation, log_cqt
+from timbrel.measures.notes_heard import note_scores, note_table
+from timbrel.measures.sound import QUIET, sound_measures
 from timbrel.mel import spectrogram
 from timbrel.mel.spectrogram import mel_spectrogram
+from timbrel.sound import read_audio
 
 
 @dataclass(frozen=True)

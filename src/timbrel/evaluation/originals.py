@@ -12,17 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from timbrel.audio import FRAME_RATE, read_audio, write_audio
-from timbrel.bundle import Instrument
+from timbrel.bundles.bundle import Instrument
+from timbrel.constants import FRAME_RATE
+from timbrel.corpus import soundfont as soundfont_module
+from timbrel.corpus.preparation import file_sha256, find_midi_files
+from timbrel.corpus.soundfont import TAIL_S, render_score
 from timbrel.errors import InputError
 from timbrel.evaluation.cache import Cache, key_of, source_key
 from timbrel.score import midi as midi_module
 from timbrel.score import score as score_module
 from timbrel.score.midi import read_midi
 from timbrel.score.score import Score
-from timbrel.training import soundfont as soundfont_module
-from timbrel.training.preparation import file_sha256, find_midi_files
-from timbrel.training.soundfont import TAIL_S, render_score
+from timbrel.sound import read_audio, write_audio
 
 # One 15-second excerpt of each of the paper's 14 test tracks.
 EXCERPTS_FILE = Path(__file__).parent / "excerpts.csv"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import soundfile
 
-from timbrel.audio import SAMPLE_RATE
+from timbrel.constants import SAMPLE_RATE
 from timbrel.evaluation.figures import Picture, chosen_clips
 from timbrel.evaluation.measuring import sound
 from timbrel.evaluation.run import Evaluation

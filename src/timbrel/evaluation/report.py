@@ -8,12 +8,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from timbrel.audio import atomic_path
 from timbrel.errors import OutputError
 from timbrel.evaluation import figures, page, tables
 from timbrel.evaluation.listening.clips import RatedClip, write_clips
 from timbrel.evaluation.measuring import sound_path
 from timbrel.evaluation.run import Evaluation
+from timbrel.files import atomic_path
 from timbrel.progress import Progress, silent
 
 PAGE_FILE, JSON_FILE, CSV_FILE = "report.html", "results.json", "results.csv"

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from timbrel.evaluation.conditions import MU_LAW, ORIGINAL, Condition
-from timbrel.evaluation.metrics import LogCqtCorrelation, LogMelMeasures, correlation_of_sums
 from timbrel.evaluation.originals import Excerpt
-from timbrel.evaluation.statistics import drawn_means, draws, interval, mean_of_known
+from timbrel.measures.correlation import LogCqtCorrelation, LogMelMeasures, correlation_of_sums
+from timbrel.measures.statistics import drawn_means, draws, interval, mean_of_known
 
 CORRELATION = "log-CQT correlation"
 # Where a judge hears less than half of an original's notes, it cannot judge a synthesis.

@@ -16,19 +16,19 @@ import joblib
 import numpy as np
 
 from timbrel import __version__
-from timbrel.audio import SAMPLE_RATE
-from timbrel.bundle import SUMS_FILE, Bundle, Instrument, load_bundle
+from timbrel.bundles.bundle import SUMS_FILE, Bundle, Instrument, load_bundle
+from timbrel.constants import SAMPLE_RATE
+from timbrel.corpus.preparation import file_sha256
+from timbrel.corpus.soundfont import check_soundfont, find_fluidsynth
 from timbrel.errors import InputError, MissingToolError
 from timbrel.evaluation.cache import Cache
 from timbrel.evaluation.conditions import plan_conditions, silence_level_db, vocoder_name
 from timbrel.evaluation.judges import JUDGES, judge_version, load_judge
 from timbrel.evaluation.measuring import Measured, Work, finished, measure
-from timbrel.evaluation.metrics import N_CQT_BINS, LogMelMeasures, log_mel_measures
 from timbrel.evaluation.originals import Clip, Excerpt
 from timbrel.evaluation.results import Results
+from timbrel.measures.correlation import N_CQT_BINS, LogMelMeasures, log_mel_measures
 from timbrel.progress import Progress, silent
-from timbrel.training.preparation import file_sha256
-from timbrel.training.soundfont import check_soundfont, find_fluidsynth
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timbrel.audio import FRAME_RATE
-from timbrel.bundle import Bundle
+from timbrel.bundles.bundle import Bundle
+from timbrel.constants import FRAME_RATE
+from timbrel.geometry import MelConfig
 from timbrel.mel.generator import MelGenerator
-from timbrel.mel.spectrogram import MelConfig, mel_filters
+from timbrel.mel.spectrogram import mel_filters
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note
 from timbrel.timbre.timbre import Timbre

@@ -7,17 +7,17 @@ from typing import Any
 
 import onnx
 
-from timbrel.bundle import write_bundle
-from timbrel.mel.generator import CONTEXT_FRAMES, FUTURE_FILE, HOP_FRAMES, MEL_FILE, PAST_FILE
-from timbrel.mel.mel2mel import Mel2Mel
-from timbrel.onnx_graph import Graph, without_weights
-from timbrel.weights import (
+from timbrel.bundles.bundle import write_bundle
+from timbrel.bundles.graph import Graph, without_weights
+from timbrel.bundles.weights import (
     WEIGHTS_FILE,
     bundle_config,
     packed_weights,
     round_to_half,
     training_rows,
 )
+from timbrel.mel.generator import CONTEXT_FRAMES, FUTURE_FILE, HOP_FRAMES, MEL_FILE, PAST_FILE
+from timbrel.mel.mel2mel import Mel2Mel
 
 
 def write_mel2mel_bundle(
@@ -34,7 +34,7 @@ def write_mel2mel_bundle(
     instruments
         Names and General MIDI programs, in the order of the embeddings.
     about
-        What else `timbrel.weights.bundle_config` wants to know.
+        What else `timbrel.bundles.weights.bundle_config` wants to know.
 
     Raises
     ------

@@ -18,10 +18,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from timbrel.audio import FRAME_RATE
-from timbrel.bundle import CONFIG_FILE, Bundle
+from timbrel.bundles.bundle import CONFIG_FILE, Bundle
+from timbrel.bundles.session import open_session
+from timbrel.constants import FRAME_RATE
 from timbrel.errors import InputError
-from timbrel.onnx_session import open_session
 from timbrel.score.piano_roll import PianoRoll, to_frames
 from timbrel.timbre.timbre import Timbre
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from timbrel.audio import N_MELS
-from timbrel.bundle import Bundle
+from timbrel.bundles.bundle import Bundle
+from timbrel.bundles.weights import with_weights
+from timbrel.constants import N_MELS
 from timbrel.errors import InputError
 from timbrel.score.piano_roll import N_CHANNELS
-from timbrel.weights import with_weights
 
 State = tuple[Tensor, Tensor]  # of an LSTM: hidden and cell, each (1, batch, hidden_size)
 

@@ -6,42 +6,14 @@ natural logarithm is clipped at −100 dB. Frame `k` is centred on sample ``k ·
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from timbrel import audio as constants
 from timbrel.errors import InputError
+from timbrel.geometry import MelConfig
 
 _BLOCK_FRAMES = 4096
-
-
-@dataclass(frozen=True)
-class MelConfig:
-    """The geometry of a mel spectrogram; part of every model's configuration."""
-
-    sample_rate: int = constants.SAMPLE_RATE
-    hop_length: int = constants.HOP_LENGTH
-    n_fft: int = constants.N_FFT
-    n_mels: int = constants.N_MELS
-    f_min_hz: float = constants.F_MIN_HZ
-    f_max_hz: float = constants.F_MAX_HZ
-    floor: float = constants.MEL_FLOOR  # magnitude
-
-    @property
-    def frame_rate(self) -> float:
-        return self.sample_rate / self.hop_length
-
-    @property
-    def log_floor(self) -> float:
-        return float(np.log(self.floor))
-
-    def __str__(self) -> str:
-        return (
-            f"{self.sample_rate} Hz, hop {self.hop_length}, window {self.n_fft}, "
-            f"{self.n_mels} mels from {self.f_min_hz:g} to {self.f_max_hz:g} Hz"
-        )
 
 
 def n_frames_of(n_samples: int, config: MelConfig) -> int:

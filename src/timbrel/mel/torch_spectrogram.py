@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timbrel.mel.spectrogram import MelConfig, hann_window, mel_filters
+from timbrel.geometry import MelConfig
+from timbrel.mel.spectrogram import hann_window, mel_filters
 
 
 class TorchMelSpectrogram(nn.Module):

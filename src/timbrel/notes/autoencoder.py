@@ -5,7 +5,7 @@ encoder is a stack of dilated convolutions that see both sides, averaged over 51
 decoder is a WaveNet whose layers and output are given the codes. The defaults are the published
 sizes. This file is the reference; it computes in (batch, time, channel) with matrix products.
 
-Samples are levels −128…127 (`timbrel.notes.companding`); both networks are given ``level / 128``.
+Samples are levels −128…127 (`timbrel.engine.companding`); both networks are given ``level / 128``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timbrel.notes.companding import HALF, N_LEVELS
+from timbrel.engine.companding import HALF, N_LEVELS
 from timbrel.notes.sizes import KERNEL_SIZE, AutoencoderConfig
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timbrel.audio import SAMPLE_RATE
+from timbrel.constants import SAMPLE_RATE
 from timbrel.notes.spectrum import N_BINS, N_FFT
 
 N_PITCHES = 128

@@ -10,14 +10,22 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
-from timbrel.audio import atomic_path, read_audio
-from timbrel.bundle import CONFIG_FILE, WEIGHTS_FILE, Bundle, bundle_hash, check_keys, load_bundle
+from timbrel.bundles.bundle import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    Bundle,
+    bundle_hash,
+    check_keys,
+    load_bundle,
+)
+from timbrel.bundles.session import open_session
+from timbrel.engine.companding import compress
 from timbrel.errors import InputError
-from timbrel.notes.companding import compress
+from timbrel.files import atomic_path
 from timbrel.notes.sampling import Decoder, QueueDecoder
 from timbrel.notes.sizes import AutoencoderConfig
-from timbrel.onnx_session import open_session
 from timbrel.progress import Progress, silent
+from timbrel.sound import read_audio
 
 KIND = "notes-autoencoder"
 ENCODER_FILE = "encoder.onnx"

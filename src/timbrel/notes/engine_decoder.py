@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from timbrel.notes.companding import HALF, N_LEVELS, expand
+from timbrel.engine.companding import HALF, N_LEVELS, expand
+from timbrel.engine.wavenet import AUTO, Engine, Session
 from timbrel.notes.sampling import Conditioning, check_codes
 from timbrel.notes.sizes import KERNEL_SIZE, AutoencoderConfig
-from timbrel.vocoder.engine import AUTO, Engine, Session
 
 _LOWEST_TEMPERATURE = 1e-3  # of the engine, which nearly always takes the likeliest level
 
@@ -24,7 +24,7 @@ class EngineDecoder:
     config
         The autoencoder's sizes.
     precision, isa, threads
-        See `timbrel.vocoder.engine`.
+        See `timbrel.engine.wavenet`.
     """
 
     def __init__(

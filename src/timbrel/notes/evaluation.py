@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from timbrel.audio import SAMPLE_RATE, atomic_path, read_audio, write_audio
-from timbrel.bundle import bundle_hash
+from timbrel.bundles.bundle import bundle_hash
+from timbrel.constants import SAMPLE_RATE
 from timbrel.errors import InputError
+from timbrel.files import atomic_path
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
 from timbrel.notes.codec import NoteCodec
@@ -39,6 +40,7 @@ from timbrel.notes.note import QUALITIES
 from timbrel.notes.rendering import Sound, render_sounds
 from timbrel.notes.spectrum import log_spectrum, peak_magnitude, spectrum_to_audio
 from timbrel.progress import Progress, silent
+from timbrel.sound import read_audio, write_audio
 
 REPORT_NAME = "notes"
 _PROBE_NOTES = 8  # of the training split for the probe, for each note of the test split

@@ -10,7 +10,17 @@ import onnx
 from safetensors.torch import load_file, save
 from torch import nn
 
-from timbrel.bundle import CONFIG_FILE, Bundle, check_keys, load_bundle, write_bundle
+from timbrel.bundles.bundle import CONFIG_FILE, Bundle, check_keys, load_bundle, write_bundle
+from timbrel.bundles.graph import Graph, without_weights
+from timbrel.bundles.weights import (
+    WEIGHTS_FILE,
+    bundle_config,
+    packed_weights,
+    round_to_half,
+    training_rows,
+    with_weights,
+)
+from timbrel.engine.companding import HALF
 from timbrel.errors import InputError
 from timbrel.notes.autoencoder import (
     Autoencoder,
@@ -19,17 +29,7 @@ from timbrel.notes.autoencoder import (
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
 from timbrel.notes.codec import ENCODER_FILE, KIND
-from timbrel.notes.companding import HALF
 from timbrel.notes.sizes import KERNEL_SIZE, AutoencoderConfig
-from timbrel.onnx_graph import Graph, without_weights
-from timbrel.weights import (
-    WEIGHTS_FILE,
-    bundle_config,
-    packed_weights,
-    round_to_half,
-    training_rows,
-    with_weights,
-)
 
 BASELINE_KIND, CLASSIFIER_KIND = "notes-baseline", "notes-classifier"
 SPECTRAL_MODELS: dict[str, tuple[Any, Any]] = {
@@ -48,8 +48,9 @@ def write_autoencoder_bundle(
 ) -> None:
     """Write a bundle, its weights in half precision, to which those of `model` are rounded.
 
-    `about` is what `timbrel.weights.bundle_config` wants to know; of the mel's geometry, models of
-    notes use the sample rate only. For the errors, see `timbrel.bundle.write_bundle`.
+    `about` is what `timbrel.bundles.weights.bundle_config` wants to know; of the mel's geometry,
+    models of notes use the sample rate only. For the errors, see
+    `timbrel.bundles.bundle.write_bundle`.
     """
     round_to_half(model)
     config = bundle_config(model, KIND, **about)

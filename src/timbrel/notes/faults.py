@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from timbrel.audio import SAMPLE_RATE
+from timbrel.constants import SAMPLE_RATE
 from timbrel.errors import InputError
 from timbrel.notes.note import (
     FAMILIES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from timbrel.audio import SAMPLE_RATE
+from timbrel.constants import SAMPLE_RATE
 from timbrel.notes.spectrum import HOP_LENGTH, N_FFT, RANGE_DB
 
 _LOWEST_HZ, _HIGHEST_HZ = 30.0, 4_500.0

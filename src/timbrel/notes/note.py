@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from timbrel.audio import SAMPLE_RATE
+from timbrel.constants import SAMPLE_RATE
 
 NOTE_SECONDS = 4  # of which the key is held for three
 NOTE_SAMPLES = NOTE_SECONDS * SAMPLE_RATE

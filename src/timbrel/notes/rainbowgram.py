@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from timbrel.audio import SAMPLE_RATE, atomic_path
+from timbrel.constants import SAMPLE_RATE
 from timbrel.errors import InputError, MissingToolError, OutputError
+from timbrel.files import atomic_path
 
 HOP_LENGTH = 256
 BINS_PER_OCTAVE, N_OCTAVES = 40, 6

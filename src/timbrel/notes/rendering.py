@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from timbrel.audio import audio_format, check_output, write_audio
 from timbrel.errors import InputError, OutputError
+from timbrel.files import check_output
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.morphing import faded
 from timbrel.notes.note import parse_name
 from timbrel.progress import Progress, silent
+from timbrel.sound import audio_format, write_audio
 
 _STREAMS = 32  # that share each weight
 _LAST_NUMBER = re.compile(r"(\d+)$")

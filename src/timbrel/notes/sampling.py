@@ -14,8 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
+from timbrel.engine.companding import HALF, N_LEVELS, expand
 from timbrel.errors import InputError
-from timbrel.notes.companding import HALF, N_LEVELS, expand
 
 
 class DecoderStream(Protocol):

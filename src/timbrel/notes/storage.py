@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import soundfile
 
-from timbrel.audio import SAMPLE_RATE
+from timbrel.constants import SAMPLE_RATE
 from timbrel.notes.tfrecord import SUFFIX, Record, RecordError, find_records, read_example
 
 EXAMPLES_FILE, AUDIO_FOLDER = "examples.json", "audio"

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from timbrel.audio import FRAME_RATE, LOWEST_PITCH, N_PITCHES
+from timbrel.constants import FRAME_RATE, LOWEST_PITCH, N_PITCHES
 from timbrel.errors import InputError
 from timbrel.score.score import Note
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from timbrel.audio import FRAME_RATE, LOWEST_PITCH, N_PITCHES, atomic_path
+from timbrel.constants import FRAME_RATE, LOWEST_PITCH, N_PITCHES
 from timbrel.errors import InputError, MissingToolError
+from timbrel.files import atomic_path
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Score
 

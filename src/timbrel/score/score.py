@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from timbrel.audio import HIGHEST_PITCH, LOWEST_PITCH
+from timbrel.constants import HIGHEST_PITCH, LOWEST_PITCH
 
 
 class Note(NamedTuple):

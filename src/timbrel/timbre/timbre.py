@@ -23,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from timbrel.audio import atomic_path
-from timbrel.bundle import Instrument, check_keys
+from timbrel.bundles.bundle import Instrument, check_keys
 from timbrel.errors import InputError
+from timbrel.files import atomic_path
 
 FILE_SUFFIX = ".timbre"
 FILE_FORMAT = 1

@@ -11,17 +11,17 @@ import joblib
 import numpy as np
 import soundfile
 
-from timbrel.audio import atomic_path
-from timbrel.bundle import SUMS_FILE, load_bundle
+from timbrel.bundles.bundle import SUMS_FILE, load_bundle
+from timbrel.corpus.preparation import Clip
 from timbrel.errors import InputError
+from timbrel.files import atomic_path
+from timbrel.geometry import MelConfig
 from timbrel.mel.generator import MelGenerator
-from timbrel.mel.spectrogram import MelConfig
 from timbrel.progress import Progress, silent
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.timbre.timbre import Timbre
 from timbrel.training.dataset import MelClips
-from timbrel.training.preparation import Clip
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from timbrel.audio import atomic_path
 from timbrel.errors import InputError
+from timbrel.files import atomic_path
 
 CHECKPOINT_FILE = "checkpoint.pt"
 

@@ -16,13 +16,14 @@ from pathlib import Path
 import joblib
 import numpy as np
 
-from timbrel.audio import atomic_path
+from timbrel.corpus.preparation import Clip, Settings, read_clip, read_data
 from timbrel.errors import InputError
-from timbrel.mel.spectrogram import MelConfig, mel_spectrogram
+from timbrel.files import atomic_path
+from timbrel.geometry import MelConfig
+from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.progress import Progress, silent
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import N_CHANNELS, PianoRoll
-from timbrel.training.preparation import Clip, Settings, read_clip, read_data
 
 # At the start of a visit inside a clip, the network does not know what sounds already: so many
 # frames do not count.

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from timbrel.bundles.weights import Model
 from timbrel.errors import InputError
 from timbrel.mel.export import write_mel2mel_bundle
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
@@ -27,7 +28,6 @@ from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig
 from timbrel.vocoder.parallel_export import write_parallel_bundle
 from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
 from timbrel.vocoder.wavenet_export import write_wavenet_bundle
-from timbrel.weights import Model
 
 
 def export_run(

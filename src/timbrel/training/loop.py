@@ -21,7 +21,9 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.tensorboard import SummaryWriter
 
-from timbrel.bundle import load_bundle
+from timbrel.bundles.bundle import load_bundle
+from timbrel.bundles.weights import with_weights
+from timbrel.corpus.preparation import manifest_sha256
 from timbrel.errors import InputError
 from timbrel.progress import Progress, silent
 from timbrel.training.checkpoint import (
@@ -31,11 +33,9 @@ from timbrel.training.checkpoint import (
     restore_random_state,
     save_checkpoint,
 )
-from timbrel.training.preparation import manifest_sha256
 from timbrel.training.recipe import Recipe, write_recipe
 from timbrel.training.task import Task, Validation
 from timbrel.training.tasks import TASKS
-from timbrel.weights import with_weights
 
 RECIPE_FILE, RUN_FILE, LOG_FILE = "recipe.yaml", "run.json", "log.jsonl"
 _LOG_EVERY = 50

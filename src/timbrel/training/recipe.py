@@ -10,7 +10,7 @@ from typing import TypeVar, get_type_hints
 import yaml
 
 from timbrel.errors import InputError
-from timbrel.mel.spectrogram import MelConfig
+from timbrel.geometry import MelConfig
 
 T = TypeVar("T")
 _CHECKED_TYPES = (bool, int, float, str, dict)

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from timbrel.audio import N_MELS, SAMPLE_RATE
-from timbrel.vocoder.engine import PRECISIONS, Engine, instruction_sets
+from timbrel.constants import N_MELS, SAMPLE_RATE
+from timbrel.engine.wavenet import PRECISIONS, Engine, instruction_sets
 from timbrel.vocoder.wavenet_stream import engine_config, engine_weights
 
 PUBLISHED: dict[str, Any] = {

@@ -6,9 +6,9 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from timbrel.bundle import Bundle, load_bundle, shipped_bundles
+from timbrel.bundles.bundle import Bundle, load_bundle, shipped_bundles
 from timbrel.errors import InputError
-from timbrel.mel.spectrogram import MelConfig
+from timbrel.geometry import MelConfig
 from timbrel.vocoder.griffin_lim import GriffinLim
 from timbrel.vocoder.parallel_stream import ParallelVocoder
 from timbrel.vocoder.vocoder import Vocoder
@@ -21,7 +21,7 @@ DEFAULT_VOCODER = "parallel"
 class Sampling:
     """How a vocoder that draws samples one by one does so; None: as it likes best."""
 
-    precision: str | None = None  # of `timbrel.vocoder.engine`
+    precision: str | None = None  # of `timbrel.engine.wavenet`
     temperature: float | None = None
 
 

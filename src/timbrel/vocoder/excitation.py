@@ -27,7 +27,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from timbrel.audio import FRAME_RATE
+from timbrel.constants import FRAME_RATE
 from timbrel.score.piano_roll import PianoRoll
 
 # Seconds in which a note falls by e: while it is held, and when it is released.

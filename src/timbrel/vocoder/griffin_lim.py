@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from timbrel.mel.spectrogram import MelConfig, hann_window, mel_filters
+from timbrel.geometry import MelConfig
+from timbrel.mel.spectrogram import hann_window, mel_filters
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.vocoder.vocoder import VocoderStream, check_mel
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from timbrel.audio import SAMPLE_RATE
-from timbrel.mel.spectrogram import MelConfig
+from timbrel.constants import SAMPLE_RATE
+from timbrel.geometry import MelConfig
 from timbrel.mel.torch_spectrogram import TorchMelSpectrogram
 
 # Window and hop at 16 kHz; at other rates they last as long. The longest tells the semitones of the

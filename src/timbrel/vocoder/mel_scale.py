@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from timbrel.mel.spectrogram import MelConfig, band_edges_hz
+from timbrel.geometry import MelConfig
+from timbrel.mel.spectrogram import band_edges_hz
 
 N_AROUND = 4  # frames that a sample of WaveNet mixes: one before its own, two after
 

@@ -23,9 +23,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timbrel.audio import HOP_LENGTH, LOWEST_PITCH, N_MELS, N_PITCHES, SAMPLE_RATE
+from timbrel.constants import HOP_LENGTH, LOWEST_PITCH, N_MELS, N_PITCHES, SAMPLE_RATE
 from timbrel.errors import InputError
-from timbrel.mel.spectrogram import MelConfig, hann_window
+from timbrel.geometry import MelConfig
+from timbrel.mel.spectrogram import hann_window
 from timbrel.score.piano_roll import N_CHANNELS
 from timbrel.vocoder.excitation import A4_HZ, ENVELOPES, SMALLEST_SINE, NoteFrames
 from timbrel.vocoder.mel_scale import natural, smoothing_of, spread_of

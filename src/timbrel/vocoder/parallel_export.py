@@ -22,10 +22,18 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from timbrel.audio import N_PITCHES
-from timbrel.bundle import write_bundle
-from timbrel.mel.spectrogram import MelConfig, hann_window
-from timbrel.onnx_graph import Graph, without_weights
+from timbrel.bundles.bundle import write_bundle
+from timbrel.bundles.graph import Graph, without_weights
+from timbrel.bundles.weights import (
+    WEIGHTS_FILE,
+    bundle_config,
+    packed_weights,
+    round_to_half,
+    training_rows,
+)
+from timbrel.constants import N_PITCHES
+from timbrel.geometry import MelConfig
+from timbrel.mel.spectrogram import hann_window
 from timbrel.vocoder.excitation import A4_HZ, ENVELOPES, SMALLEST_SINE
 from timbrel.vocoder.mel_scale import spread_of
 from timbrel.vocoder.parallel import (
@@ -40,13 +48,6 @@ from timbrel.vocoder.parallel import (
     TimeConvolution,
 )
 from timbrel.vocoder.parallel_stream import GRAPH_FILE
-from timbrel.weights import (
-    WEIGHTS_FILE,
-    bundle_config,
-    packed_weights,
-    round_to_half,
-    training_rows,
-)
 
 
 def write_parallel_bundle(
@@ -67,7 +68,7 @@ def write_parallel_bundle(
     mel
         The geometry of what it was trained on.
     about
-        What else `timbrel.weights.bundle_config` wants to know.
+        What else `timbrel.bundles.weights.bundle_config` wants to know.
 
     Raises
     ------

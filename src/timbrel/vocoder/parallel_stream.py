@@ -7,10 +7,10 @@ from dataclasses import fields
 
 import numpy as np
 
-from timbrel.bundle import CONFIG_FILE, Bundle
+from timbrel.bundles.bundle import CONFIG_FILE, Bundle
+from timbrel.bundles.session import open_session
 from timbrel.errors import InputError
-from timbrel.mel.spectrogram import MelConfig
-from timbrel.onnx_session import open_session
+from timbrel.geometry import MelConfig
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.vocoder.excitation import ENVELOPES, Excitation, NoteFrames, stack_notes
 from timbrel.vocoder.vocoder import check_mel

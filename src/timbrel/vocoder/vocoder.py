@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from timbrel.errors import InputError
-from timbrel.mel.spectrogram import MelConfig
+from timbrel.geometry import MelConfig
 from timbrel.score.piano_roll import PianoRoll
 
 

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timbrel.audio import N_MELS
+from timbrel.constants import N_MELS
+from timbrel.engine.mulaw import N_LEVELS, SILENCE
 from timbrel.errors import InputError
 from timbrel.vocoder.mel_scale import N_AROUND
-from timbrel.vocoder.mulaw import N_LEVELS, SILENCE
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from timbrel.bundle import Bundle, write_bundle
-from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
-from timbrel.weights import (
+from timbrel.bundles.bundle import Bundle, write_bundle
+from timbrel.bundles.weights import (
     WEIGHTS_FILE,
     bundle_config,
     packed_weights,
@@ -15,6 +14,7 @@ from timbrel.weights import (
     training_rows,
     with_weights,
 )
+from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
 
 
 def write_wavenet_bundle(
@@ -31,7 +31,7 @@ def write_wavenet_bundle(
     output
         The bundle's folder, which must not exist yet.
     about
-        What else `timbrel.weights.bundle_config` wants to know.
+        What else `timbrel.bundles.weights.bundle_config` wants to know.
 
     Raises
     ------

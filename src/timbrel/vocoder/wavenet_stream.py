@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from timbrel.bundle import CONFIG_FILE, WEIGHTS_FILE, Bundle, check_keys
+from timbrel.bundles.bundle import CONFIG_FILE, WEIGHTS_FILE, Bundle, check_keys
+from timbrel.engine.mulaw import N_LEVELS, mu_law_decode
+from timbrel.engine.wavenet import AUTO, Engine
 from timbrel.errors import InputError
-from timbrel.mel.spectrogram import MelConfig
+from timbrel.geometry import MelConfig
 from timbrel.score.piano_roll import PianoRoll
-from timbrel.vocoder.engine import AUTO, Engine
 from timbrel.vocoder.mel_scale import N_AROUND, normalised
-from timbrel.vocoder.mulaw import N_LEVELS, mu_law_decode
 from timbrel.vocoder.vocoder import check_mel
 
 FRAMES_BEFORE = 1  # of conditioning, before a sample's own

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from timbrel import __version__
-from timbrel.bundle import (
+from timbrel.bundles.bundle import (
     CARD_FILE,
     CONFIG_FILE,
     DEFAULT_MODEL,
@@ -29,9 +29,9 @@ from timbrel.bundle import (
     read_sums,
     shipped_bundles,
 )
+from timbrel.engine.wavenet import Engine
 from timbrel.errors import InputError, MissingToolError, OutputError
 from timbrel.vocoder.catalog import DEFAULT_VOCODER
-from timbrel.vocoder.engine import Engine
 from timbrel.vocoder.wavenet_stream import engine_parts
 
 STATIC = Path(__file__).parent / "static"

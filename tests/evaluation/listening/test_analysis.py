@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 import pytest
-from listening_data import ITEMS, MEANS
 
+from support.listening_data import ITEMS, MEANS
 from timbrel.errors import InputError
 from timbrel.evaluation.listening.analysis import (
     Analysis,

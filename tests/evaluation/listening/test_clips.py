@@ -9,9 +9,8 @@ import numpy as np
 import pyloudnorm
 import pytest
 import soundfile
-from listening_data import ITEMS, MEANS, RATE, tone
 
-from timbrel.audio import write_audio
+from support.listening_data import ITEMS, MEANS, RATE, tone
 from timbrel.errors import InputError
 from timbrel.evaluation.listening.clips import (
     CLIPS_FILE,
@@ -20,8 +19,7 @@ from timbrel.evaluation.listening.clips import (
     read_clips,
     sound_path,
 )
-
-pytest_plugins = ["listening_fixtures"]
+from timbrel.sound import write_audio
 
 
 def test_clips_of_chosen_conditions_are_read(report: Path) -> None:

@@ -15,17 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from listening_data import MEANS
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 from starlette.testclient import TestClient
 
+from support.listening_data import MEANS
 from timbrel.errors import InputError
 from timbrel.evaluation.listening.analysis import analyse
 from timbrel.evaluation.listening.clips import equally_loud, sound_path
 from timbrel.evaluation.listening.server import make_app, serve
 from timbrel.evaluation.listening.store import RATINGS, Store
-
-pytest_plugins = ["listening_fixtures"]
 
 CHROMIUM_FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),

@@ -7,13 +7,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from listening_data import ITEMS, MEANS
 
+from support.listening_data import ITEMS, MEANS
 from timbrel.errors import InputError, OutputError
 from timbrel.evaluation.listening.clips import read_clips
 from timbrel.evaluation.listening.store import RATINGS, Store, draw_trials
-
-pytest_plugins = ["listening_fixtures"]
 
 
 def test_scale_has_half_points() -> None:

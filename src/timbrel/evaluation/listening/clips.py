@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from timbrel.audio import atomic_path, read_audio
 from timbrel.errors import InputError
+from timbrel.files import atomic_path
+from timbrel.sound import read_audio
 
 CLIPS_FILE = "clips.json"
 LOUDNESS_LUFS = -26.0  # of every clip, by ITU-R BS.1770-4

@@ -1,0 +1,280 @@
+"""Model bundles: a folder with config.json, weights, a card, and the SHA-256 of each of them.
+
+Loading checks every hash and the version, refuses keys that it does not know, and never unpickles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from timbrel.errors import InputError, OutputError
+from timbrel.geometry import MelConfig
+
+FORMAT = 1
+CONFIG_FILE, CARD_FILE, SUMS_FILE = "config.json", "README.md", "SHA256SUMS"
+WEIGHTS_FILE = "weights.safetensors"
+SHIPPED = Path(__file__).parents[1] / "models"
+DEFAULT_MODEL = "mel2mel"
+
+_KEYS = {
+    "format": int,
+    "kind": str,
+    "name": str,
+    "mel": dict,
+    "model": dict,
+    "gain": float,
+    "license": str,
+    "attribution": str,
+    "training": dict,
+}
+# What a kind of model has beside these.
+_KEYS_OF_KIND: dict[str, dict[str, type]] = {
+    "mel2mel": {"window": dict, "instruments": list},
+    "parallel": {},
+    "wavenet": {},
+    "notes-autoencoder": {},
+    "notes-baseline": {},
+    "notes-classifier": {},
+}
+_INSTRUMENT_KEYS = {"name": str, "program": int, "embedding": list}
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """An instrument that a model knows: a name, a General MIDI program, a point in its space."""
+
+    name: str
+    program: int
+    embedding: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """The grid of windowed inference, in frames."""
+
+    hop: int
+    context: int
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model's configuration, and where its files lie."""
+
+    path: Path
+    kind: str
+    name: str
+    mel: MelConfig
+    model: dict[str, Any]
+    gain: float
+    license: str
+    attribution: str
+    training: dict[str, Any]
+    # Of a Mel2Mel alone:
+    window: WindowConfig = WindowConfig(0, 0)
+    instruments: tuple[Instrument, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """What its makers say of its worth, such as "experimental"; mostly nothing."""
+        return str(self.training.get("status", ""))
+
+    def file(self, name: str) -> Path:
+        return self.path / name
+
+
+def shipped_bundles(kind: str | None = None) -> list[str]:
+    """Names of the models that came with Timbrel, of one kind or of all."""
+    return sorted(
+        path.parent.name
+        for path in SHIPPED.glob(f"*/{CONFIG_FILE}")
+        if kind is None or json.loads(path.read_text())["kind"] == kind
+    )
+
+
+def load_bundle(name_or_path: str | os.PathLike, *, kind: str | None = None) -> Bundle:
+    """Load and check a bundle.
+
+    Parameters
+    ----------
+    name_or_path
+        A shipped model's name, or a folder.
+    kind
+        What the bundle must be, such as "mel2mel".
+
+    Raises
+    ------
+    InputError
+        If there is no such bundle, a file is missing or altered, the version is not known, or the
+        configuration holds an unknown key or lacks one.
+    """
+    path = Path(name_or_path)
+    if str(name_or_path) in shipped_bundles():
+        path = SHIPPED / name_or_path
+    if not path.is_dir():
+        known = ", ".join(shipped_bundles()) or "none"
+        raise InputError(
+            f"{name_or_path}: is neither a bundle's folder nor a shipped model ({known})"
+        )
+    _check_sums(path)
+    config_path = path / CONFIG_FILE
+    try:
+        config = json.loads(config_path.read_text())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{config_path}: is not JSON ({error})") from None
+    version = config.get("format") if isinstance(config, dict) else None
+    if version != FORMAT:
+        raise InputError(
+            f"{config_path}: has format {version}; this Timbrel reads format {FORMAT}. "
+            "Update Timbrel, or export the model again"
+        )
+    own_kind = config.get("kind")
+    if kind is not None and own_kind != kind:
+        raise InputError(f"{path}: is a model of kind '{own_kind}', not '{kind}'")
+    if own_kind not in _KEYS_OF_KIND:
+        known = ", ".join(_KEYS_OF_KIND)
+        raise InputError(f"{config_path}: its kind '{own_kind}' is unknown; known: {known}")
+    check_keys(config, _KEYS | _KEYS_OF_KIND[own_kind], config_path)
+    parts: dict[str, Any] = {}
+    if "window" in config:
+        parts["window"] = _part(WindowConfig, config["window"], config_path)
+        parts["instruments"] = _instruments(config["instruments"], config_path)
+    return Bundle(
+        path=path,
+        kind=config["kind"],
+        name=config["name"],
+        mel=_part(MelConfig, config["mel"], config_path),
+        model=config["model"],
+        gain=float(config["gain"]),
+        license=config["license"],
+        attribution=config["attribution"],
+        training=config["training"],
+        **parts,
+    )
+
+
+def write_bundle(
+    output: Path, config: dict[str, Any], files: Mapping[str, bytes], *, card: str
+) -> None:
+    """Write a bundle; there is never half of one.
+
+    Parameters
+    ----------
+    output
+        The bundle's folder, which must not exist yet.
+    config
+        All that `load_bundle` wants, but the format.
+    files
+        Weights and graphs by their names.
+    card
+        What README.md says.
+
+    Raises
+    ------
+    OutputError
+        If the folder exists, or its parent does not.
+    """
+    if output.exists():
+        raise OutputError(f"{output}: exists; remove it, or export to another folder")
+    if not output.parent.is_dir():
+        raise OutputError(f"{output}: the folder {output.parent} does not exist; create it first")
+    # Made beside the target and then renamed.
+    with tempfile.TemporaryDirectory(prefix=".bundle-", dir=output.parent) as folder:
+        made = Path(folder, "bundle")
+        made.mkdir()
+        (made / CONFIG_FILE).write_text(json.dumps({"format": FORMAT, **config}, indent=2) + "\n")
+        (made / CARD_FILE).write_text(card)
+        for name, content in files.items():
+            (made / name).write_bytes(content)
+        write_sums(made)
+        made.rename(output)
+
+
+def write_sums(path: Path) -> None:
+    """List the hashes of all files of a bundle, as `sha256sum -c` reads them."""
+    names = sorted(p.name for p in path.iterdir() if p.name != SUMS_FILE)
+    lines = [f"{_sha256(path / name)}  {name}\n" for name in names]
+    (path / SUMS_FILE).write_text("".join(lines))
+
+
+def bundle_hash(path: Path) -> str:
+    """The hash of a bundle's hashes, which stands for all of it."""
+    return _sha256(path / SUMS_FILE)
+
+
+def read_sums(path: Path) -> dict[str, str]:
+    """The SHA-256 of each file of a bundle, as it lists them.
+
+    Raises
+    ------
+    InputError
+        If the list is missing or damaged.
+    """
+    try:
+        lines = (path / SUMS_FILE).read_text().splitlines()
+    except OSError:
+        raise InputError(f"{path}: is no bundle, or a damaged one: it has no {SUMS_FILE}") from None
+    except ValueError:
+        raise InputError(f"{path / SUMS_FILE}: is damaged; export the model again") from None
+    listed = {}
+    for line in lines:
+        expected, _, name = line.partition("  ")
+        listed[name] = expected
+    return listed
+
+
+def _check_sums(path: Path) -> None:
+    listed = read_sums(path)
+    if CONFIG_FILE not in listed:
+        raise InputError(f"{path / SUMS_FILE}: does not list {CONFIG_FILE}; export the model again")
+    for name, expected in listed.items():
+        if not (path / name).is_file():
+            raise InputError(f"{path}: lacks the file {name}; install or export the model again")
+        if _sha256(path / name) != expected:
+            raise InputError(
+                f"{path / name}: is damaged (its SHA-256 differs from {SUMS_FILE}); "
+                "install or export the model again"
+            )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _part(cls: type, values: dict, where: Path) -> Any:
+    check_keys(values, get_type_hints(cls), where)
+    return cls(**values)
+
+
+def _instruments(values: list, where: Path) -> tuple[Instrument, ...]:
+    for value in values:
+        check_keys(value, _INSTRUMENT_KEYS, where)
+    points = [tuple(value["embedding"]) for value in values]
+    numbers = all(isinstance(number, int | float) for point in points for number in point)
+    if not numbers or len({len(point) for point in points}) > 1:
+        raise InputError(f"{where}: each 'embedding' must hold as many numbers as the others")
+    return tuple(
+        Instrument(value["name"], value["program"], point)
+        for value, point in zip(values, points, strict=True)
+    )
+
+
+def check_keys(values: Any, types: dict[str, type], where: Path) -> None:
+    """Refuse what is not an object with just these keys, each with a value of its type."""
+    if not isinstance(values, dict):
+        raise InputError(f"{where}: holds {values!r} where keys with values must be")
+    for key, value in values.items():
+        if key not in types:
+            raise InputError(f"{where}: has an unknown key '{key}'")
+        number = types[key] is float and isinstance(value, int)
+        if not (isinstance(value, types[key]) or number) or isinstance(value, bool):
+            raise InputError(f"{where}: '{key}' must be of type {types[key].__name__}")
+    missing = sorted(set(types) - set(values))
+    if missing:
+        raise InputError(f"{where}: lacks the key '{missing[0]}'")

@@ -1,0 +1,435 @@
+"""``timbrel notes``: commands for single notes and what lies between them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from timbrel.commands.options import Force, Json
+from timbrel.errors import InputError, OutputError, need_training
+from timbrel.progress import bar
+
+if TYPE_CHECKING:
+    from timbrel.notes.codec import NoteCodec
+    from timbrel.notes.rendering import Sound
+
+app = typer.Typer(
+    help="Single notes: audio to codes and back, and new instruments between them.",
+    no_args_is_help=True,
+)
+
+DEFAULT_MODEL = "notes"
+DEFAULT_BASELINE, DEFAULT_CLASSIFIER = "notes-baseline", "notes-classifier"
+NO_MODEL = "none"
+_LOOP_START, _LOOP_STOP, _LOOP_FADE = 0.3, 0.6, 8  # shares of the sound, and frames
+
+Clips = Annotated[list[Path], typer.Argument(help="Audio files.", metavar="CLIP")]
+OutputFolder = Annotated[Path, typer.Option("-o", "--output", help="The folder of the sounds.")]
+Output = Annotated[
+    Path,
+    typer.Option("-o", "--output", help="A .wav, .flac or .ogg file; for more clips a folder."),
+]
+Model = Annotated[str, typer.Option(help="A shipped model's name, or a bundle's folder.")]
+Seed = Annotated[int, typer.Option(help="The same number gives the same sound again.", min=0)]
+Temperature = Annotated[
+    float, typer.Option(help="Below 1 calmer, above 1 noisier; 0 draws nothing.", min=0)
+]
+Stretch = Annotated[float, typer.Option(help="Longer or shorter, a factor; the pitch stays.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Keep the sounds that are there.")]
+Threads = Annotated[int, typer.Option(help="Of the encoder.", min=1)]
+
+
+@app.command()
+def encode(
+    clips: Clips,
+    output: Annotated[Path, typer.Option("-o", "--output", help="An .npz file.")],
+    model: Model = DEFAULT_MODEL,
+    threads: Threads = 1,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Turn clips into codes: 16 numbers, 31 times a second."""
+    from timbrel.files import check_output
+    from timbrel.notes.codec import Clip, NoteCodec
+
+    if output.suffix != ".npz":
+        raise OutputError(f"{output}: codes are written as .npz")
+    check_output(output, force=force)
+    codec = NoteCodec.load(model, threads=threads)
+    found = []
+    for path in clips:
+        audio = codec.read(path)
+        found.append(Clip(path.stem, codec.encode(audio, progress=bar), len(audio)))
+    codec.save_codes(output, found)
+    rows = [{"clip": c.name, "frames": len(c.codes), "samples": c.n_samples} for c in found]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        for row in rows:
+            print(f"{row['clip']}: {row['frames']} frames")
+
+
+@app.command()
+def decode(
+    codes: Annotated[Path, typer.Argument(help="What 'encode' wrote.", metavar="CODES.npz")],
+    output: Output,
+    model: Model = DEFAULT_MODEL,
+    stretch: Stretch = 1.0,
+    seed: Seed = 0,
+    temperature: Temperature = 1.0,
+    resume: Resume = False,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Turn codes into sound."""
+    from timbrel.notes.codec import NoteCodec
+    from timbrel.notes.rendering import Sound
+
+    codec = NoteCodec.load(model)
+    clips = codec.load_codes(codes)
+    targets = _targets(output, [clip.name for clip in clips])
+    sounds = [
+        Sound(target, *_stretched(clip.codes, clip.n_samples, stretch))
+        for target, clip in zip(targets, clips, strict=True)
+    ]
+    _render(codec, sounds, seed, temperature, resume, force, as_json)
+
+
+@app.command()
+def reconstruct(
+    clips: Clips,
+    output: Output,
+    model: Model = DEFAULT_MODEL,
+    stretch: Stretch = 1.0,
+    seed: Seed = 0,
+    temperature: Temperature = 1.0,
+    resume: Resume = False,
+    force: Force = False,
+    threads: Threads = 1,
+    as_json: Json = False,
+) -> None:
+    """Encode clips and decode them again: hear what the codes hold."""
+    from timbrel.notes.codec import NoteCodec
+    from timbrel.notes.rendering import Sound, check_sounds
+
+    targets = _targets(output, [clip.stem for clip in clips])
+    check_sounds(targets, force=force, resume=resume)
+    codec = NoteCodec.load(model, threads=threads)
+    sounds = []
+    for clip, target in zip(clips, targets, strict=True):
+        audio = codec.read(clip)
+        codes = codec.encode(audio, progress=bar)
+        sounds.append(Sound(target, *_stretched(codes, len(audio), stretch)))
+    _render(codec, sounds, seed, temperature, resume, force, as_json)
+
+
+@app.command()
+def morph(
+    first: Annotated[Path, typer.Argument(help="An audio file.", metavar="A.wav")],
+    second: Annotated[Path, typer.Argument(help="Another.", metavar="B.wav")],
+    output: OutputFolder,
+    steps: Annotated[int, typer.Option(help="Sounds, both ends included.", min=2)] = 9,
+    path: Annotated[
+        bool, typer.Option("--path", help="One sound that moves from A to B instead.")
+    ] = False,
+    stretch: Stretch = 1.0,
+    duration: Annotated[
+        float | None, typer.Option(help="Loop the middle of the sound to so many seconds.", min=0)
+    ] = None,
+    model: Model = DEFAULT_MODEL,
+    seed: Seed = 0,
+    temperature: Temperature = 1.0,
+    resume: Resume = False,
+    force: Force = False,
+    threads: Threads = 1,
+    as_json: Json = False,
+) -> None:
+    """Make the sounds between two."""
+    from timbrel.notes import morphing
+    from timbrel.notes.codec import NoteCodec
+    from timbrel.notes.rendering import Sound, check_sounds, encode_together
+
+    names = ["path"] if path else [f"morph-{i:02d}-of-{steps:02d}" for i in range(1, steps + 1)]
+    targets = [output / f"{name}.wav" for name in names]
+    check_sounds(targets, force=force, resume=resume)
+    codec = NoteCodec.load(model, threads=threads)
+    (a, b), n_samples = encode_together(codec, [first, second])
+    if path:
+        mixed = [morphing.path(a, b)]
+    else:
+        shares = [i / (steps - 1) for i in range(steps)]
+        mixed = [morphing.mix([a, b], [1 - share, share]) for share in shares]
+    sounds = []
+    for target, codes in zip(targets, mixed, strict=True):
+        codes, n = _stretched(codes, n_samples, stretch)
+        if duration is not None:
+            codes, n = _looped(codec, codes, duration)
+        sounds.append(Sound(target, codes, n))
+    _render(codec, sounds, seed, temperature, resume, force, as_json)
+
+
+@app.command()
+def grid(
+    corners: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Four notes (top left, top right, bottom left, bottom right), or four folders of "
+            "notes whose names end with their pitch.",
+            metavar="CORNER",
+        ),
+    ],
+    output: OutputFolder,
+    size: Annotated[int, typer.Option(help="Sounds on each side.", min=2)] = 3,
+    model: Model = DEFAULT_MODEL,
+    seed: Seed = 0,
+    temperature: Temperature = 1.0,
+    resume: Resume = False,
+    force: Force = False,
+    threads: Threads = 1,
+    as_json: Json = False,
+) -> None:
+    """Make a square of sounds between four, for each pitch that all four have."""
+    from timbrel.notes import morphing
+    from timbrel.notes.codec import NoteCodec
+    from timbrel.notes.rendering import Sound, check_sounds, corner_notes, encode_together
+
+    if len(corners) != morphing.N_CORNERS:
+        raise InputError(f"a grid has four corners, not {len(corners)}")
+    notes = corner_notes(corners)
+    weights = morphing.grid_weights(size)
+    places = [(row, column) for row in range(size) for column in range(size)]
+    targets = {
+        (pitch, row, column): output
+        / ("" if pitch is None else f"{pitch:03d}")
+        / f"row-{row + 1}-column-{column + 1}.wav"
+        for pitch in notes
+        for row, column in places
+    }
+    check_sounds(list(targets.values()), force=force, resume=resume)
+    codec = NoteCodec.load(model, threads=threads)
+    sounds = []
+    for pitch, files in bar(notes.items(), len(notes), "encoding"):
+        codes, n_samples = encode_together(codec, files)
+        for row, column in places:
+            mixed = morphing.mix(codes, weights[row, column])
+            sounds.append(Sound(targets[pitch, row, column], mixed, n_samples))
+    _render(codec, sounds, seed, temperature, resume, force, as_json)
+
+
+@app.command()
+def rainbowgram(
+    clips: Clips,
+    output: Annotated[Path, typer.Option("-o", "--output", help="A .png, .svg or .pdf file.")],
+    force: Force = False,
+) -> None:
+    """Draw clips side by side: brightness is loudness, colour the drift of the phase."""
+    from timbrel.constants import SAMPLE_RATE
+    from timbrel.files import check_output
+    from timbrel.notes.rainbowgram import draw_rainbowgrams
+    from timbrel.sound import read_audio
+
+    check_output(output, force=force)
+    sounds = []
+    for clip in clips:
+        audio, _ = read_audio(clip, sample_rate=SAMPLE_RATE)
+        if len(audio) == 0:
+            raise InputError(f"{clip}: is empty")
+        sounds.append((clip.stem, audio))
+    draw_rainbowgrams(sounds, output)
+    print(f"{output}: written")
+
+
+@app.command()
+def prepare(
+    soundfont: Annotated[list[Path], typer.Option(help="For training; may be given again.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The data folder.")],
+    hold_out: Annotated[
+        list[Path] | None,
+        typer.Option(help="A SoundFont of another family, for the test split."),
+    ] = None,
+    pitches: Annotated[str, typer.Option(help="FIRST-LAST, or FIRST-LAST:STEP.")] = "21-108",
+    velocities: Annotated[str, typer.Option(help="Separated by commas.")] = "25,50,75,100,127",
+    jobs: Annotated[int, typer.Option(help="Processes; −1: one for each core.", min=-1)] = -1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Render a data set of notes in NSynth's layout from SoundFonts."""
+    need_training()
+    from timbrel.corpus.notes import prepare_notes
+    from timbrel.notes.dataset import family_source_counts
+    from timbrel.notes.note import SOURCES
+
+    if output.exists() and not output.is_dir():
+        raise OutputError(f"{output}: is not a folder")
+    if output.exists() and any(output.iterdir()) and not resume:
+        raise InputError(f"{output}: is not empty; give --resume to go on with it, or another name")
+    notes = prepare_notes(
+        output,
+        soundfonts=soundfont,
+        held_out=hold_out or [],
+        pitches=_pitches(pitches),
+        velocities=_velocities(velocities),
+        jobs=jobs,
+        progress=bar,
+    )
+    counts = {split: family_source_counts(listed) for split, listed in notes.items()}
+    if as_json:
+        print(json.dumps(counts, indent=2))
+        return
+    for split, table in counts.items():
+        print(f"{split}: {len(notes[split])} notes")
+        print(f"  {'family':10}" + "".join(f"{source:>12}" for source in SOURCES))
+        for family, row in table.items():
+            print(f"  {family:10}" + "".join(f"{row[source]:12}" for source in SOURCES))
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="A data set of notes.", metavar="DATA")],
+    as_json: Json = False,
+) -> None:
+    """List all that is wrong with a data set of notes; exit code 1 if there is anything."""
+    from collections import Counter
+
+    from timbrel.notes.faults import KINDS, check_folder
+
+    faults = check_folder(folder, progress=bar)
+    if as_json:
+        rows = [{"kind": f.kind, "where": f.where, "words": f.words} for f in faults]
+        print(json.dumps(rows, indent=2))
+    else:
+        for fault in faults:
+            print(f"{fault.kind:18} {fault}")
+        for kind, count in Counter(fault.kind for fault in faults).most_common():
+            print(f"{count:6} × {kind}: {KINDS[kind]}")
+        if not faults:
+            print(f"{folder}: no faults")
+    if faults:
+        raise typer.Exit(1)
+
+
+@app.command()
+def evaluate(
+    data: Annotated[Path, typer.Argument(help="A data set of notes.", metavar="DATA")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")],
+    classifier: Annotated[
+        str, typer.Option(help="The classifier that judges: a shipped model's name, or a folder.")
+    ] = DEFAULT_CLASSIFIER,
+    autoencoder: Annotated[
+        str, typer.Option(help="An autoencoder to measure, or 'none'.")
+    ] = DEFAULT_MODEL,
+    baseline: Annotated[
+        str, typer.Option(help="A spectral baseline to measure, or 'none'.")
+    ] = DEFAULT_BASELINE,
+    notes: Annotated[int, typer.Option(help="Of the test split, drawn by the seed.", min=2)] = 64,
+    pairs: Annotated[int, typer.Option(help="Pairs of notes to morph.", min=0)] = 20,
+    iterations: Annotated[int, typer.Option(help="Of Griffin and Lim.", min=1)] = 1000,
+    seed: Seed = 0,
+    temperature: Temperature = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Measure reconstructions and morphs of the test split, and write the tables.
+
+    The sounds are kept in the report's folder; what is there is not made again.
+    """
+    need_training()
+    from timbrel.notes.evaluation import EvaluationPlan, evaluate_notes, markdown, write_report
+
+    plan = EvaluationPlan(
+        n_notes=notes, n_pairs=pairs, iterations=iterations, seed=seed, temperature=temperature
+    )
+    report = evaluate_notes(
+        data,
+        output,
+        classifier=classifier,
+        autoencoder=None if autoencoder == NO_MODEL else autoencoder,
+        baseline=None if baseline == NO_MODEL else baseline,
+        plan=plan,
+        progress=bar,
+    )
+    write_report(report, output)
+    print(json.dumps(report, indent=2) if as_json else markdown(report))
+
+
+def _targets(output: Path, names: list[str]) -> list[Path]:
+    """Files for some sounds: the output itself for one, else files in it."""
+    if len(names) == 1 and output.suffix:
+        return [output]
+    if output.suffix and not output.is_dir():
+        raise OutputError(f"{output}: {len(names)} sounds need a folder, not a file")
+    return [output / f"{name}.wav" for name in names]
+
+
+def _stretched(codes: Any, n_samples: int, factor: float) -> tuple[Any, int]:
+    from timbrel.notes.morphing import stretch
+
+    if factor == 1:
+        return codes, n_samples
+    return stretch(codes, factor), round(n_samples * factor)
+
+
+def _looped(codec: NoteCodec, codes: Any, duration_s: float) -> tuple[Any, int]:
+    from timbrel.notes.morphing import loop
+
+    n_samples = round(duration_s * codec.sample_rate)
+    n_frames = -(-n_samples // codec.hop_length)
+    start, stop = (round(share * len(codes)) for share in (_LOOP_START, _LOOP_STOP))
+    fade = min(_LOOP_FADE, max((stop - start) // 2, 0))
+    return loop(codes, n_frames, start=start, stop=stop, fade=fade), n_samples
+
+
+def _render(
+    codec: NoteCodec,
+    sounds: list[Sound],
+    seed: int,
+    temperature: float,
+    resume: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    import time
+
+    from timbrel.notes.rendering import check_sounds, render_sounds
+
+    check_sounds([sound.path for sound in sounds], force=force, resume=resume)
+    began = time.perf_counter()
+    written = render_sounds(
+        codec, sounds, seed=seed, temperature=temperature, resume=resume, progress=bar
+    )
+    took_s = time.perf_counter() - began
+    made = [sound for sound in sounds if sound.path in written]
+    sound_s = sum(sound.n_samples for sound in made) / codec.sample_rate
+    if as_json:
+        rows = [
+            {"output": str(s.path), "samples": s.n_samples, "written": s.path in written}
+            for s in sounds
+        ]
+        print(json.dumps({"sounds": rows, "took_s": round(took_s, 3)}, indent=2))
+        return
+    kept = len(sounds) - len(made)
+    print(
+        f"{len(made)} sounds written, {sound_s:.1f} s in {took_s:.1f} s"
+        + (f"; {kept} kept" if kept else "")
+    )
+
+
+def _pitches(text: str) -> range:
+    ends, _, step = text.partition(":")
+    first, dash, last = ends.partition("-")
+    parts = (first, last if dash else first, step or "1")
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"pitches '{text}' are not FIRST-LAST or FIRST-LAST:STEP")
+    low, high, stride = map(int, parts)
+    if not 0 <= low <= high <= 127 or stride == 0:
+        raise InputError(f"pitches '{text}' do not lie within 0–127")
+    return range(low, high + 1, stride)
+
+
+def _velocities(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and 1 <= int(part) <= 127 for part in parts):
+        raise InputError(f"velocities '{text}' are not numbers from 1 to 127")
+    return sorted({int(part) for part in parts})

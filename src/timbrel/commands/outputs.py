@@ -1,0 +1,143 @@
+"""Scores → audio files: where they go, and writing them block by block."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from timbrel.errors import OutputError
+from timbrel.files import atomic_path, check_output
+from timbrel.score.score import Score
+from timbrel.sound import AudioWriter, audio_format
+from timbrel.synthesizer import Block
+
+_LABEL_LENGTH = 40  # of a track's name in the name of its file
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the sound of one score goes."""
+
+    mix: Path
+    stems: tuple[Path, ...]  # one for each track, or none
+
+
+def plan_outputs(
+    files: Sequence[Path],
+    scores: Sequence[Score],
+    output: str | os.PathLike | None,
+    *,
+    stems: Path | None = None,
+    force: bool = False,
+) -> list[Target]:
+    """Where the sound of each score will go, checked before any work is done.
+
+    Parameters
+    ----------
+    files, scores
+        MIDI files, and what they hold.
+    output
+        A file for one score; a folder (one that exists, one with '/' at the end, or a name
+        without an extension) for WAV files of any number; None for WAV files in the current
+        folder. Folders need not exist yet.
+    stems
+        A folder for the tracks' own sounds.
+    force
+        Overwrite files that exist.
+
+    Raises
+    ------
+    OutputError
+        If a file exists, cannot be written, or would be written twice.
+    """
+    name = os.fspath(output or ".")
+    if Path(name).is_dir() or name.endswith(("/", os.sep)) or not Path(name).suffix:
+        mixes = [Path(name, f"{file.stem}.wav") for file in files]
+        may_create = True
+    elif len(files) > 1:
+        raise OutputError(f"{name}: is one file for {len(files)} scores; name a folder")
+    else:
+        mixes = [Path(name)]
+        may_create = False
+    targets = []
+    for file, score, mix in zip(files, scores, mixes, strict=True):
+        if mixes.count(mix) > 1:
+            raise OutputError(f"{mix}: would be written twice; render {file} into another folder")
+        audio_format(mix)
+        _check(mix, force=force, may_create=may_create)
+        track_paths = []
+        for number, track in enumerate(score.tracks if stems else (), 1):
+            label = re.sub(r"[^\w-]+", "-", track.name).strip("-").lower()[:_LABEL_LENGTH]
+            stem = f"{mix.stem}-{number:02}-{label or 'track'}{mix.suffix}"
+            track_paths.append(Path(stems or "", stem))
+            _check(track_paths[-1], force=force, may_create=True)
+        targets.append(Target(mix, tuple(track_paths)))
+    return targets
+
+
+def render_file(
+    blocks: Iterable[Block],
+    target: Target,
+    *,
+    sample_rate: int,
+    channels: int,
+    file_rate: int | None = None,
+) -> float:
+    """Write a stream of `Synthesizer` to a file, and its tracks to theirs if they have some.
+
+    Folders are created; files appear when they are complete.
+
+    Parameters
+    ----------
+    sample_rate, channels
+        Of the stream.
+    file_rate
+        What the files are resampled to, in Hz; not at all where it is None.
+
+    Returns
+    -------
+    float
+        Seconds of sound.
+    """
+    n_samples = 0
+    with ExitStack() as stack:
+        for path in (target.mix, *target.stems):
+            _make_folder(path.parent)
+        # The files are closed before they are moved to where they belong.
+        mix_path = stack.enter_context(atomic_path(target.mix))
+        stems = [stack.enter_context(atomic_path(path)) for path in target.stems]
+        with ExitStack() as writers:
+            mix, *tracks = [
+                writers.enter_context(AudioWriter(path, sample_rate, n, file_rate=file_rate))
+                for path, n in [(mix_path, channels), *((stem, 1) for stem in stems)]
+            ]
+            for block in blocks:
+                mix.write(block.mix)
+                for writer, sound in zip(tracks, block.tracks, strict=False):
+                    writer.write(np.clip(sound, -1, 1))
+                n_samples += len(block.mix)
+    return n_samples / sample_rate
+
+
+def _check(path: Path, *, force: bool, may_create: bool) -> None:
+    """Refuse an output that cannot be written, also in a folder that has to be created first."""
+    if path.parent.exists() or not may_create:
+        check_output(path, force=force)
+        return
+    existing = next(folder for folder in path.parents if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        why = "cannot be written to" if existing.is_dir() else "is not a folder"
+        raise OutputError(f"{path.parent}: cannot be created, as {existing} {why}")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be created ({error.strerror})") from None

@@ -1,0 +1,16 @@
+"""What every part of Timbrel shares: the published geometry and the keys of a piano."""
+
+from __future__ import annotations
+
+SAMPLE_RATE = 16_000  # Hz
+HOP_LENGTH = 128  # samples between mel frames
+FRAME_RATE = SAMPLE_RATE // HOP_LENGTH  # 125 frames per second, whatever the sample rate
+N_FFT = 1024  # samples in an analysis window
+N_MELS = 80
+F_MIN_HZ = 0.0
+F_MAX_HZ = 8_000.0
+MEL_FLOOR = 1e-5  # −100 dB of magnitude, where every mel spectrogram is clipped
+
+LOWEST_PITCH = 21  # A0
+HIGHEST_PITCH = 108  # C8
+N_PITCHES = HIGHEST_PITCH - LOWEST_PITCH + 1

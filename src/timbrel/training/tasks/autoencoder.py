@@ -1,0 +1,145 @@
+"""Training of the autoencoder of notes: likelihood of each sample, given those before and codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from timbrel.engine.companding import HALF, compress
+from timbrel.notes.autoencoder import Autoencoder
+from timbrel.notes.baseline import N_PITCHES
+from timbrel.notes.codec import KIND
+from timbrel.notes.dataset import NoteSplit
+from timbrel.notes.sizes import AutoencoderConfig
+from timbrel.training.task import Validation
+from timbrel.training.tasks.notes import NotesBatch, NotesTask
+
+# Crops of the validation split, for each of so many fixed draws.
+_VALID_BATCHES, _VALID_SIZE, _VALID_STEP = 8, 8, 10**9
+
+
+# For each pitch a direction in the first half of the codes: circles of twelve semitones, of 24, …
+_SMALLEST_CIRCLE, _PITCH_SCALE = 12, 4.0
+# Frames whose mean level, of 128, is smaller are too faint to tell a pitch.
+_AUDIBLE = 4.0
+
+
+@dataclass(frozen=True)
+class AutoencoderOptions:
+    """The options of an autoencoder's recipe."""
+
+    crop_frames: int = 12  # of codes: 6,144 samples, as published
+    # Whether the encoder sees what lies around a crop, as it will when it is used; the published
+    # training gave it zeros there.
+    context: bool = True
+    # What helps a small training, and was not published. A decoder that hears the past exactly
+    # takes the pitch from there and not from the codes: so there is noise on the past, of a
+    # standard deviation up to so many levels, another one for each crop.
+    past_noise: float = 0.0
+    # And the codes are taught the pitch, by the likelihood of the note's own among all.
+    pitch_weight: float = 0.0
+
+
+@dataclass(frozen=True)
+class AutoencoderBatch(NotesBatch):
+    """Crops of notes."""
+
+    levels: Tensor  # (batch, samples) float32, with the context
+    noise: Tensor  # (batch, samples without the context)
+    pitches: Tensor  # (batch,) int64
+
+
+class AutoencoderTask(NotesTask):
+    """Train the autoencoder on a data set of notes."""
+
+    kind = KIND
+    options_type = AutoencoderOptions
+    config_type = AutoencoderConfig
+
+    def make_model(self) -> nn.Module:
+        self._context = self.config.context_frames if self._options.context else 0
+        self._directions = pitch_directions(self.config.code_size)
+        model = Autoencoder(self.config)
+        prototypes = model.decoder.prototypes
+        if prototypes is not None and self._options.pitch_weight:
+            # Where codes are taught the pitch, that is what the first prototypes begin as.
+            n = min(N_PITCHES, self.config.n_prototypes)
+            with torch.no_grad():
+                prototypes.weight[:n] = self._directions[:n]
+        return model
+
+    def batch(self, step: int) -> AutoencoderBatch:
+        return self._crops(self._train, step, self._items, self._options.past_noise)
+
+    def loss(self, model: nn.Module, batch: AutoencoderBatch, step: int) -> Tensor:  # noqa: ARG002
+        nll, pitch_loss, _ = self._losses(model, batch)
+        return nll + self._options.pitch_weight * pitch_loss
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module) -> Validation:
+        found = []
+        for i in range(_VALID_BATCHES):
+            items = range(i * _VALID_SIZE, (i + 1) * _VALID_SIZE)
+            nll, _, accuracy = self._losses(model, self._crops(self._valid, _VALID_STEP, items))
+            found.append((float(nll), float(accuracy)))
+        nll, accuracy = np.mean(found, axis=0).tolist()
+        measures = {"nll": nll}
+        if self._options.pitch_weight:
+            measures["pitch_accuracy"] = accuracy
+        return Validation(measures)
+
+    def _losses(self, model: nn.Module, batch: AutoencoderBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Give both losses, and how often the pitch was found in audible frames."""
+        batch = batch.to(next(model.parameters()).device)
+        logits, codes = model(batch.levels, self._context, batch.noise)
+        margin = self._context * self.config.hop_length
+        levels = batch.levels[:, margin : batch.levels.shape[1] - margin]
+        labels = levels.long() + HALF
+        nll = functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten())
+        audible = levels.abs().unflatten(1, (-1, self.config.hop_length)).mean(dim=-1) > _AUDIBLE
+        chances = codes.float() @ self._directions.to(codes.device).T  # (batch, frames, 128)
+        pitches = batch.pitches[:, None].expand(audible.shape)
+        each = functional.cross_entropy(chances.transpose(1, 2), pitches, reduction="none")
+        n_audible = audible.sum().clamp(min=1)
+        hits = (chances.argmax(dim=-1) == pitches) & audible
+        return nll, (each * audible).sum() / n_audible, hits.sum() / n_audible
+
+    def _crops(
+        self, split: NoteSplit, step: int, items: Iterable[int], past_noise: float = 0.0
+    ) -> AutoencoderBatch:
+        """A step's crops, a pure function of its arguments."""
+        hop = self.config.hop_length
+        length, margin = self._options.crop_frames * hop, self._context * hop
+        crops, noises, pitches = [], [], []
+        for item in items:
+            random = np.random.default_rng((self._seed, step, item))
+            index = int(random.integers(len(split)))
+            audio = split.audio(index)
+            start = int(random.integers(0, max(len(audio) - length, 0) + 1))
+            padded = np.pad(audio, (margin, margin + length))
+            crops.append(padded[start : start + length + 2 * margin])
+            deviation = past_noise * random.random()
+            noises.append((deviation * random.standard_normal(length)).astype(np.float32))
+            pitches.append(split.notes[index].pitch)
+        return AutoencoderBatch(
+            torch.from_numpy(compress(np.stack(crops))).float(),
+            torch.from_numpy(np.stack(noises)),
+            torch.tensor(pitches),
+        )
+
+
+def pitch_directions(code_size: int) -> Tensor:
+    """Directions of the 128 pitches in the space of codes, float32, shape (128, code_size).
+
+    The products of a code with them are logits of pitches.
+    """
+    n_circles = code_size // 4
+    periods = _SMALLEST_CIRCLE * 2.0 ** torch.arange(n_circles)
+    angles = 2 * torch.pi * torch.arange(N_PITCHES)[:, None] / periods
+    directions = torch.cat([torch.cos(angles), torch.sin(angles)], dim=1)
+    return functional.pad(_PITCH_SCALE * directions, (0, code_size - 2 * n_circles))

@@ -1,0 +1,237 @@
+"""Training of the parallel vocoder: by reconstruction, then also against discriminators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import soxr
+import torch
+from torch import Tensor, nn
+
+from timbrel.constants import SAMPLE_RATE
+from timbrel.measures.correlation import LogCqtCorrelation
+from timbrel.mel.spectrogram import mel_spectrogram
+from timbrel.progress import Progress
+from timbrel.training.audio_dataset import AudioBatch, AudioClips, audio_batch
+from timbrel.training.recipe import Recipe, known
+from timbrel.training.task import Validation
+from timbrel.training.tasks.vocoder import PredictedMels, VocoderTask
+from timbrel.vocoder.discriminators import (
+    Discriminators,
+    adversarial_loss,
+    discriminator_loss,
+    feature_loss,
+)
+from timbrel.vocoder.excitation import Excitation, NoteFrames, stack_notes
+from timbrel.vocoder.losses import MelLoss, MultiResolutionStftLoss
+from timbrel.vocoder.mel_scale import normalised
+from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig, tensors
+
+_VALID_CROPS, _VALID_FRAMES, _VALID_STEP = 60, 500, 10**9
+_LOG_CQT_MARGIN_FRAMES = 20  # at either end of a crop, the context is missing
+_SILENT_SHARE = 1 / 64  # of the crops are silence, so that silence is kept
+
+
+@dataclass(frozen=True)
+class ParallelOptions(PredictedMels):
+    """The options of a parallel vocoder's recipe."""
+
+    crop_frames: int = 96
+    predicted_share: float = 0.5  # of the crops, once there are predicted mels
+    # Standard deviation, in nepers, of noise on the mels above the floor, so that the vocoder does
+    # not make much of how little a Mel2Mel's windows differ.
+    mel_noise: float = 0.0
+    mel_weight: float = 1.0
+    phase_weight: float = 0.0
+    # From a step on, discriminators judge as well; never if it is 0.
+    adversarial_from: int = 0
+    adversarial_weight: float = 0.1
+    feature_weight: float = 0.2
+
+
+@dataclass(frozen=True)
+class ParallelBatch:
+    """Crops with what the score does in them."""
+
+    crops: AudioBatch
+    noise: np.ndarray  # (batch, frames, n_bins) float32, phases in cycles
+    notes: NoteFrames[np.ndarray] | None  # with a leading batch axis, padded to one number of notes
+    roll: np.ndarray | None  # (batch, frames, 176)
+
+
+class ParallelTask(VocoderTask):
+    """Train the parallel vocoder on prepared data; see `Mel2MelTask` for the parameters."""
+
+    kind = "parallel"
+    options_type = ParallelOptions
+
+    def __init__(
+        self, recipe: Recipe, folder: Path, *, rank: int, world: int, progress: Progress
+    ) -> None:
+        super().__init__(recipe, folder, rank=rank, world=world, progress=progress)
+        geometry = {
+            "n_mels": recipe.mel.n_mels,
+            "sample_rate": recipe.mel.sample_rate,
+            "hop_length": recipe.mel.hop_length,
+            "n_fft": 4 * recipe.mel.hop_length,
+        }
+        self.config: ParallelVocoderConfig = known(
+            ParallelVocoderConfig, geometry | recipe.model, "model"
+        )
+        self.model = ParallelVocoder(self.config, recipe.mel)
+        self.critic = Discriminators() if self._options.adversarial_from else None
+        self._excitations: dict[str, Excitation] = {}
+        self._stft_loss = MultiResolutionStftLoss(
+            recipe.mel.sample_rate, phase_weight=self._options.phase_weight
+        )
+        self._mel_loss = MelLoss(recipe.mel)
+        self._last: tuple[Tensor, Tensor] | None = None
+
+    def batch(self, step: int) -> ParallelBatch:
+        batch = self._crops(
+            self._train,
+            step,
+            self._items,
+            self._options.crop_frames,
+            predicted_share=self._options.predicted_share if self.predicts(step) else 0.0,
+            silent_share=_SILENT_SHARE,
+        )
+        if not self._options.mel_noise:
+            return batch
+        mel = batch.crops.mel
+        random = np.random.default_rng((self._recipe.seed, step, self._items.start))
+        noise = self._options.mel_noise * random.standard_normal(mel.shape, np.float32)
+        noisy = np.where(mel > self._recipe.mel.log_floor, mel + noise, mel)
+        return replace(batch, crops=replace(batch.crops, mel=noisy))
+
+    def loss(self, model: nn.Module, batch: ParallelBatch, step: int) -> Tensor:
+        predicted = self._predicted(model, batch)
+        true = torch.from_numpy(batch.crops.audio).to(predicted.device)
+        loss = self._reconstruction_loss(predicted, true)
+        self._last = None
+        options = self._options
+        if self.critic is not None and step >= options.adversarial_from:
+            judged = self.critic(predicted)
+            with torch.no_grad():
+                originals = self.critic(true)
+            loss = loss + options.adversarial_weight * adversarial_loss(judged)
+            loss = loss + options.feature_weight * feature_loss(originals, judged)
+            self._last = predicted.detach(), true
+        return loss
+
+    def critic_loss(self) -> Tensor | None:
+        """Loss of the discriminators on what the last step made; None before they begin."""
+        if self.critic is None or self._last is None:
+            return None
+        predicted, true = self._last
+        return discriminator_loss(self.critic(true), self.critic(predicted))
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module) -> Validation:
+        true_mels, picture = self._validated(model, predicted_mels=False)
+        measures = dict(true_mels)
+        if self._options.predicted_by:
+            found, _ = self._validated(model, predicted_mels=True)
+            measures |= {f"predicted_mels/{key}": value for key, value in found.items()}
+        return Validation(measures, picture)
+
+    def _validated(
+        self, model: nn.Module, *, predicted_mels: bool
+    ) -> tuple[dict[str, float], tuple[np.ndarray, np.ndarray]]:
+        losses, pool = [], LogCqtCorrelation()
+        margin = _LOG_CQT_MARGIN_FRAMES * self.config.hop_length
+        picture = None
+        for item in range(_VALID_CROPS):
+            batch = self._crops(
+                self._valid,
+                _VALID_STEP,
+                [item],
+                _VALID_FRAMES,
+                predicted_share=float(predicted_mels),
+            )
+            made = self._predicted(model, batch)
+            original = torch.from_numpy(batch.crops.audio)
+            losses.append(float(self._reconstruction_loss(made, original.to(made.device))))
+            predicted, true = made[0].float().cpu().numpy(), batch.crops.audio[0]
+            clips = (
+                soxr.resample(clip[margin:-margin], self.config.sample_rate, SAMPLE_RATE)
+                for clip in (true, predicted)
+            )
+            pool.add(*clips)
+            if picture is None:
+                config = self._recipe.mel
+                picture = (mel_spectrogram(true, config), mel_spectrogram(predicted, config))
+        measures = {"loss": float(np.mean(losses)), "log_cqt_correlation": pool.mean()}
+        for octave, value in enumerate(pool.by_octave(), 1):
+            measures[f"log_cqt_correlation/octave {octave}"] = float(value)
+        assert picture is not None
+        return measures, picture
+
+    def _reconstruction_loss(self, predicted: Tensor, true: Tensor) -> Tensor:
+        self._mel_loss.to(predicted.device)
+        mel_loss = self._options.mel_weight * self._mel_loss(predicted, true)
+        return self._stft_loss(predicted, true) + mel_loss
+
+    def _predicted(self, model: nn.Module, batch: ParallelBatch) -> Tensor:
+        device = next(model.parameters()).device
+        mel = normalised(torch.from_numpy(batch.crops.mel).to(device), self._recipe.mel)
+        noise = torch.from_numpy(batch.noise).to(device)
+        score: Tensor | NoteFrames[Tensor] | None = None
+        if batch.roll is not None:
+            score = torch.from_numpy(batch.roll).to(device)
+        if batch.notes is not None:
+            score = tensors(batch.notes, device)
+        return model(mel, noise, score)
+
+    def _crops(
+        self,
+        clips: AudioClips,
+        step: int,
+        items: range | list[int],
+        frames: int,
+        *,
+        predicted_share: float = 0.0,
+        silent_share: float = 0.0,
+    ) -> ParallelBatch:
+        seed = self._recipe.seed
+        crops = audio_batch(
+            clips,
+            step,
+            items,
+            frames=frames,
+            before=0,
+            after=0,
+            seed=seed,
+            predicted_share=predicted_share,
+        )
+        # The batch is a pure function of the step, whoever shares it.
+        chances = [np.random.default_rng((seed, step, item, 1)) for item in items]
+        noise = np.stack([c.random((frames, self.config.n_bins), np.float32) for c in chances])
+        silent = np.array([chance.random() < silent_share for chance in chances])
+        crops.audio[silent] = 0.0
+        crops.mel[silent] = clips.config.log_floor
+        roll, notes = None, None
+        places = list(zip(crops.clip.tolist(), crops.start.tolist(), strict=True))
+        if self.config.conditioning == "roll":
+            rolls = [clips.roll(clip).window(start, start + frames) for clip, start in places]
+            roll = np.stack(rolls)
+            roll[silent] = 0.0
+        if self.config.conditioning == "excitation":
+            notes = stack_notes(
+                [self._excitation(clips, clip).frames(s, s + frames) for clip, s in places]
+            )
+            notes.gain[silent] = 0.0
+        return ParallelBatch(crops, noise, notes, roll)
+
+    def _excitation(self, clips: AudioClips, clip: int) -> Excitation:
+        name = clips.clips[clip].midi
+        if name not in self._excitations:
+            self._excitations[name] = Excitation(
+                clips.roll(clip),
+                sample_rate=self.config.sample_rate,
+                hop_length=self.config.hop_length,
+                onset_grid_s=self.config.onset_grid_s,
+            )
+        return self._excitations[name]

@@ -1,0 +1,108 @@
+"""Training of the WaveNet vocoder: likelihood of each sample, given those before it and the mel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from timbrel.engine.mulaw import N_LEVELS, mu_law_decode, mu_law_encode
+from timbrel.progress import Progress
+from timbrel.training.audio_dataset import AudioBatch, AudioClips, audio_batch
+from timbrel.training.recipe import Recipe, known
+from timbrel.training.task import Validation
+from timbrel.training.tasks.vocoder import PredictedMels, VocoderTask
+from timbrel.vocoder.mel_scale import normalised
+from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
+
+# A crop of the validation split for each of so many fixed draws.
+_VALID_CROPS, _VALID_STEP = 32, 10**9
+
+
+@dataclass(frozen=True)
+class WaveNetOptions(PredictedMels):
+    """The options of a WaveNet recipe."""
+
+    crop_frames: int = 144  # the first 2,047 samples only warm up: longer crops waste less
+    # A network that hears the past exactly learns late to heed the mel. So there may be noise on
+    # the past, of a standard deviation up to so many levels of µ-law, another one for each crop;
+    # it was not published.
+    past_noise: float = 0.0
+
+
+class WaveNetTask(VocoderTask):
+    """Train WaveNet on prepared data; see `Mel2MelTask` for the parameters."""
+
+    kind = "wavenet"
+    options_type = WaveNetOptions
+
+    def __init__(
+        self, recipe: Recipe, folder: Path, *, rank: int, world: int, progress: Progress
+    ) -> None:
+        super().__init__(recipe, folder, rank=rank, world=world, progress=progress)
+        self.config: WaveNetConfig = known(
+            WaveNetConfig, {"n_mels": recipe.mel.n_mels} | recipe.model, "model"
+        )
+        self.model: WaveNet = WaveNet(self.config)
+
+    def batch(self, step: int) -> AudioBatch:
+        share = float(self.predicts(step))
+        return self._crops(self._train, step, self._items, predicted_share=share)
+
+    def loss(self, model: nn.Module, batch: AudioBatch, step: int) -> Tensor:
+        if not self._options.past_noise:
+            return self._nll(model, batch, batch.audio)
+        random = np.random.default_rng((self._recipe.seed, step, self._items.start))
+        deviation = self._options.past_noise * random.random((len(batch.audio), 1))
+        noise = deviation * random.standard_normal(batch.audio.shape)
+        levels = np.clip(mu_law_encode(batch.audio) + np.rint(noise), 0, N_LEVELS - 1)
+        return self._nll(model, batch, mu_law_decode(levels))
+
+    def _nll(self, model: nn.Module, batch: AudioBatch, past: np.ndarray) -> Tensor:
+        """Likelihood of a batch's samples, where the network is given another past."""
+        device = next(model.parameters()).device
+        given, samples = (
+            torch.from_numpy(self._samples(audio)).to(device) for audio in (past, batch.audio)
+        )
+        parameters = model(
+            given, normalised(torch.from_numpy(batch.mel).to(device), self._recipe.mel)
+        )
+        # What comes before a crop is not known: the first samples do not count.
+        warm = self.config.receptive_field
+        return self.model.output.nll(parameters[:, warm:].float(), samples[:, warm:]).mean()
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module) -> Validation:
+        losses: dict[str, list[float]] = {name: [] for name in self._valid.instruments}
+        for item in range(_VALID_CROPS):
+            batch = self._crops(self._valid, _VALID_STEP, [item])
+            name = self._valid.instruments[self._valid.labels[batch.clip[0]]]
+            losses[name].append(float(self._nll(model, batch, batch.audio)))
+        measures = {f"nll/{name}": float(np.mean(found)) for name, found in losses.items() if found}
+        measures["nll"] = float(np.mean([loss for found in losses.values() for loss in found]))
+        return Validation(measures)
+
+    def _crops(
+        self,
+        clips: AudioClips,
+        step: int,
+        items: range | list[int],
+        *,
+        predicted_share: float = 0.0,
+    ) -> AudioBatch:
+        return audio_batch(
+            clips,
+            step,
+            items,
+            frames=self._options.crop_frames,
+            before=1,
+            after=2,
+            seed=self._recipe.seed,
+            predicted_share=predicted_share,
+        )
+
+    def _samples(self, audio: np.ndarray) -> np.ndarray:
+        return mu_law_encode(audio) if self.config.output == "categorical" else audio

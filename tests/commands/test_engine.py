@@ -1,0 +1,48 @@
+"""The commands about the installation: what there is, and how fast it runs."""
+
+from __future__ import annotations
+
+import json
+
+import timbrel
+from support.command_line import failure_of, result_of, run
+from timbrel.bundles.bundle import SHIPPED, SUMS_FILE, load_bundle, shipped_bundles
+from timbrel.corpus.preparation import file_sha256
+from timbrel.engine.wavenet import instruction_sets
+
+
+def test_info_names_version_instruction_set_and_models() -> None:
+    info = result_of("info")
+    assert info["version"] == timbrel.__version__
+    assert info["instruction_sets"] == instruction_sets()
+    assert info["instruction_set"] == instruction_sets()[-1]
+    assert [model["name"] for model in info["models"]] == shipped_bundles()
+    for model in info["models"]:
+        assert model["sha256"] == file_sha256(SHIPPED / model["name"] / SUMS_FILE)
+        assert model["status"] == load_bundle(model["name"]).status
+    printed = run("info").stdout
+    assert f"timbrel {timbrel.__version__}\n" in printed
+    assert f"instruction set {instruction_sets()[-1]}" in printed
+    assert all(model["sha256"] in printed for model in info["models"])
+
+
+def test_bench_prints_an_object_or_a_table() -> None:
+    report = json.loads(run("bench", "wavenet", "--seconds", 1, "--json").stdout)
+    assert report.keys() == {"machine", "results"}
+    keys = {
+        "precision",
+        "isa",
+        "threads",
+        "streams",
+        "samples_per_s",
+        "real_time_factor",
+        "floor_fraction",
+        "peer_ratio",
+    }
+    assert all(row.keys() == keys for row in report["results"])
+    lines = run("bench", "wavenet", "--seconds", 1).stdout.splitlines()
+    assert len(lines) == 2 + len(report["results"])
+
+
+def test_bench_refuses_no_time() -> None:
+    assert "seconds" in failure_of("bench", "wavenet", "--seconds", "0")

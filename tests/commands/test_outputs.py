@@ -1,0 +1,187 @@
+"""Where the sound goes: planning before work, and files that appear when they are complete."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+import soundfile
+
+from timbrel.bundles.bundle import Bundle
+from timbrel.commands.outputs import Target, plan_outputs, render_file
+from timbrel.errors import OutputError
+from timbrel.score.score import Score, Track
+from timbrel.synthesizer import Block
+
+SCORE = Score((Track("Right Hand!", 0, 0, ()), Track("", 46, 1, ()), Track("Ünï-1_x", 46, 2, ())))
+SONGS = [Path("here/a.mid"), Path("there/b.MID")]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def mixes(files: list[Path], output: str | None, *, force: bool = False) -> list[str]:
+    """Names of the files that would be written."""
+    targets = plan_outputs(files, [SCORE] * len(files), output, force=force)
+    assert all(target.stems == () for target in targets)
+    return [str(target.mix) for target in targets]
+
+
+def test_by_default_wav_files_go_to_the_current_folder() -> None:
+    assert mixes(SONGS, None) == ["a.wav", "b.wav"]
+
+
+@pytest.mark.parametrize("name", ["song.wav", "song.flac", "song.ogg", "song.OGG", "x.y.wav"])
+def test_one_score_goes_to_the_file_that_is_named(name: str) -> None:
+    assert mixes(SONGS[:1], name) == [name]
+
+
+@pytest.mark.parametrize("name", ["out/", "out", "my.album/", "deep/er/"])
+def test_any_number_goes_to_a_folder_which_need_not_exist(name: str) -> None:
+    folder = name.rstrip("/")
+    assert mixes(SONGS[:1], name) == [f"{folder}/a.wav"]
+    assert mixes(SONGS, name) == [f"{folder}/a.wav", f"{folder}/b.wav"]
+    assert list(Path().iterdir()) == []  # it is made when there is something to put into it
+
+
+def test_a_folder_that_exists_is_one_whatever_its_name() -> None:
+    Path("my.wav").mkdir()
+    assert mixes(SONGS[:1], "my.wav") == ["my.wav/a.wav"]
+
+
+def test_stems_are_named_by_score_number_and_track() -> None:
+    (target,) = plan_outputs(SONGS[:1], [SCORE], "mix.flac", stems=Path("stems"))
+    assert target.mix == Path("mix.flac")
+    names = ["mix-01-right-hand.flac", "mix-02-track.flac", "mix-03-ünï-1_x.flac"]
+    assert target.stems == tuple(Path("stems", name) for name in names)
+
+
+def test_long_names_of_tracks_are_cut() -> None:
+    score = Score((Track("x" * 300, 0, 0, ()),))
+    (target,) = plan_outputs(SONGS[:1], [score], None, stems=Path("stems"))
+    assert target.stems == (Path("stems", f"a-01-{'x' * 40}.wav"),)
+
+
+def test_existing_files_are_kept_unless_forced() -> None:
+    Path("b.wav").write_bytes(b"old")
+    with pytest.raises(OutputError, match=r"b\.wav: exists; give --force"):
+        mixes(SONGS, None)
+    assert mixes(SONGS, None, force=True) == ["a.wav", "b.wav"]
+    Path("stems").mkdir()
+    Path("stems/a-02-track.wav").touch()
+    with pytest.raises(OutputError, match=r"a-02-track\.wav: exists"):
+        plan_outputs(SONGS[:1], [SCORE], None, stems=Path("stems"))
+
+
+@pytest.mark.parametrize(
+    ("files", "output", "message"),
+    [
+        (SONGS, "song.wav", "song.wav: is one file for 2 scores; name a folder"),
+        ([SONGS[0], Path("there/a.mid")], None, "a.wav: would be written twice; render"),
+        ([SONGS[0], SONGS[0]], "out/", "out/a.wav: would be written twice"),
+        (SONGS[:1], "song.mp3", "song.mp3: cannot write '.mp3' files; use one of .wav, .flac"),
+        (SONGS[:1], "nowhere/song.wav", "the folder nowhere does not exist; create it first"),
+        (SONGS[:1], "file/song.wav", "file/song.wav: file is not a folder"),
+        (SONGS[:1], "file/out/", "file/out: cannot be created, as file is not a folder"),
+        (SONGS[:1], "file/", "file is not a folder"),
+        (SONGS[:1], "file", "file is not a folder"),
+    ],
+)
+def test_outputs_that_cannot_be_are_refused(
+    files: list[Path], output: str | None, message: str
+) -> None:
+    Path("file").write_bytes(b"old")
+    with pytest.raises(OutputError) as error:
+        mixes(files, output)
+    assert message in str(error.value)
+    assert [p.name for p in Path().iterdir()] == ["file"]
+
+
+def blocks(n: int, *, then: BaseException | None = None) -> Iterator[Block]:
+    """A stream of two tracks, of which the first is too loud, and perhaps an error."""
+    for _ in range(n):
+        tracks = np.stack([np.full(1000, 1.7), np.full(1000, -0.25)]).astype(np.float32)
+        yield Block(np.full((1000, 2), 0.5, np.float32), tracks)
+    if then is not None:
+        raise then
+
+
+def test_the_mix_and_the_stems_are_written() -> None:
+    target = Target(Path("new/mix.wav"), (Path("stems/1.wav"), Path("stems/2.wav")))
+    seconds = render_file(blocks(4), target, sample_rate=16_000, channels=2)
+    assert seconds == 0.25
+    found = sorted(str(path) for path in Path().rglob("*.*"))
+    assert found == ["new/mix.wav", "stems/1.wav", "stems/2.wav"]
+    for path, channels, level in ((target.mix, 2, 0.5), (target.stems[0], 1, 1.0)):
+        audio, rate = soundfile.read(path, always_2d=True)
+        assert (audio.shape, rate) == ((4000, channels), 16_000)
+        np.testing.assert_allclose(audio, level, atol=1 / 32768)
+    np.testing.assert_allclose(soundfile.read(target.stems[1])[0], -0.25, atol=1 / 32768)
+
+
+@pytest.mark.parametrize("error", [RuntimeError(), KeyboardInterrupt(), SystemExit()])
+def test_an_error_on_the_way_leaves_no_files_and_the_old_ones(error: BaseException) -> None:
+    Path("mix.wav").write_bytes(b"old")
+    target = Target(Path("mix.wav"), (Path("1.wav"), Path("2.wav")))
+    with pytest.raises(type(error)):
+        render_file(blocks(2, then=error), target, sample_rate=16_000, channels=2)
+    assert [p.name for p in Path().iterdir()] == ["mix.wav"]
+    assert Path("mix.wav").read_bytes() == b"old"
+
+
+def test_a_folder_that_cannot_be_made_is_named() -> None:
+    target = Target(Path("/proc/out/mix.wav"), ())
+    with pytest.raises(OutputError, match="/proc/out: cannot be created"):
+        render_file(blocks(1), target, sample_rate=16_000, channels=2)
+
+
+@pytest.mark.parametrize(
+    ("number", "exit_code", "message"),
+    [(signal.SIGINT, 130, "timbrel: interrupted\n"), (signal.SIGTERM, 143, "")],
+)
+def test_an_interrupted_render_leaves_nothing(
+    tiny_bundle: Bundle, number: signal.Signals, exit_code: int, message: str
+) -> None:
+    midi = mido.MidiFile(ticks_per_beat=500)
+    messages = [mido.Message("note_on", note=60), mido.Message("note_off", note=60, time=1000)]
+    midi.tracks.append(mido.MidiTrack(messages * 3000))
+    midi.save("long.mid")
+    command = [Path(sys.executable).with_name("timbrel"), "render", "long.mid"]
+    command += ["--model", tiny_bundle.path, "-o", "out.wav", "--stems", "stems"]
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Who starts the tests in the background may have interrupts ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    until = time.monotonic() + 600
+    # Both files are there, and the first has grown beyond its header.
+    while not any(p.stat().st_size > 1000 for p in Path().glob(".timbrel-*.wav")):
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert len(list(Path("stems").iterdir())) == 1
+    process.send_signal(number)
+    _, error = process.communicate(timeout=600)
+    assert process.returncode == exit_code
+    assert error == message
+    assert sorted(p.name for p in Path().rglob("*")) == ["long.mid", "stems"]
+
+
+def test_files_are_resampled_where_it_is_wanted() -> None:
+    blocks = [Block(np.zeros((800, 2), np.float32), np.zeros((1, 800), np.float32))] * 4
+    target = Target(Path("mix.wav"), (Path("track.wav"),))
+    assert render_file(blocks, target, sample_rate=16_000, channels=2, file_rate=44_100) == 0.2
+    for path, channels in (("mix.wav", 2), ("track.wav", 1)):
+        info = soundfile.info(path)
+        assert (info.samplerate, info.frames, info.channels) == (44_100, 8820, channels)

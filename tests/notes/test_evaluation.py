@@ -1,0 +1,135 @@
+"""The evaluation with small models: every number from a real sound, and nothing made twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from support.notes_data import sine
+from timbrel.errors import InputError
+from timbrel.geometry import MelConfig
+from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
+from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
+from timbrel.notes.codec import NoteCodec
+from timbrel.notes.dataset import measured_qualities, read_split
+from timbrel.notes.evaluation import (
+    EvaluationPlan,
+    evaluate_notes,
+    find_pairs,
+    is_at,
+    markdown,
+    write_report,
+)
+from timbrel.notes.export import load_spectral, write_spectral_bundle
+from timbrel.notes.spectrum import log_spectrum
+
+PLAN = EvaluationPlan(n_notes=2, n_pairs=1, iterations=2)
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A baseline and a classifier with random weights."""
+    folder = tmp_path_factory.mktemp("spectral")
+    torch.manual_seed(0)
+    models = {
+        "baseline": SpectralBaseline(BaselineConfig(1 / 32, 8, 4)),
+        "classifier": NoteClassifier(ClassifierConfig(1 / 32, 8)),
+    }
+    for name, model in models.items():
+        write_spectral_bundle(
+            model.eval(),
+            folder / name,
+            name=name,
+            mel=MelConfig(),
+            gain=1.0,
+            license="MIT",
+            attribution="Not trained.",
+            training={},
+        )
+    return {name: str(folder / name) for name in models}
+
+
+def short_notes(notes_data: Path, folder: Path) -> Path:
+    """The data with a second family in the test split, so that there are pairs."""
+    data = Path(shutil.copytree(notes_data, folder / "data"))
+    train, test = data / "nsynth-train", data / "nsynth-test"
+    lists = {path: json.loads((path / "examples.json").read_text()) for path in (train, test)}
+    for name in [name for name in lists[train] if name.startswith("bass")]:
+        lists[test][name] = lists[train].pop(name)
+        shutil.move(train / "audio" / f"{name}.wav", test / "audio")
+    for path, entries in lists.items():
+        (path / "examples.json").write_text(json.dumps(entries))
+    return data
+
+
+def test_a_report_of_all_models(
+    notes_data: Path,
+    tiny_codec: NoteCodec,
+    bundles: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Decoding twelve seconds sample by sample would take too long here; its own tests do less.
+    def decoded(_: NoteCodec, codes: list[np.ndarray], **__: object) -> list[np.ndarray]:
+        return [sine(60, 3) for _ in codes]
+
+    monkeypatch.setattr(NoteCodec, "decode", decoded)
+    data = short_notes(notes_data, tmp_path)
+    given = {"autoencoder": str(tiny_codec.bundle.path), **bundles, "plan": PLAN}
+    report = evaluate_notes(data, tmp_path / "out", **given)
+    assert list(report["reconstructions"]) == ["majority", "original", "autoencoder", "baseline"]
+    assert report["reconstructions"]["original"]["spectrum_error_db"] == 0
+    assert report["reconstructions"]["baseline"]["spectrum_error_db"] > 1
+    assert set(report["probe"]) == {"autoencoder", "baseline"}
+    assert report["morphs"]["pairs"] == 1
+    write_report(report, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "notes.json").read_text()) == report
+    table = (tmp_path / "out" / "notes.md").read_text()
+    assert table == markdown(report)
+    assert "| original |" in table
+    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "audio").rglob("*.*")}
+    assert len(kept) == 2 + 2 + 3  # a morph has two ends
+    assert evaluate_notes(data, tmp_path / "out", **given) == report
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "audio").rglob("*.*")} == kept
+
+
+def test_spectral_bundles_hold_their_model(bundles: dict[str, str]) -> None:
+    model, bundle = load_spectral(bundles["baseline"], SpectralBaseline, BaselineConfig)
+    again, _ = load_spectral(bundles["baseline"], SpectralBaseline, BaselineConfig)
+    spectra = torch.from_numpy(log_spectrum(sine(60, 3)))[None]
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model(spectra, torch.tensor([60])), again(spectra, torch.tensor([60]))
+        )
+    assert bundle.model == {"width": 1 / 32, "code_size": 8, "pitch_size": 4}
+    with pytest.raises(InputError, match="is a model of kind 'notes-baseline'"):
+        load_spectral(bundles["baseline"], NoteClassifier, ClassifierConfig)
+
+
+def test_pairs_share_a_pitch_and_differ_in_family(notes_data: Path, tmp_path: Path) -> None:
+    split = read_split(short_notes(notes_data, tmp_path), "test")
+    pairs = find_pairs(split, 3, seed=0)
+    assert len(pairs) == 3
+    for a, b in pairs:
+        assert split.notes[a].pitch == split.notes[b].pitch
+        assert split.notes[a].instrument_family != split.notes[b].instrument_family
+    assert len({i for pair in pairs for i in pair}) == 6
+    with pytest.raises(InputError, match="no two notes of one pitch"):
+        find_pairs(read_split(notes_data, "valid"), 3, seed=0)
+
+
+def test_qualities_that_were_not_measured_do_not_count(tmp_path: Path) -> None:
+    assert measured_qualities(tmp_path) == list(range(10))
+    (tmp_path / "data.json").write_text('{"qualities_measured": ["dark", "reverb"]}')
+    assert measured_qualities(tmp_path) == [1, 8]
+
+
+def test_a_tone_is_at_its_pitch_only() -> None:
+    assert is_at(sine(60, 4), 60)
+    assert not is_at(sine(60, 4), 61)
+    assert not is_at(np.zeros(64_000, np.float32), 60)

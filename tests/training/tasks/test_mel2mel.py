@@ -1,0 +1,137 @@
+"""What a step of Mel2Mel computes: the carried state, the cut context, what counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from support.small_data import TWO_INSTRUMENTS, small_recipe
+from timbrel.measures.correlation import log_mel_measures
+from timbrel.mel.losses import tanh_log_abs_loss
+from timbrel.progress import silent
+from timbrel.training.dataset import MelBatch
+from timbrel.training.tasks.mel2mel import Mel2MelTask, validation_mels
+
+
+@pytest.fixture
+def task(small_data: Path) -> Mel2MelTask:
+    torch.manual_seed(4)
+    options = {
+        "crop_frames": 64,
+        "crops_per_visit": 4,
+        "windows_per_crop": (1,),
+        "contexts": (32,),
+    }
+    recipe = small_recipe(options=options)
+    return Mel2MelTask(recipe, small_data, rank=0, world=1, progress=silent)
+
+
+def batch_of(roll: np.ndarray, *, fresh: bool) -> MelBatch:
+    """Four lanes that all play one roll, (64 + 32, 176)."""
+    return MelBatch(
+        roll=np.stack([roll] * 4),
+        mel=np.full((4, 64, 80), -4.0, np.float32),
+        instrument=np.array([0, 1, 0, 1]),
+        weight=np.ones((4, 64), np.float32),
+        fresh=np.full(4, fresh),
+    )
+
+
+def random_roll(n_frames: int) -> np.ndarray:
+    random = np.random.default_rng(5)
+    return random.random((n_frames, 176), np.float32) * (random.random((n_frames, 176)) > 0.95)
+
+
+def test_starts_at_the_mean_of_the_data(task: Mel2MelTask) -> None:
+    bias = task.model.output.bias.detach().numpy()
+    assert -11.5 < bias.mean() < -3
+    assert bias.std() > 0.1
+    np.testing.assert_array_equal(bias, task._train.mean_mel())
+
+
+def test_step_computes_what_the_whole_network_does(task: Mel2MelTask) -> None:
+    roll = random_roll(96).astype(np.float32)
+    batch = batch_of(roll, fresh=True)
+    with torch.no_grad():
+        loss = task.loss(task.wrapped(), batch, step=0)
+        timbre = task.model.embedding(torch.from_numpy(batch.instrument))
+        whole = task.model(torch.from_numpy(batch.roll), timbre)[:, :64]
+        expected = tanh_log_abs_loss(whole, torch.from_numpy(batch.mel)).mean()
+    assert float(loss) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_state_is_carried_from_crop_to_crop(task: Mel2MelTask) -> None:
+    roll = random_roll(64 + 64 + 32).astype(np.float32)
+    with torch.no_grad():
+        task.loss(task.wrapped(), batch_of(roll[:96], fresh=True), step=0)
+        second = batch_of(roll[64:], fresh=False)
+        carried = task.loss(task.wrapped(), second, step=1)
+        timbre = task.model.embedding(torch.from_numpy(second.instrument))
+        whole = task.model(torch.from_numpy(np.stack([roll] * 4)), timbre)[:, 64:128]
+        expected = tanh_log_abs_loss(whole, torch.from_numpy(second.mel)).mean()
+        forgotten = task.loss(task.wrapped(), batch_of(roll[64:], fresh=True), step=1)
+    assert float(carried) == pytest.approx(float(expected), rel=1e-6)
+    assert float(forgotten) != pytest.approx(float(expected), rel=1e-4)
+
+
+def test_state_is_forgotten_in_fresh_lanes_alone(task: Mel2MelTask) -> None:
+    roll = random_roll(96).astype(np.float32)
+    task.load_state({"hidden": torch.full((1, 4, 16), 0.9), "cell": torch.full((1, 4, 16), 3.0)})
+    batch = batch_of(roll, fresh=False)
+    batch.fresh[1] = True
+    with torch.no_grad():
+        task.loss(task.wrapped(), batch, step=0)
+        mixed = task.state()["hidden"][0]
+        task.loss(task.wrapped(), batch_of(roll, fresh=True), step=0)
+        anew = task.state()["hidden"][0]
+    # Lanes 1 and 3 play the same instrument: only what they remember differs.
+    torch.testing.assert_close(mixed[1], anew[1])
+    assert (mixed[3] - anew[3]).abs().max() > 1e-6
+
+
+def test_what_does_not_count_has_no_gradient(task: Mel2MelTask) -> None:
+    batch = batch_of(random_roll(96).astype(np.float32), fresh=True)
+    batch.weight[:] = 0
+    loss = task.loss(task.wrapped(), batch, step=0)
+    loss.backward()
+    assert loss == 0
+    for parameter in task.model.parameters():
+        assert parameter.grad is None or not parameter.grad.any()
+    batch.weight[:, 10] = 1
+    assert task.loss(task.wrapped(), batch, step=0) > 0
+
+
+def test_truncation_is_drawn_by_the_step(small_data: Path) -> None:
+    recipe = small_recipe()
+    task, other = (
+        Mel2MelTask(recipe, small_data, rank=rank, world=2, progress=silent) for rank in (0, 1)
+    )
+    drawn = [task._truncation(step) for step in range(200)]
+    assert drawn == [other._truncation(step) for step in range(200)]
+    assert {n for n, _ in drawn} == {1, 2, 4}
+    assert {context for _, context in drawn} == {16, 32, 64}
+    for step in (0, 1, 2):
+        assert task.batch(step).roll.shape == (2, 64 + drawn[step][1], 176)
+
+
+def test_validation_measures_each_instrument(task: Mel2MelTask) -> None:
+    task.model.eval()
+    found = task.validate(task.model)
+    with torch.no_grad():
+        true, predicted = validation_mels(task.model, task._valid)
+    assert len(true) == len(predicted) == 2
+    for name, a, b in zip(TWO_INSTRUMENTS, true, predicted, strict=True):
+        assert a.shape == b.shape
+        measures = log_mel_measures(a, b)
+        assert found.measures[f"correlation/{name}"] == measures.correlation
+        assert found.measures[f"error_db/{name}"] == measures.error_db
+    assert found.picture is not None
+    assert found.picture[0].shape == found.picture[1].shape == (1000, 80)
+    # The true mels are those of the clip, which is shorter than an excerpt may be.
+    (clip,) = (c for c in task._valid.clips if c.instrument == "trumpet")
+    n_frames = clip.n_samples // 128
+    np.testing.assert_array_equal(true[1][:n_frames], true[1][n_frames : 2 * n_frames])
+    np.testing.assert_array_equal(true[1][:n_frames], task._valid.mel(1, 0, n_frames))
