@@ -21,7 +21,6 @@ import numpy as np
 import torch
 
 from timbrel.constants import SAMPLE_RATE
-from timbrel.geometry import MelConfig
 from timbrel.notes.autoencoder import Autoencoder
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.export import write_autoencoder_bundle
@@ -65,8 +64,7 @@ def _measure(size: str, recipe: str, n_frames: int, seconds: float) -> list[dict
             model,
             path,
             name=size,
-            mel=MelConfig(),
-            gain=1.0,
+            sample_rate=16_000,
             license="none",
             attribution="Random.",
             training={},

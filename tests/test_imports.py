@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "src"
@@ -59,7 +60,7 @@ def circle_in(graph: dict[str, dict[str, str]]) -> list[str]:
     def visit(room: str, way: list[str]) -> list[str]:
         if room in way:
             ring = [*way[way.index(room) :], room]
-            return [graph[a][b] for a, b in zip(ring, ring[1:], strict=False)]
+            return [graph[a][b] for a, b in pairwise(ring)]
         if room in done:
             return []
         for target in graph.get(room, {}):

@@ -23,8 +23,8 @@ from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Score, Track
 from timbrel.timbre.timbre import Timbre, parse_timbre
-from timbrel.vocoder.catalog import DEFAULT_VOCODER, Sampling, load_vocoder
-from timbrel.vocoder.vocoder import Vocoder
+from timbrel.vocoder.catalog import DEFAULT_VOCODER, load_vocoder
+from timbrel.vocoder.vocoder import Sampling, Vocoder
 
 RELEASE_S = 2.0  # what is rendered after the last note
 # Before an excerpt, so much of the score is played unheard, so that what sounds already is right.

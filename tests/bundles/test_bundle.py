@@ -96,7 +96,7 @@ def test_the_configuration_cannot_escape_its_hash(bundle_copy: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(format=2), "has format 2; this Timbrel reads format 1"),
+        (lambda c: c.update(format=3), "has format 3; this Timbrel reads formats 1 and 2"),
         (lambda c: c.pop("format"), "has format None"),
         (lambda c: c.update(colour="red"), "unknown key 'colour'"),
         (lambda c: c["mel"].update(colour="red"), "unknown key 'colour'"),
@@ -184,3 +184,20 @@ def test_shipped_models_load_by_name(name: str) -> None:
     bundle = load_bundle(name)
     assert bundle.name == name
     assert bundle.path.name == name
+
+
+def test_format_1_is_read(bundle_copy: Path) -> None:
+    before = load_bundle(bundle_copy)
+    change_config(bundle_copy, lambda c: c.update(format=1))
+    after = load_bundle(bundle_copy)
+    assert after.config == before.config
+    assert after.mel == before.mel
+
+
+def test_notes_of_format_1_keep_the_rate_of_their_mel() -> None:
+    bundle = load_bundle("notes")
+    assert json.loads(bundle.file(CONFIG_FILE).read_text())["format"] == 1
+    assert bundle.sample_rate == 16_000
+    assert "gain" not in bundle.config
+    with pytest.raises(InputError, match="'notes-autoencoder' has no mel spectrogram"):
+        _ = bundle.mel

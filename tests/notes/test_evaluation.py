@@ -12,7 +12,6 @@ import torch
 
 from support.notes_data import sine
 from timbrel.errors import InputError
-from timbrel.geometry import MelConfig
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
 from timbrel.notes.codec import NoteCodec
@@ -25,7 +24,7 @@ from timbrel.notes.evaluation import (
     markdown,
     write_report,
 )
-from timbrel.notes.export import load_spectral, write_spectral_bundle
+from timbrel.notes.export import load_spectral, write_baseline_bundle, write_classifier_bundle
 from timbrel.notes.spectrum import log_spectrum
 
 PLAN = EvaluationPlan(n_notes=2, n_pairs=1, iterations=2)
@@ -36,22 +35,12 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A baseline and a classifier with random weights."""
     folder = tmp_path_factory.mktemp("spectral")
     torch.manual_seed(0)
-    models = {
-        "baseline": SpectralBaseline(BaselineConfig(1 / 32, 8, 4)),
-        "classifier": NoteClassifier(ClassifierConfig(1 / 32, 8)),
-    }
-    for name, model in models.items():
-        write_spectral_bundle(
-            model.eval(),
-            folder / name,
-            name=name,
-            mel=MelConfig(),
-            gain=1.0,
-            license="MIT",
-            attribution="Not trained.",
-            training={},
-        )
-    return {name: str(folder / name) for name in models}
+    about = {"sample_rate": 16_000, "license": "MIT", "attribution": "Not trained.", "training": {}}
+    baseline = SpectralBaseline(BaselineConfig(1 / 32, 8, 4)).eval()
+    write_baseline_bundle(baseline, folder / "baseline", name="baseline", **about)
+    classifier = NoteClassifier(ClassifierConfig(1 / 32, 8)).eval()
+    write_classifier_bundle(classifier, folder / "classifier", name="classifier", **about)
+    return {name: str(folder / name) for name in ("baseline", "classifier")}
 
 
 def short_notes(notes_data: Path, folder: Path) -> Path:

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from support.notes_data import write_notes
-from timbrel.geometry import MelConfig
 from timbrel.notes.autoencoder import Autoencoder
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.export import write_autoencoder_bundle
@@ -55,8 +54,7 @@ def tiny_codec(
         tiny_autoencoder,
         path,
         name="tiny",
-        mel=MelConfig(),
-        gain=1.0,
+        sample_rate=16_000,
         license="MIT",
         attribution="Not trained.",
         training={},

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from support.small_data import small_recipe
+from timbrel.bundles.kinds import KINDS
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.training.recipe import known, read_recipe, write_recipe
-from timbrel.training.tasks import TASKS
 from timbrel.training.tasks.mel2mel import Mel2MelOptions
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
@@ -30,7 +30,7 @@ warmup_steps: 10
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_recipes_of_the_repository_can_be_read(path: Path) -> None:
     recipe = read_recipe(path)
-    assert recipe.task in TASKS
+    assert recipe.task in KINDS
     assert recipe.license == "MIT"
     assert "MuseScore General" in recipe.attribution
     if recipe.task == "mel2mel":

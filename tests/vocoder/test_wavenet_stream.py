@@ -18,8 +18,9 @@ from timbrel.bundles.bundle import CONFIG_FILE, WEIGHTS_FILE, Bundle, load_bundl
 from timbrel.errors import InputError, OutputError
 from timbrel.geometry import MelConfig
 from timbrel.score.piano_roll import PianoRoll
-from timbrel.vocoder.catalog import Sampling, load_vocoder
+from timbrel.vocoder.catalog import load_vocoder
 from timbrel.vocoder.mel_scale import normalised
+from timbrel.vocoder.vocoder import Sampling
 from timbrel.vocoder.wavenet import WaveNet
 from timbrel.vocoder.wavenet_export import load_wavenet, write_wavenet_bundle
 from timbrel.vocoder.wavenet_stream import WaveNetVocoder, interpolation

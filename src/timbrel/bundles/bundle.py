@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from timbrel.bundles.kinds import KINDS
 from timbrel.errors import InputError, OutputError
 from timbrel.geometry import MelConfig
 
-FORMAT = 1
+FORMAT = 2
 CONFIG_FILE, CARD_FILE, SUMS_FILE = "config.json", "README.md", "SHA256SUMS"
 WEIGHTS_FILE = "weights.safetensors"
 SHIPPED = Path(__file__).parents[1] / "models"
@@ -27,21 +28,10 @@ _KEYS = {
     "format": int,
     "kind": str,
     "name": str,
-    "mel": dict,
     "model": dict,
-    "gain": float,
     "license": str,
     "attribution": str,
     "training": dict,
-}
-# What a kind of model has beside these.
-_KEYS_OF_KIND: dict[str, dict[str, type]] = {
-    "mel2mel": {"window": dict, "instruments": list},
-    "parallel": {},
-    "wavenet": {},
-    "notes-autoencoder": {},
-    "notes-baseline": {},
-    "notes-classifier": {},
 }
 _INSTRUMENT_KEYS = {"name": str, "program": int, "embedding": list}
 
@@ -68,17 +58,55 @@ class Bundle:
     """A model's configuration, and where its files lie."""
 
     path: Path
-    kind: str
-    name: str
-    mel: MelConfig
-    model: dict[str, Any]
-    gain: float
-    license: str
-    attribution: str
-    training: dict[str, Any]
+    config: dict[str, Any]  # config.json as the newest format has it
+    # Of kinds with mels:
+    _mel: MelConfig | None = None
     # Of a Mel2Mel alone:
     window: WindowConfig = WindowConfig(0, 0)
     instruments: tuple[Instrument, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return self.config["kind"]
+
+    @property
+    def name(self) -> str:
+        return self.config["name"]
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """The sizes of its network."""
+        return self.config["model"]
+
+    @property
+    def license(self) -> str:
+        return self.config["license"]
+
+    @property
+    def attribution(self) -> str:
+        return self.config["attribution"]
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """A summary of the training run."""
+        return self.config["training"]
+
+    @property
+    def mel(self) -> MelConfig:
+        """The geometry of the mels that it makes or takes."""
+        if self._mel is None:
+            raise InputError(f"{self.path}: a model of kind '{self.kind}' has no mel spectrogram")
+        return self._mel
+
+    @property
+    def gain(self) -> float:
+        """FluidSynth's gain in what it was trained on."""
+        return float(self.config["gain"])
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the audio that it makes or takes, in Hz."""
+        return self.config["sample_rate"] if self._mel is None else self._mel.sample_rate
 
     @property
     def status(self) -> str:
@@ -129,34 +157,27 @@ def load_bundle(name_or_path: str | os.PathLike, *, kind: str | None = None) -> 
     except (ValueError, RecursionError) as error:
         raise InputError(f"{config_path}: is not JSON ({error})") from None
     version = config.get("format") if isinstance(config, dict) else None
-    if version != FORMAT:
+    if version not in (1, FORMAT):
         raise InputError(
-            f"{config_path}: has format {version}; this Timbrel reads format {FORMAT}. "
+            f"{config_path}: has format {version}; this Timbrel reads formats 1 and {FORMAT}. "
             "Update Timbrel, or export the model again"
         )
     own_kind = config.get("kind")
     if kind is not None and own_kind != kind:
         raise InputError(f"{path}: is a model of kind '{own_kind}', not '{kind}'")
-    if own_kind not in _KEYS_OF_KIND:
-        known = ", ".join(_KEYS_OF_KIND)
+    if own_kind not in KINDS:
+        known = ", ".join(KINDS)
         raise InputError(f"{config_path}: its kind '{own_kind}' is unknown; known: {known}")
-    check_keys(config, _KEYS | _KEYS_OF_KIND[own_kind], config_path)
+    if version == 1:
+        config = _from_format_1(config)
+    check_keys(config, {**_KEYS, **KINDS[own_kind].keys}, config_path)
     parts: dict[str, Any] = {}
+    if "mel" in config:
+        parts["_mel"] = _part(MelConfig, config["mel"], config_path)
     if "window" in config:
         parts["window"] = _part(WindowConfig, config["window"], config_path)
         parts["instruments"] = _instruments(config["instruments"], config_path)
-    return Bundle(
-        path=path,
-        kind=config["kind"],
-        name=config["name"],
-        mel=_part(MelConfig, config["mel"], config_path),
-        model=config["model"],
-        gain=float(config["gain"]),
-        license=config["license"],
-        attribution=config["attribution"],
-        training=config["training"],
-        **parts,
-    )
+    return Bundle(path, config, **parts)
 
 
 def write_bundle(
@@ -227,6 +248,15 @@ def read_sums(path: Path) -> dict[str, str]:
         expected, _, name = line.partition("  ")
         listed[name] = expected
     return listed
+
+
+def _from_format_1(config: dict[str, Any]) -> dict[str, Any]:
+    """What format 1 said, in format 2: there, every model had a mel's geometry and a gain."""
+    config = config | {"format": FORMAT}
+    if "sample_rate" in KINDS[config["kind"]].keys and isinstance(config.get("mel"), dict):
+        config["sample_rate"] = config.pop("mel").get("sample_rate")
+        config.pop("gain", None)
+    return config
 
 
 def _check_sums(path: Path) -> None:

@@ -12,7 +12,6 @@ from torch import nn
 from timbrel.bundles.bundle import WEIGHTS_FILE as WEIGHTS_FILE
 from timbrel.bundles.bundle import Bundle
 from timbrel.errors import InputError
-from timbrel.geometry import MelConfig
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -34,13 +33,12 @@ def bundle_config(
     kind: str,
     *,
     name: str,
-    mel: MelConfig,
-    gain: float,
     license: str,
     attribution: str,
     training: dict[str, Any],
+    **own: Any,
 ) -> dict[str, Any]:
-    """What the config.json of every kind of model says.
+    """What the config.json of a model says.
 
     Parameters
     ----------
@@ -48,20 +46,19 @@ def bundle_config(
         A network whose sizes are its `config`.
     kind, name
         What the model is, and its own name.
-    mel, gain
-        The geometry, and FluidSynth's gain, of what it was trained on.
     license, attribution
         Of the weights, for the card.
     training
         A summary of the training run, for the card.
+    own
+        What its kind has beside, as JSON; see `timbrel.bundles.kinds`.
     """
     sizes: Any = model.config
     return {
         "kind": kind,
         "name": name,
-        "mel": asdict(mel),
         "model": asdict(sizes),
-        "gain": gain,
+        **own,
         "license": license,
         "attribution": attribution,
         "training": {"parameters": n_parameters(model), **training},

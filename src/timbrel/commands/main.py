@@ -157,7 +157,8 @@ def render(
     from timbrel.score.midi import read_midi
     from timbrel.synthesizer import Synthesizer
     from timbrel.timbre.timbre import parse_timbre
-    from timbrel.vocoder.catalog import DEFAULT_VOCODER, Sampling
+    from timbrel.vocoder.catalog import DEFAULT_VOCODER
+    from timbrel.vocoder.vocoder import Sampling
 
     # All that can be wrong is found before the first file is written.
     specs = _timbre_specs(timbre or [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from timbrel.bundles.weights import (
     round_to_half,
     training_rows,
 )
+from timbrel.geometry import MelConfig
 from timbrel.mel.generator import CONTEXT_FRAMES, FUTURE_FILE, HOP_FRAMES, MEL_FILE, PAST_FILE
 from timbrel.mel.mel2mel import Mel2Mel
 
 
 def write_mel2mel_bundle(
-    model: Mel2Mel, output: Path, *, instruments: dict[str, int], **about: Any
+    model: Mel2Mel, output: Path, *, mel: MelConfig, instruments: dict[str, int], **about: Any
 ) -> None:
     """Write a bundle; its weights are stored in half precision.
 
@@ -31,6 +33,8 @@ def write_mel2mel_bundle(
         The trained model. Its weights are rounded to what the bundle holds.
     output
         The bundle's folder, which must not exist yet.
+    mel
+        The geometry of what it was trained on.
     instruments
         Names and General MIDI programs, in the order of the embeddings.
     about
@@ -42,16 +46,19 @@ def write_mel2mel_bundle(
         If the folder exists, or its parent does not.
     """
     round_to_half(model)
-    config = bundle_config(model, "mel2mel", **about)
-    config |= {
-        "window": {"hop": HOP_FRAMES, "context": CONTEXT_FRAMES},
-        "instruments": [
+    config = bundle_config(
+        model,
+        "mel2mel",
+        mel=asdict(mel),
+        window={"hop": HOP_FRAMES, "context": CONTEXT_FRAMES},
+        instruments=[
             {"name": instrument, "program": program, "embedding": embedding}
             for (instrument, program), embedding in zip(
                 instruments.items(), model.embedding.weight.tolist(), strict=True
             )
         ],
-    }
+        **about,
+    )
     weights = packed_weights(model)
     parts = {
         PAST_FILE: past_part(model),

@@ -7,6 +7,7 @@ by Griffin and Lim's iteration. The defaults are the published sizes; `width` sc
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,7 @@ _DECODER: tuple[tuple[int, int, tuple[int, int]], ...] = (
     (128, 5, (2, 2)),
     (128, 5, (2, 1)),
 )
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class SpectralBaseline(nn.Module):
         return self.decoder(self.encoder(spectra), pitches)
 
 
-def in_layout(model: nn.Module) -> nn.Module:
+def in_layout(model: Network) -> Network:
     """Lay the weights out as the convolutions' values are: faster again."""
     for parameter in model.parameters():
         if parameter.ndim == 4:

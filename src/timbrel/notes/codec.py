@@ -63,7 +63,7 @@ class NoteCodec:
         check_keys(bundle.model, get_type_hints(AutoencoderConfig), bundle.file(CONFIG_FILE))
         self.bundle = bundle
         self.config = AutoencoderConfig(**bundle.model)
-        self.sample_rate = bundle.mel.sample_rate
+        self.sample_rate = bundle.sample_rate
         self.hop_length, self.code_size = self.config.hop_length, self.config.code_size
         self._encoder = open_session(bundle, ENCODER_FILE, threads)
         self.identity = bundle_hash(bundle.path)

@@ -109,13 +109,12 @@ def measured_qualities(folder: str | os.PathLike) -> list[int]:
 
 
 def data_origin(folder: str | os.PathLike) -> dict[str, Any]:
-    """What a training run notes of its data: their hash, the SoundFonts if any, and the gain."""
+    """What a training run notes of its data: their hash, and the SoundFonts if there are any."""
     settings = Path(folder) / _SETTINGS_FILE
     fonts = json.loads(settings.read_text())["soundfonts"] if settings.exists() else {}
     return {
         "data_manifest_sha256": data_sha256(folder),
         "soundfont": ", ".join(fonts) or "none",
-        "gain": 1.0,  # each instrument has one of its own
     }
 
 

@@ -26,16 +26,12 @@ from timbrel.notes.autoencoder import (
     Autoencoder,
     TemporalConv,
 )
-from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
-from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
+from timbrel.notes.baseline import SpectralBaseline
+from timbrel.notes.classifier import NoteClassifier
 from timbrel.notes.codec import ENCODER_FILE, KIND
 from timbrel.notes.sizes import KERNEL_SIZE, AutoencoderConfig
 
 BASELINE_KIND, CLASSIFIER_KIND = "notes-baseline", "notes-classifier"
-SPECTRAL_MODELS: dict[str, tuple[Any, Any]] = {
-    BASELINE_KIND: (SpectralBaseline, BaselineConfig),
-    CLASSIFIER_KIND: (NoteClassifier, ClassifierConfig),
-}
 NORMS_FILE = "norms.safetensors"
 
 Spectral = TypeVar("Spectral", SpectralBaseline, NoteClassifier)
@@ -48,8 +44,7 @@ def write_autoencoder_bundle(
 ) -> None:
     """Write a bundle, its weights in half precision, to which those of `model` are rounded.
 
-    `about` is what `timbrel.bundles.weights.bundle_config` wants to know; of the mel's geometry,
-    models of notes use the sample rate only. For the errors, see
+    `about` is what `timbrel.bundles.weights.bundle_config` wants to know. For the errors, see
     `timbrel.bundles.bundle.write_bundle`.
     """
     round_to_half(model)
@@ -60,21 +55,23 @@ def write_autoencoder_bundle(
     write_bundle(output, config, files, card=_card(config, model.config))
 
 
-def write_spectral_bundle(
-    model: SpectralBaseline | NoteClassifier,
-    output: Path,
-    **about: Any,
+def write_baseline_bundle(model: SpectralBaseline, output: Path, **about: Any) -> None:
+    """Write the bundle of a baseline, its weights in half precision; as above."""
+    what = "Spectral autoencoder of musical notes with pitch conditioning, the baseline"
+    _write_spectral_bundle(model, output, BASELINE_KIND, what, about)
+
+
+def write_classifier_bundle(model: NoteClassifier, output: Path, **about: Any) -> None:
+    """Write the bundle of a classifier, its weights in half precision; as above."""
+    what = "Classifier of the pitch and the qualities of musical notes, the judge"
+    _write_spectral_bundle(model, output, CLASSIFIER_KIND, what, about)
+
+
+def _write_spectral_bundle(
+    model: SpectralBaseline | NoteClassifier, output: Path, kind: str, what: str, about: dict
 ) -> None:
-    """Write the bundle of a spectral network, its weights in half precision; as above."""
-    is_baseline = isinstance(model, SpectralBaseline)
-    kind = BASELINE_KIND if is_baseline else CLASSIFIER_KIND
     round_to_half(model)
     config = bundle_config(model, kind, **about)
-    what = (
-        "Spectral autoencoder of musical notes with pitch conditioning, the baseline"
-        if is_baseline
-        else "Classifier of the pitch and the qualities of musical notes, the judge"
-    )
     # The means and variances of the norms are no parameters, but belong to what was learnt.
     norms = {key: value.float() for key, value in model.named_buffers()}
     files = {WEIGHTS_FILE: packed_weights(model), NORMS_FILE: save(norms)}

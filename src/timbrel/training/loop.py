@@ -22,6 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.tensorboard import SummaryWriter
 
 from timbrel.bundles.bundle import load_bundle
+from timbrel.bundles.kinds import KINDS, loaded
 from timbrel.bundles.weights import with_weights
 from timbrel.corpus.preparation import manifest_sha256
 from timbrel.errors import InputError
@@ -35,7 +36,6 @@ from timbrel.training.checkpoint import (
 )
 from timbrel.training.recipe import Recipe, write_recipe
 from timbrel.training.task import Task, Validation
-from timbrel.training.tasks import TASKS
 
 RECIPE_FILE, RUN_FILE, LOG_FILE = "recipe.yaml", "run.json", "log.jsonl"
 _LOG_EVERY = 50
@@ -97,12 +97,13 @@ def train(
         has_checkpoint = (run / CHECKPOINT_FILE).exists()
         if has_checkpoint and not resume:
             raise InputError(f"{run}: holds a run already; give --resume to go on with it")
-        if recipe.task not in TASKS:
-            raise InputError(f"task '{recipe.task}' is unknown; known: {', '.join(TASKS)}")
+        if recipe.task not in KINDS:
+            raise InputError(f"task '{recipe.task}' is unknown; known: {', '.join(KINDS)}")
         _keep_freed_memory()
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(recipe.seed)
-        task = TASKS[recipe.task](recipe, data, rank=rank, world=world, progress=progress)
+        task_type = loaded(KINDS[recipe.task].task)
+        task: Task = task_type(recipe, data, rank=rank, world=world, progress=progress)
         if recipe.start_from:
             with_weights(task.model, load_bundle(recipe.start_from, kind=recipe.task)).train()
         trainer = _Trainer(recipe, task, torch.device(device), world)
@@ -323,13 +324,8 @@ class _Log:
 
     def validation(self, step: int, found: Validation) -> None:
         self.line("valid", step, found.measures)
-        if self._file is None or found.picture is None:
-            return
-        true, predicted = found.picture
-        picture = np.concatenate([true, predicted], axis=1)  # (frames, 2 * n_mels), predicted above
-        low, high = true.min(), max(true.max(), true.min() + 1e-3)
-        picture = np.clip((picture - low) / (high - low), 0, 1).T[::-1]
-        self._board.add_image("mel: predicted above, true below", picture[None], step)
+        if self._file is not None:
+            found.draw(self._board, step)
 
     def close(self) -> None:
         if self._file is not None:

@@ -9,6 +9,7 @@ from typing import TypeVar, get_type_hints
 
 import yaml
 
+from timbrel.bundles.kinds import KINDS
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 
@@ -21,7 +22,7 @@ _POSITIVE = ("steps", "batch_size", "learning_rate", "validate_every", "checkpoi
 class Recipe:
     """A training run. The learning rate warms up, stays, and falls to zero over `decay_steps`."""
 
-    task: str  # what is trained: a name of `timbrel.training.tasks.TASKS`
+    task: str  # what is trained: a row of `timbrel.bundles.kinds.KINDS`
     steps: int
     batch_size: int  # of all processes together
     learning_rate: float
@@ -39,12 +40,14 @@ class Recipe:
     license: str = "not stated"  # of the weights, for the model's card
     attribution: str = ""  # what the card says of the data
     status: str = ""  # what the card says of the model's worth, such as "experimental"
-    mel: MelConfig = field(default_factory=MelConfig)
+    mel: MelConfig = field(default_factory=MelConfig)  # of kinds that have mels
 
     def __post_init__(self) -> None:
         for key in _POSITIVE:
             if not getattr(self, key) > 0:
                 raise InputError(f"'{key}' must be more than 0, not {getattr(self, key)}")
+        if self.task in KINDS and "mel" not in KINDS[self.task].keys and self.mel != MelConfig():
+            raise InputError(f"'mel' has no meaning for '{self.task}', which knows no mels")
         if self.precision not in ("bfloat16", "float32"):
             raise InputError(f"precision '{self.precision}' is neither bfloat16 nor float32")
         if self.warmup_steps + self.decay_steps > self.steps:

@@ -1,13 +1,36 @@
-"""What the training loop wants of a task: a model, batches, a loss and a validation."""
+"""What training wants of a task: a model, batches, a loss, a validation, at last a bundle."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
-import numpy as np
+import torch
 from torch import Tensor, nn
+
+from timbrel.bundles.kinds import KINDS, loaded
+from timbrel.bundles.weights import Model
+from timbrel.training.recipe import Recipe, known
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a training run left: its recipe, what it noted of itself, its weights."""
+
+    recipe: Recipe
+    notes: dict[str, Any]
+    checkpoint: dict[str, Any]
+
+    def averaged(self, model: Model) -> Model:
+        """Give a new model the averaged weights of the checkpoint."""
+        model.load_state_dict(self.checkpoint["model"])
+        with torch.no_grad():
+            trained = [p for p in model.parameters() if p.requires_grad]
+            for parameter, value in zip(trained, self.checkpoint["average"], strict=True):
+                parameter.copy_(value)
+        return model
 
 
 @dataclass(frozen=True)
@@ -15,8 +38,9 @@ class Validation:
     """What a task finds on the validation split."""
 
     measures: dict[str, float]
-    # True and predicted mel, each (frames, n_mels), for TensorBoard.
-    picture: tuple[np.ndarray, np.ndarray] | None = None
+
+    def draw(self, board: Any, step: int) -> None:
+        """Give TensorBoard what it can show beside the measures."""
 
 
 class Task(ABC):
@@ -26,6 +50,7 @@ class Task(ABC):
     where a task has some.
     """
 
+    kind: ClassVar[str]  # a row of `timbrel.bundles.kinds.KINDS`
     model: nn.Module
     critic: nn.Module | None = None
 
@@ -57,4 +82,32 @@ class Task(ABC):
 
     @abstractmethod
     def describe(self) -> dict:
-        """What an export must know: configuration, instruments, data."""
+        """What an export must know: `config`, the network's sizes; `bundle`, what the kind's bundle
+        holds beside; and the data's origin.
+        """
+
+    @classmethod
+    @abstractmethod
+    def network(cls, sizes: Any, recipe: Recipe) -> nn.Module:
+        """Make the network of some sizes."""
+
+    @classmethod
+    def export(cls, run: FinishedRun, output: Path, about: dict[str, Any]) -> None:
+        """Write the bundle of a run.
+
+        Parameters
+        ----------
+        run
+            What the run left.
+        output
+            The bundle's folder, which must not exist yet.
+        about
+            Name, licence, attribution and training summary, for the bundle's configuration.
+        """
+        kind = KINDS[cls.kind]
+        sizes = known(loaded(kind.sizes), run.notes["config"], str(output))
+        network = run.averaged(cls.network(sizes, run.recipe))
+        own = run.notes["bundle"]
+        if "mel" in kind.keys:
+            own = own | {"mel": run.recipe.mel}
+        loaded(kind.exporter)(network, output, **about, **own)

@@ -15,6 +15,7 @@ are made of integers when the graph is loaded, and not stored.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def write_parallel_bundle(
         If the folder exists, or its parent does not.
     """
     round_to_half(model)
-    config = bundle_config(model, "parallel", mel=mel, **about)
+    config = bundle_config(model, "parallel", mel=asdict(mel), **about)
     weights = packed_weights(model)
     graph = without_weights(streaming_graph(model, mel), weights, WEIGHTS_FILE)
     files = {WEIGHTS_FILE: weights, GRAPH_FILE: graph}

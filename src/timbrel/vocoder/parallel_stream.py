@@ -13,7 +13,7 @@ from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.vocoder.excitation import ENVELOPES, Excitation, NoteFrames, stack_notes
-from timbrel.vocoder.vocoder import check_mel
+from timbrel.vocoder.vocoder import Sampling, check_mel
 
 GRAPH_FILE = "vocoder.onnx"
 _LONGEST_STEP = 128  # frames
@@ -58,6 +58,12 @@ class ParallelVocoder:
     def stream(self, rolls: Sequence[PianoRoll], *, seed: int = 0) -> ParallelStream:
         """Begin with some tracks; the rolls say what they play."""
         return ParallelStream(self, rolls, seed)
+
+
+def parallel_vocoder(bundle: Bundle, *, threads: int, sampling: Sampling) -> ParallelVocoder:
+    """Make the vocoder of a bundle, which draws no samples."""
+    sampling.refuse(bundle.name)
+    return ParallelVocoder(bundle, threads=threads)
 
 
 class ParallelStream:

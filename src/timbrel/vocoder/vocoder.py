@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +11,19 @@ import numpy as np
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.score.piano_roll import PianoRoll
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a vocoder that draws samples one by one does so; None: as it likes best."""
+
+    precision: str | None = None  # of `timbrel.engine.wavenet`
+    temperature: float | None = None
+
+    def refuse(self, name: str) -> None:
+        """Raise an error where a vocoder that draws no samples was told how to."""
+        if self != Sampling():
+            raise InputError(f"{name}: draws no samples, so it has no precision or temperature")
 
 
 class VocoderStream(Protocol):

@@ -41,6 +41,7 @@ class WaveNetConfig:
     strides: tuple[int, ...] = (8, 16)  # of the transposed convolutions; windows are twice as wide
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "strides", tuple(self.strides))  # JSON knows lists only
         if self.output not in OUTPUTS:
             raise InputError(f"output '{self.output}' is unknown; known: {', '.join(OUTPUTS)}")
 

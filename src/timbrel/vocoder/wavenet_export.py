@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ from timbrel.bundles.weights import (
     training_rows,
     with_weights,
 )
+from timbrel.geometry import MelConfig
 from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
 
 
 def write_wavenet_bundle(
     model: WaveNet,
     output: Path,
+    *,
+    mel: MelConfig,
     **about: Any,
 ) -> None:
     """Write a bundle; its weights are stored in half precision.
@@ -30,6 +34,8 @@ def write_wavenet_bundle(
         The trained model. Its weights are rounded to what the bundle holds.
     output
         The bundle's folder, which must not exist yet.
+    mel
+        The geometry of what it was trained on.
     about
         What else `timbrel.bundles.weights.bundle_config` wants to know.
 
@@ -39,7 +45,7 @@ def write_wavenet_bundle(
         If the folder exists, or its parent does not.
     """
     round_to_half(model)
-    config = bundle_config(model, "wavenet", **about)
+    config = bundle_config(model, "wavenet", mel=asdict(mel), **about)
     write_bundle(output, config, {WEIGHTS_FILE: packed_weights(model)}, card=_card(config))
 
 
@@ -51,8 +57,7 @@ def load_wavenet(bundle: Bundle) -> WaveNet:
     InputError
         If the bundle's weights are those of another model.
     """
-    sizes = bundle.model | {"strides": tuple(bundle.model["strides"])}
-    return with_weights(WaveNet(WaveNetConfig(**sizes)), bundle)
+    return with_weights(WaveNet(WaveNetConfig(**bundle.model)), bundle)
 
 
 def _card(config: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.vocoder.mel_scale import N_AROUND, normalised
-from timbrel.vocoder.vocoder import check_mel
+from timbrel.vocoder.vocoder import Sampling, check_mel
 
 FRAMES_BEFORE = 1  # of conditioning, before a sample's own
 _FRAMES_AFTER = N_AROUND - 1 - FRAMES_BEFORE
@@ -74,6 +75,12 @@ class WaveNetVocoder:
             range(len(rolls)), seed=seed, temperature=self._temperature, threads=self._threads
         )
         return WaveNetStream(session, self.mel, len(rolls))
+
+
+def wavenet_vocoder(bundle: Bundle, *, threads: int, sampling: Sampling) -> WaveNetVocoder:
+    """Make the vocoder of a bundle, with what was said of its sampling."""
+    given = {name: value for name, value in asdict(sampling).items() if value is not None}
+    return WaveNetVocoder(bundle, threads=threads, **given)
 
 
 class WaveNetStream:

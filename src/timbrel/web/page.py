@@ -29,6 +29,7 @@ from timbrel.bundles.bundle import (
     read_sums,
     shipped_bundles,
 )
+from timbrel.bundles.kinds import page_kinds
 from timbrel.engine.wavenet import Engine
 from timbrel.errors import InputError, MissingToolError, OutputError
 from timbrel.vocoder.catalog import DEFAULT_VOCODER
@@ -41,7 +42,6 @@ HEADERS_FILE = "_headers"  # as Netlify and Cloudflare Pages read it
 TUNES = {"Prelude": "prelude.mid", "Canon": "duet.mid"}
 WAVENET_FOLDER = "wavenet"  # of the static files: the WaveNet engine, in several builds
 _WAVENET_WEIGHTS = "engine.safetensors"
-_KINDS = ("mel2mel", "parallel")  # of models that play in the browser
 
 # Isolation lets the page share memory between its threads; the policy lets it load nothing from
 # elsewhere and send nothing away.
@@ -101,7 +101,7 @@ def page_files(
     models: list[dict[str, Any]] = []
     for name in shipped_bundles():
         bundle = load_bundle(name)
-        if bundle.kind not in _KINDS:
+        if bundle.kind not in page_kinds("plays"):
             continue
         entries = {}
         for file, sha256 in read_sums(bundle.path).items():
@@ -117,7 +117,11 @@ def page_files(
         )
     wavenets: list[tuple[str, str | os.PathLike]] = []
     if engine:
-        wavenets += [(f"models/{name}", name) for name in shipped_bundles("wavenet")]
+        wavenets += [
+            (f"models/{name}", name)
+            for kind in page_kinds("exports")
+            for name in shipped_bundles(kind)
+        ]
     # Not by their names, which may hold anything.
     wavenets += [(f"vocoders/{number}", vocoder) for number, vocoder in enumerate(vocoders, 1)]
     for folder, vocoder in wavenets:
@@ -215,9 +219,8 @@ def _entry(path: str, sha256: str) -> dict[str, str]:
 
 def _config(bundle: Bundle) -> dict[str, Any]:
     """A bundle's configuration without what the page does not show."""
-    config = json.loads(bundle.file(CONFIG_FILE).read_text())
-    del config["training"]
-    return config | {"status": bundle.status}
+    shown = {key: value for key, value in bundle.config.items() if key != "training"}
+    return shown | {"status": bundle.status}
 
 
 def _wavenet(bundle: Bundle) -> tuple[dict[str, Any], bytes]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from timbrel.bundles.kinds import KINDS, loaded
 from timbrel.engine.companding import compress
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.dataset import data_sha256, read_split
@@ -19,7 +20,6 @@ from timbrel.progress import silent
 from timbrel.training.export import export_run
 from timbrel.training.loop import train
 from timbrel.training.recipe import Recipe, read_recipe
-from timbrel.training.tasks import TASKS
 from timbrel.training.tasks.autoencoder import AutoencoderBatch, AutoencoderTask, pitch_directions
 from timbrel.training.tasks.spectral import ClassifierTask
 
@@ -194,4 +194,4 @@ def test_directions_tell_all_pitches_apart() -> None:
 def test_recipes_can_be_begun(name: str, notes_data: Path) -> None:
     wanted = read_recipe(f"recipes/{name}.yaml")
     with torch.device("meta"):
-        TASKS[wanted.task](wanted, notes_data, rank=0, world=1, progress=silent)
+        loaded(KINDS[wanted.task].task)(wanted, notes_data, rank=0, world=1, progress=silent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from timbrel.notes.baseline import N_PITCHES
 from timbrel.notes.codec import KIND
 from timbrel.notes.dataset import NoteSplit
 from timbrel.notes.sizes import AutoencoderConfig
+from timbrel.progress import Progress
+from timbrel.training.recipe import Recipe
 from timbrel.training.task import Validation
 from timbrel.training.tasks.notes import NotesBatch, NotesTask
 
@@ -59,19 +62,23 @@ class AutoencoderTask(NotesTask):
 
     kind = KIND
     options_type = AutoencoderOptions
-    config_type = AutoencoderConfig
 
-    def make_model(self) -> nn.Module:
+    def __init__(
+        self, recipe: Recipe, folder: Path, *, rank: int, world: int, progress: Progress
+    ) -> None:
+        super().__init__(recipe, folder, rank=rank, world=world, progress=progress)
         self._context = self.config.context_frames if self._options.context else 0
         self._directions = pitch_directions(self.config.code_size)
-        model = Autoencoder(self.config)
-        prototypes = model.decoder.prototypes
+        prototypes = self.model.decoder.prototypes
         if prototypes is not None and self._options.pitch_weight:
             # Where codes are taught the pitch, that is what the first prototypes begin as.
             n = min(N_PITCHES, self.config.n_prototypes)
             with torch.no_grad():
                 prototypes.weight[:n] = self._directions[:n]
-        return model
+
+    @classmethod
+    def network(cls, sizes: AutoencoderConfig, recipe: Recipe) -> Autoencoder:  # noqa: ARG003
+        return Autoencoder(sizes)
 
     def batch(self, step: int) -> AutoencoderBatch:
         return self._crops(self._train, step, self._items, self._options.past_noise)

@@ -16,7 +16,8 @@ from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
 from timbrel.progress import Progress
 from timbrel.training.dataset import MelBatch, MelClips, lane_batch
 from timbrel.training.recipe import Recipe, known
-from timbrel.training.task import Task, Validation
+from timbrel.training.task import Task
+from timbrel.training.tasks.mels import MelValidation
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Mel2MelTask(Task):
     rank, world
         This process's number and the number of processes, which share the lanes of a batch.
     """
+
+    kind = "mel2mel"
 
     def __init__(
         self, recipe: Recipe, folder: Path, *, rank: int, world: int, progress: Progress
@@ -113,7 +116,7 @@ class Mel2MelTask(Task):
         return int(n_windows), int(random.choice(self._options.contexts))
 
     @torch.no_grad()
-    def validate(self, model: nn.Module) -> Validation:
+    def validate(self, model: nn.Module) -> MelValidation:
         assert isinstance(model, Mel2Mel)
         true, predicted = validation_mels(model, self._valid)
         measures = {}
@@ -125,7 +128,7 @@ class Mel2MelTask(Task):
         for key in ("centred_correlation", "correlation", "error_db"):
             parts = [value for name, value in measures.items() if name.startswith(key + "/")]
             measures[key] = float(np.mean(parts))
-        return Validation(measures, (true[0][:1000], predicted[0][:1000]))
+        return MelValidation(measures, (true[0][:1000], predicted[0][:1000]))
 
     def state(self) -> dict[str, Tensor]:
         return {"hidden": self._state[0], "cell": self._state[1]}
@@ -135,13 +138,17 @@ class Mel2MelTask(Task):
 
     def describe(self) -> dict:
         return {
-            "kind": "mel2mel",
             "config": asdict(self.config),
-            "instruments": self._train.settings.instruments,
-            "gain": self._train.settings.gain,
+            "bundle": {
+                "gain": self._train.settings.gain,
+                "instruments": self._train.settings.instruments,
+            },
             "soundfont": self._train.settings.soundfont,
-            "loss": self._options.loss,
         }
+
+    @classmethod
+    def network(cls, sizes: Mel2MelConfig, recipe: Recipe) -> Mel2Mel:  # noqa: ARG003
+        return Mel2Mel(sizes)
 
 
 class _TrainingPass(nn.Module):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from torch import nn
 
+from timbrel.bundles.kinds import KINDS, loaded
+from timbrel.constants import SAMPLE_RATE
 from timbrel.notes.dataset import data_origin, read_split
 from timbrel.progress import Progress
 from timbrel.training.recipe import Recipe, known
@@ -28,13 +28,10 @@ class NotesBatch:
 class NotesTask(Task):
     """A task on a data set of notes; see `Mel2MelTask` for the parameters.
 
-    A subclass names its kind, the type of its options and that of its configuration, and builds
-    its model of the latter.
+    A subclass names its kind and the type of its options.
     """
 
-    kind: ClassVar[str]
     options_type: ClassVar[type]
-    config_type: ClassVar[type]
 
     def __init__(
         self,
@@ -51,12 +48,12 @@ class NotesTask(Task):
         self._origin = data_origin(folder)
         share = recipe.batch_size // world
         self._items = range(rank * share, (rank + 1) * share)
-        self.config: Any = known(self.config_type, recipe.model, "model")
-        self.model = self.make_model()
-
-    @abstractmethod
-    def make_model(self) -> nn.Module:
-        """Build the network of `config`."""
+        self.config: Any = known(loaded(KINDS[self.kind].sizes), recipe.model, "model")
+        self.model: Any = self.network(self.config, recipe)
 
     def describe(self) -> dict:
-        return {"kind": self.kind, **self._origin, "config": asdict(self.config)}
+        return {
+            **self._origin,
+            "config": asdict(self.config),
+            "bundle": {"sample_rate": SAMPLE_RATE},
+        }

@@ -16,7 +16,7 @@ from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.progress import Progress
 from timbrel.training.audio_dataset import AudioBatch, AudioClips, audio_batch
 from timbrel.training.recipe import Recipe, known
-from timbrel.training.task import Validation
+from timbrel.training.tasks.mels import MelValidation
 from timbrel.training.tasks.vocoder import PredictedMels, VocoderTask
 from timbrel.vocoder.discriminators import (
     Discriminators,
@@ -80,7 +80,7 @@ class ParallelTask(VocoderTask):
         self.config: ParallelVocoderConfig = known(
             ParallelVocoderConfig, geometry | recipe.model, "model"
         )
-        self.model = ParallelVocoder(self.config, recipe.mel)
+        self.model = self.network(self.config, recipe)
         self.critic = Discriminators() if self._options.adversarial_from else None
         self._excitations: dict[str, Excitation] = {}
         self._stft_loss = MultiResolutionStftLoss(
@@ -88,6 +88,10 @@ class ParallelTask(VocoderTask):
         )
         self._mel_loss = MelLoss(recipe.mel)
         self._last: tuple[Tensor, Tensor] | None = None
+
+    @classmethod
+    def network(cls, sizes: ParallelVocoderConfig, recipe: Recipe) -> ParallelVocoder:
+        return ParallelVocoder(sizes, recipe.mel)
 
     def batch(self, step: int) -> ParallelBatch:
         batch = self._crops(
@@ -129,13 +133,13 @@ class ParallelTask(VocoderTask):
         return discriminator_loss(self.critic(true), self.critic(predicted))
 
     @torch.no_grad()
-    def validate(self, model: nn.Module) -> Validation:
+    def validate(self, model: nn.Module) -> MelValidation:
         true_mels, picture = self._validated(model, predicted_mels=False)
         measures = dict(true_mels)
         if self._options.predicted_by:
             found, _ = self._validated(model, predicted_mels=True)
             measures |= {f"predicted_mels/{key}": value for key, value in found.items()}
-        return Validation(measures, picture)
+        return MelValidation(measures, picture)
 
     def _validated(
         self, model: nn.Module, *, predicted_mels: bool

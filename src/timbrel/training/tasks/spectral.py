@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
 from timbrel.notes.dataset import NoteSplit, measured_qualities
 from timbrel.notes.export import BASELINE_KIND, CLASSIFIER_KIND
 from timbrel.notes.spectrum import log_spectrum
+from timbrel.progress import Progress
+from timbrel.training.recipe import Recipe
 from timbrel.training.task import Validation
 from timbrel.training.tasks.notes import NotesBatch, NotesTask
 
@@ -69,10 +72,10 @@ class BaselineTask(SpectralTask):
     """Train the baseline to reconstruct spectra."""
 
     kind = BASELINE_KIND
-    config_type = BaselineConfig
 
-    def make_model(self) -> nn.Module:
-        return in_layout(SpectralBaseline(self.config))
+    @classmethod
+    def network(cls, sizes: BaselineConfig, recipe: Recipe) -> SpectralBaseline:  # noqa: ARG003
+        return in_layout(SpectralBaseline(sizes))
 
     def loss(self, model: nn.Module, batch: SpectralBatch, step: int) -> Tensor:  # noqa: ARG002
         batch = batch.to(next(model.parameters()).device)
@@ -83,11 +86,16 @@ class ClassifierTask(SpectralTask):
     """Train the classifier on pitch and qualities."""
 
     kind = CLASSIFIER_KIND
-    config_type = ClassifierConfig
 
-    def make_model(self) -> nn.Module:
-        self._columns = measured_qualities(self._folder)  # the labels of others say nothing
-        return in_layout(NoteClassifier(self.config))
+    def __init__(
+        self, recipe: Recipe, folder: Path, *, rank: int, world: int, progress: Progress
+    ) -> None:
+        super().__init__(recipe, folder, rank=rank, world=world, progress=progress)
+        self._columns = measured_qualities(folder)  # the labels of others say nothing
+
+    @classmethod
+    def network(cls, sizes: ClassifierConfig, recipe: Recipe) -> NoteClassifier:  # noqa: ARG003
+        return in_layout(NoteClassifier(sizes))
 
     def loss(self, model: nn.Module, batch: SpectralBatch, step: int) -> Tensor:  # noqa: ARG002
         batch = batch.to(next(model.parameters()).device)

@@ -25,10 +25,9 @@ class PredictedMels:
 class VocoderTask(Task):
     """Train a vocoder on prepared data; see `Mel2MelTask` for the parameters.
 
-    A subclass names its kind and the type of its options, and makes its configuration and model.
+    A subclass names its kind and the type of its options, and makes its configuration and network.
     """
 
-    kind: ClassVar[str]
     options_type: ClassVar[type[PredictedMels]]
     config: Any
 
@@ -57,10 +56,7 @@ class VocoderTask(Task):
 
     def describe(self) -> dict:
         return {
-            "kind": self.kind,
             "config": asdict(self.config),
-            "instruments": self._train.settings.instruments,
-            "gain": self._train.settings.gain,
+            "bundle": {"gain": self._train.settings.gain},
             "soundfont": self._train.settings.soundfont,
-            "predicted_by": self._options.predicted_by,
         }

@@ -46,7 +46,11 @@ class WaveNetTask(VocoderTask):
         self.config: WaveNetConfig = known(
             WaveNetConfig, {"n_mels": recipe.mel.n_mels} | recipe.model, "model"
         )
-        self.model: WaveNet = WaveNet(self.config)
+        self.model: WaveNet = self.network(self.config, recipe)
+
+    @classmethod
+    def network(cls, sizes: WaveNetConfig, recipe: Recipe) -> WaveNet:  # noqa: ARG003
+        return WaveNet(sizes)
 
     def batch(self, step: int) -> AudioBatch:
         share = float(self.predicts(step))

@@ -1,0 +1,91 @@
+"""The kinds of models, one row each: what trains, writes and runs a bundle of that kind.
+
+Everything is named as ``"module:attribute"`` and loaded when it is asked for, so that only who
+trains loads PyTorch. A new kind of model is a new row, and its folder.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What Timbrel knows of a kind of model."""
+
+    sizes: str  # the dataclass of its network's sizes
+    task: str  # what trains it: a subclass of `timbrel.training.task.Task`
+    exporter: str  # writes a bundle of a trained network
+    # A vocoder's: makes a `timbrel.vocoder.vocoder.Vocoder` of a bundle.
+    runner: str = ""
+    # What the page does with a bundle: "plays" it live, "exports" WAV files with it, or nothing.
+    page: str = ""
+    # The keys of its config.json beside those of every kind.
+    keys: Mapping[str, type] = field(default_factory=dict)
+
+
+_MEL = {"mel": dict, "gain": float}
+_NOTES = {"sample_rate": int}
+
+KINDS: dict[str, Kind] = {
+    "mel2mel": Kind(
+        sizes="timbrel.mel.mel2mel:Mel2MelConfig",
+        task="timbrel.training.tasks.mel2mel:Mel2MelTask",
+        exporter="timbrel.mel.export:write_mel2mel_bundle",
+        page="plays",
+        keys={**_MEL, "window": dict, "instruments": list},
+    ),
+    "parallel": Kind(
+        sizes="timbrel.vocoder.parallel:ParallelVocoderConfig",
+        task="timbrel.training.tasks.parallel:ParallelTask",
+        exporter="timbrel.vocoder.parallel_export:write_parallel_bundle",
+        runner="timbrel.vocoder.parallel_stream:parallel_vocoder",
+        page="plays",
+        keys=_MEL,
+    ),
+    "wavenet": Kind(
+        sizes="timbrel.vocoder.wavenet:WaveNetConfig",
+        task="timbrel.training.tasks.wavenet:WaveNetTask",
+        exporter="timbrel.vocoder.wavenet_export:write_wavenet_bundle",
+        runner="timbrel.vocoder.wavenet_stream:wavenet_vocoder",
+        page="exports",
+        keys=_MEL,
+    ),
+    "notes-autoencoder": Kind(
+        sizes="timbrel.notes.sizes:AutoencoderConfig",
+        task="timbrel.training.tasks.autoencoder:AutoencoderTask",
+        exporter="timbrel.notes.export:write_autoencoder_bundle",
+        keys=_NOTES,
+    ),
+    "notes-baseline": Kind(
+        sizes="timbrel.notes.baseline:BaselineConfig",
+        task="timbrel.training.tasks.spectral:BaselineTask",
+        exporter="timbrel.notes.export:write_baseline_bundle",
+        keys=_NOTES,
+    ),
+    "notes-classifier": Kind(
+        sizes="timbrel.notes.classifier:ClassifierConfig",
+        task="timbrel.training.tasks.spectral:ClassifierTask",
+        exporter="timbrel.notes.export:write_classifier_bundle",
+        keys=_NOTES,
+    ),
+}
+
+
+def loaded(name: str) -> Any:
+    """What a ``"module:attribute"`` of a row names."""
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def vocoder_kinds() -> list[str]:
+    """The kinds that turn spectrograms into sound."""
+    return [name for name, kind in KINDS.items() if kind.runner]
+
+
+def page_kinds(use: str) -> list[str]:
+    """The kinds that the page "plays" or "exports" with."""
+    return [name for name, kind in KINDS.items() if kind.page == use]

@@ -1,0 +1,47 @@
+"""The kinds of models: what their rows name is there, and PyTorch is loaded by who trains alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from timbrel.bundles.bundle import load_bundle, shipped_bundles
+from timbrel.bundles.kinds import KINDS, Kind, loaded, page_kinds, vocoder_kinds
+from timbrel.training.task import Task
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS.items())
+def test_all_that_a_row_names_is_there(name: str, kind: Kind) -> None:
+    task = loaded(kind.task)
+    assert issubclass(task, Task)
+    assert task.kind == name
+    assert loaded(kind.sizes).__dataclass_fields__
+    assert callable(loaded(kind.exporter))
+    assert not kind.runner or callable(loaded(kind.runner))
+
+
+def test_every_kind_with_a_use_is_listed_under_it() -> None:
+    assert vocoder_kinds() == ["parallel", "wavenet"]
+    assert page_kinds("plays") == ["mel2mel", "parallel"]
+    assert page_kinds("exports") == ["wavenet"]
+
+
+@pytest.mark.parametrize("name", shipped_bundles())
+def test_shipped_models_have_the_sizes_of_their_kind(name: str) -> None:
+    bundle = load_bundle(name)
+    sizes = loaded(KINDS[bundle.kind].sizes)
+    assert set(bundle.model) == set(sizes.__dataclass_fields__)
+
+
+def test_the_table_and_a_vocoder_load_without_pytorch() -> None:
+    code = (
+        "import sys\n"
+        "from timbrel.vocoder.catalog import load_vocoder\n"
+        "from timbrel.bundles.bundle import load_bundle\n"
+        "load_vocoder('parallel', load_bundle('parallel').mel)\n"
+        "print('torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
