@@ -24,7 +24,10 @@ REPETITIONS = 5
 PLAYED_S = 30.0
 AUDIBLE = 1e-4
 # A timbre far from the one before, so that the change is plain in the samples.
-MOVE = "timbrel.moveTo([...timbrel.instruments.find((one) => one.name === NAME).embedding])"
+MOVE = (
+    "timbrel.path.moveTo("
+    "[...timbrel.models.instruments.find((one) => one.name === NAME).embedding])"
+)
 
 
 def main() -> None:
@@ -90,14 +93,15 @@ def count_bytes(context: BrowserContext) -> list[int]:
 
 def first_sound(page: Page) -> float:
     """From a click on Play to the first sample that the worklet takes, in milliseconds."""
-    until(page, "ahead", lambda ahead: ahead > 0.2)
+    until(page, "transport.ahead", lambda ahead: ahead > 0.2)
     page.evaluate(
         """() => {
             window.firstSound = new Promise((resolve) => {
                 document.addEventListener("click", () => {
                     const began = performance.now();
-                    const look = () =>
-                        timbrel.read > 0 ? resolve(performance.now() - began) : setTimeout(look, 1);
+                    const look = () => timbrel.transport.read > 0
+                        ? resolve(performance.now() - began)
+                        : setTimeout(look, 1);
                     look();
                 }, { once: true, capture: true });
             });
@@ -119,32 +123,32 @@ def change(page: Page) -> float:
         page.evaluate(MOVE.replace("NAME", "'grand piano'"))
         page.evaluate("timbrel.seek(0)")
         page.wait_for_timeout(500)
-        until(page, "ahead", lambda ahead: ahead > 0.3)
-        page.evaluate("timbrel.startCapture()")
+        until(page, "transport.ahead", lambda ahead: ahead > 0.3)
+        page.evaluate("timbrel.transport.startCapture()")
         page.evaluate("timbrel.play()")
-        until(page, "seconds", lambda seconds: seconds > 1.5)
+        until(page, "transport.seconds", lambda seconds: seconds > 1.5)
         if name is not None:
             # Where the listener is now, from the last word of the engine and the time since.
             moved_at = page.evaluate(
-                f"(() => {{ {MOVE.replace('NAME', repr(name))};"
-                " return timbrel.smoothSeconds() * timbrel.sampleRate; })()"
+                f"(() => {{ {MOVE.replace('NAME', repr(name))}; const {{ transport }} = timbrel;"
+                " return transport.smoothSeconds() * transport.sampleRate; })()"
             )
-        until(page, "seconds", lambda seconds: seconds > 4.5)
+        until(page, "transport.seconds", lambda seconds: seconds > 4.5)
         page.evaluate("timbrel.stop()")
         sounds.append(captured(page))
     n = min(map(len, sounds))
     differs = np.abs(sounds[0][:n] - sounds[1][:n]).max(axis=1) > AUDIBLE
     if not differs.any():
         raise SystemExit("the move was not heard within three seconds")
-    return 1000 * (int(np.argmax(differs)) - moved_at) / state(page, "sampleRate")
+    return 1000 * (int(np.argmax(differs)) - moved_at) / state(page, "transport.sampleRate")
 
 
 def played(page: Page) -> tuple[int, float]:
     """Gaps in half a minute of playing, and the real-time factor at its end."""
-    until(page, "ahead", lambda ahead: ahead > 0.2)
+    until(page, "transport.ahead", lambda ahead: ahead > 0.2)
     page.get_by_role("button", name="Play", exact=True).click()
-    until(page, "seconds", lambda seconds: seconds > PLAYED_S)
-    return state(page, "underruns"), state(page, "realTimeFactor")
+    until(page, "transport.seconds", lambda seconds: seconds > PLAYED_S)
+    return state(page, "transport.underruns"), state(page, "transport.realTimeFactor")
 
 
 def summary(values: list[float]) -> dict[str, float]:

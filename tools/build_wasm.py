@@ -31,10 +31,11 @@ def main() -> None:
 def build(output: Path) -> None:
     """Write the modules into a folder."""
     output.mkdir(parents=True, exist_ok=True)
-    sources = [NATIVE / "src" / f"{name}.cpp" for name in SOURCES]
+    engine = NATIVE / "wavenet"
+    sources = [engine / "src" / f"{name}.cpp" for name in SOURCES]
     for name, flags in BUILDS.items():
         command = [sys.executable, "-m", "ziglang", "c++", *FLAGS, *flags]
-        command += ["-I", NATIVE / "include", *sources, NATIVE / "wasm" / "interface.cpp"]
+        command += ["-I", engine / "include", *sources, NATIVE / "wasm" / "interface.cpp"]
         subprocess.run([*command, "-s", "-o", output / name], check=True)
     shutil.copy(NATIVE / "wasm" / "wavenet.mjs", output)
 

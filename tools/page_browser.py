@@ -31,7 +31,7 @@ _TAKE = """async () => {
         }
         return btoa(text);
     };
-    const { left, right } = await timbrel.endCapture();
+    const { left, right } = await timbrel.transport.endCapture();
     return [text(left), text(right)];
 }"""
 
@@ -86,6 +86,6 @@ def opened(context: BrowserContext, url: str) -> Page:
 
 
 def captured(page: Page) -> np.ndarray:
-    """What the worklet played since `timbrel.startCapture()`, (samples, 2)."""
+    """What the worklet played since `timbrel.transport.startCapture()`, (samples, 2)."""
     sides = [np.frombuffer(base64.b64decode(text), np.float32) for text in page.evaluate(_TAKE)]
     return np.stack(sides, axis=1)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from timbrel import mixer, synthesizer
+from timbrel import constants, mixer, synthesizer
 from timbrel.evaluation import timbre_space
 from timbrel.score import instruments, midi
 from timbrel.timbre import timbre
@@ -15,7 +15,7 @@ from timbrel.vocoder import excitation, wavenet_stream
 OUTPUT = Path(__file__).parents[1] / "web" / "src" / "constants.json"
 
 
-def constants() -> dict[str, Any]:
+def shared() -> dict[str, Any]:
     """All of them, by the names that the page uses."""
     return {
         "frameRate": constants.FRAME_RATE,
@@ -57,7 +57,7 @@ def constants() -> dict[str, Any]:
 
 def text() -> str:
     """The file's content."""
-    return json.dumps(constants(), indent=1) + "\n"
+    return json.dumps(shared(), indent=1) + "\n"
 
 
 if __name__ == "__main__":

@@ -31,21 +31,21 @@ def main() -> None:
 def picture(page: Page, path: Path, *, full_page: bool) -> None:
     """The canon, its trumpet on its way from one instrument to another."""
     page.get_by_role("button", name="Canon", exact=True).click()
-    until(page, "ahead", lambda ahead: ahead > 0.3)
+    until(page, "transport.ahead", lambda ahead: ahead > 0.3)
     page.evaluate(
         """() => {
             const point = (name) => [
-                ...timbrel.instruments.find((one) => one.name === name).embedding];
-            timbrel.selected = 0;
-            timbrel.setTimbre({
+                ...timbrel.models.instruments.find((one) => one.name === name).embedding];
+            timbrel.piece.selected = 0;
+            timbrel.piece.setTimbre({
                 times: [0, 6, 14, 24],
                 points: ["trumpet", "church organ", "string ensemble", "trumpet"].map(point),
             });
         }"""
     )
     page.get_by_role("button", name="Play", exact=True).click()
-    until(page, "seconds", lambda seconds: seconds > SHOWN_AT_S)
-    page.evaluate("timbrel.showPreview([...timbrel.point])")
+    until(page, "transport.seconds", lambda seconds: seconds > SHOWN_AT_S)
+    page.evaluate("timbrel.showPreview([...timbrel.path.point])")
     page.wait_for_timeout(300)
     page.screenshot(path=path, full_page=full_page)
     # 256 colours are enough for a picture of a dark page.

@@ -141,17 +141,17 @@ def press(page: Page, name: str) -> None:
 
 def play(page: Page) -> None:
     """Play once there is a reserve: this test is about the sound, not about the computer."""
-    until(page, "ahead", lambda ahead: ahead > 0.3)
-    page.evaluate("timbrel.startCapture()")
+    until(page, "transport.ahead", lambda ahead: ahead > 0.3)
+    page.evaluate("timbrel.transport.startCapture()")
     press(page, "Play")
 
 
 def drop_and_play(page: Page, name: str, content: bytes) -> None:
     """Drop a file, which plays at once where the browser lets it."""
-    page.evaluate("timbrel.startCapture()")
+    page.evaluate("timbrel.transport.startCapture()")
     drop(page, name, content)
     until(page, "title", lambda title: title == name)
-    if not state(page, "playing"):
+    if not state(page, "transport.playing"):
         press(page, "Play")
 
 
@@ -195,13 +195,13 @@ def test_a_dropped_file_sounds_as_python_renders_it_while_a_timbre_is_dragged(
     page = opened(context, url)
     drop_and_play(page, "duo.mid", duo())
     page.get_by_role("radio").nth(2).check()
-    until(page, "seconds", lambda seconds: 0.5 < seconds < 4)
+    until(page, "transport.seconds", lambda seconds: 0.5 < seconds < 4)
     page.get_by_role("button", name=re.compile("Record$")).click()
     drag(page, [(0.2 + 0.05 * i, 0.2 + 0.05 * i) for i in range(12)], 60)
-    now = state(page, "seconds")
-    until(page, "seconds", lambda seconds: seconds > now + 0.8)
+    now = state(page, "transport.seconds")
+    until(page, "transport.seconds", lambda seconds: seconds > now + 0.8)
     page.evaluate("timbrel.stop()")
-    until(page, "path.times.length", lambda n: n > 1)
+    until(page, "path.timbre.times.length", lambda n: n > 1)
     heard = captured(page)
     with page.expect_download() as download:
         press(page, "Save the timbre")
@@ -232,7 +232,7 @@ def test_from_a_plain_static_host_the_sound_is_the_same(browser: Browser, tmp_pa
         page = opened(context, f"http://127.0.0.1:{server.server_address[1]}/site/")
         assert page.evaluate("crossOriginIsolated") is False
         drop_and_play(page, "melody.mid", melody())
-        until(page, "seconds", lambda seconds: 1 < seconds < 4)
+        until(page, "transport.seconds", lambda seconds: 1 < seconds < 4)
         page.evaluate("timbrel.stop()")
         heard = captured(page)
         context.close()
@@ -249,8 +249,8 @@ def test_a_path_is_drawn_and_edited_and_the_wav_with_it_is_pythons(
     page.evaluate("timbrel.seek(0.5)")
     page.get_by_role("button", name=re.compile("Draw$")).click()
     drag(page, [(0.3, 0.2), (0.4, 0.2), (0.5, 0.3), (0.5, 0.6), (0.7, 0.7), (0.8, 0.5)], 200)
-    assert not state(page, "drawing")
-    times = np.array(state(page, "path.times"))
+    assert not state(page, "path.drawing")
+    times = np.array(state(page, "path.timbre.times"))
     assert 4 <= len(times) <= 60
     assert times[0] == pytest.approx(0.504, abs=1e-6)  # half a second, on the grid of frames
     assert 0.8 < times[-1] - times[0] < 3  # the hand's time
@@ -258,14 +258,14 @@ def test_a_path_is_drawn_and_edited_and_the_wav_with_it_is_pythons(
 
     # A point is taken with the keyboard, moved in time and on the map, and another is deleted.
     page.get_by_label(re.compile("^Point 2 at")).press("Enter")
-    x, y = state(page, "path.points[1]")
+    x, y = state(page, "path.timbre.points[1]")
     page.get_by_role("application").press("Shift+ArrowRight")
-    moved = state(page, "path.points[1]")
+    moved = state(page, "path.timbre.points[1]")
     assert moved[0] > x + 0.05
     assert moved[1] == pytest.approx(y)
-    assert state(page, "path.times.length") == n_points
+    assert state(page, "path.timbre.times.length") == n_points
     page.get_by_label(re.compile("^Point 3 at")).press("Delete")
-    until(page, "path.times.length", lambda n: n == n_points - 1)
+    until(page, "path.timbre.times.length", lambda n: n == n_points - 1)
     page.get_by_label(re.compile("^Point 2 at")).press("Escape")
 
     with page.expect_download() as download:
@@ -287,17 +287,17 @@ def test_a_path_is_drawn_and_edited_and_the_wav_with_it_is_pythons(
 def test_other_sounds_and_models_and_links(page: Page) -> None:
     play(page)
     press(page, "B · griffin-lim")
-    until(page, "vocoder", lambda name: name == "griffin-lim")
-    until(page, "ahead", lambda ahead: ahead > 0.2)
+    until(page, "models.vocoder", lambda name: name == "griffin-lim")
+    until(page, "transport.ahead", lambda ahead: ahead > 0.2)
     page.get_by_label("Model").select_option("mel2mel-10d")
-    until(page, "model", lambda name: name == "mel2mel-10d")
+    until(page, "models.model", lambda name: name == "mel2mel-10d")
     expect(page.get_by_label("Dimension 10")).to_be_visible()
-    assert len(state(page, "point")) == 10
+    assert len(state(page, "path.point")) == 10
     expect(page.get_by_text(re.compile(r"A projection: \d+ % of how"))).to_be_visible()
     assert_map_is_pythons(page)
     page.get_by_label("Instrument 2 of the mix").select_option("harp")
     page.get_by_label("Share of harp").fill("100")
-    assert "harp" in state(page, "words")
+    assert "harp" in state(page, "path.words")
     # Unless a WaveNet is chosen, the WAV is what is heard.
     choice = page.get_by_label("Vocoder of the WAV")
     expect(choice).to_have_value("griffin-lim")
@@ -305,39 +305,40 @@ def test_other_sounds_and_models_and_links(page: Page) -> None:
     command = page.locator("code").inner_text()
     assert command.startswith("timbrel render prelude.mid --timbre ")
     assert command.endswith("--model mel2mel-10d --vocoder griffin-lim")
-    point = state(page, "point")
-    link = page.evaluate("timbrel.permalink()")
+    point = state(page, "path.point")
+    link = page.evaluate("timbrel.export.link()")
     page.evaluate("timbrel.stop()")
     assert np.abs(captured(page)).max() > 0.003
     page.goto("about:blank")
     page.goto(link)
-    until(page, "voices.length", lambda n: n == 1)
-    assert (state(page, "model"), state(page, "vocoder")) == ("mel2mel-10d", "griffin-lim")
-    assert state(page, "point") == pytest.approx(point, abs=1e-4)
+    until(page, "piece.voices.length", lambda n: n == 1)
+    assert state(page, "models.model") == "mel2mel-10d"
+    assert state(page, "models.vocoder") == "griffin-lim"
+    assert state(page, "path.point") == pytest.approx(point, abs=1e-4)
 
 
 def assert_map_is_pythons(page: Page) -> None:
     """A place on a projected map stands for the point that `lifted` gives it."""
     bundle = load_bundle("mel2mel-10d")
     points = np.array([instrument.embedding for instrument in bundle.instruments])
-    projection = state(page, "map.data.projection")
+    projection = state(page, "models.map.data.projection")
     centre, basis = np.array(projection["centre"]), np.array(projection["basis"])
     places = (points[:2] - centre) @ basis.T
     places = np.concatenate([places, places.mean(axis=0, keepdims=True)])
     found = page.evaluate(
-        "(places) => places.map((one) => timbrel.map.point(one))", places.tolist()
+        "(places) => places.map((one) => timbrel.models.map.point(one))", places.tolist()
     )
     np.testing.assert_allclose(found, lifted(places, points, centre, basis), atol=1e-6)
     np.testing.assert_allclose(found[:2], points[:2], atol=1e-4)
 
 
 def test_the_keyboard_of_a_piano_is_heard(page: Page) -> None:
-    page.evaluate("timbrel.startCapture()")
+    page.evaluate("timbrel.transport.startCapture()")
     key = page.get_by_role("button", name="C4", exact=True)
     key.focus()
     page.keyboard.down("Enter")
-    until(page, "playing", lambda playing: playing)
-    until(page, "seconds", lambda seconds: seconds > 0.6)
+    until(page, "transport.playing", lambda playing: playing)
+    until(page, "transport.seconds", lambda seconds: seconds > 0.6)
     page.keyboard.up("Enter")
     page.evaluate("timbrel.stop()")
     heard = captured(page)
@@ -356,14 +357,14 @@ def test_a_midi_keyboard_is_heard_in_tune(context: BrowserContext, url: str) -> 
     page = opened(context, url)
     press(page, "MIDI keyboard")
     expect(page.get_by_text("Faked keys")).to_be_visible()
-    page.evaluate("timbrel.startCapture()")
+    page.evaluate("timbrel.transport.startCapture()")
     # A key beyond the piano and a pedal are no notes.
     for message in ([0x90, 5, 90], [0xB0, 64, 127]):
         page.evaluate("(data) => midiInput.onmidimessage({ data: new Uint8Array(data) })", message)
-    assert not state(page, "playing")
+    assert not state(page, "transport.playing")
     page.evaluate("midiInput.onmidimessage({ data: new Uint8Array([0x92, 69, 100]) })")
-    until(page, "playing", lambda playing: playing)
-    until(page, "seconds", lambda seconds: seconds > 1.0)
+    until(page, "transport.playing", lambda playing: playing)
+    until(page, "transport.seconds", lambda seconds: seconds > 1.0)
     page.evaluate("midiInput.onmidimessage({ data: new Uint8Array([0x82, 69, 0]) })")
     page.evaluate("timbrel.stop()")
     heard = captured(page).mean(axis=1)
@@ -389,7 +390,7 @@ def test_the_pictures_cost_less_where_the_computer_is_slow(
     files[name] = lambda: clock.encode() + worker
     with serving(files) as server:
         page = opened(context, server.url)
-        until(page, "ahead", lambda ahead: ahead > 0.5)
+        until(page, "transport.ahead", lambda ahead: ahead > 0.5)
         until(page, "quality.light", lambda found: found is light)
         words = page.get_by_text("the pictures move less")
         expect(words).to_have_count(int(light))
@@ -414,7 +415,7 @@ def test_bad_input_has_words_and_the_rest_goes_on(page: Page) -> None:
     expect(alert).to_contain_text("there is no model “no-such”")
     assert state(page, "title") == "Prelude"
     play(page)
-    until(page, "seconds", lambda seconds: seconds > 0.3)
+    until(page, "transport.seconds", lambda seconds: seconds > 0.3)
     page.evaluate("timbrel.stop()")
     assert np.abs(captured(page)).max() > 0.003
 
@@ -507,18 +508,18 @@ def test_a_wavenets_wav_is_cancelled_and_the_page_goes_on(
     choice.select_option("small")
     assert not any("/wavenet/" in url or "/vocoders/" in url for url in asked)
     page.evaluate("timbrel.openTune('Prelude')")
-    until(page, "voices.length", lambda n: n == 1)
+    until(page, "piece.voices.length", lambda n: n == 1)
     press(page, "Save as WAV")
-    until(page, "exportProgress", lambda progress: progress is not None and progress > 0)
+    until(page, "export.progress", lambda progress: progress is not None and progress > 0)
     expect(page.get_by_text(re.compile(r"^about \d+ (s|min) left$"))).to_be_visible()
     expect(choice).to_be_disabled()
     press(page, "Cancel the WAV")
-    assert state(page, "exportProgress") is None
+    assert state(page, "export.progress") is None
     play(page)
-    until(page, "seconds", lambda seconds: seconds > 0.3)
+    until(page, "transport.seconds", lambda seconds: seconds > 0.3)
     page.evaluate("timbrel.stop()")
     assert np.abs(captured(page)).max() > 0.003
-    assert state(page, "exportProgress") is None
+    assert state(page, "export.progress") is None
 
 
 @needs_wavenet
@@ -533,7 +534,7 @@ def test_a_wavenet_makes_the_wav_that_python_makes(
     with page.expect_download(timeout=120_000) as download:
         press(page, "Save as WAV")
     download.value.save_as(tmp_path / "two.wav")
-    assert state(page, "vocoder") == "parallel"
+    assert state(page, "models.vocoder") == "parallel"
     found = read_wav(tmp_path / "two.wav")
     relaxed = any("wavenet-relaxed.wasm" in url for url in asked)
     vocoder = WaveNetVocoder(load_bundle(wavenet), precision="int8" if relaxed else "int16")
@@ -561,7 +562,7 @@ def test_a_damaged_wavenet_has_words_and_the_rest_goes_on(
     expect(page.get_by_role("alert")).to_contain_text(
         "the model “damaged” is damaged: the SHA-256 of engine.safetensors", ignore_case=True
     )
-    assert state(page, "exportProgress") is None
+    assert state(page, "export.progress") is None
     choice.select_option("parallel")
     with page.expect_download(timeout=120_000):
         press(page, "Save as WAV")
@@ -569,7 +570,7 @@ def test_a_damaged_wavenet_has_words_and_the_rest_goes_on(
 
 def test_axe_finds_no_serious_violation(page: Page) -> None:
     page.evaluate(AXE.read_text())
-    page.evaluate("timbrel.addBreakpoint()")
+    page.evaluate("timbrel.path.addBreakpoint()")
     found = page.evaluate("axe.run()")
     serious = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
     assert [(v["id"], [n["html"] for n in v["nodes"]]) for v in serious] == []
@@ -597,13 +598,13 @@ def test_the_whole_page_is_used_by_keyboard(page: Page) -> None:
     play_button = page.get_by_role("button", name="Play", exact=True)
     play_button.focus()
     page.keyboard.press("Enter")
-    until(page, "seconds", lambda seconds: seconds > 0.1)
+    until(page, "transport.seconds", lambda seconds: seconds > 0.1)
     timbre_map = page.get_by_role("application")
     timbre_map.focus()
-    x, y = state(page, "point")
+    x, y = state(page, "path.point")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Shift+ArrowUp")
-    moved = state(page, "point")
+    moved = state(page, "path.point")
     assert moved[0] > x
     assert moved[1] > y + 0.05
     status = page.locator('[aria-live="polite"]')
@@ -611,22 +612,22 @@ def test_the_whole_page_is_used_by_keyboard(page: Page) -> None:
     page.get_by_role("button", name="harp", exact=True).press("Enter")
     expect(status).to_have_text(re.compile("^harp; "))
     page.get_by_label("Mute track 1").press("Enter")
-    assert state(page, "voices[0].muted")
+    assert state(page, "piece.voices[0].muted")
     page.get_by_label("Mute track 1").press("Enter")
     page.get_by_role("button", name="Add point here").press("Enter")
-    until(page, "path.times.length", lambda n: n == 2)
-    before = state(page, "path.times[1]")
+    until(page, "path.timbre.times.length", lambda n: n == 2)
+    before = state(page, "path.timbre.times[1]")
     handle = page.get_by_label(re.compile("^Point 2 at"))
     handle.press("ArrowRight")
-    assert state(page, "path.times[1]") == pytest.approx(before + 0.128, abs=1e-6)
+    assert state(page, "path.timbre.times[1]") == pytest.approx(before + 0.128, abs=1e-6)
     handle.press("Delete")
-    until(page, "path.times.length", lambda n: n == 1)
+    until(page, "path.timbre.times.length", lambda n: n == 1)
     page.locator("main").click(position={"x": 2, "y": 2})
     page.keyboard.press("Space")
-    until(page, "playing", lambda playing: not playing)
+    until(page, "transport.playing", lambda playing: not playing)
     page.get_by_role("application").focus()
     page.keyboard.press("Enter")  # a phrase, which gives the piece back when it is over
-    until(page, "playing", lambda playing: playing)
+    until(page, "transport.playing", lambda playing: playing)
     assert state(page, "title") == "A short phrase"
     page.keyboard.press("Space")
     page.evaluate("timbrel.stop()")

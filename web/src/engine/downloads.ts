@@ -2,7 +2,7 @@
 // engine's worker starts later, and hands it over as it arrives.
 
 import { received, receivedBytes, type Manifest } from "./bundle";
-import type { ToEngine } from "./messages";
+import type { Tell } from "./messages";
 
 interface Coming {
   path: string;
@@ -40,10 +40,7 @@ export class Downloads {
   }
 
   /** Give all of it to the engine; fails with words where something cannot be loaded. */
-  async handOver(
-    tell: (message: ToEngine, transfer?: Transferable[]) => void,
-    shared: SharedArrayBuffer | null,
-  ): Promise<void> {
+  async handOver(tell: Tell, shared: SharedArrayBuffer | null): Promise<void> {
     const manifest = await this.manifest;
     const all = await this.files;
     const coming = all.map(({ path }) => path);

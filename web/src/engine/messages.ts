@@ -36,6 +36,8 @@ export type ToEngine =
   | { kind: "export"; tracks: Track[]; timbres: Timbre[]; heard: boolean[]; vocoder: string }
   | { kind: "cancel export" };
 
+export type Tell = (message: ToEngine, transfer?: Transferable[]) => void;
+
 export type FromEngine =
   | {
       kind: "ready";

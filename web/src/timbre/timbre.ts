@@ -146,6 +146,20 @@ export function asMix(
   return { shares, distance };
 }
 
+/** The same mixes of instruments in the timbre space of another model. */
+export function translated(timbre: Timbre, from: Instrument[], to: Instrument[]): Timbre {
+  const named = (name: string) => to.find((one) => one.name === name) ?? to[0];
+  const points = timbre.points.map((point) =>
+    mixed(
+      asMix(point, from).shares.map(({ instrument: { name }, share }) => ({
+        instrument: named(name),
+        share,
+      })),
+    ),
+  );
+  return { times: timbre.times, points };
+}
+
 /** Positive weights of vertices whose sum is nearest to a point of their flat; null if one is not. */
 function barycentric(point: Point, vertices: Point[]): number[] | null {
   const [origin, ...rest] = vertices;
