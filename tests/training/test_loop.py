@@ -161,11 +161,8 @@ def test_run_says_where_it_comes_from(undisturbed: Path, small_data: Path) -> No
     commit = notes.pop("git_commit")
     assert commit is None or re.fullmatch("[0-9a-f]{40}", commit)
     assert notes == {
-        "kind": "mel2mel",
-        "instruments": TWO_INSTRUMENTS,
-        "gain": settings.gain,
+        "bundle": {"gain": settings.gain, "instruments": TWO_INSTRUMENTS},
         "soundfont": settings.soundfont,
-        "loss": "tanh-log-abs",
         "data_manifest_sha256": manifest_sha256(small_data),
         "torch": torch.__version__,
     }
@@ -380,7 +377,7 @@ def test_exported_bundle_is_the_average_and_runs(undisturbed: Path, tmp_path: Pa
     bundle = load_bundle(tmp_path / "small", kind="mel2mel")
     notes = json.loads((undisturbed / "run.json").read_text())
     assert bundle.name == "small"
-    assert (bundle.gain, bundle.license) == (notes["gain"], "CC0")
+    assert (bundle.gain, bundle.license) == (notes["bundle"]["gain"], "CC0")
     assert bundle.attribution == "Of no use."
     assert bundle.mel == MelConfig()
     assert {i.name: i.program for i in bundle.instruments} == TWO_INSTRUMENTS

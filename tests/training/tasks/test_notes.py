@@ -65,8 +65,8 @@ def lines(run: Path, kind: str) -> list[dict]:
 
 @pytest.fixture
 def quick_validation(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("autoencoder_task", "spectral_tasks"):
-        monkeypatch.setattr(f"timbrel.training.{module}._VALID_BATCHES", 1)
+    for module in ("autoencoder", "spectral"):
+        monkeypatch.setattr(f"timbrel.training.tasks.{module}._VALID_BATCHES", 1)
 
 
 @pytest.mark.usefixtures("one_thread", "quick_validation")
@@ -82,7 +82,7 @@ def test_a_network_learns_and_goes_on(task: str, notes_data: Path, tmp_path: Pat
     assert MEASURES[task] <= set(measures)
     assert all(np.isfinite(measures[name]) for name in MEASURES[task])
     notes = json.loads((run / "run.json").read_text())
-    assert notes["kind"] == task
+    assert notes["bundle"] == {"sample_rate": 16_000}
     assert notes["data_manifest_sha256"] == data_sha256(notes_data)
 
 
