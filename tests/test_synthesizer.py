@@ -18,6 +18,7 @@ from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.mel.generator import MelGenerator
 from timbrel.mel.spectrogram import mel_spectrogram
+from timbrel.render_options import RenderOptions
 from timbrel.score.instruments import TEN_INSTRUMENTS
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
@@ -83,12 +84,46 @@ def test_the_sound_goes_on_for_a_release_after_the_last_note(synthesizer: Synthe
 
 def test_blocks_are_the_whole_cut_up(synthesizer: Synthesizer) -> None:
     whole = synthesizer.render(SCORE, seed=7)
-    blocks = list(synthesizer.stream(SCORE, seed=7))
+    stream = synthesizer.stream(SCORE, seed=7)
+    blocks = list(stream)
     np.testing.assert_array_equal(np.concatenate([b.mix for b in blocks]), whole)
     tracks = np.concatenate([b.tracks for b in blocks], axis=1)
     assert tracks.shape == (2, len(whole))
-    assert len(blocks) == synthesizer.n_blocks(SCORE)
+    assert (stream.n_blocks, stream.length) == (len(blocks), len(whole))
     np.testing.assert_allclose(whole[:, 0], tracks.sum(axis=0) / np.sqrt(2), atol=1e-5)
+
+
+@pytest.mark.parametrize("start_s", [0.0, 0.5, 2.992])
+@pytest.mark.parametrize("duration_s", [None, 0.001, 1.6, 100.0])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_stream_says_beforehand_what_it_will_give(
+    plain: Synthesizer, start_s: float, duration_s: float | None, channels: int
+) -> None:
+    stream = plain.stream(SCORE, start_s=start_s, duration_s=duration_s, channels=channels)
+    assert (stream.sample_rate, stream.channels) == (RATE, channels)
+    blocks = list(stream)
+    mix = np.concatenate([block.mix for block in blocks])
+    assert mix.shape == (stream.length, channels)
+    assert len(blocks) == stream.n_blocks
+    assert stream.duration_s == len(mix) / RATE
+    again = np.concatenate([block.mix for block in stream])
+    np.testing.assert_array_equal(again, mix)
+
+
+def test_options_are_given_together_or_one_by_one(plain: Synthesizer) -> None:
+    options = RenderOptions(timbre="harp", duration_s=1.0, channels=1, gain_db=-6.0)
+    whole = plain.render(SCORE, options)
+    by_name = plain.render(SCORE, timbre="harp", duration_s=1.0, channels=1, gain_db=-6.0)
+    np.testing.assert_array_equal(by_name, whole)
+    changed = plain.render(SCORE, options, channels=2)
+    np.testing.assert_allclose(changed, whole.repeat(2, axis=1), atol=1e-6)
+    assert RenderOptions() == RenderOptions(
+        timbre=None, seed=0, start_s=0.0, duration_s=None, channels=2, gain_db=0.0
+    )
+    with pytest.raises(TypeError, match="unexpected keyword argument 'tembre'"):
+        plain.render(SCORE, tembre="harp")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'start'"):
+        plain.stream(SCORE, options, start=1.0)
 
 
 def test_a_midi_file_can_be_given_by_its_path(synthesizer: Synthesizer, tmp_path: Path) -> None:
@@ -227,16 +262,16 @@ def test_a_path_moves_from_timbre_to_timbre_while_it_plays(plain: Synthesizer) -
             {"score": Score((), unplayable={"drum_notes": 3})},
             r"no notes that can be played; left out: drum notes \(3\)",
         ),
-        ({"start_s": -1.0}, r"start -1 s lies outside the score \(3\.0 s\)"),
-        ({"start_s": 3.0}, "start 3 s lies outside"),
-        ({"start_s": float("nan")}, "start nan s lies outside"),
-        ({"duration_s": 0.0}, "duration of 0 s is not possible"),
-        ({"duration_s": -1.0}, "duration of -1 s"),
-        ({"duration_s": float("inf")}, "duration of inf s"),
-        ({"channels": 3}, "3 channels are not possible"),
-        ({"seed": -1}, "seed of -1 is not possible"),
-        ({"gain_db": 101.0}, "gain of 101 dB is not possible"),
-        ({"gain_db": float("nan")}, "gain of nan dB is not possible"),
+        ({"start_s": -1.0}, "the start must be 0 s or later, not -1 s"),
+        ({"start_s": 3.0}, r"the start, 3 s, lies beyond the score's end \(3\.0 s\)"),
+        ({"start_s": float("nan")}, "the start must be 0 s or later, not nan s"),
+        ({"duration_s": 0.0}, "the duration must be more than 0 s, not 0 s"),
+        ({"duration_s": -1.0}, "the duration must be more than 0 s, not -1 s"),
+        ({"duration_s": float("inf")}, "the duration must be more than 0 s, not inf s"),
+        ({"channels": 3}, "channels must be 1 or 2, not 3"),
+        ({"seed": -1}, "the seed must not be negative"),
+        ({"gain_db": 101.0}, "gain must lie between −100 and 100 dB, not 101 dB"),
+        ({"gain_db": float("nan")}, "the gain must lie between −100 and 100 dB, not nan dB"),
         ({"timbre": "trumpit"}, "did you mean trumpet"),
         ({"timbre": {3: "harp"}}, "there is no track 3; the score has 2"),
         ({"timbre": {-1: "harp"}}, "there is no track -1"),
@@ -344,5 +379,5 @@ def test_gain_scales_the_mix_in_db(tiny_bundle: Bundle) -> None:
         synthesizer.render(score, duration_s=1, gain_db=gain) for gain in (-40.0, -34.0)
     )
     np.testing.assert_allclose(louder, plain * 10 ** (6 / 20), atol=1e-5)
-    with pytest.raises(InputError, match="gain of 900 dB"):
+    with pytest.raises(InputError, match="not 900 dB"):
         synthesizer.render(score, gain_db=900)

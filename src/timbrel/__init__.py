@@ -16,6 +16,7 @@ __version__ = version("timbrel")
 
 __all__ = [
     "PianoRoll",
+    "RenderOptions",
     "Score",
     "Synthesizer",
     "Timbre",
@@ -28,6 +29,7 @@ __all__ = [
 # Loaded when they are asked for: `import timbrel` is to cost next to nothing.
 _HOMES = {
     "PianoRoll": "timbrel.score.piano_roll",
+    "RenderOptions": "timbrel.render_options",
     "Score": "timbrel.score.score",
     "Synthesizer": "timbrel.synthesizer",
     "Timbre": "timbrel.timbre.timbre",

@@ -28,6 +28,26 @@ def check_output(path: str | os.PathLike, *, force: bool = False) -> Path:
     return path
 
 
+def check_output_folder(path: str | os.PathLike, *, may_hold: bool, remedy: str) -> Path:
+    """Refuse, before any work is done, a folder that holds something, unless it may.
+
+    Parameters
+    ----------
+    path
+        The folder, which need not exist yet.
+    may_hold
+        Whether it may hold files already.
+    remedy
+        What the user can do if it must not, such as "give --resume to go on with it".
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"{path}: is not a folder")
+    if path.exists() and any(path.iterdir()) and not may_hold:
+        raise OutputError(f"{path}: is not empty; {remedy}, or another name")
+    return path
+
+
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary path beside `path`, moved onto it when the block ends without an error.

@@ -8,8 +8,9 @@ timbre (name, mix, path, file) ─┘
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from timbrel.constants import FRAME_RATE
 from timbrel.errors import InputError
 from timbrel.mel.generator import HOP_FRAMES, MelGenerator
 from timbrel.mixer import Mixer
+from timbrel.render_options import RenderOptions
 from timbrel.score.instruments import nearest_program
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
@@ -26,14 +28,13 @@ from timbrel.timbre.timbre import Timbre, parse_timbre
 from timbrel.vocoder.catalog import DEFAULT_VOCODER, load_vocoder
 from timbrel.vocoder.vocoder import Sampling, Vocoder
 
+if TYPE_CHECKING:
+    from timbrel.render_options import Timbres
+
 RELEASE_S = 2.0  # what is rendered after the last note
 # Before an excerpt, so much of the score is played unheard, so that what sounds already is right.
 _PRE_ROLL_FRAMES = 4 * FRAME_RATE
 _BLOCK_FRAMES = 8 * HOP_FRAMES
-
-# One timbre for all tracks, or one for each track's number, counted from 1, and under 0 one for the
-# others; a track that is given none gets the instrument nearest to its MIDI program.
-Timbres = str | Timbre | Mapping[int, str | Timbre] | None
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,28 @@ class Block:
 
     mix: np.ndarray  # (samples, channels)
     tracks: np.ndarray  # (tracks, samples), before volume and pan; as long as the mix in all
+
+
+@dataclass(frozen=True)
+class AudioStream:
+    """The sound of a score, made while it is iterated over, block by block.
+
+    Every iteration begins anew and gives the same sound, with memory that does not depend on its
+    length.
+    """
+
+    length: int  # samples of the mix
+    sample_rate: int  # Hz
+    channels: int
+    n_blocks: int
+    _play: Callable[[], Iterator[Block]]
+
+    @property
+    def duration_s(self) -> float:
+        return self.length / self.sample_rate
+
+    def __iter__(self) -> Iterator[Block]:
+        return self._play()
 
 
 class Synthesizer:
@@ -100,13 +123,8 @@ class Synthesizer:
     def render(
         self,
         score: Score | str | os.PathLike,
-        *,
-        timbre: Timbres = None,
-        seed: int = 0,
-        start_s: float = 0.0,
-        duration_s: float | None = None,
-        channels: int = 2,
-        gain_db: float = 0.0,
+        options: RenderOptions | None = None,
+        **changes: Any,
     ) -> np.ndarray:
         """Play a score and give the sound; see `stream` for the parameters.
 
@@ -114,71 +132,57 @@ class Synthesizer:
         -------
         audio : ndarray of float32, shape (samples, channels)
         """
-        blocks = self.stream(
-            score,
-            timbre=timbre,
-            seed=seed,
-            start_s=start_s,
-            duration_s=duration_s,
-            channels=channels,
-            gain_db=gain_db,
-        )
-        return np.concatenate([block.mix for block in blocks])
+        return np.concatenate([block.mix for block in self.stream(score, options, **changes)])
 
     def stream(
         self,
         score: Score | str | os.PathLike,
-        *,
-        timbre: Timbres = None,
-        seed: int = 0,
-        start_s: float = 0.0,
-        duration_s: float | None = None,
-        channels: int = 2,
-        gain_db: float = 0.0,
-    ) -> Iterator[Block]:
+        options: RenderOptions | None = None,
+        **changes: Any,
+    ) -> AudioStream:
         """Play a score block by block, with memory that does not depend on its length.
 
         Parameters
         ----------
         score
             A score or the path of a MIDI file.
-        timbre
-            A timbre (see `timbrel.timbre`) for all tracks, or a mapping from the numbers of
-            tracks, counted from 1, to timbres; the number 0 stands for all others. Tracks without
-            one get the instrument nearest to their MIDI program. A path's times are those of the
-            score.
-        seed
-            Of whatever chance the vocoder uses.
-        start_s, duration_s
-            The part of the score to play; to its end, with what rings on, if there is no duration.
-        channels
-            2 for stereo, 1 for mono.
-        gain_db
-            Of the mix; a limiter keeps it from clipping.
+        options
+            How to play it; by default as `RenderOptions` has it.
+        **changes
+            Fields of `RenderOptions` instead of those of `options`: ``timbre``, ``seed``,
+            ``start_s``, ``duration_s``, ``channels``, ``gain_db``.
+
+        Returns
+        -------
+        AudioStream
+            Iterates over `Block`; nothing is computed before.
 
         Raises
         ------
         InputError
             If the score has no notes to play, or a timbre or a number is not valid.
+        TypeError
+            If there is no such option.
         """
+        options = replace(options or RenderOptions(), **changes)
         if not isinstance(score, Score):
             score = read_midi(score)
         if not score.n_notes:
             raise InputError(f"the score has no notes that can be played{_left_out(score)}")
-        if not (np.isfinite(start_s) and 0 <= start_s < score.duration_s):
+        if options.start_s >= score.duration_s:
             raise InputError(
-                f"start {start_s:g} s lies outside the score ({score.duration_s:.1f} s)"
+                f"the start, {options.start_s:g} s, lies beyond the score's end "
+                f"({score.duration_s:.1f} s)"
             )
-        if duration_s is not None and not (np.isfinite(duration_s) and duration_s > 0):
-            raise InputError(f"a duration of {duration_s:g} s is not possible")
-        if channels not in (1, 2):
-            raise InputError(f"{channels} channels are not possible; 1 and 2 are")
-        if seed < 0:
-            raise InputError(f"a seed of {seed} is not possible; it must not be negative")
-        timbres = self.timbres(score, timbre)
-        if not -100 <= gain_db <= 100:
-            raise InputError(f"a gain of {gain_db:g} dB is not possible; −100 to 100 dB are")
-        return self._stream(score, timbres, seed, start_s, duration_s, channels, gain_db)
+        timbres = self.timbres(score, options.timbre)
+        first, start, stop = _span(score, options.start_s, options.duration_s)
+        return AudioStream(
+            length=(stop - start) * self.model.mel.hop_length,
+            sample_rate=self.sample_rate,
+            channels=options.channels,
+            n_blocks=-(-(stop - first) // _BLOCK_FRAMES),
+            _play=lambda: self._stream(score, timbres, options),
+        )
 
     def timbres(self, score: Score, timbre: Timbres) -> list[Timbre]:
         """The timbre of each track of a score."""
@@ -211,22 +215,10 @@ class Synthesizer:
         names = {instrument.program: instrument.name for instrument in self.model.instruments}
         return names[nearest_program(track.program, list(names))]
 
-    def n_blocks(self, score: Score, start_s: float = 0.0, duration_s: float | None = None) -> int:
-        """How many blocks `stream` will give."""
-        first, _, stop = _span(score, start_s, duration_s)
-        return -(-(stop - first) // _BLOCK_FRAMES)
-
     def _stream(
-        self,
-        score: Score,
-        timbres: list[Timbre],
-        seed: int,
-        start_s: float,
-        duration_s: float | None,
-        channels: int,
-        gain_db: float,
+        self, score: Score, timbres: list[Timbre], options: RenderOptions
     ) -> Iterator[Block]:
-        first, start, stop = _span(score, start_s, duration_s)
+        first, start, stop = _span(score, options.start_s, options.duration_s)
         n_frames = stop - first
         part = score.excerpt(first / FRAME_RATE)
         rolls = [PianoRoll(track.notes) for track in part.tracks]
@@ -235,9 +227,13 @@ class Synthesizer:
         hop = self.model.mel.hop_length
         skip, left = (start - first) * hop, n_frames * hop - (start - first) * hop
         mixer = Mixer(
-            score.tracks, self.sample_rate, channels, position=start * hop, gain_db=gain_db
+            score.tracks,
+            self.sample_rate,
+            options.channels,
+            position=start * hop,
+            gain_db=options.gain_db,
         )
-        voices = self._vocoder.stream(rolls, seed=seed)
+        voices = self._vocoder.stream(rolls, seed=options.seed)
         done = 0
         for mel in self._generator.stream(rolls, timbres, n_frames, block_frames=_BLOCK_FRAMES):
             done += mel.shape[1]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
 import subprocess
 import sys
@@ -14,39 +12,22 @@ import numpy as np
 import pytest
 import soundfile
 
+from support.command_line import failure_of, run
 from support.notes_data import sine
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.morphing import faded
 
-TIMBREL = Path(sys.executable).with_name("timbrel")
 CLIP_SAMPLES = 1_500  # three frames
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [TIMBREL, "notes", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, "COLUMNS": "200"},
-        timeout=300,
-    )
-
-
 def succeeds(*arguments: object) -> str:
-    done = run(*arguments)
+    done = run("notes", *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
 def fails(*arguments: object) -> str:
-    """The one line that a command fails with, after it has written nothing."""
-    before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
-    done = run(*arguments)
-    assert done.returncode == 2, done.stdout
-    assert re.fullmatch(r"timbrel: [^\n]+\n", done.stderr), done.stderr
-    assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
-    return done.stderr
+    return failure_of("notes", *arguments)
 
 
 @pytest.fixture
@@ -163,50 +144,11 @@ def test_bad_input_is_one_line(model: list[str], arguments: list[str], words: st
     assert words in fails(*arguments, *model)
 
 
-@pytest.mark.parametrize(
-    ("option", "words"),
-    [
-        (["--pitches", "60-x"], "pitches '60-x' are not FIRST-LAST"),
-        (["--pitches", "60-128"], "do not lie within 0–127"),
-        (["--velocities", "0,5"], "not numbers from 1 to 127"),
-        (["--hold-out", "no.sf2"], "no.sf2: there is no such SoundFont"),
-    ],
-)
-def test_bad_options_of_preparation(
-    model: list[str],  # noqa: ARG001
-    soundfont: Path,
-    option: list[str],
-    words: str,
-) -> None:
-    assert words in fails("prepare", "--soundfont", soundfont, "-o", "data", *option)
-
-
-def test_preparation_does_not_write_into_other_folders(
-    model: list[str],  # noqa: ARG001
-    soundfont: Path,
-) -> None:
-    assert "is not empty" in fails("prepare", "--soundfont", soundfont, "-o", ".")
-
-
 def test_a_model_that_is_not_there(model: list[str]) -> None:  # noqa: ARG001
     assert "nowhere: is neither" in fails("encode", "a.wav", "-o", "x.npz", "--model", "nowhere")
     assert "not 'notes-autoencoder'" in fails(
         "encode", "a.wav", "-o", "x.npz", "--model", "mel2mel"
     )
-
-
-def test_faults_are_listed(
-    notes_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(notes_data, "data")
-    assert "no faults" in succeeds("check", "data")
-    next(Path("data/nsynth-test/audio").iterdir()).unlink()
-    done = run("check", "data")
-    assert done.returncode == 1
-    assert "1 × missing-audio" in done.stdout
-    rows = json.loads(run("check", "data", "--json").stdout)
-    assert [row["kind"] for row in rows] == ["missing-audio"]
 
 
 def test_commands_of_the_runtime_do_not_import_torch() -> None:

@@ -18,7 +18,7 @@ from timbrel.bundles.bundle import Bundle
 from timbrel.commands.outputs import Target, plan_outputs, render_file
 from timbrel.errors import OutputError
 from timbrel.score.score import Score, Track
-from timbrel.synthesizer import Block
+from timbrel.synthesizer import AudioStream, Block
 
 SCORE = Score((Track("Right Hand!", 0, 0, ()), Track("", 46, 1, ()), Track("Ünï-1_x", 46, 2, ())))
 SONGS = [Path("here/a.mid"), Path("there/b.MID")]
@@ -106,19 +106,22 @@ def test_outputs_that_cannot_be_are_refused(
     assert [p.name for p in Path().iterdir()] == ["file"]
 
 
-def blocks(n: int, *, then: BaseException | None = None) -> Iterator[Block]:
+def stream(n: int, *, then: BaseException | None = None) -> AudioStream:
     """A stream of two tracks, of which the first is too loud, and perhaps an error."""
-    for _ in range(n):
-        tracks = np.stack([np.full(1000, 1.7), np.full(1000, -0.25)]).astype(np.float32)
-        yield Block(np.full((1000, 2), 0.5, np.float32), tracks)
-    if then is not None:
-        raise then
+
+    def blocks() -> Iterator[Block]:
+        for _ in range(n):
+            tracks = np.stack([np.full(1000, 1.7), np.full(1000, -0.25)]).astype(np.float32)
+            yield Block(np.full((1000, 2), 0.5, np.float32), tracks)
+        if then is not None:
+            raise then
+
+    return AudioStream(1000 * n, 16_000, 2, n, blocks)
 
 
 def test_the_mix_and_the_stems_are_written() -> None:
     target = Target(Path("new/mix.wav"), (Path("stems/1.wav"), Path("stems/2.wav")))
-    seconds = render_file(blocks(4), target, sample_rate=16_000, channels=2)
-    assert seconds == 0.25
+    render_file(stream(4), target)
     found = sorted(str(path) for path in Path().rglob("*.*"))
     assert found == ["new/mix.wav", "stems/1.wav", "stems/2.wav"]
     for path, channels, level in ((target.mix, 2, 0.5), (target.stems[0], 1, 1.0)):
@@ -133,7 +136,7 @@ def test_an_error_on_the_way_leaves_no_files_and_the_old_ones(error: BaseExcepti
     Path("mix.wav").write_bytes(b"old")
     target = Target(Path("mix.wav"), (Path("1.wav"), Path("2.wav")))
     with pytest.raises(type(error)):
-        render_file(blocks(2, then=error), target, sample_rate=16_000, channels=2)
+        render_file(stream(2, then=error), target)
     assert [p.name for p in Path().iterdir()] == ["mix.wav"]
     assert Path("mix.wav").read_bytes() == b"old"
 
@@ -141,7 +144,7 @@ def test_an_error_on_the_way_leaves_no_files_and_the_old_ones(error: BaseExcepti
 def test_a_folder_that_cannot_be_made_is_named() -> None:
     target = Target(Path("/proc/out/mix.wav"), ())
     with pytest.raises(OutputError, match="/proc/out: cannot be created"):
-        render_file(blocks(1), target, sample_rate=16_000, channels=2)
+        render_file(stream(1), target)
 
 
 @pytest.mark.parametrize(
@@ -179,9 +182,8 @@ def test_an_interrupted_render_leaves_nothing(
 
 
 def test_files_are_resampled_where_it_is_wanted() -> None:
-    blocks = [Block(np.zeros((800, 2), np.float32), np.zeros((1, 800), np.float32))] * 4
-    target = Target(Path("mix.wav"), (Path("track.wav"),))
-    assert render_file(blocks, target, sample_rate=16_000, channels=2, file_rate=44_100) == 0.2
-    for path, channels in (("mix.wav", 2), ("track.wav", 1)):
+    target = Target(Path("mix.wav"), (Path("1.wav"), Path("2.wav")))
+    render_file(stream(4), target, file_rate=44_100)
+    for path, channels in ((target.mix, 2), (target.stems[1], 1)):
         info = soundfile.info(path)
-        assert (info.samplerate, info.frames, info.channels) == (44_100, 8820, channels)
+        assert (info.samplerate, info.frames, info.channels) == (44_100, 11_025, channels)

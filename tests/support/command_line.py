@@ -56,3 +56,8 @@ def note(pitch: int, *, channel: int = 0, ms: int = 500) -> list[mido.Message]:
         mido.Message("note_on", channel=channel, note=pitch, velocity=90),
         mido.Message("note_off", channel=channel, note=pitch, time=ms),
     ]
+
+
+def files() -> set[str]:
+    """What lies in the folder but the songs."""
+    return {str(p) for p in Path().rglob("*") if p.is_file() and p.suffix != ".mid"}

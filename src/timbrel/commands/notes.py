@@ -1,4 +1,4 @@
-"""``timbrel notes``: commands for single notes and what lies between them."""
+"""``timbrel notes``: single notes, and what lies between them."""
 
 from __future__ import annotations
 
@@ -8,22 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from timbrel.commands.options import Force, Json
-from timbrel.errors import InputError, OutputError, need_training
+from timbrel.commands.notes_data import add_notes_data_commands
+from timbrel.commands.options import Force, Json, Seed, Temperature
+from timbrel.errors import InputError, OutputError
 from timbrel.progress import bar
 
 if TYPE_CHECKING:
     from timbrel.notes.codec import NoteCodec
     from timbrel.notes.rendering import Sound
 
-app = typer.Typer(
-    help="Single notes: audio to codes and back, and new instruments between them.",
-    no_args_is_help=True,
-)
-
 DEFAULT_MODEL = "notes"
-DEFAULT_BASELINE, DEFAULT_CLASSIFIER = "notes-baseline", "notes-classifier"
-NO_MODEL = "none"
 _LOOP_START, _LOOP_STOP, _LOOP_FADE = 0.3, 0.6, 8  # shares of the sound, and frames
 
 Clips = Annotated[list[Path], typer.Argument(help="Audio files.", metavar="CLIP")]
@@ -33,16 +27,23 @@ Output = Annotated[
     typer.Option("-o", "--output", help="A .wav, .flac or .ogg file; for more clips a folder."),
 ]
 Model = Annotated[str, typer.Option(help="A shipped model's name, or a bundle's folder.")]
-Seed = Annotated[int, typer.Option(help="The same number gives the same sound again.", min=0)]
-Temperature = Annotated[
-    float, typer.Option(help="Below 1 calmer, above 1 noisier; 0 draws nothing.", min=0)
-]
 Stretch = Annotated[float, typer.Option(help="Longer or shorter, a factor; the pitch stays.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Keep the sounds that are there.")]
 Threads = Annotated[int, typer.Option(help="Of the encoder.", min=1)]
 
 
-@app.command()
+def add_notes_commands(app: typer.Typer) -> None:
+    """Add `timbrel notes` and its commands to the program."""
+    notes = typer.Typer(
+        help="Single notes: audio to codes and back, and new instruments between them.",
+        no_args_is_help=True,
+    )
+    for command in (encode, decode, reconstruct, morph, grid, rainbowgram):
+        notes.command()(command)
+    add_notes_data_commands(notes)
+    app.add_typer(notes, name="notes")
+
+
 def encode(
     clips: Clips,
     output: Annotated[Path, typer.Option("-o", "--output", help="An .npz file.")],
@@ -72,7 +73,6 @@ def encode(
             print(f"{row['clip']}: {row['frames']} frames")
 
 
-@app.command()
 def decode(
     codes: Annotated[Path, typer.Argument(help="What 'encode' wrote.", metavar="CODES.npz")],
     output: Output,
@@ -98,7 +98,6 @@ def decode(
     _render(codec, sounds, seed, temperature, resume, force, as_json)
 
 
-@app.command()
 def reconstruct(
     clips: Clips,
     output: Output,
@@ -126,7 +125,6 @@ def reconstruct(
     _render(codec, sounds, seed, temperature, resume, force, as_json)
 
 
-@app.command()
 def morph(
     first: Annotated[Path, typer.Argument(help="An audio file.", metavar="A.wav")],
     second: Annotated[Path, typer.Argument(help="Another.", metavar="B.wav")],
@@ -171,7 +169,6 @@ def morph(
     _render(codec, sounds, seed, temperature, resume, force, as_json)
 
 
-@app.command()
 def grid(
     corners: Annotated[
         list[Path],
@@ -219,7 +216,6 @@ def grid(
     _render(codec, sounds, seed, temperature, resume, force, as_json)
 
 
-@app.command()
 def rainbowgram(
     clips: Clips,
     output: Annotated[Path, typer.Option("-o", "--output", help="A .png, .svg or .pdf file.")],
@@ -240,118 +236,6 @@ def rainbowgram(
         sounds.append((clip.stem, audio))
     draw_rainbowgrams(sounds, output)
     print(f"{output}: written")
-
-
-@app.command()
-def prepare(
-    soundfont: Annotated[list[Path], typer.Option(help="For training; may be given again.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The data folder.")],
-    hold_out: Annotated[
-        list[Path] | None,
-        typer.Option(help="A SoundFont of another family, for the test split."),
-    ] = None,
-    pitches: Annotated[str, typer.Option(help="FIRST-LAST, or FIRST-LAST:STEP.")] = "21-108",
-    velocities: Annotated[str, typer.Option(help="Separated by commas.")] = "25,50,75,100,127",
-    jobs: Annotated[int, typer.Option(help="Processes; −1: one for each core.", min=-1)] = -1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Render a data set of notes in NSynth's layout from SoundFonts."""
-    need_training()
-    from timbrel.corpus.notes import prepare_notes
-    from timbrel.notes.dataset import family_source_counts
-    from timbrel.notes.note import SOURCES
-
-    if output.exists() and not output.is_dir():
-        raise OutputError(f"{output}: is not a folder")
-    if output.exists() and any(output.iterdir()) and not resume:
-        raise InputError(f"{output}: is not empty; give --resume to go on with it, or another name")
-    notes = prepare_notes(
-        output,
-        soundfonts=soundfont,
-        held_out=hold_out or [],
-        pitches=_pitches(pitches),
-        velocities=_velocities(velocities),
-        jobs=jobs,
-        progress=bar,
-    )
-    counts = {split: family_source_counts(listed) for split, listed in notes.items()}
-    if as_json:
-        print(json.dumps(counts, indent=2))
-        return
-    for split, table in counts.items():
-        print(f"{split}: {len(notes[split])} notes")
-        print(f"  {'family':10}" + "".join(f"{source:>12}" for source in SOURCES))
-        for family, row in table.items():
-            print(f"  {family:10}" + "".join(f"{row[source]:12}" for source in SOURCES))
-
-
-@app.command()
-def check(
-    folder: Annotated[Path, typer.Argument(help="A data set of notes.", metavar="DATA")],
-    as_json: Json = False,
-) -> None:
-    """List all that is wrong with a data set of notes; exit code 1 if there is anything."""
-    from collections import Counter
-
-    from timbrel.notes.faults import KINDS, check_folder
-
-    faults = check_folder(folder, progress=bar)
-    if as_json:
-        rows = [{"kind": f.kind, "where": f.where, "words": f.words} for f in faults]
-        print(json.dumps(rows, indent=2))
-    else:
-        for fault in faults:
-            print(f"{fault.kind:18} {fault}")
-        for kind, count in Counter(fault.kind for fault in faults).most_common():
-            print(f"{count:6} × {kind}: {KINDS[kind]}")
-        if not faults:
-            print(f"{folder}: no faults")
-    if faults:
-        raise typer.Exit(1)
-
-
-@app.command()
-def evaluate(
-    data: Annotated[Path, typer.Argument(help="A data set of notes.", metavar="DATA")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")],
-    classifier: Annotated[
-        str, typer.Option(help="The classifier that judges: a shipped model's name, or a folder.")
-    ] = DEFAULT_CLASSIFIER,
-    autoencoder: Annotated[
-        str, typer.Option(help="An autoencoder to measure, or 'none'.")
-    ] = DEFAULT_MODEL,
-    baseline: Annotated[
-        str, typer.Option(help="A spectral baseline to measure, or 'none'.")
-    ] = DEFAULT_BASELINE,
-    notes: Annotated[int, typer.Option(help="Of the test split, drawn by the seed.", min=2)] = 64,
-    pairs: Annotated[int, typer.Option(help="Pairs of notes to morph.", min=0)] = 20,
-    iterations: Annotated[int, typer.Option(help="Of Griffin and Lim.", min=1)] = 1000,
-    seed: Seed = 0,
-    temperature: Temperature = 1.0,
-    as_json: Json = False,
-) -> None:
-    """Measure reconstructions and morphs of the test split, and write the tables.
-
-    The sounds are kept in the report's folder; what is there is not made again.
-    """
-    need_training()
-    from timbrel.notes.evaluation import EvaluationPlan, evaluate_notes, markdown, write_report
-
-    plan = EvaluationPlan(
-        n_notes=notes, n_pairs=pairs, iterations=iterations, seed=seed, temperature=temperature
-    )
-    report = evaluate_notes(
-        data,
-        output,
-        classifier=classifier,
-        autoencoder=None if autoencoder == NO_MODEL else autoencoder,
-        baseline=None if baseline == NO_MODEL else baseline,
-        plan=plan,
-        progress=bar,
-    )
-    write_report(report, output)
-    print(json.dumps(report, indent=2) if as_json else markdown(report))
 
 
 def _targets(output: Path, names: list[str]) -> list[Path]:
@@ -414,22 +298,3 @@ def _render(
         f"{len(made)} sounds written, {sound_s:.1f} s in {took_s:.1f} s"
         + (f"; {kept} kept" if kept else "")
     )
-
-
-def _pitches(text: str) -> range:
-    ends, _, step = text.partition(":")
-    first, dash, last = ends.partition("-")
-    parts = (first, last if dash else first, step or "1")
-    if not all(part.isdecimal() for part in parts):
-        raise InputError(f"pitches '{text}' are not FIRST-LAST or FIRST-LAST:STEP")
-    low, high, stride = map(int, parts)
-    if not 0 <= low <= high <= 127 or stride == 0:
-        raise InputError(f"pitches '{text}' do not lie within 0–127")
-    return range(low, high + 1, stride)
-
-
-def _velocities(text: str) -> list[int]:
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and 1 <= int(part) <= 127 for part in parts):
-        raise InputError(f"velocities '{text}' are not numbers from 1 to 127")
-    return sorted({int(part) for part in parts})

@@ -7,4 +7,17 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite what exists.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
+Model = Annotated[
+    str, typer.Option(help="A shipped model's name, or a bundle's folder. By default mel2mel.")
+]
+MaxDuration = Annotated[
+    float, typer.Option(help="Refuse MIDI files that last longer, in hours.", min=0)
+]
+Jobs = Annotated[int, typer.Option(help="Parallel processes; -1: one for each core.", min=-1)]
+Seed = Annotated[int, typer.Option(help="The same number gives the same sound again.", min=0)]
+Temperature = Annotated[
+    float, typer.Option(help="Below 1 calmer, above 1 noisier; 0 draws nothing.", min=0)
+]
+
+RESUME_REMEDY = "give --resume to go on with it"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,10 @@ import numpy as np
 
 from timbrel.errors import OutputError
 from timbrel.files import atomic_path, check_output
+from timbrel.progress import Progress, silent
 from timbrel.score.score import Score
 from timbrel.sound import AudioWriter, audio_format
-from timbrel.synthesizer import Block
+from timbrel.synthesizer import AudioStream
 
 _LABEL_LENGTH = 40  # of a track's name in the name of its file
 
@@ -82,30 +83,23 @@ def plan_outputs(
 
 
 def render_file(
-    blocks: Iterable[Block],
+    stream: AudioStream,
     target: Target,
     *,
-    sample_rate: int,
-    channels: int,
     file_rate: int | None = None,
-) -> float:
+    progress: Progress = silent,
+) -> None:
     """Write a stream of `Synthesizer` to a file, and its tracks to theirs if they have some.
 
     Folders are created; files appear when they are complete.
 
     Parameters
     ----------
-    sample_rate, channels
-        Of the stream.
     file_rate
         What the files are resampled to, in Hz; not at all where it is None.
-
-    Returns
-    -------
-    float
-        Seconds of sound.
+    progress
+        Wraps the blocks.
     """
-    n_samples = 0
     with ExitStack() as stack:
         for path in (target.mix, *target.stems):
             _make_folder(path.parent)
@@ -114,15 +108,13 @@ def render_file(
         stems = [stack.enter_context(atomic_path(path)) for path in target.stems]
         with ExitStack() as writers:
             mix, *tracks = [
-                writers.enter_context(AudioWriter(path, sample_rate, n, file_rate=file_rate))
-                for path, n in [(mix_path, channels), *((stem, 1) for stem in stems)]
+                writers.enter_context(AudioWriter(path, stream.sample_rate, n, file_rate=file_rate))
+                for path, n in [(mix_path, stream.channels), *((stem, 1) for stem in stems)]
             ]
-            for block in blocks:
+            for block in progress(stream, stream.n_blocks, target.mix.name):
                 mix.write(block.mix)
                 for writer, sound in zip(tracks, block.tracks, strict=False):
                     writer.write(np.clip(sound, -1, 1))
-                n_samples += len(block.mix)
-    return n_samples / sample_rate
 
 
 def _check(path: Path, *, force: bool, may_create: bool) -> None:

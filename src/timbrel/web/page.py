@@ -32,6 +32,7 @@ from timbrel.bundles.bundle import (
 from timbrel.bundles.kinds import page_kinds
 from timbrel.engine.wavenet import Engine
 from timbrel.errors import InputError, MissingToolError, OutputError
+from timbrel.files import check_output_folder
 from timbrel.vocoder.catalog import DEFAULT_VOCODER
 from timbrel.vocoder.wavenet_stream import engine_parts
 
@@ -185,11 +186,7 @@ def write_page(
     OutputError
         If the folder is not empty or cannot be written to.
     """
-    folder = Path(output)
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder}: is a file; name a folder")
-    if not force and folder.is_dir() and any(folder.iterdir()):
-        raise OutputError(f"{folder}: is not empty; give --force to write into it, or another name")
+    folder = check_output_folder(output, may_hold=force, remedy="give --force to write into it")
     files = {name: make() for name, make in page_files(report, vocoders=vocoders).items()}
     lines = [f"  {name}: {value}\n" for name, value in HEADERS.items()]
     files[HEADERS_FILE] = ("/*\n" + "".join(lines)).encode()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 import soundfile
 
 from timbrel.errors import InputError, OutputError
-from timbrel.files import atomic_path, check_output
 from timbrel.sound import AudioWriter, audio_format, read_audio, write_audio
 
 
@@ -61,7 +59,7 @@ def test_blocks_make_the_same_file_as_a_whole(tmp_path: Path, suffix: str) -> No
 def test_long_ogg_files_can_be_written_in_one_piece(tmp_path: Path) -> None:
     # libsndfile crashes when it is given five minutes of Vorbis at once; so it is not.
     code = (
-        "import numpy as np; from timbrel.audio import read_audio, write_audio\n"
+        "import numpy as np; from timbrel.sound import read_audio, write_audio\n"
         "write_audio('long.ogg', np.zeros(300 * 16_000, np.float32), 16_000)\n"
         "assert len(read_audio('long.ogg')[0]) == 300 * 16_000\n"
     )
@@ -132,40 +130,6 @@ def test_unknown_extensions_are_refused_with_those_that_are_known(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "song.wav"
-    path.write_bytes(b"old")
-
-    def write_half() -> None:
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(b"new")
-            assert (temporary.parent, temporary.suffix) == (tmp_path, ".wav")
-            assert path.read_bytes() == b"old"
-            raise RuntimeError("half way")
-
-    with pytest.raises(RuntimeError, match="half way"):
-        write_half()
-    assert [p.name for p in tmp_path.iterdir()] == ["song.wav"]
-    assert path.read_bytes() == b"old"
-
-
-def test_a_finished_file_replaces_the_old_one(tmp_path: Path) -> None:
-    path = tmp_path / "song.wav"
-    path.write_bytes(b"old")
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(b"new")
-    assert [p.name for p in tmp_path.iterdir()] == ["song.wav"]
-    assert path.read_bytes() == b"new"
-
-
-def test_a_finished_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
-    ordinary = tmp_path / "ordinary"
-    ordinary.touch()
-    write_audio(tmp_path / "song.wav", tone(16_000), 16_000)
-    expected = stat.S_IMODE(ordinary.stat().st_mode)
-    assert stat.S_IMODE((tmp_path / "song.wav").stat().st_mode) == expected
-
-
 def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     # A limit on the size of files stands for the end of the disk.
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -181,21 +145,6 @@ def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path) -> None:
 def test_a_folder_that_takes_no_files_is_an_error() -> None:
     with pytest.raises(OutputError, match=r"/proc/song\.wav: cannot be written"):
         write_audio("/proc/song.wav", tone(16_000), 16_000)
-
-
-def test_outputs_are_checked_before_any_work(tmp_path: Path) -> None:
-    old = tmp_path / "old.wav"
-    old.touch()
-    with pytest.raises(OutputError, match=r"old\.wav: exists; give --force"):
-        check_output(old)
-    assert check_output(old, force=True) == old
-    assert check_output(str(tmp_path / "new.wav")) == tmp_path / "new.wav"
-    with pytest.raises(OutputError, match="is a folder"):
-        check_output(tmp_path, force=True)
-    with pytest.raises(OutputError, match=r"the folder .*nowhere does not exist"):
-        check_output(tmp_path / "nowhere" / "new.wav")
-    with pytest.raises(OutputError, match=r"old\.wav is not a folder"):
-        check_output(old / "new.wav")
 
 
 @pytest.mark.parametrize("channels", [1, 2])

@@ -1,0 +1,48 @@
+"""The program's commands, each a few lines over the library."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from timbrel import __version__
+from timbrel.commands.data import add_data_commands
+from timbrel.commands.engine import add_engine_commands
+from timbrel.commands.evaluate import add_evaluate_commands
+from timbrel.commands.inspect import add_inspect_command
+from timbrel.commands.notes import add_notes_commands
+from timbrel.commands.page import add_page_commands
+from timbrel.commands.render import add_render_command
+from timbrel.commands.timbres import add_timbres_command
+from timbrel.commands.train import add_train_commands
+
+app = typer.Typer(
+    name="timbrel",
+    help="Timbrel, a neural music synthesizer: MIDI in, sound out.",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# In the order in which the help lists them.
+add_render_command(app)
+add_inspect_command(app)
+add_timbres_command(app)
+add_page_commands(app)
+add_data_commands(app)
+add_train_commands(app)
+add_evaluate_commands(app)
+add_notes_commands(app)
+add_engine_commands(app)
+
+
+@app.callback(invoke_without_command=True)
+def _without_command(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"timbrel {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), nl=False)

@@ -1,0 +1,87 @@
+"""The command that says what MIDI files hold."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from timbrel.commands.messages import report_unplayable
+from timbrel.commands.options import Force, Json, MaxDuration
+from timbrel.errors import InputError
+
+if TYPE_CHECKING:
+    from timbrel.score.score import Score
+
+
+def add_inspect_command(app: typer.Typer) -> None:
+    """Add `timbrel inspect` to the program."""
+    app.command()(inspect)
+
+
+def inspect(
+    files: Annotated[list[Path], typer.Argument(help="MIDI files.", metavar="SONG.mid")],
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw the piano roll of one file, as .png or .svg.")
+    ] = None,
+    max_duration: MaxDuration = 6.0,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Say what MIDI files hold, and what of it cannot be played."""
+    from timbrel.files import check_output
+    from timbrel.score.midi import read_midi
+
+    if plot is not None:
+        if len(files) != 1:
+            raise InputError("--plot draws one file; give one")
+        check_output(plot, force=force)
+    described = []
+    for file in files:
+        score = read_midi(file, max_duration_s=3600 * max_duration)
+        described.append(_described(file, score))
+        if plot is not None:
+            from timbrel.score.plot import plot_piano_roll
+
+            plot_piano_roll(score, plot, title=file.name)
+        if not as_json:
+            _print_score(file, score)
+    if as_json:
+        print(json.dumps(described, indent=2))
+
+
+def _described(file: Path, score: Score) -> dict[str, Any]:
+    return {
+        "file": str(file),
+        "duration_s": round(score.duration_s, 3),
+        "notes": score.n_notes + score.unplayable_notes,
+        "pedal_events": score.pedal_events,
+        "tracks": [
+            {
+                "name": track.name,
+                "program": track.program,
+                "channel": track.channel + 1,
+                "notes": len(track.notes),
+            }
+            for track in score.tracks
+        ],
+        "unplayable": score.unplayable,
+    }
+
+
+def _print_score(file: Path, score: Score) -> None:
+    from timbrel.score.instruments import PROGRAM_NAMES
+
+    print(
+        f"{file}: {score.duration_s:.1f} s, {score.n_notes + score.unplayable_notes} notes, "
+        f"{score.pedal_events} pedal events"
+    )
+    for number, track in enumerate(score.tracks, 1):
+        print(
+            f"  {number:3} {track.name:24} channel {track.channel + 1:2}  "
+            f"{PROGRAM_NAMES[track.program]} ({track.program})  {len(track.notes)} notes"
+        )
+    report_unplayable(file, score, sys.stdout)

@@ -1,0 +1,149 @@
+"""``timbrel notes``: data sets of notes, and what models make of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from timbrel.commands.options import RESUME_REMEDY, Jobs, Json, Seed, Temperature
+from timbrel.errors import InputError, need_training
+from timbrel.files import check_output_folder
+from timbrel.progress import bar
+
+DEFAULT_AUTOENCODER = "notes"
+DEFAULT_BASELINE, DEFAULT_CLASSIFIER = "notes-baseline", "notes-classifier"
+NO_MODEL = "none"
+
+
+def add_notes_data_commands(notes: typer.Typer) -> None:
+    """Add `timbrel notes prepare`, `check` and `evaluate` to the commands of notes."""
+    for command in (prepare, check, evaluate):
+        notes.command()(command)
+
+
+def prepare(
+    soundfont: Annotated[list[Path], typer.Option(help="For training; may be given again.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The data folder.")],
+    hold_out: Annotated[
+        list[Path] | None,
+        typer.Option(help="A SoundFont of another family, for the test split."),
+    ] = None,
+    pitches: Annotated[str, typer.Option(help="FIRST-LAST, or FIRST-LAST:STEP.")] = "21-108",
+    velocities: Annotated[str, typer.Option(help="Separated by commas.")] = "25,50,75,100,127",
+    jobs: Jobs = -1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Render a data set of notes in NSynth's layout from SoundFonts."""
+    need_training()
+    from timbrel.corpus.notes import prepare_notes
+    from timbrel.notes.dataset import family_source_counts
+    from timbrel.notes.note import SOURCES
+
+    check_output_folder(output, may_hold=resume, remedy=RESUME_REMEDY)
+    notes = prepare_notes(
+        output,
+        soundfonts=soundfont,
+        held_out=hold_out or [],
+        pitches=_pitches(pitches),
+        velocities=_velocities(velocities),
+        jobs=jobs,
+        progress=bar,
+    )
+    counts = {split: family_source_counts(listed) for split, listed in notes.items()}
+    if as_json:
+        print(json.dumps(counts, indent=2))
+        return
+    for split, table in counts.items():
+        print(f"{split}: {len(notes[split])} notes")
+        print(f"  {'family':10}" + "".join(f"{source:>12}" for source in SOURCES))
+        for family, row in table.items():
+            print(f"  {family:10}" + "".join(f"{row[source]:12}" for source in SOURCES))
+
+
+def check(
+    folder: Annotated[Path, typer.Argument(help="A data set of notes.", metavar="DATA")],
+    as_json: Json = False,
+) -> None:
+    """List all that is wrong with a data set of notes; exit code 1 if there is anything."""
+    from collections import Counter
+
+    from timbrel.notes.faults import KINDS, check_folder
+
+    faults = check_folder(folder, progress=bar)
+    if as_json:
+        rows = [{"kind": f.kind, "where": f.where, "words": f.words} for f in faults]
+        print(json.dumps(rows, indent=2))
+    else:
+        for fault in faults:
+            print(f"{fault.kind:18} {fault}")
+        for kind, count in Counter(fault.kind for fault in faults).most_common():
+            print(f"{count:6} × {kind}: {KINDS[kind]}")
+        if not faults:
+            print(f"{folder}: no faults")
+    if faults:
+        raise typer.Exit(1)
+
+
+def evaluate(
+    data: Annotated[Path, typer.Argument(help="A data set of notes.", metavar="DATA")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")],
+    classifier: Annotated[
+        str, typer.Option(help="The classifier that judges: a shipped model's name, or a folder.")
+    ] = DEFAULT_CLASSIFIER,
+    autoencoder: Annotated[
+        str, typer.Option(help="An autoencoder to measure, or 'none'.")
+    ] = DEFAULT_AUTOENCODER,
+    baseline: Annotated[
+        str, typer.Option(help="A spectral baseline to measure, or 'none'.")
+    ] = DEFAULT_BASELINE,
+    notes: Annotated[int, typer.Option(help="Of the test split, drawn by the seed.", min=2)] = 64,
+    pairs: Annotated[int, typer.Option(help="Pairs of notes to morph.", min=0)] = 20,
+    iterations: Annotated[int, typer.Option(help="Of Griffin and Lim.", min=1)] = 1000,
+    seed: Seed = 0,
+    temperature: Temperature = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Measure reconstructions and morphs of the test split, and write the tables.
+
+    The sounds are kept in the report's folder; what is there is not made again.
+    """
+    need_training()
+    from timbrel.notes.evaluation import EvaluationPlan, evaluate_notes, markdown, write_report
+
+    plan = EvaluationPlan(
+        n_notes=notes, n_pairs=pairs, iterations=iterations, seed=seed, temperature=temperature
+    )
+    report = evaluate_notes(
+        data,
+        output,
+        classifier=classifier,
+        autoencoder=None if autoencoder == NO_MODEL else autoencoder,
+        baseline=None if baseline == NO_MODEL else baseline,
+        plan=plan,
+        progress=bar,
+    )
+    write_report(report, output)
+    print(json.dumps(report, indent=2) if as_json else markdown(report))
+
+
+def _pitches(text: str) -> range:
+    ends, _, step = text.partition(":")
+    first, dash, last = ends.partition("-")
+    parts = (first, last if dash else first, step or "1")
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"pitches '{text}' are not FIRST-LAST or FIRST-LAST:STEP")
+    low, high, stride = map(int, parts)
+    if not 0 <= low <= high <= 127 or stride == 0:
+        raise InputError(f"pitches '{text}' do not lie within 0–127")
+    return range(low, high + 1, stride)
+
+
+def _velocities(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and 1 <= int(part) <= 127 for part in parts):
+        raise InputError(f"velocities '{text}' are not numbers from 1 to 127")
+    return sorted({int(part) for part in parts})

@@ -1,0 +1,68 @@
+"""The command that lists, looks up and saves timbres."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from timbrel.commands.options import Force, Json, Model
+from timbrel.errors import InputError
+
+
+def add_timbres_command(app: typer.Typer) -> None:
+    """Add `timbrel timbres` to the program."""
+    app.command()(timbres)
+
+
+def timbres(
+    spec: Annotated[
+        str | None, typer.Argument(help="A timbre to look up, such as 'harp:0.5, trumpet:0.5'.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Save it as a .timbre file.")
+    ] = None,
+    model: Model = "",
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """List a model's instruments with their coordinates, or look up or save one timbre."""
+    from timbrel.bundles.bundle import DEFAULT_MODEL, load_bundle
+    from timbrel.files import check_output
+    from timbrel.timbre.timbre import FILE_SUFFIX, parse_timbre, save_timbre
+
+    if output is not None:
+        if spec is None:
+            raise InputError("-o saves a timbre; name it: timbrel timbres 'harp' -o my.timbre")
+        if output.suffix != FILE_SUFFIX:
+            raise InputError(f"{output}: a timbre's file ends with '{FILE_SUFFIX}'")
+        check_output(output, force=force)
+    bundle = load_bundle(model or DEFAULT_MODEL, kind="mel2mel")
+    rows: list[dict[str, Any]]
+    if spec is None:
+        rows = [
+            {"name": i.name, "program": i.program, "coordinates": list(i.embedding)}
+            for i in bundle.instruments
+        ]
+    else:
+        found = parse_timbre(spec, bundle.instruments)
+        rows = [
+            {"time_s": time_s, "coordinates": list(point)}
+            for time_s, point in zip(found.times_s, found.points, strict=True)
+        ]
+        if output is not None:
+            save_timbre(output, found)
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        point = ",".join(f"{value:.3f}" for value in row["coordinates"])
+        if spec is None:
+            label = f"{row['name']:20} program {row['program']:3}"
+        else:
+            label = f"{row['time_s']:g} s"
+        print(f"{label}  @{point}")
+    if output is not None:
+        print(f"{output}: saved")

@@ -1,0 +1,69 @@
+"""How a score is to be played: the options that the library and the command line share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from timbrel.errors import InputError
+
+if TYPE_CHECKING:
+    from timbrel.timbre.timbre import Timbre
+
+    # One timbre for all tracks, or one for each track's number, counted from 1, and under 0 one
+    # for the others; a track that is given none gets the instrument nearest to its MIDI program.
+    Timbres = str | Timbre | Mapping[int, str | Timbre] | None
+
+MAX_GAIN_DB = 100.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderOptions:
+    """Options of `Synthesizer.render` and `Synthesizer.stream`.
+
+    Parameters
+    ----------
+    timbre
+        A timbre (see `timbrel.timbre`) for all tracks, or a mapping from the numbers of tracks,
+        counted from 1, to timbres; the number 0 stands for all others. Tracks without one get the
+        instrument nearest to their MIDI program. A path's times are those of the score.
+    seed
+        Seed of the vocoder's noise: the same seed gives the same sound.
+    start_s, duration_s
+        The part of the score to play; without a duration to its end, with what rings on.
+    channels
+        2 for stereo, 1 for mono.
+    gain_db
+        Gain of the mix, from −100 to 100 dB; a limiter keeps it from clipping.
+
+    Raises
+    ------
+    InputError
+        If a value is out of range.
+    """
+
+    timbre: Timbres = None
+    seed: int = 0
+    start_s: float = 0.0
+    duration_s: float | None = None
+    channels: int = 2
+    gain_db: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.start_s) and self.start_s >= 0):
+            raise InputError(f"the start must be 0 s or later, not {self.start_s:g} s")
+        if self.duration_s is not None and not (
+            math.isfinite(self.duration_s) and self.duration_s > 0
+        ):
+            raise InputError(f"the duration must be more than 0 s, not {self.duration_s:g} s")
+        if self.channels not in (1, 2):
+            raise InputError(f"channels must be 1 or 2, not {self.channels}")
+        if self.seed < 0:
+            raise InputError(f"the seed must not be negative, not {self.seed}")
+        if not -MAX_GAIN_DB <= self.gain_db <= MAX_GAIN_DB:
+            raise InputError(
+                f"the gain must lie between −{MAX_GAIN_DB:g} and {MAX_GAIN_DB:g} dB, "
+                f"not {self.gain_db:g} dB"
+            )

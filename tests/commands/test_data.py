@@ -1,0 +1,38 @@
+"""`timbrel prepare` as a user runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.command_line import failure_of
+
+pytestmark = pytest.mark.usefixtures("songs")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["folder.mid"], "folder.mid: holds no MIDI files"),
+        (["nowhere"], "nowhere: is not a folder"),
+        ([".", "--instruments", "hundred"], "there is no set of instruments 'hundred'"),
+    ],
+)
+def test_preparation_of_nothing_is_refused(
+    soundfont: Path, arguments: list[str], message: str
+) -> None:
+    assert message in failure_of("prepare", *arguments, "--soundfont", soundfont, "-o", "out")
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("text.mid", "text.mid: is not a folder"),
+        (".", ".: is not empty; give --resume to go on with it, or another name"),
+    ],
+)
+def test_a_data_folder_that_is_something_else_is_refused(
+    soundfont: Path, output: str, message: str
+) -> None:
+    assert message in failure_of("prepare", ".", "--soundfont", soundfont, "-o", output)

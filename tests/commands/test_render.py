@@ -1,0 +1,219 @@
+"""`timbrel render` as a user runs it: what it writes, what it says, and how it fails."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from support.command_line import failure_of, files, result_of, run
+from timbrel.bundles.bundle import CONFIG_FILE, Bundle, write_sums
+
+pytestmark = pytest.mark.usefixtures("songs")
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
+def test_a_song_is_rendered_to_a_file(model: tuple[str, str], suffix: str) -> None:
+    done = run("render", "song.mid", *model, "-o", f"out.{suffix}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(
+        rf"out\.{suffix}: 3\.0 s of sound in \d+\.\d s, \d+\.\d× as fast as it plays "
+        r"\(real-time factor \d\.\d{3}\)\n",
+        done.stdout,
+    )
+    assert files() == {f"out.{suffix}"}
+    info = soundfile.info(f"out.{suffix}")
+    assert (info.samplerate, info.channels, info.frames) == (16_000, 2, 48_000)
+    assert info.format == suffix.upper()
+
+
+def test_by_default_the_sound_is_named_after_the_song(model: tuple[str, str]) -> None:
+    Path("songs").mkdir()
+    shutil.move("song.mid", "songs")
+    assert run("render", "songs/song.mid", *model).returncode == 0
+    assert files() == {"song.wav"}
+
+
+def test_several_songs_go_to_a_folder_and_are_told_of_in_json(model: tuple[str, str]) -> None:
+    first, second = result_of("render", "song.mid", "odd.mid", *model, "-o", "out/", "--seed", 5)
+    assert files() == {"out/song.wav", "out/odd.wav"}
+    took_s, factor = first.pop("took_s"), first.pop("real_time_factor")
+    assert took_s > 0
+    assert factor == pytest.approx(took_s / 3.0, abs=0.001)
+    assert first == {
+        "file": "song.mid",
+        "output": "out/song.wav",
+        "stems": [],
+        "duration_s": 3.0,
+        "sample_rate": 16_000,
+        "tracks": 2,
+        "unplayable": {},
+        "model": "tiny",
+        "vocoder": "parallel",
+        "seed": 5,
+    }
+    assert (second["file"], second["duration_s"]) == ("odd.mid", 2.512)
+    assert second["unplayable"] == {"drum_notes": 1, "notes_outside_21_108": 1, "pitch_bends": 2}
+
+
+def test_stems_are_written_as_well_and_mono_is_one_channel(model: tuple[str, str]) -> None:
+    (result,) = result_of("render", "song.mid", *model, "--stems", "stems", "--mono")
+    stems = ["stems/song-01-acoustic-grand-piano.wav", "stems/song-02-trumpet.wav"]
+    assert result["stems"] == stems
+    assert files() == {"song.wav", *stems}
+    mix, *tracks = (soundfile.read(name)[0] for name in ("song.wav", *stems))
+    assert mix.shape == tracks[0].shape == tracks[1].shape == (48_000,)
+    np.testing.assert_allclose(mix, (tracks[0] + tracks[1]) / np.sqrt(2), atol=2 / 32768)
+
+
+def test_an_excerpt_is_as_long_as_asked_for(model: tuple[str, str]) -> None:
+    (result,) = result_of("render", "song.mid", *model, "--start", 0.2, "--duration", 0.8)
+    assert result["duration_s"] == 0.8
+    assert soundfile.info("song.wav").frames == 12_800
+
+
+def test_options_change_the_sound_and_the_same_ones_do_not(model: tuple[str, str]) -> None:
+    Path("my.timbre").write_text(
+        '{"timbrel_timbre": 1, "path": [{"time_s": 0, "timbre": "harp"}]}\n'
+    )
+    rendered = {}
+    for options in (
+        (),
+        ("--seed", 0, "--threads", 2),
+        ("--timbre", "harp"),
+        ("--timbre", "my.timbre"),
+        ("--timbre", "1=harp", "--timbre", "2=harp"),
+        ("--timbre", "harp", "--timbre", "2=trumpet"),
+        ("--seed", 1),
+        ("--gain", 3),
+    ):
+        run("render", "song.mid", *model, "--force", *options)
+        rendered[options] = soundfile.read("song.wav", dtype="int16")[0].tobytes()
+    default, same, harp, file, both, one, seed, louder = rendered.values()
+    assert default == same
+    assert harp == file == both
+    assert len({default, harp, one, seed, louder}) == 5
+
+
+def test_force_overwrites(model: tuple[str, str]) -> None:
+    Path("song.wav").write_text("old")
+    assert "--force" in failure_of("render", "song.mid", *model)
+    assert run("render", "song.mid", *model, "--force").returncode == 0
+    assert soundfile.info("song.wav").frames == 48_000
+
+
+def test_what_cannot_be_played_is_said_once(model: tuple[str, str]) -> None:
+    done = run("render", "odd.mid", *model)
+    assert done.returncode == 0
+    assert done.stderr == (
+        "odd.mid: left out, as they cannot be played: notes of drums (1), "
+        "notes outside the 88 keys (1), pitch bends (2)\n"
+    )
+
+
+def test_progress_is_shown_where_a_person_watches(model: tuple[str, str]) -> None:
+    shutil.copy("song.mid", "[red]song.mid")  # which is no markup
+    watched = run("render", "[red]song.mid", *model, FORCE_COLOR="1")
+    assert watched.returncode == 0
+    assert "[red]song.wav" in watched.stderr
+    assert "100 %" in watched.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("empty.mid", "empty.mid: is empty; a MIDI file was expected"),
+        ("text.mid", "text.mid: is not a MIDI file"),
+        ("cut.mid", "cut.mid: is cut off"),
+        ("silent.mid", "silent.mid: the score has no notes that can be played"),
+        (
+            "drums.mid",
+            "drums.mid: the score has no notes that can be played; left out: drum notes (1)",
+        ),
+        ("missing.mid", "missing.mid: cannot be read (No such file or directory)"),
+        ("folder.mid", "folder.mid: "),
+    ],
+)
+def test_a_file_that_is_no_song_is_refused_before_anything_is_written(
+    model: tuple[str, str], name: str, message: str
+) -> None:
+    assert failure_of("render", "song.mid", name, *model, "-o", "new/").startswith(message)
+    if name not in ("silent.mid", "drums.mid"):
+        assert failure_of("inspect", name).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-o", "song.mp3"], "song.mp3: cannot write '.mp3' files; use one of .wav, .flac, .ogg"),
+        (["-o", "nowhere/x.wav"], "the folder nowhere does not exist"),
+        (["-o", "text.mid/out/"], "text.mid/out: cannot be created, as text.mid is not a folder"),
+        (["-o", "text.mid/x.wav"], "text.mid/x.wav: text.mid is not a folder"),
+        (["-o", "/proc/x.wav"], "/proc/x.wav: cannot be written"),
+        (["-o", "/proc/out/"], "/proc/out: cannot be created"),
+        (["-o", "new/", "--stems", "text.mid"], "text.mid is not a folder"),
+        (["song.mid", "-o", "new/"], "new/song.wav: would be written twice"),
+        (["other.mid", "-o", "x.wav"], "x.wav: is one file for 2 scores; name a folder"),
+        (["--timbre", "trumpit"], "there is no instrument 'trumpit'; did you mean trumpet?"),
+        (["--timbre", "harp:much"], "'much' is not a number"),
+        (["--timbre", "harp:1, trumpet:-1"], "must add up to more than 0"),
+        (["--timbre", "@nan,0"], "'nan' is not finite"),
+        (["--timbre", "@0.1,inf"], "'inf' is not finite"),
+        (["--timbre", "@0.1"], "has 1 coordinates; the model has 2"),
+        (["--timbre", ""], "is empty"),
+        (["--timbre", "missing.timbre"], "missing.timbre: cannot be read"),
+        (["--timbre", "harp", "--timbre", "trumpet"], "two timbres for all tracks"),
+        (["--timbre", "1=harp", "--timbre", "1=trumpet"], "two timbres for track 1"),
+        (["--timbre", "3=harp"], "song.mid: there is no track 3; the score has 2"),
+        (["--start", "-1"], "the start must be 0 s or later, not -1 s"),
+        (["--start", "1"], "song.mid: the start, 1 s, lies beyond the score's end (1.0 s)"),
+        (["--start", "nan"], "the start must be 0 s or later, not nan s"),
+        (["--duration", "0"], "the duration must be more than 0 s, not 0 s"),
+        (["--duration", "-2"], "the duration must be more than 0 s, not -2 s"),
+        (["--gain", "nan"], "the gain must lie between −100 and 100 dB, not nan dB"),
+        (["--max-duration", "0.0001"], "song.mid: lasts longer than 0.0001 hours"),
+        (
+            ["--vocoder", "theremin"],
+            "there is no vocoder 'theremin'; known: parallel, wavenet, griffin-lim",
+        ),
+        (["--model", "nowhere"], "nowhere: is neither a bundle's folder nor a shipped model"),
+        (["--model", "folder.mid"], "folder.mid: is no bundle"),
+    ],
+)
+def test_what_render_cannot_do_is_refused_before_anything_is_written(
+    model: tuple[str, str], arguments: list[str], message: str
+) -> None:
+    assert message in failure_of("render", "song.mid", *model, *arguments)
+
+
+def test_a_damaged_model_is_refused(tiny_bundle: Bundle) -> None:
+    path = Path(shutil.copytree(tiny_bundle.path, "bundle"))
+    weights = bytearray((path / "past.onnx").read_bytes())
+    weights[1000] ^= 1
+    (path / "past.onnx").write_bytes(weights)
+    message = failure_of("render", "song.mid", "--model", "bundle")
+    assert message.startswith("bundle/past.onnx: is damaged")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "has format 2; this Timbrel reads format 1. Update Timbrel"),
+        ({"colour": "red"}, "has an unknown key 'colour'"),
+    ],
+)
+def test_a_model_of_the_future_is_refused(
+    tiny_bundle: Bundle, change: dict[str, object], message: str
+) -> None:
+    path = Path(shutil.copytree(tiny_bundle.path, "bundle"))
+    config = json.loads((path / CONFIG_FILE).read_text())
+    (path / CONFIG_FILE).write_text(json.dumps({**config, **change}))
+    write_sums(path)
+    assert f"bundle/{CONFIG_FILE}: {message}" in failure_of(
+        "render", "song.mid", "--model", "bundle"
+    )
