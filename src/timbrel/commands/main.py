@@ -16,7 +16,7 @@ from timbrel import __version__
 from timbrel.commands.engine import add_engine_commands
 from timbrel.commands.notes import app as notes_app
 from timbrel.commands.options import Force, Json
-from timbrel.errors import InputError, TimbrelError, need_packages, need_training
+from timbrel.errors import InputError, TimbrelError, need_packages, need_training, printable
 from timbrel.progress import bar
 
 if TYPE_CHECKING:
@@ -187,11 +187,11 @@ def render(
             )
         except InputError as error:
             raise InputError(f"{file}: {error}") from None
-        streams.append(bar(blocks, synthesizer.n_blocks(score, start, duration), file.name))
+        streams.append(bar(blocks, synthesizer.n_blocks(score, start, duration), printable(file.name)))
     results = []
     for file, score, blocks, target in zip(files, scores, streams, targets, strict=True):
         if not as_json:
-            _report_unplayable(file, score)
+            _report_faults(file, score)
         began = time.perf_counter()
         rendered_s = render_file(
             blocks,
@@ -211,6 +211,7 @@ def render(
             "real_time_factor": round(took_s / rendered_s, 4),
             "tracks": len(score.tracks),
             "unplayable": score.unplayable,
+            "warnings": list(score.warnings),
             "model": synthesizer.model.name,
             "vocoder": vocoder or DEFAULT_VOCODER,
             "seed": seed,
@@ -218,7 +219,7 @@ def render(
         results.append(result)
         if not as_json:
             print(
-                f"{target.mix}: {rendered_s:.1f} s of sound in {took_s:.1f} s, "
+                f"{printable(str(target.mix))}: {rendered_s:.1f} s of sound in {took_s:.1f} s, "
                 f"{rendered_s / took_s:.1f}× as fast as it plays (real-time factor "
                 f"{took_s / rendered_s:.3f})"
             )
@@ -561,7 +562,7 @@ def listen(
 
 
 def _fail(message: str) -> None:
-    print(f"timbrel: {' '.join(message.split())}", file=sys.stderr)
+    print(f"timbrel: {' '.join(printable(message).split())}", file=sys.stderr)
     raise SystemExit(2)
 
 
@@ -588,12 +589,14 @@ def _described(file: Path, score: Score) -> dict[str, Any]:
             {
                 "name": track.name,
                 "program": track.program,
+                "port": track.port + 1,
                 "channel": track.channel + 1,
                 "notes": len(track.notes),
             }
             for track in score.tracks
         ],
         "unplayable": score.unplayable,
+        "warnings": list(score.warnings),
     }
 
 
@@ -601,23 +604,23 @@ def _print_score(file: Path, score: Score) -> None:
     from timbrel.score.instruments import PROGRAM_NAMES
 
     print(
-        f"{file}: {score.duration_s:.1f} s, {score.n_notes + score.unplayable_notes} notes, "
-        f"{score.pedal_events} pedal events"
+        f"{printable(str(file))}: {score.duration_s:.1f} s, "
+        f"{score.n_notes + score.unplayable_notes} notes, {score.pedal_events} pedal events"
     )
+    several_ports = any(track.port for track in score.tracks)
     for number, track in enumerate(score.tracks, 1):
+        port = f"port {track.port + 1} " if several_ports else ""
         print(
-            f"  {number:3} {track.name:24} channel {track.channel + 1:2}  "
+            f"  {number:3} {track.name:24} {port}channel {track.channel + 1:2}  "
             f"{PROGRAM_NAMES[track.program]} ({track.program})  {len(track.notes)} notes"
         )
-    _report_unplayable(file, score, where=sys.stdout)
+    _report_faults(file, score, where=sys.stdout)
 
 
-def _report_unplayable(file: Path, score: Score, where: Any = None) -> None:
-    words = {
-        "drum_notes": "notes of drums",
-        "notes_outside_21_108": "notes outside the 88 keys",
-        "pitch_bends": "pitch bends",
-    }
+def _report_faults(file: Path, score: Score, where: Any = None) -> None:
+    """Say what of a file could not be read, and what cannot be played."""
+    lines = list(score.warnings)
     if score.unplayable:
-        counts = ", ".join(f"{words[kind]} ({n})" for kind, n in score.unplayable.items())
-        print(f"{file}: left out, as they cannot be played: {counts}", file=where or sys.stderr)
+        lines.append(f"left out, as they cannot be played: {score.left_out}")
+    for line in lines:
+        print(f"{printable(str(file))}: {line}", file=where or sys.stderr)
