@@ -79,7 +79,7 @@ bench: $(VENV)/.dev system $(PAGE)  ## Measure speed and memory (some minutes); 
 	$(BIN)/timbrel bench wavenet --json > docs/bench/wavenet.json
 	$(BIN)/python tools/update_readme.py
 
-fuzz: $(VENV)/.dev  ## Feed ten thousand damaged files to the MIDI reader
+fuzz: $(VENV)/.dev  ## Feed ten thousand damaged files, and large ones, to the MIDI reader
 	FUZZ_CASES=10000 $(BIN)/pytest tests/score/test_fuzz.py
 
 .PHONY: system

@@ -8,7 +8,8 @@ from typing import Any
 
 from timbrel import constants, mixer, synthesizer
 from timbrel.evaluation import timbre_space
-from timbrel.score import instruments, midi
+from timbrel.score import channels, container, instruments, keys, midi, smf, timeline
+from timbrel.score.score import UNPLAYABLE
 from timbrel.timbre import timbre
 from timbrel.vocoder import excitation, wavenet_stream
 
@@ -22,14 +23,27 @@ def shared() -> dict[str, Any]:
         "lowestPitch": constants.LOWEST_PITCH,
         "highestPitch": constants.HIGHEST_PITCH,
         "nPitches": constants.N_PITCHES,
-        "maxFileBytes": midi.MAX_FILE_BYTES,
+        "maxFileBytes": container.MAX_FILE_BYTES,
+        "maxRiffChunks": container.MAX_RIFF_CHUNKS,
         "maxDurationS": midi.MAX_DURATION_S,
-        "drumChannel": midi.DRUM_CHANNEL,
-        "defaultTempo": midi.DEFAULT_TEMPO,
-        "pedalThreshold": midi.PEDAL_THRESHOLD,
-        "defaultVolume": midi.DEFAULT_VOLUME,
-        "defaultExpression": midi.DEFAULT_EXPRESSION,
-        "defaultPan": midi.DEFAULT_PAN,
+        "longestHoldS": midi.LONGEST_HOLD_S,
+        "maxCurvePoints": midi.MAX_CURVE_POINTS,
+        "maxExclusiveBytes": smf.MAX_EXCLUSIVE_BYTES,
+        "maxWarnings": smf.MAX_WARNINGS,
+        "drumChannel": channels.DRUM_CHANNEL,
+        "drumBanks": channels.DRUM_BANKS,
+        "melodyBank": channels.MELODY_BANK,
+        "defaultTempo": timeline.DEFAULT_TEMPO,
+        "legatoOverlapS": keys.LEGATO_OVERLAP_S,
+        "pedalThreshold": channels.PEDAL_THRESHOLD,
+        "defaultVolume": channels.DEFAULT_VOLUME,
+        "defaultExpression": channels.DEFAULT_EXPRESSION,
+        "defaultPan": channels.DEFAULT_PAN,
+        "unplayableControls": [
+            {"number": number, "kind": kind, "values": [v for v in range(128) if v in values]}
+            for number, (kind, values) in channels.UNPLAYABLE_CONTROLS.items()
+        ],
+        "unplayable": UNPLAYABLE,
         "programNames": instruments.PROGRAM_NAMES,
         "nearestPrograms": [
             {"from": programs.start, "to": programs.stop, "candidates": candidates}

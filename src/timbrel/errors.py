@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import re
+
+# What steers a terminal or breaks a line: control characters, line separators, marks that turn the
+# direction of text.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+")
+
+
+def printable(text: str) -> str:
+    """Text that came from outside, such as a file's name, as it may be printed on one line."""
+    return _UNPRINTABLE.sub(" ", text)
 
 
 class TimbrelError(Exception):
     """The base of every error that Timbrel raises on purpose."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InputError(TimbrelError):

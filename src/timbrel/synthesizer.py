@@ -260,7 +260,4 @@ def _span(score: Score, start_s: float, duration_s: float | None) -> tuple[int, 
 
 
 def _left_out(score: Score) -> str:
-    if not score.unplayable:
-        return ""
-    counts = ", ".join(f"{kind} ({count})" for kind, count in score.unplayable.items())
-    return f"; left out: {counts}".replace("_", " ")
+    return f"; left out: {score.left_out}" if score.unplayable else ""

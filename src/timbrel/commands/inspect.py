@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from timbrel.commands.messages import report_unplayable
+from timbrel.commands.messages import report_faults
 from timbrel.commands.options import Force, Json, MaxDuration
-from timbrel.errors import InputError
+from timbrel.errors import InputError, printable
 
 if TYPE_CHECKING:
     from timbrel.score.score import Score
@@ -63,12 +63,14 @@ def _described(file: Path, score: Score) -> dict[str, Any]:
             {
                 "name": track.name,
                 "program": track.program,
+                "port": track.port + 1,
                 "channel": track.channel + 1,
                 "notes": len(track.notes),
             }
             for track in score.tracks
         ],
         "unplayable": score.unplayable,
+        "warnings": list(score.warnings),
     }
 
 
@@ -76,12 +78,14 @@ def _print_score(file: Path, score: Score) -> None:
     from timbrel.score.instruments import PROGRAM_NAMES
 
     print(
-        f"{file}: {score.duration_s:.1f} s, {score.n_notes + score.unplayable_notes} notes, "
-        f"{score.pedal_events} pedal events"
+        f"{printable(str(file))}: {score.duration_s:.1f} s, "
+        f"{score.n_notes + score.unplayable_notes} notes, {score.pedal_events} pedal events"
     )
+    several_ports = any(track.port for track in score.tracks)
     for number, track in enumerate(score.tracks, 1):
+        port = f"port {track.port + 1} " if several_ports else ""
         print(
-            f"  {number:3} {track.name:24} channel {track.channel + 1:2}  "
+            f"  {number:3} {track.name:24} {port}channel {track.channel + 1:2}  "
             f"{PROGRAM_NAMES[track.program]} ({track.program})  {len(track.notes)} notes"
         )
-    report_unplayable(file, score, sys.stdout)
+    report_faults(file, score, sys.stdout)

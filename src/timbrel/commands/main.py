@@ -9,7 +9,7 @@ import sys
 import typer
 
 from timbrel.commands.app import app
-from timbrel.errors import TimbrelError
+from timbrel.errors import TimbrelError, printable
 
 _UsageError = typer.BadParameter.__base__  # Typer does not name it
 _INTERRUPTED = 130  # what a shell gives, and Typer, for a program that an interrupt ended
@@ -47,5 +47,5 @@ def main() -> None:
 
 
 def _fail(message: str) -> None:
-    print(f"timbrel: {' '.join(message.split())}", file=sys.stderr)
+    print(f"timbrel: {' '.join(printable(message).split())}", file=sys.stderr)
     raise SystemExit(2)

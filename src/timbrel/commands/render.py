@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from timbrel.commands.messages import report_unplayable
+from timbrel.commands.messages import report_faults
 from timbrel.commands.options import Force, Json, MaxDuration, Model
-from timbrel.errors import InputError
+from timbrel.errors import InputError, printable
 from timbrel.progress import bar
 from timbrel.render_options import RenderOptions
 
@@ -122,7 +122,7 @@ def render(
     results = []
     for file, score, stream, target in zip(files, scores, streams, targets, strict=True):
         if not as_json:
-            report_unplayable(file, score, sys.stderr)
+            report_faults(file, score, sys.stderr)
         began = time.perf_counter()
         render_file(stream, target, file_rate=sample_rate, progress=bar)
         took_s = time.perf_counter() - began
@@ -137,6 +137,7 @@ def render(
                 "real_time_factor": round(took_s / stream.duration_s, 4),
                 "tracks": len(score.tracks),
                 "unplayable": score.unplayable,
+                "warnings": list(score.warnings),
                 "model": synthesizer.model.name,
                 "vocoder": vocoder or DEFAULT_VOCODER,
                 "seed": seed,
@@ -144,7 +145,7 @@ def render(
         )
         if not as_json:
             print(
-                f"{target.mix}: {stream.duration_s:.1f} s of sound in {took_s:.1f} s, "
+                f"{printable(str(target.mix))}: {stream.duration_s:.1f} s of sound in {took_s:.1f} s, "
                 f"{stream.duration_s / took_s:.1f}× as fast as it plays (real-time factor "
                 f"{took_s / stream.duration_s:.3f})"
             )

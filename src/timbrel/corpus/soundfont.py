@@ -16,7 +16,7 @@ import soxr
 
 from timbrel.constants import FRAME_RATE
 from timbrel.errors import InputError, MissingToolError
-from timbrel.score.midi import DRUM_CHANNEL
+from timbrel.score.channels import DRUM_CHANNEL
 from timbrel.score.score import Score
 
 REFERENCE_GAIN = 0.2  # FluidSynth's own default

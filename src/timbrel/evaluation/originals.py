@@ -19,7 +19,7 @@ from timbrel.corpus.preparation import file_sha256, find_midi_files
 from timbrel.corpus.soundfont import TAIL_S, render_score
 from timbrel.errors import InputError
 from timbrel.evaluation.cache import Cache, key_of, source_key
-from timbrel.score import midi as midi_module
+from timbrel.score import channels, container, exclusive, keys, midi, smf, timeline
 from timbrel.score import score as score_module
 from timbrel.score.midi import read_midi
 from timbrel.score.score import Score
@@ -30,6 +30,9 @@ EXCERPTS_FILE = Path(__file__).parent / "excerpts.csv"
 EXCERPT_S = 15.0
 # Before an excerpt, so much is played unheard, so that what sounds already is right.
 PRE_ROLL_S = 8.192
+
+# What decides which notes a file is read as.
+_READING = (container, smf, timeline, exclusive, channels, keys, midi, score_module)
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,7 @@ class Clip:
     def key(self) -> str:
         """Under which it is cached."""
         return key_of(
-            source_key(sys.modules[__name__], midi_module, score_module, soundfont_module),
+            source_key(sys.modules[__name__], *_READING, soundfont_module),
             _sha256(self.midi),
             self.excerpt.start_s,
             self.excerpt.duration_s,

@@ -1,336 +1,298 @@
 """Standard MIDI Files → Score.
 
-A file is read in three steps: its tracks become one list of events in seconds (`_timeline`), the
-keys, pedals and programs of its channels become notes (`_Performance`), and the notes become tracks
-of one program each.
+The MIDI is taken out of what it is wrapped in (`container`), its bytes become events (`smf`), the
+events of all tracks one row in seconds (`timeline`), and the channels that follow them
+(`channels`, `keys`) turn them into notes, which become tracks of one program each.
 """
 
 from __future__ import annotations
 
+import io
+import operator
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from typing import BinaryIO
 
-import mido
+import numpy as np
 
 from timbrel.errors import InputError
+from timbrel.score.channels import BEND_CENTRE, SUSTAIN, Channel, Curve
+from timbrel.score.container import midi_inside
+from timbrel.score.exclusive import Kind, settings_of
 from timbrel.score.instruments import PROGRAM_NAMES
+from timbrel.score.keys import Keys, Sounding, is_note_on, strokes_with_note_offs
 from timbrel.score.score import Automation, Note, Score, Track, is_playable
-from timbrel.score.smf import parse_smf
+from timbrel.score.smf import (
+    CHANNEL_PRESSURE,
+    CONTROL,
+    END_OF_TRACK,
+    KEY_PRESSURE,
+    META,
+    NOTE_OFF,
+    NOTE_ON,
+    PITCH_BEND,
+    PROGRAM,
+    SYSEX,
+    TRACK_NAME,
+    MidiFile,
+    parse_smf,
+)
+from timbrel.score.text import decoded
+from timbrel.score.timeline import Event, Port, Timeline
 
-MAX_FILE_BYTES = 4 * 2**20
 MAX_DURATION_S = 6 * 3600.0
+# A key that is never released ends with the file, but so long after its last event at most.
+LONGEST_HOLD_S = 10.0
+MAX_CURVE_POINTS = 2**20  # of volumes and tunings of the whole device, for all channels together
 
-DRUM_CHANNEL = 9  # counted from 0
-DEFAULT_TEMPO = 500_000  # microseconds per beat
-PEDAL_THRESHOLD = 64
+_Part = tuple[int, Port, int, int, bool]  # track, port, channel, program, whether it is drums
 
-SUSTAIN, SOSTENUTO, VOLUME, PAN, EXPRESSION = 64, 66, 7, 10, 11
-ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF = 120, 121, 123
-DEFAULT_VOLUME, DEFAULT_EXPRESSION, DEFAULT_PAN = 100, 127, 64
+_DRUM_TRACK_NAME = "Drums"
 
 
 def read_midi(path: str | os.PathLike, *, max_duration_s: float = MAX_DURATION_S) -> Score:
-    """Read a Standard MIDI File of type 0, 1 or 2.
+    """Read a Standard MIDI File of type 0, 1 or 2, also one that is wrapped in RIFF or MacBinary.
 
     Parameters
     ----------
     path
         The file.
     max_duration_s
-        A file that says that it lasts longer is refused.
+        A file whose notes last longer is refused.
 
     Returns
     -------
     Score
-        One track for each (MIDI track, channel, program) that has notes.
+        One track for each (MIDI track, port, channel, program) that has notes. What is damaged is
+        read as far as it can be; `Score.warnings` says what could not.
 
     Raises
     ------
     InputError
-        If the file is missing, is not MIDI, is damaged, is larger than `MAX_FILE_BYTES` or lasts
-        longer than `max_duration_s`. A file without notes is no error: its score is empty.
+        If the file is missing, is not MIDI, holds more than 4 MiB of it, lasts longer
+        than `max_duration_s`, or is so damaged that no note can be read. A file without notes is no
+        error otherwise: its score is empty.
     """
     try:
         with open(path, "rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+            return _parsed(file, str(path), max_duration_s)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise InputError(
-            f"{path}: is larger than {MAX_FILE_BYTES // 2**20} MiB, up to which MIDI files are read"
-        )
-    return parse_midi(data, name=str(path), max_duration_s=max_duration_s)
 
 
 def parse_midi(
     data: bytes, *, name: str = "MIDI data", max_duration_s: float = MAX_DURATION_S
 ) -> Score:
     """Read the bytes of a Standard MIDI File; `name` is what errors call it. See `read_midi`."""
-    if not data:
-        raise InputError(f"{name}: is empty; a MIDI file was expected")
-    if data[:4] == b"RIFF" and data[8:12] == b"RMID":
-        data = data[20:]  # a MIDI file wrapped in RIFF, as old Windows programs write it
-    if data[:4] != b"MThd":
-        raise InputError(f"{name}: is not a MIDI file (it does not start with 'MThd')")
+    return _parsed(io.BytesIO(data), name, max_duration_s)
+
+
+def _parsed(file: BinaryIO, name: str, max_duration_s: float) -> Score:
     try:
+        data, warnings = midi_inside(file)
         midi = parse_smf(data)
-    except EOFError:
-        raise InputError(f"{name}: is cut off; copy or export the MIDI file again") from None
-    except ValueError as error:
-        raise InputError(f"{name}: is a damaged MIDI file ({error})") from None
-
-    performance = _Performance(_keys_without_note_offs(midi))
-    end_s = 0.0
-    for tracks in [[i] for i in range(len(midi.tracks))] if midi.type == 2 else [None]:
-        # The sequences of a type 2 file are independent pieces: they are played in turn.
-        start_s = end_s
-        for event in _timeline(midi, tracks, start_s):
-            end_s = event.time_s
-            if not end_s <= max_duration_s:
-                raise InputError(
-                    f"{name}: lasts longer than {max_duration_s / 3600:g} hours; "
-                    "raise --max-duration if that is meant"
-                )
-            performance.play(event)
-        performance.finish(end_s)
-    return performance.score()
-
-
-@dataclass(frozen=True)
-class _Event:
-    time_s: float
-    track: int
-    message: mido.Message
-
-
-def _timeline(midi: mido.MidiFile, tracks: list[int] | None, start_s: float) -> Iterator[_Event]:
-    """All events of some tracks (all of them where None) in the order of time, in seconds."""
-    merged = []
-    for index in range(len(midi.tracks)) if tracks is None else tracks:
-        tick = 0
-        for order, message in enumerate(midi.tracks[index]):
-            tick += message.time
-            merged.append((tick, index, order, message))
-    merged.sort(key=lambda item: item[:3])
-
-    division = midi.ticks_per_beat
-    tempo = DEFAULT_TEMPO
-    time_s, last_tick = start_s, 0
-    for tick, index, _, message in merged:
-        if division < 0:  # SMPTE: frames per second, negated, and ticks per frame
-            frames_per_s = {29: 30 / 1.001}.get(-(division >> 8), -(division >> 8))
-            seconds_per_tick = 1 / (frames_per_s * max(division & 0xFF, 1))
-        else:
-            seconds_per_tick = tempo * 1e-6 / division
-        time_s += (tick - last_tick) * seconds_per_tick
-        last_tick = tick
-        if message.type == "set_tempo" and message.tempo > 0:
-            tempo = message.tempo
-        yield _Event(time_s, index, message)
-
-
-@dataclass
-class _Sounding:
-    """A note that has begun; `part` is the (track, channel, program) that it belongs to."""
-
-    part: tuple[int, int, int]
-    pitch: int
-    velocity: int
-    start_s: float
-    key_down: bool = True
-    latched: bool = False  # held by the sostenuto pedal
-
-
-@dataclass
-class _Channel:
-    """What a MIDI channel remembers."""
-
-    program: int = 0
-    sustain: bool = False
-    sostenuto: bool = False
-    volume: int = DEFAULT_VOLUME
-    expression: int = DEFAULT_EXPRESSION
-    gains: list[tuple[float, float]] = field(default_factory=list)
-    pans: list[tuple[float, float]] = field(default_factory=list)
-    sounding: list[_Sounding] = field(default_factory=list)
+        performance = _Performance(midi, max_duration_s)
+        performance.play()
+        score = performance.score((*warnings, *midi.warnings))
+        if midi.failure and not score.n_notes and not score.unplayable_notes:
+            raise InputError(midi.failure)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    return score
 
 
 class _Performance:
     """Plays the events of a file and notes down what sounds."""
 
-    def __init__(self, unreliable_keys: set[tuple[int, int, int]]) -> None:
-        self._unreliable_keys = unreliable_keys
-        self._channels: dict[int, _Channel] = defaultdict(_Channel)
-        self._keys: dict[tuple[int, int, int], int] = {}
-        self._parts: dict[tuple[int, int, int], list[Note]] = defaultdict(list)
+    def __init__(self, midi: MidiFile, max_duration_s: float) -> None:
+        self._max_duration_s = max_duration_s
+        self._timeline = Timeline(midi)
+        self._answered = iter(strokes_with_note_offs(self._timeline))
+        self._channels: dict[tuple[Port, int], Channel] = {}
+        self._changed: set[Channel] = set()  # since the last reset of the device
+        self._struck: set[Channel] = set()  # in this piece
+        self._is_gs = False
+        self._master_gains, self._master_tunings = Curve(1.0), Curve(0.0)
+        self._master_coarse = self._master_shift = 0
+        self._parts: dict[_Part, list[Note]] = defaultdict(list)
         self._names: dict[int, str] = {}
         self._unplayable: Counter[str] = Counter()
+        self._detuned: set[object] = set()  # channels, and what tunes all of them
         self._pedal_events = 0
+        self._n_curve_points = 0
+        self._last_s = 0.0  # of what begins or ends a note
 
-    def play(self, event: _Event) -> None:
-        message = event.message
-        if _is_note_on(message):
-            self._note_on(event)
-        elif message.type in ("note_on", "note_off"):
-            self._note_off(event)
-        elif message.type == "control_change":
-            self._control(event)
-        elif message.type == "program_change":
-            self._channels[message.channel].program = message.program
-        elif message.type == "pitchwheel":
-            self._unplayable["pitch_bends"] += message.pitch != 0
-        elif message.type == "track_name":
-            self._names.setdefault(event.track, message.name.strip())
+    def play(self) -> None:
+        """Follow all events; pieces of a type 2 file in turn."""
+        end_s = 0.0
+        for index in range(len(self._timeline)):
+            self._last_s = end_s
+            for event in self._timeline.sequence(index, start_s=end_s):
+                self._follow(event)
+                end_s = event.time_s
+            end_s = min(end_s, self._last_s + LONGEST_HOLD_S)
+            for channel in self._struck:
+                channel.keys.finish(self._last_s, end_s)
+            self._struck.clear()
 
-    def finish(self, end_s: float) -> None:
-        """End what still sounds: its note-off is missing, or the pedal was never released."""
-        for channel in self._channels.values():
-            for note in channel.sounding:
-                self._end(note, end_s)
-            channel.sounding = []
-            channel.sustain = channel.sostenuto = False
-
-    def score(self) -> Score:
-        tracks = []
-        for (track, channel, program), notes in sorted(self._parts.items()):
-            state = self._channels[channel]
-            name = self._names.get(track) or PROGRAM_NAMES[program]
-            notes.sort(key=lambda note: (note.start_s, note.pitch))
-            tracks.append(
-                Track(
-                    name=name,
-                    program=program,
-                    channel=channel,
-                    notes=tuple(notes),
-                    gain=_automation(state.gains, _gain(DEFAULT_VOLUME, DEFAULT_EXPRESSION)),
-                    pan=_automation(state.pans, 0.0),
-                )
+    def score(self, warnings: tuple[str, ...]) -> Score:
+        """What was played."""
+        ports = {p: i for i, p in enumerate(sorted({part[1] for part in self._parts}))}
+        curves = {key: self._curves(key) for key in {(part[1], part[2]) for part in self._parts}}
+        tracks, drum_tracks = [], []
+        for part, notes in sorted(self._parts.items()):
+            number, port, channel, program, is_drums = part
+            name = _DRUM_TRACK_NAME if is_drums else PROGRAM_NAMES[program]
+            gain, pan, bend, tuning = curves[port, channel]
+            track = Track(
+                name=self._names.get(number) or name,
+                program=program,
+                channel=channel,
+                notes=tuple(sorted(notes, key=lambda note: (note.start_s, note.pitch))),
+                gain=gain,
+                pan=pan,
+                port=ports[port],
+                bend=bend,
+                tuning=tuning,
             )
+            (drum_tracks if is_drums else tracks).append(track)
+        if self._detuned:
+            self._unplayable["fine_tunings"] = len(self._detuned)
         unplayable = {kind: count for kind, count in sorted(self._unplayable.items()) if count}
-        return Score(tuple(tracks), self._pedal_events, unplayable)
+        return Score(tuple(tracks), self._pedal_events, unplayable, tuple(drum_tracks), warnings)
 
-    def _note_on(self, event: _Event) -> None:
-        message = event.message
-        if message.channel == DRUM_CHANNEL:
+    def _curves(self, key: tuple[Port, int]) -> tuple[Automation, ...]:
+        """Gain, pan, bend and tuning of a channel, with what is set for the whole device."""
+        channel = self._channels[key]
+        gain, tuning = channel.gains.automation(), channel.tunings.automation()
+        return (
+            self._with_master(gain, self._master_gains, operator.mul),
+            channel.pans.automation(),
+            channel.bends.automation(),
+            self._with_master(tuning, self._master_tunings, operator.add),
+        )
+
+    def _with_master(
+        self, curve: Automation, master: Curve, combine: Callable[..., np.ndarray]
+    ) -> Automation:
+        if master.is_initial:
+            return curve
+        of_all = master.automation()
+        times_s = np.union1d(curve.times_s, of_all.times_s)
+        self._n_curve_points += len(times_s)
+        if self._n_curve_points > MAX_CURVE_POINTS:
+            raise InputError("changes the volume or tuning of the whole device too often")
+        values = combine(curve.at(times_s), of_all.at(times_s))
+        return Automation(tuple(times_s.tolist()), tuple(values.tolist()))
+
+    def _follow(self, event: Event) -> None:
+        if event.status == SYSEX:
+            self._exclusive(event)
+            return
+        if event.status == META:
+            if event.first == TRACK_NAME and event.track not in self._names:
+                self._names[event.track] = decoded(event.data)
+            return
+        channel = self._channel(event.port, event.channel)
+        if is_note_on(event):
+            self._note_on(event, channel)
+        elif event.status in (NOTE_ON, NOTE_OFF):
+            if channel.keys.release(event.track, event.first, event.time_s):
+                self._reach(event.time_s)
+        elif event.status == CONTROL:
+            if kind := channel.unplayable(event.first, event.second):
+                self._unplayable[kind] += 1
+            self._pedal_events += event.first == SUSTAIN
+            channel.control(event.first, event.second, event.time_s)
+        elif event.status == PROGRAM:
+            channel.choose_program(event.first, is_gs=self._is_gs)
+        elif event.status == PITCH_BEND:
+            value = (event.first | event.second << 7) - BEND_CENTRE
+            self._unplayable["pitch_bends"] += value != 0
+            channel.bend(value, event.time_s)
+        elif event.status == KEY_PRESSURE:
+            self._unplayable["key_pressure"] += event.second > 0
+        elif event.status == CHANNEL_PRESSURE:
+            self._unplayable["channel_pressure"] += event.first > 0
+
+    def _channel(self, port: Port, number: int) -> Channel:
+        channel = self._channels.get((port, number))
+        if channel is None:
+            channel = self._channels[port, number] = Channel(number, Keys(self._end))
+        self._changed.add(channel)
+        return channel
+
+    def _note_on(self, event: Event, channel: Channel) -> None:
+        answered = next(self._answered)
+        self._reach(event.time_s)
+        pitch = event.first
+        if channel.is_drums:
             self._unplayable["drum_notes"] += 1
-            return
-        if not is_playable(message.note):
-            self._unplayable["notes_outside_21_108"] += 1
-            return
-        channel = self._channels[message.channel]
-        kept = []
-        for note in channel.sounding:
-            # A string that is struck again is a new note. Where another track still holds the key
-            # on the same channel, both go on: two hands share a part.
-            struck_again = note.pitch == message.note and (
-                note.part[0] == event.track or not note.key_down
-            )
-            if struck_again:
-                self._end(note, event.time_s)
-            else:
-                kept.append(note)
-        part = (event.track, message.channel, channel.program)
-        kept.append(_Sounding(part, message.note, message.velocity, event.time_s))
-        channel.sounding = kept
-        key = (event.track, message.channel, message.note)
-        self._keys[key] = self._keys.get(key, 0) + 1
-
-    def _note_off(self, event: _Event) -> None:
-        message = event.message
-        channel = self._channels[message.channel]
-        key = (event.track, message.channel, message.note)
-        # Where a key was struck again before its first note-off came, that note-off belongs to
-        # the first note, which has ended already, and must not cut the second. But where note-offs
-        # are missing in the file, waiting for them would hang the note: any one ends it.
-        pressed = self._keys.get(key, 0)
-        self._keys[key] = max(pressed - 1, 0)
-        if pressed > 1 and key not in self._unreliable_keys:
-            return
-        for note in channel.sounding:
-            if note.pitch == message.note and note.part[0] == event.track:
-                note.key_down = False
-        self._release(channel, event.time_s)
-
-    def _control(self, event: _Event) -> None:
-        message = event.message
-        channel = self._channels[message.channel]
-        number, value = message.control, message.value
-        if number == SUSTAIN:
-            self._pedal_events += 1
-            channel.sustain = value >= PEDAL_THRESHOLD
-        elif number == SOSTENUTO:
-            if value >= PEDAL_THRESHOLD and not channel.sostenuto:
-                for note in channel.sounding:
-                    note.latched = note.key_down
-            elif value < PEDAL_THRESHOLD:
-                for note in channel.sounding:
-                    note.latched = False
-            channel.sostenuto = value >= PEDAL_THRESHOLD
-        elif number == RESET_CONTROLLERS:
-            channel.sustain = channel.sostenuto = False
-            channel.expression = DEFAULT_EXPRESSION
-            for note in channel.sounding:
-                note.latched = False
-            channel.gains.append((event.time_s, _gain(channel.volume, channel.expression)))
-        elif number == ALL_SOUND_OFF or number >= ALL_NOTES_OFF:
-            for note in channel.sounding:
-                note.key_down = False
-                note.latched &= number != ALL_SOUND_OFF
-            for key in self._keys:
-                if key[1] == message.channel:
-                    self._keys[key] = 0
-            if number == ALL_SOUND_OFF:
-                self._release(channel, event.time_s, silence=True)
+        else:
+            pitch += channel.coarse_tuning + channel.shift + self._master_coarse
+            pitch += self._master_shift
+            if not is_playable(pitch):
+                self._unplayable["notes_outside_21_108"] += 1
                 return
-        elif number in (VOLUME, EXPRESSION):
-            if number == VOLUME:
-                channel.volume = value
+            if channel.fine_tuning:
+                self._detuned.add(channel)
+            if self._master_tunings.last:
+                self._detuned.add(Kind.MASTER_FINE)
+        channel.keys.strike(
+            event.track,
+            event.first,
+            event.time_s,
+            part=self._parts[
+                event.track, event.port, event.channel, channel.program, channel.is_drums
+            ],
+            pitch=pitch,
+            velocity=event.second,
+            answered=answered,
+        )
+        self._struck.add(channel)
+
+    def _end(self, note: Sounding, time_s: float) -> None:
+        self._reach(time_s)
+        note.part.append(Note(note.pitch, note.velocity, note.start_s, time_s))
+
+    def _reach(self, time_s: float) -> None:
+        """Something begins or ends to sound."""
+        if not time_s <= self._max_duration_s:
+            raise InputError(
+                f"lasts longer than {self._max_duration_s / 3600:g} hours; "
+                "raise --max-duration if that is meant"
+            )
+        self._last_s = time_s
+
+    def _exclusive(self, event: Event) -> None:
+        time_s = event.time_s
+        for kind, value, part in settings_of(event.data):
+            if kind is Kind.RESET:
+                self._reset(time_s, is_gs=bool(value))
+            elif kind is Kind.MASTER_VOLUME:
+                self._master_gains.change(time_s, value**2)
+            elif kind is Kind.MASTER_FINE:
+                self._master_tunings.change(time_s, value)
+            elif kind is Kind.MASTER_COARSE:
+                self._master_coarse = int(value)
+            elif kind is Kind.MASTER_SHIFT:
+                self._master_shift = int(value)
+            elif kind is Kind.SCALE:
+                self._detuned.add(kind)
             else:
-                channel.expression = value
-            channel.gains.append((event.time_s, _gain(channel.volume, channel.expression)))
-        elif number == PAN:
-            channel.pans.append((event.time_s, max((value - DEFAULT_PAN) / 63, -1.0)))
-        self._release(channel, event.time_s)
+                port, device = event.port
+                channel = self._channel((port + part // 16, device), part % 16)
+                if kind is Kind.PART_DRUMS:
+                    channel.set_drums(bool(value))
+                else:
+                    channel.shift = int(value)
 
-    def _release(self, channel: _Channel, time_s: float, *, silence: bool = False) -> None:
-        """End the notes of a channel that neither a key nor a pedal holds any longer."""
-        kept = []
-        for note in channel.sounding:
-            if not silence and (note.key_down or note.latched or channel.sustain):
-                kept.append(note)
-            else:
-                self._end(note, time_s)
-        channel.sounding = kept
-
-    def _end(self, note: _Sounding, time_s: float) -> None:
-        self._parts[note.part].append(Note(note.pitch, note.velocity, note.start_s, time_s))
-
-
-def _is_note_on(message: mido.Message) -> bool:
-    return message.type == "note_on" and message.velocity > 0
-
-
-def _keys_without_note_offs(midi: mido.MidiFile) -> set[tuple[int, int, int]]:
-    """The (track, channel, pitch) that are struck more often than they are released."""
-    balance: Counter[tuple[int, int, int]] = Counter()
-    for index, track in enumerate(midi.tracks):
-        for message in track:
-            if message.type in ("note_on", "note_off"):
-                key = (index, message.channel, message.note)
-                balance[key] += 1 if _is_note_on(message) else -1
-    return {key for key, excess in balance.items() if excess > 0}
-
-
-def _gain(volume: int, expression: int) -> float:
-    """Amplitude by General MIDI's recommendation, 40·log10 dB, relative to the default volume."""
-    return (volume / DEFAULT_VOLUME) ** 2 * (expression / DEFAULT_EXPRESSION) ** 2
-
-
-def _automation(points: list[tuple[float, float]], initial: float) -> Automation:
-    """A curve that starts at `initial`; of several points at one time, the last one stands."""
-    curve = {0.0: initial}
-    for time_s, value in points:
-        curve[time_s] = value
-    return Automation(tuple(curve), tuple(curve.values()))
+    def _reset(self, time_s: float, *, is_gs: bool) -> None:
+        self._is_gs = is_gs
+        for channel in self._changed:
+            channel.reset(time_s)
+        self._changed.clear()
+        self._master_gains.change(time_s, 1.0)
+        self._master_tunings.change(time_s, 0.0)
+        self._master_coarse = self._master_shift = 0

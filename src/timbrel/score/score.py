@@ -10,6 +10,25 @@ import numpy as np
 from timbrel.constants import HIGHEST_PITCH, LOWEST_PITCH
 
 
+# What the kinds of `Score.unplayable` are, in words.
+UNPLAYABLE = {
+    "channel_pressure": "channel pressure",
+    "chorus_sends": "chorus",
+    "drum_notes": "notes of drums",
+    "fine_tunings": "fine tuning",
+    "key_pressure": "key pressure",
+    "modulation": "modulation",
+    "mono_mode": "mono mode",
+    "notes_outside_21_108": "notes outside the 88 keys",
+    "other_effect_sends": "other effects",
+    "pitch_bends": "pitch bends",
+    "portamento": "portamento",
+    "reverb_sends": "reverb",
+    "soft_pedal": "soft pedal",
+    "sound_controllers": "sound controllers",
+}
+
+
 class Note(NamedTuple):
     """One sounding note; times in seconds from the start of the score."""
 
@@ -50,6 +69,10 @@ class Track:
     # Linear amplitude; 1 is the level of a track that sets neither volume nor expression.
     gain: Automation = Automation((0.0,), (1.0,))
     pan: Automation = Automation((0.0,), (0.0,))  # −1 left, 0 centre, 1 right
+    port: int = 0  # channels of one number on two ports are two channels
+    # In semitones, and not part of the notes' pitches, which are whole. No model plays them yet.
+    bend: Automation = Automation((0.0,), (0.0,))
+    tuning: Automation = Automation((0.0,), (0.0,))
 
 
 @dataclass(frozen=True)
@@ -58,8 +81,11 @@ class Score:
 
     tracks: tuple[Track, ...]
     pedal_events: int = 0
-    # Notes outside the 88 keys, notes of drums, pitch-bend messages.
-    unplayable: dict[str, int] = field(default_factory=dict)
+    unplayable: dict[str, int] = field(default_factory=dict)  # messages or notes, by `UNPLAYABLE`
+    # What drums play: the pitch of a note is a key of the kit, 0–127, and `program` is the kit. No
+    # model plays them yet, so they are no part of the properties below.
+    drum_tracks: tuple[Track, ...] = ()
+    warnings: tuple[str, ...] = ()  # what of a damaged file could not be read, in words
 
     @property
     def duration_s(self) -> float:
@@ -74,6 +100,11 @@ class Score:
     def unplayable_notes(self) -> int:
         """Notes that the file holds and no track plays: of drums, or outside the 88 keys."""
         return sum(count for kind, count in self.unplayable.items() if "notes" in kind)
+
+    @property
+    def left_out(self) -> str:
+        """What the file holds and Timbrel cannot play, in words; empty where there is nothing."""
+        return ", ".join(f"{UNPLAYABLE[kind]} ({n})" for kind, n in self.unplayable.items())
 
     @property
     def notes(self) -> list[Note]:
@@ -96,23 +127,36 @@ class Score:
         knows that they were struck earlier. Tracks without notes in the span are kept.
         """
         stop_s = np.inf if duration_s is None else start_s + duration_s
-        tracks = tuple(
-            replace(
-                track,
-                notes=tuple(
-                    note._replace(
-                        start_s=note.start_s - start_s, end_s=min(note.end_s, stop_s) - start_s
-                    )
-                    for note in track.notes
-                    # A note without length sounds, too (for a frame), where it is struck.
-                    if note.start_s < stop_s and (note.end_s > start_s or note.start_s >= start_s)
-                ),
-                gain=track.gain.shifted(start_s),
-                pan=track.pan.shifted(start_s),
+        shifted: dict[int, Automation] = {}  # tracks of one channel share their curves
+
+        def moved(curve: Automation) -> Automation:
+            if id(curve) not in shifted:
+                shifted[id(curve)] = curve.shifted(start_s)
+            return shifted[id(curve)]
+
+        def part(track: Track) -> Track:
+            notes = tuple(
+                note._replace(
+                    start_s=note.start_s - start_s, end_s=min(note.end_s, stop_s) - start_s
+                )
+                for note in track.notes
+                # A note without length sounds, too (for a frame), where it is struck.
+                if note.start_s < stop_s and (note.end_s > start_s or note.start_s >= start_s)
             )
-            for track in self.tracks
+            return replace(
+                track,
+                notes=notes,
+                gain=moved(track.gain),
+                pan=moved(track.pan),
+                bend=moved(track.bend),
+                tuning=moved(track.tuning),
+            )
+
+        return replace(
+            self,
+            tracks=tuple(map(part, self.tracks)),
+            drum_tracks=tuple(map(part, self.drum_tracks)),
         )
-        return replace(self, tracks=tracks)
 
 
 def is_playable(pitch: int) -> bool:
