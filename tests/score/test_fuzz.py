@@ -21,6 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conftest import FRAME_RATE
 from timbrel.errors import InputError
 from timbrel.score import PianoRoll, Score
 from timbrel.score.midi import MAX_DURATION_S, parse_midi
@@ -186,7 +187,7 @@ def check(score: Score, story: str) -> None:
         for curve, low, high in ((track.gain, 0, 1.27**2 + 1e-9), (track.pan, -1, 1)):
             assert list(curve.times_s) == sorted(curve.times_s), story
             assert all(low <= v <= high and math.isfinite(v) for v in curve.values), story
-    roll = PianoRoll(score.notes)
+    roll = PianoRoll(score.notes, FRAME_RATE)
     start = random.Random(len(roll)).randrange(len(roll) + 1)
     window = roll.window(start, start + 8)
     assert window.min() >= 0, story

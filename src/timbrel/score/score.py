@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -35,8 +36,8 @@ class Automation:
         return np.asarray(self.values)[np.maximum(index, 0)]
 
     def shifted(self, seconds: float) -> Automation:
-        """The same curve, `seconds` earlier."""
-        return replace(self, times_s=tuple(time - seconds for time in self.times_s))
+        """The same curve, `seconds` later; earlier where they are negative."""
+        return replace(self, times_s=tuple(time + seconds for time in self.times_s))
 
 
 @dataclass(frozen=True)
@@ -107,12 +108,18 @@ class Score:
                     # A note without length sounds, too (for a frame), where it is struck.
                     if note.start_s < stop_s and (note.end_s > start_s or note.start_s >= start_s)
                 ),
-                gain=track.gain.shifted(start_s),
-                pan=track.pan.shifted(start_s),
+                gain=track.gain.shifted(-start_s),
+                pan=track.pan.shifted(-start_s),
             )
             for track in self.tracks
         )
         return replace(self, tracks=tracks)
+
+
+def note_table(notes: Iterable[Note]) -> np.ndarray:
+    """Notes as an array, (notes, 4): start and end in seconds, pitch, velocity; sorted as rows."""
+    table = np.array(list(notes), np.float64).reshape(-1, 4)[:, [2, 3, 0, 1]]
+    return table[np.lexsort(table.T[::-1])]
 
 
 def is_playable(pitch: int) -> bool:
