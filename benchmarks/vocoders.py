@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 
 from timbrel.bundles.bundle import DEFAULT_MODEL, load_bundle
-from timbrel.constants import FRAME_RATE
 from timbrel.mel.generator import MelGenerator
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
@@ -55,9 +54,10 @@ def _measure(name: str, runs: int) -> dict[str, float | str]:
     generator = MelGenerator(bundle)
     vocoder = load_vocoder(name, bundle.mel)
     score = read_midi(EXAMPLES / "prelude.mid").merged()
-    roll, timbre = PianoRoll(score.notes), parse_timbre("grand piano", bundle.instruments)
+    roll = PianoRoll(score.notes, bundle.mel.frame_rate)
+    timbre = parse_timbre("grand piano", bundle.instruments)
     n_frames = len(roll) // BLOCK_FRAMES * BLOCK_FRAMES
-    sound_s = n_frames / FRAME_RATE
+    sound_s = n_frames / bundle.mel.frame_rate
 
     def mels() -> list[np.ndarray]:
         blocks = generator.stream([roll], [timbre], n_frames, block_frames=BLOCK_FRAMES)

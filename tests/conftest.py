@@ -18,6 +18,7 @@ from timbrel.score.instruments import TEN_INSTRUMENTS
 
 pytest_plugins = ["support.listening_fixtures", "support.notes_fixtures", "support.small_fixtures"]
 
+FRAME_RATE = MelConfig().frame_rate  # of the default models
 EXAMPLES = Path(__file__).parents[1] / "src" / "timbrel" / "examples"
 SOUNDFONT = Path("/usr/share/sounds/sf3/MuseScore_General_Lite.sf3")
 # The piano-midi.de corpus is not part of Timbrel; tests that want it skip without it.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import EXAMPLES
+from conftest import EXAMPLES, FRAME_RATE
 from timbrel.bundles.bundle import load_bundle, shipped_bundles
 from timbrel.bundles.weights import n_parameters
 from timbrel.mel.generator import MelGenerator
@@ -27,7 +27,7 @@ def models() -> list[str]:
 
 def example_roll(name: str) -> PianoRoll:
     notes = read_midi(EXAMPLES / name).merged().notes
-    return PianoRoll(notes, n_frames=3000)
+    return PianoRoll(notes, FRAME_RATE, n_frames=3000)
 
 
 @pytest.mark.parametrize("name", models())
@@ -54,7 +54,7 @@ def test_windowed_inference_costs_next_to_nothing(name: str) -> None:
 def test_any_block_size_gives_the_same_mel(name: str) -> None:
     bundle = load_bundle(name)
     generator = MelGenerator(bundle)
-    roll = PianoRoll(read_midi(EXAMPLES / "duet.mid").merged().notes, n_frames=1000)
+    roll = PianoRoll(read_midi(EXAMPLES / "duet.mid").merged().notes, FRAME_RATE, n_frames=1000)
     timbre = parse_timbre("0s trumpet; 4s harp", bundle.instruments)
     mels = [
         np.concatenate(
@@ -104,7 +104,7 @@ WAVENETS = shipped_bundles("wavenet")
 def vocoded_silence(name: str) -> np.ndarray:
     mel = load_bundle("mel2mel").mel
     silence = np.full((1, 500, mel.n_mels), mel.log_floor, np.float32)
-    return load_vocoder(name, mel).stream([PianoRoll([])]).process(silence, last=True)
+    return load_vocoder(name, mel).stream([PianoRoll([], FRAME_RATE)]).process(silence, last=True)
 
 
 @pytest.mark.parametrize("name", [name for name in VOCODERS if name not in WAVENETS])

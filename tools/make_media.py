@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from timbrel.constants import FRAME_RATE, N_PITCHES
+from timbrel.constants import N_PITCHES
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.score import PianoRoll, read_midi
 from timbrel.sound import write_audio
@@ -31,11 +31,12 @@ def main() -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_audio(target, audio, synthesizer.sample_rate)
 
-    roll = PianoRoll(read_midi(EXAMPLES / "prelude.mid").notes).whole()
-    mel = mel_spectrogram(np.ascontiguousarray(audio[:, 0]), synthesizer.model.mel)
+    geometry = synthesizer.model.mel
+    roll = PianoRoll(read_midi(EXAMPLES / "prelude.mid").notes, geometry.frame_rate).whole()
+    mel = mel_spectrogram(np.ascontiguousarray(audio[:, 0]), geometry)
     figure = Figure(figsize=(11, 5), layout="constrained")
     upper, lower = figure.subplots(2, sharex=True, height_ratios=(1, 1.4))
-    span = (0, len(roll) / FRAME_RATE)
+    span = (0, len(roll) / geometry.frame_rate)
     upper.imshow(
         roll[:, :N_PITCHES].T,
         aspect="auto",
@@ -51,7 +52,7 @@ def main() -> None:
         cmap="magma",
         vmin=-6,
         vmax=3,
-        extent=(0, len(mel) / FRAME_RATE, 0, synthesizer.model.mel.n_mels),
+        extent=(0, len(mel) / geometry.frame_rate, 0, geometry.n_mels),
     )
     lower.set(xlabel="time (s)", ylabel="mel band")
     target = ROOT / "docs/images/morph.png"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 SAMPLE_RATE = 16_000  # Hz
 HOP_LENGTH = 128  # samples between mel frames
-FRAME_RATE = SAMPLE_RATE // HOP_LENGTH  # 125 frames per second, whatever the sample rate
 N_FFT = 1024  # samples in an analysis window
 N_MELS = 80
 F_MIN_HZ = 0.0

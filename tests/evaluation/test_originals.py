@@ -25,6 +25,7 @@ from timbrel.evaluation.originals import (
     read_excerpts,
     render_original,
 )
+from timbrel.geometry import MelConfig
 from timbrel.score.midi import read_midi
 
 ORGAN = Instrument("church organ", 19, (0.0, 0.0))
@@ -46,7 +47,7 @@ def original(
     instrument: Instrument = PIANO,
     gain: float = 0.5,
 ) -> Original:
-    clip = Clip(midi_dir / excerpt.file, excerpt, instrument, soundfont, 16_000, gain)
+    clip = Clip(midi_dir / excerpt.file, excerpt, instrument, soundfont, MelConfig(), gain)
     return render_original(clip, Cache(cache))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import EXAMPLES, EXCERPTS, INSTRUMENTS
+from conftest import EXAMPLES, EXCERPTS, FRAME_RATE, INSTRUMENTS
 from timbrel.bundles.bundle import Bundle
 from timbrel.errors import InputError, MissingToolError, OutputError
 from timbrel.evaluation import conditions, measuring, originals, run
@@ -250,13 +250,13 @@ def test_synthesised_mel_lies_under_the_true_one(
 ) -> None:
     """Its roll strikes where the original does, whatever the excerpt's length."""
     excerpt = Excerpt("duet.mid", 1.5, duration_s)
-    clip = Clip(EXAMPLES / "duet.mid", excerpt, tiny_bundle.instruments[0], soundfont, 16_000, 0.5)
+    clip = Clip(EXAMPLES / "duet.mid", excerpt, tiny_bundle.instruments[0], soundfont, MelConfig(), 0.5)
     cache = next(iter(evaluation.works.values())).cache
     original = render_original(clip, cache)
     mel = synthesised_mel(tiny_bundle, original)
     n_true = len(original.audio) // 128
     assert mel.shape == (187 + n_true, 80)  # 187 whole frames are in 1.5 s
-    roll = PianoRoll(original.score.notes)
+    roll = PianoRoll(original.score.notes, FRAME_RATE)
     onsets = np.flatnonzero(roll.window(187, 187 + n_true)[:, 88:].any(axis=1))
     loudness = np.abs(original.audio).reshape(-1, 128).max(axis=1)
     assert len(onsets) > 1

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from conftest import FRAME_RATE
 from timbrel.bundles.bundle import Bundle, WindowConfig
 from timbrel.bundles.session import open_session
-from timbrel.constants import FRAME_RATE
 from timbrel.errors import InputError
 from timbrel.mel.generator import FUTURE_FILE, MEL_FILE, PAST_FILE, MelGenerator
 from timbrel.mel.mel2mel import Mel2Mel
@@ -21,6 +22,11 @@ from timbrel.timbre.timbre import Timbre
 N_FRAMES = 300  # no multiple of the hop
 MOVING = Timbre((0.0, 1.0, 2.0), ((-1.0, 0.5), (1.0, 1.5), (0.0, -2.0)))
 STILL = Timbre.constant((0.4, -0.7))
+
+
+def roll_of(notes: Iterable[Note], *, n_frames: int | None = None) -> PianoRoll:
+    """A roll at the default models' frame rate."""
+    return PianoRoll(notes, FRAME_RATE, n_frames=n_frames)
 
 
 def random_roll(seed: int, *, n_frames: int = N_FRAMES) -> PianoRoll:
@@ -39,7 +45,7 @@ def random_roll(seed: int, *, n_frames: int = N_FRAMES) -> PianoRoll:
             strict=True,
         )
     ]
-    return PianoRoll(notes, n_frames=n_frames)
+    return roll_of(notes, n_frames=n_frames)
 
 
 def streamed(
@@ -117,7 +123,7 @@ def test_with_context_enough_the_stream_is_the_whole_network(
 
 def test_before_a_tracks_first_note_there_is_silence(tiny_bundle: Bundle) -> None:
     first = 50
-    rolls = [random_roll(0), PianoRoll([Note(60, 100, first / FRAME_RATE, 2.0)]), PianoRoll([])]
+    rolls = [random_roll(0), roll_of([Note(60, 100, first / FRAME_RATE, 2.0)]), roll_of([])]
     mel = streamed(tiny_bundle, rolls, 3 * [STILL], block_frames=16)
     window_frames = 4  # a window of the mel reaches so far
     silent = mel == np.float32(tiny_bundle.mel.log_floor)
@@ -130,7 +136,7 @@ def test_before_a_tracks_first_note_there_is_silence(tiny_bundle: Bundle) -> Non
 def test_nothing_later_than_the_context_is_heard_early(tiny_bundle: Bundle) -> None:
     early = [Note(60, 100, 0.0, 1.0)]
     late = [*early, Note(72, 100, 160 / FRAME_RATE, 2.0)]
-    first, second = (streamed(tiny_bundle, [PianoRoll(n)], [STILL])[0] for n in (early, late))
+    first, second = (streamed(tiny_bundle, [roll_of(n)], [STILL])[0] for n in (early, late))
     np.testing.assert_array_equal(first[:96], second[:96])  # the hop that ends 64 frames before
     assert np.abs(first[96:160] - second[96:160]).max() > 1e-4
 
@@ -145,7 +151,7 @@ def test_tracks_at_once_are_the_tracks_alone(tiny_bundle: Bundle) -> None:
 
 def test_a_roll_is_silent_beyond_its_end(tiny_bundle: Bundle) -> None:
     notes = [Note(60, 100, 0.1, 0.5)]
-    short, long = PianoRoll(notes), PianoRoll(notes, n_frames=1000)
+    short, long = roll_of(notes), roll_of(notes, n_frames=1000)
     np.testing.assert_array_equal(
         streamed(tiny_bundle, [short], [STILL]), streamed(tiny_bundle, [long], [STILL])
     )

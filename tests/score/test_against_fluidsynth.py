@@ -12,7 +12,8 @@ import pytest
 import soxr
 from numpy.lib.stride_tricks import sliding_window_view
 
-from timbrel.constants import FRAME_RATE, LOWEST_PITCH, N_PITCHES, SAMPLE_RATE
+from conftest import FRAME_RATE
+from timbrel.constants import LOWEST_PITCH, N_PITCHES, SAMPLE_RATE
 from timbrel.corpus.soundfont import render_score
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.score import PianoRoll, read_midi
@@ -127,7 +128,7 @@ def test_onsets_are_in_the_frames_in_which_notes_are_heard(
     clicks = beginning(path, 20.0, WOODBLOCK, velocity=100)
     heard = (attacks_s(clicks, soundfont, tmp_path) - latency_s) * FRAME_RATE
     score = read_midi(path).excerpt(0.0, 20.0)
-    frames = np.flatnonzero(PianoRoll(score.notes).whole()[:, N_PITCHES:].any(axis=1))
+    frames = np.flatnonzero(PianoRoll(score.notes, FRAME_RATE).whole()[:, N_PITCHES:].any(axis=1))
     is_apart = np.diff(frames, prepend=-1000, append=10**6) >= APART_S * FRAME_RATE
     isolated = frames[is_apart[:-1] & is_apart[1:]]
     assert len(isolated) >= 20

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import mido
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timbrel.constants import FRAME_RATE, N_PITCHES
+from conftest import FRAME_RATE
+from timbrel.constants import N_PITCHES
 from timbrel.corpus.soundfont import to_midi
 from timbrel.errors import InputError
 from timbrel.score import Note, PianoRoll, Score, Track
 from timbrel.score.piano_roll import to_frames
 
 FRAME_S = 1 / FRAME_RATE
+
+
+def roll_of(notes: Iterable[Note], *, n_frames: int | None = None) -> PianoRoll:
+    """A roll at the default models' frame rate."""
+    return PianoRoll(notes, FRAME_RATE, n_frames=n_frames)
 
 
 def note(pitch: int, start: float, stop: float, velocity: int = 127) -> Note:
@@ -29,7 +37,7 @@ def filled(roll: np.ndarray) -> dict[tuple[int, int], float]:
 
 class TestByHand:
     def test_frames_are_below_88_and_onsets_above(self) -> None:
-        roll = PianoRoll([note(21, 0, 3), note(108, 2, 4, velocity=64)]).whole()
+        roll = roll_of([note(21, 0, 3), note(108, 2, 4, velocity=64)]).whole()
         assert (roll.shape, roll.dtype) == ((4, 176), np.float32)
         quieter = float(np.float32(64 / 127))
         assert filled(roll) == {
@@ -38,67 +46,67 @@ class TestByHand:
         }
 
     def test_the_softest_note_is_not_silent(self) -> None:
-        roll = PianoRoll([note(60, 0, 1, velocity=1)]).whole()
+        roll = roll_of([note(60, 0, 1, velocity=1)]).whole()
         assert roll[0, 60 - 21] == np.float32(1 / 127)
 
     def test_a_note_ends_before_the_frame_of_its_release(self) -> None:
-        roll = PianoRoll([note(60, 1, 2), note(60, 2, 4)]).whole()[:, [39, 127]]
+        roll = roll_of([note(60, 1, 2), note(60, 2, 4)]).whole()[:, [39, 127]]
         assert roll.tolist() == [[0, 0], [1, 1], [1, 1], [1, 0]]
 
     @pytest.mark.parametrize("stop", [5.0, 5.2, 5.49, 6.0, 6.49])
     def test_a_note_has_one_frame_at_least(self, stop: float) -> None:
-        assert filled(PianoRoll([note(60, 5, stop)]).whole()) == {(5, 39): 1.0, (5, 127): 1.0}
+        assert filled(roll_of([note(60, 5, stop)]).whole()) == {(5, 39): 1.0, (5, 127): 1.0}
 
     def test_halves_of_frames_are_rounded_up(self) -> None:
         times_s = np.array(
             [0.0, 0.0039, 0.004, 0.0119, 0.012, 0.02, 0.028, -0.004, -0.0041, -0.008]
         )
-        assert to_frames(times_s).tolist() == [0, 0, 1, 1, 2, 3, 4, 0, -1, -1]
+        assert to_frames(times_s, FRAME_RATE).tolist() == [0, 0, 1, 1, 2, 3, 4, 0, -1, -1]
 
     @pytest.mark.parametrize("velocities", [(40, 80), (80, 40)])
     def test_the_louder_stands_where_notes_overlap(self, velocities: tuple[int, int]) -> None:
         first, second = velocities
         notes = [note(60, 0, 4, velocity=first), note(60, 2, 6, velocity=second)]
-        frames = PianoRoll(notes).whole()[:, 39] * 127
+        frames = roll_of(notes).whole()[:, 39] * 127
         louder = max(velocities)
         assert frames.round(3).tolist() == [first, first, louder, louder, second, second]
-        onsets = PianoRoll(notes).whole()[:, 127] * 127
+        onsets = roll_of(notes).whole()[:, 127] * 127
         assert onsets.round(3).tolist() == [first, 0, second, 0, 0, 0]
 
     def test_the_louder_of_two_onsets_in_one_frame_stands(self) -> None:
         for loud_start, soft_start in ((0.0, 0.25), (0.25, 0.0), (0.0, 0.0)):
             notes = [note(60, loud_start, 2, velocity=90), note(60, soft_start, 3, velocity=30)]
-            assert PianoRoll(notes).whole()[0, 127] == np.float32(90 / 127)
+            assert roll_of(notes).whole()[0, 127] == np.float32(90 / 127)
 
     def test_a_note_that_began_before_0_has_frames_but_no_onset(self) -> None:
-        assert filled(PianoRoll([note(60, -3, 2)]).whole()) == {(0, 39): 1.0, (1, 39): 1.0}
+        assert filled(roll_of([note(60, -3, 2)]).whole()) == {(0, 39): 1.0, (1, 39): 1.0}
 
     def test_a_note_that_ended_before_0_leaves_nothing(self) -> None:
-        roll = PianoRoll([note(60, -5, -2)], n_frames=3)
+        roll = roll_of([note(60, -5, -2)], n_frames=3)
         assert not roll.whole().any()
         assert not roll.window(-6, 3).any()
 
     def test_the_length_is_that_of_the_last_note_or_what_is_asked_for(self) -> None:
         notes = [note(60, 0, 7), note(62, 2, 3)]
-        assert len(PianoRoll(notes)) == 7
-        assert len(PianoRoll(notes, n_frames=20)) == 20
-        assert not PianoRoll(notes, n_frames=20).whole()[7:].any()
-        short = PianoRoll(notes, n_frames=2)
+        assert len(roll_of(notes)) == 7
+        assert len(roll_of(notes, n_frames=20)) == 20
+        assert not roll_of(notes, n_frames=20).whole()[7:].any()
+        short = roll_of(notes, n_frames=2)
         assert filled(short.whole()) == {(0, 39): 1.0, (0, 127): 1.0, (1, 39): 1.0}
 
     def test_no_notes_make_an_empty_roll(self) -> None:
-        assert PianoRoll([]).whole().shape == (0, 176)
-        assert filled(PianoRoll([], n_frames=4).whole()) == {}
+        assert roll_of([]).whole().shape == (0, 176)
+        assert filled(roll_of([], n_frames=4).whole()) == {}
 
     def test_the_order_of_notes_does_not_matter(self) -> None:
         notes = [note(60, 5, 9), note(64, 0, 20), note(60, 7, 8, velocity=3), note(21, 2, 4)]
-        rolls = [PianoRoll(order).whole() for order in (notes, notes[::-1])]
+        rolls = [roll_of(order).whole() for order in (notes, notes[::-1])]
         assert (rolls[0] == rolls[1]).all()
 
     @pytest.mark.parametrize("pitch", [-1, 0, 20, 109, 127])
     def test_pitches_outside_the_keyboard_are_refused(self, pitch: int) -> None:
         with pytest.raises(InputError, match="21–108"):
-            PianoRoll([note(60, 0, 1), note(pitch, 0, 1)])
+            roll_of([note(60, 0, 1), note(pitch, 0, 1)])
 
 
 NOTES = st.lists(
@@ -124,7 +132,7 @@ class TestWindow:
     def test_a_window_is_a_part_of_the_whole(
         self, notes: list[Note], n_frames: int | None, start: int, length: int
     ) -> None:
-        roll = PianoRoll(notes, n_frames=n_frames)
+        roll = roll_of(notes, n_frames=n_frames)
         # The whole between much that lies outside it, and is empty.
         around = np.pad(roll.whole(), ((200, 200), (0, 0)))
         expected = around[200 + start : 200 + start + length]
@@ -138,7 +146,7 @@ class TestWindow:
     def test_the_whole_is_what_a_loop_over_frames_says(
         self, notes: list[Note], n_frames: int | None
     ) -> None:
-        roll = PianoRoll(notes, n_frames=n_frames)
+        roll = roll_of(notes, n_frames=n_frames)
         expected = np.zeros((len(roll), 176), np.float32)
         for n in notes:
             first = int(np.floor(n.start_s * 125 + 0.5))
@@ -151,12 +159,12 @@ class TestWindow:
         assert (roll.whole() == expected).all()
 
     def test_a_note_longer_than_the_roll_does_not_reach_into_a_window_behind_it(self) -> None:
-        roll = PianoRoll([note(60, 5, 100)], n_frames=10)
+        roll = roll_of([note(60, 5, 100)], n_frames=10)
         assert not roll.window(12, 30).any()
         assert filled(roll.window(8, 12)) == {(0, 39): 1.0, (1, 39): 1.0}
 
     def test_a_note_before_0_does_not_show_in_a_window_that_begins_earlier(self) -> None:
-        assert filled(PianoRoll([note(60, -3, 1)]).window(-5, 3)) == {(5, 39): 1.0}
+        assert filled(roll_of([note(60, -3, 1)]).window(-5, 3)) == {(5, 39): 1.0}
 
     def test_windows_in_a_row_are_the_whole(self) -> None:
         rng = np.random.default_rng(3)
@@ -171,7 +179,7 @@ class TestWindow:
                 strict=True,
             )
         ]
-        roll = PianoRoll(notes)
+        roll = roll_of(notes)
         parts = [roll.window(start, start + 64) for start in range(0, len(roll), 64)]
         assert (np.concatenate(parts)[: len(roll)] == roll.whole()).all()
         assert roll.whole()[:, N_PITCHES:].any(axis=1).sum() > 200
@@ -227,8 +235,8 @@ class TestToMidi:
             )
         )
         midi = to_midi(score.merged() if merge else score, program=3)
-        expected = PianoRoll(score.notes)
-        actual = PianoRoll(self.heard(midi), n_frames=len(expected))
+        expected = roll_of(score.notes)
+        actual = roll_of(self.heard(midi), n_frames=len(expected))
         assert ((actual.whole() > 0) == (expected.whole() > 0)).all()
         programs = [message.program for message in midi if message.type == "program_change"]
         assert programs == [3] * len({message.channel for message in midi if is_struck(message)})

@@ -30,11 +30,12 @@ class TestAutomation:
     def test_no_times_no_values(self) -> None:
         assert self.CURVE.at(np.zeros(0)).shape == (0,)
 
-    def test_a_shifted_curve_is_earlier(self) -> None:
-        shifted = self.CURVE.shifted(2.0)
-        assert shifted == Automation((-2.0, -1.0, 0.5), (1.0, 0.5, 0.25))
+    @pytest.mark.parametrize("seconds", [-2.0, 0.75])
+    def test_a_shifted_curve_is_later(self, seconds: float) -> None:
+        shifted = self.CURVE.shifted(seconds)
+        assert shifted == Automation((seconds, 1 + seconds, 2.5 + seconds), (1.0, 0.5, 0.25))
         times_s = np.linspace(0, 5, 51)
-        assert (shifted.at(times_s - 2.0) == self.CURVE.at(times_s)).all()
+        assert (shifted.at(times_s + seconds) == self.CURVE.at(times_s)).all()
 
 
 class TestScore:

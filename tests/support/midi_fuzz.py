@@ -43,6 +43,7 @@ from support.midi_bytes import (
     yamaha,
 )
 from timbrel.errors import InputError
+from timbrel.geometry import MelConfig
 from timbrel.score import Automation, PianoRoll, Score
 from timbrel.score.midi import MAX_DURATION_S, parse_midi
 
@@ -245,7 +246,7 @@ def check(score: Score, story: str) -> None:
     assert all(words and words.isprintable() for words in score.warnings), story
     assert all(count > 0 for count in score.unplayable.values()), story
     assert score.left_out.isprintable(), story
-    roll = PianoRoll(score.notes)
+    roll = PianoRoll(score.notes, MelConfig().frame_rate)
     start = random.Random(len(roll)).randrange(len(roll) + 1)
     window = roll.window(start, start + 8)
     assert window.min() >= 0, story

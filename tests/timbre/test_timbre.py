@@ -87,8 +87,8 @@ def test_a_timbre_that_stays_is_the_same_at_all_times() -> None:
 def test_a_delayed_path_is_the_same_path_later() -> None:
     timbre = parse_timbre("1s harp; 3s trumpet", INSTRUMENTS)
     times = np.linspace(-1, 6, 29)
-    np.testing.assert_allclose(timbre.delayed(0.75).at(times + 0.75), timbre.at(times), atol=1e-6)
-    np.testing.assert_allclose(timbre.delayed(-2).at(np.array([0.0])), [[-1.5, 0.5]], atol=1e-6)
+    np.testing.assert_allclose(timbre.shifted(0.75).at(times + 0.75), timbre.at(times), atol=1e-6)
+    np.testing.assert_allclose(timbre.shifted(-2).at(np.array([0.0])), [[-1.5, 0.5]], atol=1e-6)
 
 
 def test_a_file_gives_back_exactly_what_was_saved(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conftest import FRAME_RATE
 from support.small_data import TWO_INSTRUMENTS, small_recipe
 from timbrel.corpus.preparation import read_clip
 from timbrel.errors import InputError
@@ -90,7 +91,7 @@ def test_mean_mel_is_that_of_a_sample(clips: MelClips) -> None:
 
 def test_roll_is_that_of_the_score(clips: MelClips, small_data: Path) -> None:
     for index, clip in enumerate(clips.clips):
-        whole = PianoRoll(read_midi(small_data / "midi" / clip.midi).notes).whole()
+        whole = PianoRoll(read_midi(small_data / "midi" / clip.midi).notes, FRAME_RATE).whole()
         np.testing.assert_array_equal(clips.roll(index).window(0, len(whole)), whole)
         # The score ends before the sound does.
         assert len(whole) < clips.n_frames[index] == clip.n_samples // 128

@@ -18,7 +18,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from conftest import EXAMPLES
+from conftest import EXAMPLES, FRAME_RATE
 from support.small_data import TWO_INSTRUMENTS, run_timbrel, small_recipe
 from timbrel.bundles.bundle import load_bundle
 from timbrel.corpus.preparation import manifest_sha256, read_data
@@ -391,7 +391,7 @@ def test_exported_bundle_is_the_average_and_runs(undisturbed: Path, tmp_path: Pa
     for parameter, average in zip(trained, load_checkpoint(undisturbed)["average"], strict=True):
         assert torch.equal(parameter, average.half().float())
 
-    roll = PianoRoll(read_midi(EXAMPLES / "duet.mid").notes)
+    roll = PianoRoll(read_midi(EXAMPLES / "duet.mid").notes, FRAME_RATE)
     timbre = parse_timbre("trumpet:0.5, grand piano:0.5", bundle.instruments)
     (mel,) = MelGenerator(bundle).stream([roll], [timbre], 64)
     assert mel.shape == (1, 64, 80)

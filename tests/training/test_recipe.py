@@ -68,6 +68,8 @@ def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
     [
         ("learning_rat: 1", "has an unknown key 'learning_rat'; known: .*learning_rate"),
         ("mel: {n_mel: 40}", "mel: has an unknown key 'n_mel'; known: .*n_mels"),
+        ("mel: {sample_rate: 44100}", "mel: a hop of 128 samples does not divide .* 126 or 140"),
+        ("mel: {hop_length: 0}", "mel: 'hop_length' is 0; it must be at least 1"),
         ("mel: 40", "'mel' must be a mapping"),
         ("mel:", "'mel' must be a mapping"),
         ("model: [1, 2]", "'model' must be of type dict"),

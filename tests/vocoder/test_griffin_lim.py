@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from conftest import FRAME_RATE
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.mel.spectrogram import mel_spectrogram
@@ -12,7 +13,7 @@ from timbrel.score.piano_roll import PianoRoll
 from timbrel.vocoder.griffin_lim import GriffinLim
 
 MEL = MelConfig()
-NO_ROLL = PianoRoll([])
+NO_ROLL = PianoRoll([], FRAME_RATE)
 VOCODER = GriffinLim()
 
 

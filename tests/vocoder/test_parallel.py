@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 import torch
 
+from conftest import FRAME_RATE
 from timbrel.errors import InputError
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note
@@ -18,6 +21,11 @@ from timbrel.vocoder.parallel import (
 )
 
 SMALL = {"width": 16, "n_blocks": 2, "lookahead": 5}
+
+
+def roll_of(notes: Iterable[Note], *, n_frames: int | None = None) -> PianoRoll:
+    """A roll at the default models' frame rate."""
+    return PianoRoll(notes, FRAME_RATE, n_frames=n_frames)
 
 
 def model(**options: object) -> ParallelVocoder:
@@ -36,13 +44,13 @@ def inputs(conditioning: str, batch: int, frames: int) -> list[torch.Tensor]:
     if conditioning == "roll":
         given.append(torch.rand(batch, frames, 176))
     if conditioning == "excitation":
-        roll = PianoRoll([Note(60, 90, 0.0, 1.0), Note(67, 90, 0.1, 0.3), Note(72, 90, 0.2, 9.0)])
+        roll = roll_of([Note(60, 90, 0.0, 1.0), Note(67, 90, 0.1, 0.3), Note(72, 90, 0.2, 9.0)])
         given.append(tensors(stack_notes(batch * [playing(roll, frames)])))
     return given
 
 
 def test_keys_tell_which_notes_ring_and_how_far_they_have_faded() -> None:
-    roll = PianoRoll([Note(21, 127, 0.0, 9.0), Note(60, 64, 0.08, 9.0), Note(108, 64, 0.16, 9.0)])
+    roll = roll_of([Note(21, 127, 0.0, 9.0), Note(60, 64, 0.08, 9.0), Note(108, 64, 0.16, 9.0)])
     for tuning_cents in (0.0, 40.0, -40.0):
         notes = playing(roll, 30, tuning_cents=tuning_cents)
         keys = model().keys(tensors(stack_notes([notes])))
@@ -106,7 +114,7 @@ def test_the_score_must_be_given_where_it_is_wanted() -> None:
 def test_whitened_pulses_are_as_loud_in_every_band_whoever_plays_however_loudly() -> None:
     network = model()
     for pitches, velocity in (((45,), 127), ((45,), 5), ((40, 52, 57, 61, 64), 60)):
-        roll = PianoRoll([Note(pitch, velocity, 0.0, 9.0) for pitch in pitches])
+        roll = roll_of([Note(pitch, velocity, 0.0, 9.0) for pitch in pitches])
         trains = pulses(tensors(stack_notes([playing(roll, 60)])), hop_length=128)
         white = network.whitened(network.spectrum(trains))[0, :, 10:50]  # inside the crop
         power = white.abs().square().mean(1)  # (envelopes, bins)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from conftest import EXAMPLES
+from conftest import EXAMPLES, FRAME_RATE
 from timbrel.bundles.bundle import load_bundle, write_sums
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
@@ -24,6 +25,11 @@ from timbrel.vocoder.parallel_stream import ParallelVocoder
 
 MEL = MelConfig()
 N_FRAMES = 150
+
+
+def roll_of(notes: Iterable[Note], *, n_frames: int | None = None) -> PianoRoll:
+    """A roll at the default models' frame rate."""
+    return PianoRoll(notes, FRAME_RATE, n_frames=n_frames)
 
 
 def small_network(**options: object) -> parallel.ParallelVocoder:
@@ -65,7 +71,7 @@ def vocoder(
 
 @pytest.fixture(scope="module")
 def rolls() -> list[PianoRoll]:
-    return [PianoRoll(track.notes) for track in read_midi(EXAMPLES / "duet.mid").tracks[:2]]
+    return [roll_of(track.notes) for track in read_midi(EXAMPLES / "duet.mid").tracks[:2]]
 
 
 def random_mel(n_tracks: int = 2) -> np.ndarray:
@@ -159,7 +165,7 @@ def test_noise_is_even_and_never_repeats(vocoder: ParallelVocoder, rolls: list[P
 
 def test_the_score_is_heard(vocoder: ParallelVocoder) -> None:
     mel = random_mel(1)
-    without, sounding = PianoRoll([]), PianoRoll([Note(60, 100, 0.5, 1.0)])
+    without, sounding = roll_of([]), roll_of([Note(60, 100, 0.5, 1.0)])
     difference = streamed(vocoder, [sounding], mel, 64) - streamed(vocoder, [without], mel, 64)
     onset = 8000 - 512 - 5 * 128  # less the window and what the network sees ahead
     assert not np.abs(difference[:, :onset]).max() > 1e-6

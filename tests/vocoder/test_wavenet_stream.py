@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file, save_file
 
+from conftest import FRAME_RATE
 from support.small_wavenet import engine_of, small_wavenet
 from timbrel.bundles.bundle import CONFIG_FILE, WEIGHTS_FILE, Bundle, load_bundle, write_sums
 from timbrel.errors import InputError, OutputError
@@ -53,7 +54,7 @@ def bundle(model: WaveNet, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def rolls(n: int) -> list[PianoRoll]:
-    return [PianoRoll([]) for _ in range(n)]
+    return [PianoRoll([], FRAME_RATE) for _ in range(n)]
 
 
 def mel_of(n_tracks: int, n_frames: int) -> np.ndarray:

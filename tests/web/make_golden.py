@@ -15,6 +15,7 @@ from typing import Any
 import mido
 from mido import Message, MetaMessage, MidiFile, MidiTrack
 
+from timbrel.geometry import MelConfig
 from timbrel.score.midi import parse_midi
 from timbrel.score.piano_roll import PianoRoll
 
@@ -141,7 +142,7 @@ def reading(data: bytes) -> dict[str, Any]:
     score = parse_midi(data)
     tracks = []
     for track in score.tracks:
-        roll = PianoRoll(track.notes).whole()
+        roll = PianoRoll(track.notes, MelConfig().frame_rate).whole()
         tracks.append(
             {
                 "name": track.name,

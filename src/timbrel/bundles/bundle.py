@@ -176,6 +176,8 @@ def load_bundle(name_or_path: str | os.PathLike, *, kind: str | None = None) -> 
         parts["_mel"] = _part(MelConfig, config["mel"], config_path)
     if "window" in config:
         parts["window"] = _part(WindowConfig, config["window"], config_path)
+        if parts["window"].hop < 1 or parts["window"].context < 0:
+            raise InputError(f"{config_path}: {parts['window']} is not possible")
         parts["instruments"] = _instruments(config["instruments"], config_path)
     return Bundle(path, config, **parts)
 
@@ -279,7 +281,10 @@ def _sha256(path: Path) -> str:
 
 def _part(cls: type, values: dict, where: Path) -> Any:
     check_keys(values, get_type_hints(cls), where)
-    return cls(**values)
+    try:
+        return cls(**values)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def _instruments(values: list, where: Path) -> tuple[Instrument, ...]:

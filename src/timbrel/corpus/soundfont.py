@@ -14,7 +14,6 @@ import mido
 import numpy as np
 import soxr
 
-from timbrel.constants import FRAME_RATE
 from timbrel.errors import InputError, MissingToolError
 from timbrel.score.channels import DRUM_CHANNEL
 from timbrel.score.score import Score
@@ -30,6 +29,7 @@ _OVERSAMPLED_BELOW_HZ = 24_000
 _TICKS_PER_BEAT = 1_000
 _TEMPO = 250_000  # microseconds per beat: 4,000 ticks a second
 _TICKS_PER_SECOND = _TICKS_PER_BEAT * 1_000_000 // _TEMPO
+_SHORTEST_S = 0.008  # of notes: a piano roll holds each for a frame at least
 _BLOCK_FRAMES = 1 << 18
 _STEREO_BYTES = 8  # of a sample in two channels, float32
 # What FluidSynth says where it goes on without the SoundFont.
@@ -80,7 +80,7 @@ def to_midi(score: Score, program: int, *, tail_s: float = TAIL_S) -> mido.MidiF
             # A note of an excerpt may have begun before it; its release must still come after.
             start_s = max(note.start_s, 0.0)
             start = round(start_s * _TICKS_PER_SECOND)
-            stop = round(max(note.end_s, start_s + 1 / FRAME_RATE) * _TICKS_PER_SECOND)
+            stop = round(max(note.end_s, start_s + _SHORTEST_S) * _TICKS_PER_SECOND)
             events.append((start, 1, note.pitch, note.velocity, channel))
             events.append((stop, 0, note.pitch, 0, channel))
     events.sort()

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from timbrel.bundles.bundle import Bundle, load_bundle
-from timbrel.constants import FRAME_RATE
 from timbrel.engine.mulaw import mu_law_decode, mu_law_encode
 from timbrel.errors import InputError
 from timbrel.evaluation.cache import Cache, key_of, source_key
@@ -138,7 +137,8 @@ class Maker:
             mel, begin_s = mel_spectrogram(original.audio, condition.mel), original.pre_roll_s
         # A vocoder that knows the score is to know where in it the mel begins.
         notes = original.score.excerpt(begin_s).notes
-        stream = _vocoder(condition.vocoder_source, condition.mel).stream([PianoRoll(notes)])
+        roll = PianoRoll(notes, condition.mel.frame_rate)
+        stream = _vocoder(condition.vocoder_source, condition.mel).stream([roll])
         return stream.process(mel[None], last=True)[0][-len(original.audio) :]
 
     def _whole_mel(self, model: str) -> np.ndarray:
@@ -150,13 +150,13 @@ class Maker:
 
 def synthesised_mel(bundle: Bundle, original: Original) -> np.ndarray:
     """A model's mel of what an original plays, (frames, n_mels), the pre-roll included."""
-    n_frames = round(original.pre_roll_s * FRAME_RATE)
+    n_frames = round(original.pre_roll_s * bundle.mel.frame_rate)
     n_frames += len(original.audio) // bundle.mel.hop_length
     # Models know one instrument by different points.
     name = original.clip.instrument.name
     instrument = next(i for i in bundle.instruments if i.name == name)
     timbre = Timbre.constant(instrument.embedding)
-    roll = PianoRoll(original.score.notes)
+    roll = PianoRoll(original.score.notes, bundle.mel.frame_rate)
     blocks = _generator(str(bundle.path)).stream([roll], [timbre], n_frames)
     return np.concatenate([block[0] for block in blocks])
 
@@ -168,8 +168,9 @@ def vocoder_name(source: str) -> str:
 
 def silence_level_db(source: str, mel: MelConfig) -> float:
     """Level of what a vocoder makes of two seconds of silence."""
-    silent = np.full((1, 2 * FRAME_RATE, mel.n_mels), mel.log_floor, np.float32)
-    audio = _vocoder(source, mel).stream([PianoRoll([])]).process(silent, last=True)[0]
+    silent = np.full((1, 2 * mel.frame_rate, mel.n_mels), mel.log_floor, np.float32)
+    roll = PianoRoll([], mel.frame_rate)
+    audio = _vocoder(source, mel).stream([roll]).process(silent, last=True)[0]
     return level_db(audio)
 
 
@@ -184,7 +185,7 @@ def vocoder_key(source: str, mel: MelConfig) -> str:
     """A name for what a vocoder does."""
     time, band = np.mgrid[:_PROBE_FRAMES, : mel.n_mels]
     probe = -4 - band / 16 + 2 * np.sin(time / 5 + band) + np.sin(time * band)
-    roll = PianoRoll(_PROBE)
+    roll = PianoRoll(_PROBE, mel.frame_rate)
     made = _vocoder(source, mel).stream([roll]).process(probe[None].astype(np.float32), last=True)
     return key_of(made.tobytes().hex())
 
@@ -194,7 +195,8 @@ def generator_key(path: str) -> str:
     """A name for what the model in a folder does."""
     generator = _generator(path)
     timbres = [Timbre.constant(i.embedding) for i in generator.bundle.instruments]
-    blocks = generator.stream([PianoRoll(_PROBE)] * len(timbres), timbres, _PROBE_FRAMES)
+    roll = PianoRoll(_PROBE, generator.bundle.mel.frame_rate)
+    blocks = generator.stream([roll] * len(timbres), timbres, _PROBE_FRAMES)
     return key_of([block.tobytes().hex() for block in blocks])
 
 

@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from timbrel.bundles.bundle import Bundle
-from timbrel.constants import FRAME_RATE
 from timbrel.evaluation.conditions import ORIGINAL
 from timbrel.evaluation.measuring import sound
 from timbrel.evaluation.originals import Excerpt
@@ -111,7 +110,7 @@ def spectrograms(evaluation: Evaluation) -> Picture:
     models = {c.model_key: f"mel of {c.source}" for c in conditions if c.model}
     names = [condition.name for condition in columns] + list(models.values())
     chosen = chosen_clips(evaluation)
-    n_frames = round(_MEL_SECONDS * FRAME_RATE)
+    n_frames = round(_MEL_SECONDS * columns[0].mel.frame_rate)
     gap = np.full((_GAP_FRAMES, columns[0].mel.n_mels), np.nan)
     figure = Figure(figsize=(2.2 * len(names) + 1, 1.3 * len(chosen) + 0.6), layout="constrained")
     rows = figure.subplots(len(chosen), 1, squeeze=False)[:, 0]

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from timbrel.bundles.bundle import Instrument
-from timbrel.constants import FRAME_RATE
 from timbrel.corpus import soundfont as soundfont_module
 from timbrel.corpus.preparation import file_sha256, find_midi_files
 from timbrel.corpus.soundfont import TAIL_S, render_score
 from timbrel.errors import InputError
 from timbrel.evaluation.cache import Cache, key_of, source_key
+from timbrel.geometry import MelConfig
 from timbrel.score import channels, container, exclusive, keys, midi, smf, timeline
 from timbrel.score import score as score_module
 from timbrel.score.midi import read_midi
@@ -30,6 +30,7 @@ EXCERPTS_FILE = Path(__file__).parent / "excerpts.csv"
 EXCERPT_S = 15.0
 # Before an excerpt, so much is played unheard, so that what sounds already is right.
 PRE_ROLL_S = 8.192
+_GRID_PER_S = 125  # excerpts from the middle of a file begin on a grid, whatever the models
 
 # What decides which notes a file is read as.
 _READING = (container, smf, timeline, exclusive, channels, keys, midi, score_module)
@@ -65,7 +66,7 @@ def read_excerpts(path: str | os.PathLike = EXCERPTS_FILE) -> list[Excerpt]:
     if not found:
         raise InputError(f"{path}: lists no excerpts")
     for excerpt in found:
-        if not (0 <= excerpt.start_s < np.inf and 1 / FRAME_RATE <= excerpt.duration_s < np.inf):
+        if not (0 <= excerpt.start_s < np.inf and 1 / _GRID_PER_S <= excerpt.duration_s < np.inf):
             raise InputError(
                 f"{path}: {excerpt.duration_s:g} s from {excerpt.start_s:g} s on, of "
                 f"{excerpt.file}, is not a possible excerpt"
@@ -136,8 +137,8 @@ def read_splits(path: str | os.PathLike) -> dict[str, str]:
 
 def _middle(midi_dir: Path, name: str) -> Excerpt:
     duration_s = _duration_s(midi_dir / name)
-    start = math.floor(max(duration_s - EXCERPT_S, 0) / 2 * FRAME_RATE)
-    return Excerpt(name, start / FRAME_RATE, min(EXCERPT_S, duration_s))
+    start = math.floor(max(duration_s - EXCERPT_S, 0) / 2 * _GRID_PER_S)
+    return Excerpt(name, start / _GRID_PER_S, min(EXCERPT_S, duration_s))
 
 
 def _whole(midi_dir: Path, name: str) -> Excerpt:
@@ -146,7 +147,7 @@ def _whole(midi_dir: Path, name: str) -> Excerpt:
 
 def _duration_s(path: Path) -> float:
     duration_s = read_midi(path).duration_s
-    if duration_s < 1 / FRAME_RATE:
+    if duration_s < 1 / _GRID_PER_S:
         raise InputError(f"{path}: has no notes to play")
     return duration_s
 
@@ -159,8 +160,12 @@ class Clip:
     excerpt: Excerpt
     instrument: Instrument
     soundfont: Path
-    sample_rate: int
+    mel: MelConfig  # of the models that will play it: it lasts for whole frames
     gain: float
+
+    @property
+    def sample_rate(self) -> int:
+        return self.mel.sample_rate
 
     @property
     def key(self) -> str:
@@ -173,6 +178,7 @@ class Clip:
             self.instrument.program,
             _sha256(self.soundfont),
             self.sample_rate,
+            self.mel.hop_length,
             self.gain,
         )
 
@@ -191,7 +197,8 @@ def render_original(clip: Clip, cache: Cache) -> Original:
     """Play a clip with FluidSynth, or take it from the cache."""
     excerpt = clip.excerpt
     whole = read_midi(clip.midi).merged()
-    pre_roll_s = min(PRE_ROLL_S, math.floor(excerpt.start_s * FRAME_RATE) / FRAME_RATE)
+    frame_rate = clip.mel.frame_rate
+    pre_roll_s = math.floor(min(PRE_ROLL_S, excerpt.start_s) * frame_rate + 1e-6) / frame_rate
     begin_s = excerpt.start_s - pre_roll_s
     score = whole.excerpt(begin_s, pre_roll_s + excerpt.duration_s)
     path = cache.path("audio", clip.key, ".flac")
@@ -206,7 +213,7 @@ def render_original(clip: Clip, cache: Cache) -> Original:
         )
         first = round(pre_roll_s * clip.sample_rate)
         # Whole frames, so that a vocoder gives as many samples.
-        length = round(excerpt.duration_s * FRAME_RATE) * clip.sample_rate // FRAME_RATE
+        length = round(excerpt.duration_s * frame_rate) * clip.mel.hop_length
         audio = audio[first : first + length]
         keep_audio(cache, path, np.pad(audio, (0, length - len(audio))), clip.sample_rate)
     # In 16 bits, as the training data: below them, a float rendering goes on fading where the

@@ -104,7 +104,7 @@ def evaluate(
                 excerpt=excerpt,
                 instrument=instrument,
                 soundfont=checked,
-                sample_rate=first.mel.sample_rate,
+                mel=first.mel,
                 gain=first.gain,
             ),
             conditions,

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from timbrel.bundles.bundle import Bundle
-from timbrel.constants import FRAME_RATE
 from timbrel.geometry import MelConfig
 from timbrel.mel.generator import MelGenerator
 from timbrel.mel.spectrogram import mel_filters
@@ -119,7 +118,8 @@ def timbre_line(bundle: Bundle, *, size: int = 17) -> TimbreLine:
 def phrase_mels(bundle: Bundle, points: np.ndarray) -> np.ndarray:
     """The model's mels of the phrase at some points: (points, frames, n_mels)."""
     generator = MelGenerator(bundle)
-    roll, n_frames = PianoRoll(PHRASE), round(_PHRASE_S * FRAME_RATE)
+    frame_rate = bundle.mel.frame_rate
+    roll, n_frames = PianoRoll(PHRASE, frame_rate), round(_PHRASE_S * frame_rate)
     mels = []
     for start in range(0, len(points), _TRACKS_AT_ONCE):
         timbres = [Timbre.constant(point) for point in points[start : start + _TRACKS_AT_ONCE]]

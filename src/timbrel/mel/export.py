@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 
-from timbrel.bundles.bundle import write_bundle
+from timbrel.bundles.bundle import WindowConfig, write_bundle
 from timbrel.bundles.graph import Graph, without_weights
 from timbrel.bundles.weights import (
     WEIGHTS_FILE,
@@ -18,8 +18,10 @@ from timbrel.bundles.weights import (
     training_rows,
 )
 from timbrel.geometry import MelConfig
-from timbrel.mel.generator import CONTEXT_FRAMES, FUTURE_FILE, HOP_FRAMES, MEL_FILE, PAST_FILE
+from timbrel.mel.generator import FUTURE_FILE, MEL_FILE, PAST_FILE
 from timbrel.mel.mel2mel import Mel2Mel
+
+WINDOW = WindowConfig(hop=16, context=64)  # what new bundles state
 
 
 def write_mel2mel_bundle(
@@ -50,7 +52,7 @@ def write_mel2mel_bundle(
         model,
         "mel2mel",
         mel=asdict(mel),
-        window={"hop": HOP_FRAMES, "context": CONTEXT_FRAMES},
+        window=asdict(WINDOW),
         instruments=[
             {"name": instrument, "program": program, "embedding": embedding}
             for (instrument, program), embedding in zip(

@@ -4,8 +4,8 @@ Time is cut into an absolute grid of hops. The forward LSTM runs on from its sta
 the backward LSTM begins anew, from zero, a fixed number of frames beyond the hop's end. What the
 window before said of the same frames fades into what it says, or a held note would waver with the
 hops. The timbre is held within a hop. So a frame of the mel depends on the score up to
-`CONTEXT_FRAMES` after its hop and on nothing later, whatever the blocks in which it is asked for,
-and memory does not grow.
+`WindowConfig.context` frames after its hop and on nothing later, whatever the blocks in which it is
+asked for, and memory does not grow.
 
 Before a track's first note there is silence, whatever the network makes of it: it has hardly heard
 any, and whispers.
@@ -15,20 +15,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from timbrel.bundles.bundle import CONFIG_FILE, Bundle
 from timbrel.bundles.session import open_session
-from timbrel.constants import FRAME_RATE
 from timbrel.errors import InputError
-from timbrel.score.piano_roll import PianoRoll, to_frames
+from timbrel.score.piano_roll import N_CHANNELS, PianoRoll
 from timbrel.timbre.timbre import Timbre
 
-HOP_FRAMES = 16
-CONTEXT_FRAMES = 64
-
 PAST_FILE, FUTURE_FILE, MEL_FILE = "past.onnx", "future.onnx", "mel.onnx"
+_BLOCK_HOPS = 4
+_REMEMBERED = 256  # timbres, of which the state after silence is kept
+
+State = tuple[np.ndarray, np.ndarray]  # of the forward LSTM: hidden and cell, (1, tracks, size)
 
 
 class MelGenerator:
@@ -51,6 +52,7 @@ class MelGenerator:
         if not isinstance(hidden_size, int):
             raise InputError(f"{bundle.file(CONFIG_FILE)}: lacks the model's 'hidden_size'")
         self._hidden_size = hidden_size
+        self._after_still_silence = lru_cache(maxsize=_REMEMBERED)(self._silence)
 
     def stream(
         self,
@@ -58,7 +60,7 @@ class MelGenerator:
         timbres: Sequence[Timbre],
         n_frames: int,
         *,
-        block_frames: int = 4 * HOP_FRAMES,
+        block_frames: int | None = None,
     ) -> Iterator[np.ndarray]:
         """Mel spectrograms of some tracks, block by block.
 
@@ -69,64 +71,54 @@ class MelGenerator:
         n_frames
             How long to go on; beyond its end a roll is silent.
         block_frames
-            Frames to give at a time, a multiple of the hop. It decides the speed and the delay,
-            not the result.
+            Frames to give at a time, a multiple of the hop; a few hops where it is None. It decides
+            the speed and the delay, not the result.
 
         Yields
         ------
         mel : ndarray of float32, shape (tracks, frames, n_mels)
             Natural logarithm; the last block may be shorter.
         """
-        hop, context = self.bundle.window.hop, self.bundle.window.context
-        if block_frames % hop or block_frames <= 0:
-            raise InputError(
-                f"a block of {block_frames} frames is not a multiple of the hop, {hop}"
-            )
-        n_tracks, n_hops = len(rolls), block_frames // hop
-        silent_until = [self._silent_until(roll) for roll in rolls]
-        hidden = np.zeros((1, n_tracks, self._hidden_size), np.float32)
-        cell = np.zeros_like(hidden)
-        fade = min(hop, context)
-        share = (np.arange(fade, dtype=np.float32)[:, None] + 0.5) / fade
-        first = np.stack([timbre.at(np.zeros(1)) for timbre in timbres])
-        earlier = self._windows(
-            np.stack([roll.window(-hop, context) for roll in rolls])[:, None], first
-        )[:, 0, hop : hop + fade]
-        for start in range(0, n_frames, block_frames):
-            stop = start + block_frames
-            roll = np.stack([r.window(start, stop + context) for r in rolls])
-            hop_times = (start + hop * np.arange(n_hops)) / FRAME_RATE
-            timbre = np.stack([t.at(hop_times) for t in timbres])  # (tracks, hops, timbre_size)
-            frame_timbre = np.repeat(timbre, hop, axis=1)
-            past, hidden, cell = self._past.run(
-                ["past", "hidden", "cell"],
-                {
-                    "roll": roll[:, :block_frames],
-                    "timbre": frame_timbre,
-                    "hidden_in": hidden,
-                    "cell_in": cell,
-                },
-            )
-            windows = np.lib.stride_tricks.sliding_window_view(roll, hop + context, axis=1)
-            # (tracks, hops, hop + context, hidden_size)
-            future = self._windows(windows[:, ::hop].swapaxes(2, 3), timbre)
-            ahead = future[:, :, hop : hop + fade]
-            before = np.concatenate([earlier[:, None], ahead[:, :-1]], axis=1)
-            future[:, :, :fade] = share * future[:, :, :fade] + (1 - share) * before
-            earlier = ahead[:, -1]
-            (mel,) = self._mel.run(
-                ["mel"],
-                {
-                    "past": past,
-                    "future": future[:, :, :hop].reshape(n_tracks, block_frames, -1),
-                    "timbre": frame_timbre,
-                },
-            )
-            for track, first_frame in zip(mel, silent_until, strict=True):
-                track[: max(first_frame - start, 0)] = self.bundle.mel.log_floor
-            yield mel[:, : n_frames - start]
+        hop = self.bundle.window.hop
+        block = _BLOCK_HOPS * hop if block_frames is None else block_frames
+        if block % hop or block <= 0:
+            raise InputError(f"a block of {block} frames is not a multiple of the hop, {hop}")
+        mels = self.begin(rolls, timbres)
+        for start in range(0, n_frames, block):
+            yield mels.next(block // hop)[:, : n_frames - start]
 
-    def _windows(self, roll: np.ndarray, timbre: np.ndarray) -> np.ndarray:
+    def begin(
+        self,
+        rolls: Sequence[PianoRoll],
+        timbres: Sequence[Timbre],
+        *,
+        start: int = 0,
+        silence: int = 0,
+    ) -> MelStream:
+        """Begin with some tracks.
+
+        Parameters
+        ----------
+        rolls, timbres
+            One for each track.
+        start
+            Frame to begin with, a multiple of the hop.
+        silence
+            Frames of silence, a multiple of the hop, that the network has heard before.
+        """
+        states = [self._state_after_silence(timbre, start, silence) for timbre in timbres]
+        hidden, cell = (np.concatenate(parts, axis=1) for parts in zip(*states, strict=True))
+        return MelStream(self, rolls, timbres, start, (hidden, cell))
+
+    def past(self, roll: np.ndarray, timbre: np.ndarray, state: State) -> tuple[np.ndarray, State]:
+        """The forward LSTM over (tracks, frames, 176), from a state on; a timbre for each frame."""
+        past, hidden, cell = self._past.run(
+            ["past", "hidden", "cell"],
+            {"roll": roll, "timbre": timbre, "hidden_in": state[0], "cell_in": state[1]},
+        )
+        return past, (hidden, cell)
+
+    def future(self, roll: np.ndarray, timbre: np.ndarray) -> np.ndarray:
         """The backward LSTM over (tracks, windows, frames, 176), a timbre for each window."""
         n_tracks, n_windows, n_frames, _ = roll.shape
         nothing = np.zeros((1, n_tracks * n_windows, self._hidden_size), np.float32)
@@ -141,9 +133,86 @@ class MelGenerator:
         )
         return future.reshape(n_tracks, n_windows, n_frames, -1)
 
-    def _silent_until(self, roll: PianoRoll) -> int:
-        """The first frame whose window reaches a note."""
-        if not len(roll.notes):
-            return sys.maxsize
-        mel = self.bundle.mel
-        return int(to_frames(roll.notes[0, 0])) - mel.n_fft // 2 // mel.hop_length
+    def mel(self, past: np.ndarray, future: np.ndarray, timbre: np.ndarray) -> np.ndarray:
+        """The mel, (tracks, frames, n_mels), from what both LSTMs say."""
+        return self._mel.run(["mel"], {"past": past, "future": future, "timbre": timbre})[0]
+
+    def _state_after_silence(self, timbre: Timbre, start: int, n_frames: int) -> State:
+        """The forward LSTM's state at a frame before which it has heard so much silence."""
+        hop = self.bundle.window.hop
+        times_s = np.arange(start - n_frames, start, hop) / self.bundle.mel.frame_rate
+        points = timbre.at(times_s)  # (hops, timbre_size)
+        if n_frames and (points == points[0]).all():
+            return self._after_still_silence(n_frames, 1, points[:1].tobytes())
+        return self._silence(n_frames, len(points), points.tobytes())
+
+    def _silence(self, n_frames: int, n_points: int, points: bytes) -> State:
+        """The state after silence in a timbre that stays, or in one for each hop."""
+        nothing = np.zeros((1, 1, self._hidden_size), np.float32)
+        if not n_frames:
+            return nothing, nothing
+        timbre = np.frombuffer(points, np.float32).reshape(n_points, -1)
+        timbre = np.repeat(timbre, n_frames // n_points, axis=0)[None]
+        roll = np.zeros((1, n_frames, N_CHANNELS), np.float32)
+        return self.past(roll, timbre, (nothing, nothing))[1]
+
+
+class MelStream:
+    """Some tracks on their way from rolls to mels, hop by hop; made by `MelGenerator.begin`."""
+
+    def __init__(
+        self,
+        generator: MelGenerator,
+        rolls: Sequence[PianoRoll],
+        timbres: Sequence[Timbre],
+        start: int,
+        state: State,
+    ) -> None:
+        mel, window = generator.bundle.mel, generator.bundle.window
+        self._generator, self._rolls, self._timbres = generator, rolls, timbres
+        self._hop, self._context = window.hop, window.context
+        self._state = state
+        self.frame = start  # of the next mel
+        # The first frame whose window reaches a note.
+        onsets = [roll.first_sounding(start) for roll in rolls]
+        reach = mel.n_fft // 2 // mel.hop_length
+        self._silent_until = [sys.maxsize if o is None else o - reach for o in onsets]
+        # What a window says of the frames after its hop, which fades into what the next one says.
+        self._fade = min(self._hop, self._context)
+        before = np.stack([roll.window(start - self._hop, start + self._context) for roll in rolls])
+        future = generator.future(before[:, None], self._timbres_at(start - self._hop, 1))
+        self._ahead = self._beyond(future)[:, 0]
+
+    def next(self, n_hops: int) -> np.ndarray:
+        """Mel of the next hops, natural logarithm, (tracks, n_hops · hop, n_mels), float32."""
+        hop, n_frames = self._hop, n_hops * self._hop
+        start, stop = self.frame, self.frame + n_frames
+        roll = np.stack([r.window(start, stop + self._context) for r in self._rolls])
+        timbre = self._timbres_at(start, n_hops)  # (tracks, hops, timbre_size)
+        frame_timbre = np.repeat(timbre, hop, axis=1)
+        past, self._state = self._generator.past(roll[:, :n_frames], frame_timbre, self._state)
+        windows = np.lib.stride_tricks.sliding_window_view(roll, hop + self._context, axis=1)
+        # (tracks, hops, hop + context, hidden_size)
+        future = self._generator.future(windows[:, ::hop].swapaxes(2, 3), timbre)
+        ahead = self._beyond(future)
+        before = np.concatenate([self._ahead[:, None], ahead[:, :-1]], axis=1)
+        share = (np.arange(self._fade, dtype=np.float32)[:, None] + 0.5) / max(self._fade, 1)
+        future[:, :, : self._fade] = share * future[:, :, : self._fade] + (1 - share) * before
+        # Not a view, which would keep all of the block.
+        self._ahead = ahead[:, -1].copy()
+        future = future[:, :, :hop].reshape(len(roll), n_frames, -1)
+        mel = self._generator.mel(past, future, frame_timbre)
+        for track, first in zip(mel, self._silent_until, strict=True):
+            track[: max(first - start, 0)] = self._generator.bundle.mel.log_floor
+        self.frame = stop
+        return mel
+
+    def _timbres_at(self, frame: int, n_hops: int) -> np.ndarray:
+        """Timbres of the hops from a frame on, (tracks, hops, timbre_size)."""
+        frames = frame + self._hop * np.arange(n_hops)
+        times_s = frames / self._generator.bundle.mel.frame_rate
+        return np.stack([timbre.at(times_s) for timbre in self._timbres])
+
+    def _beyond(self, future: np.ndarray) -> np.ndarray:
+        """Of windows (tracks, hops, hop + context, hidden_size), what fades into the next ones."""
+        return future[:, :, self._hop : self._hop + self._fade]

@@ -1,4 +1,4 @@
-"""Score → piano roll: which keys sound and which are struck, 125 times a second.
+"""Score → piano roll: which keys sound and which are struck, frame by frame.
 
 Kim et al., "Neural Music Synthesis for Flexible Timbre Control" (2019): 88 channels of frames and
 88 of onsets, pitches 21–108, with the velocity divided by 127 where a key sounds and 0 elsewhere.
@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from timbrel.constants import FRAME_RATE, LOWEST_PITCH, N_PITCHES
+from timbrel.constants import LOWEST_PITCH, N_PITCHES
 from timbrel.errors import InputError
-from timbrel.score.score import Note
+from timbrel.score.score import Note, note_table
 
 N_CHANNELS = 2 * N_PITCHES
 
@@ -20,26 +20,34 @@ N_CHANNELS = 2 * N_PITCHES
 class PianoRoll:
     """The roll of some notes, made window by window so that its length costs no memory.
 
-    A time falls into frame ``floor(125 · t + ½)``. An onset is one frame; the frames of a note end
-    before the frame of its release, and are one at least. Where notes of one pitch overlap, the
-    louder velocity stands.
+    A time falls into frame ``floor(frame_rate · t + ½)``. An onset is one frame; the frames of a
+    note end before the frame of its release, and are one at least. Where notes of one pitch
+    overlap, the louder velocity stands.
 
     Parameters
     ----------
     notes
-        With playable pitches. A note that starts before 0 has frames but no onset.
+        With playable pitches, or their `note_table`. A note that starts before 0 has frames but no
+        onset.
+    frame_rate
+        Frames a second: that of the model's mels.
     n_frames
         Length of the roll; just long enough for the last note where it is None.
     """
 
-    def __init__(self, notes: Iterable[Note], *, n_frames: int | None = None) -> None:
-        table = np.array(
-            sorted((note.start_s, note.end_s, note.pitch, note.velocity) for note in notes)
-        ).reshape(-1, 4)
-        # (notes, 4): start and end in seconds, pitch, velocity; sorted by start.
-        self.notes = table
-        self._starts = to_frames(table[:, 0])
-        self._stops = np.maximum(to_frames(table[:, 1]), self._starts + 1)
+    def __init__(
+        self,
+        notes: Iterable[Note] | np.ndarray,
+        frame_rate: float,
+        *,
+        n_frames: int | None = None,
+    ) -> None:
+        table = notes if isinstance(notes, np.ndarray) else note_table(notes)
+        self.notes = table  # see `note_table`
+        self.frame_rate = frame_rate
+        self._starts = to_frames(table[:, 0], frame_rate)
+        self._stops = np.maximum(to_frames(table[:, 1], frame_rate), self._starts + 1)
+        self._latest_stops = np.maximum.accumulate(self._stops)
         self._keys = table[:, 2].astype(np.int64) - LOWEST_PITCH
         self._values = (table[:, 3] / 127).astype(np.float32)
         if len(table) and not (self._keys.min() >= 0 and self._keys.max() < N_PITCHES):
@@ -60,9 +68,9 @@ class PianoRoll:
         # The part of the window that lies within the roll; empty where none does.
         first = max(start, 0)
         last = max(min(stop, self.n_frames), first)
+        over = np.searchsorted(self._latest_stops, first, side="right")
         begun = np.searchsorted(self._starts, last)
-        sounding = np.flatnonzero(self._stops[:begun] > first)
-        for i in sounding:
+        for i in over + np.flatnonzero(self._stops[over:begun] > first):
             key, value = self._keys[i], self._values[i]
             frames = roll[max(self._starts[i], first) - start : min(self._stops[i], last) - start]
             np.maximum(frames[:, key], value, out=frames[:, key])
@@ -75,7 +83,23 @@ class PianoRoll:
         """All frames, shape (n_frames, 176)."""
         return self.window(0, self.n_frames)
 
+    def first_sounding(self, frame: int) -> int | None:
+        """The first frame from `frame` on in which a note sounds; None where none does."""
+        last = self.last_stop(frame)
+        if last is not None and last > frame:
+            return frame
+        index = np.searchsorted(self._starts, frame)
+        return int(self._starts[index]) if index < len(self._starts) else None
 
-def to_frames(times_s: np.ndarray) -> np.ndarray:
+    def last_stop(self, frame: int) -> int | None:
+        """The frame in which the last of the notes that begin before `frame` ends; None: no notes.
+
+        That is later than `frame` where one of them still sounds.
+        """
+        index = np.searchsorted(self._starts, frame)
+        return int(self._latest_stops[index - 1]) if index else None
+
+
+def to_frames(times_s: np.ndarray, frame_rate: float) -> np.ndarray:
     """The frame that each time falls into; halves go up, as they do in the browser's page."""
-    return np.floor(np.asarray(times_s) * FRAME_RATE + 0.5).astype(np.int64)
+    return np.floor(np.asarray(times_s) * frame_rate + 0.5).astype(np.int64)

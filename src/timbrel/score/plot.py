@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from timbrel.constants import FRAME_RATE, LOWEST_PITCH, N_PITCHES
+from timbrel.constants import LOWEST_PITCH, N_PITCHES
 from timbrel.errors import InputError, MissingToolError
 from timbrel.files import atomic_path
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Score
 
+_FRAME_RATE = 125  # of the picture
 _MAX_COLUMNS = 4000
 _EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".svg", ".pdf")
 
@@ -39,13 +40,13 @@ def plot_piano_roll(score: Score, path: str | os.PathLike, *, title: str = "") -
     extension = Path(path).suffix.lower()
     if extension not in _EXTENSIONS:
         raise InputError(f"{path}: pictures end in {', '.join(_EXTENSIONS)}")
-    roll = PianoRoll(score.notes)
+    roll = PianoRoll(score.notes, _FRAME_RATE)
     step = -(-len(roll) // _MAX_COLUMNS)  # frames in a column, of which the loudest is drawn
     columns = [roll.window(start, start + step).max(axis=0) for start in range(0, len(roll), step)]
     picture = np.stack(columns, axis=1)  # (176, columns)
     figure = Figure(figsize=(12, 5), layout="constrained")
     axes = figure.subplots()
-    extent = (0, picture.shape[1] * step / FRAME_RATE, LOWEST_PITCH - 0.5, 108.5)
+    extent = (0, picture.shape[1] * step / _FRAME_RATE, LOWEST_PITCH - 0.5, 108.5)
     frames, onsets = picture[:N_PITCHES], picture[N_PITCHES:]
     axes.imshow(frames, aspect="auto", origin="lower", extent=extent, cmap="Blues", vmin=0, vmax=1)
     masked = np.ma.masked_equal(onsets, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -54,8 +55,8 @@ class Automation:
         return np.asarray(self.values)[np.maximum(index, 0)]
 
     def shifted(self, seconds: float) -> Automation:
-        """The same curve, `seconds` earlier."""
-        return replace(self, times_s=tuple(time - seconds for time in self.times_s))
+        """The same curve, `seconds` later; earlier where they are negative."""
+        return replace(self, times_s=tuple(time + seconds for time in self.times_s))
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class Score:
 
         def moved(curve: Automation) -> Automation:
             if id(curve) not in shifted:
-                shifted[id(curve)] = curve.shifted(start_s)
+                shifted[id(curve)] = curve.shifted(-start_s)
             return shifted[id(curve)]
 
         def part(track: Track) -> Track:
@@ -157,6 +158,12 @@ class Score:
             tracks=tuple(map(part, self.tracks)),
             drum_tracks=tuple(map(part, self.drum_tracks)),
         )
+
+
+def note_table(notes: Iterable[Note]) -> np.ndarray:
+    """Notes as an array, (notes, 4): start and end in seconds, pitch, velocity; sorted as rows."""
+    table = np.array(list(notes), np.float64).reshape(-1, 4)[:, [2, 3, 0, 1]]
+    return table[np.lexsort(table.T[::-1])]
 
 
 def is_playable(pitch: int) -> bool:

@@ -52,8 +52,8 @@ class Timbre:
         columns = [np.interp(times_s, self.times_s, column) for column in points.T]
         return np.stack(columns, axis=-1).astype(np.float32)
 
-    def delayed(self, seconds: float) -> Timbre:
-        """The same way, `seconds` later."""
+    def shifted(self, seconds: float) -> Timbre:
+        """The same way, `seconds` later; earlier where they are negative."""
         return Timbre(tuple(time + seconds for time in self.times_s), self.points)
 
 

@@ -152,7 +152,7 @@ def audio_batch(
 def _cache_prediction(folder: Path, clip: Clip, model: str, n_frames: int, path: Path) -> None:
     bundle = load_bundle(model, kind="mel2mel")
     point = next(i.embedding for i in bundle.instruments if i.name == clip.instrument)
-    roll = PianoRoll(read_midi(folder / "midi" / clip.midi).notes)
+    roll = PianoRoll(read_midi(folder / "midi" / clip.midi).notes, bundle.mel.frame_rate)
     blocks = MelGenerator(bundle).stream([roll], [Timbre.constant(point)], n_frames)
     mel = np.concatenate([block[0] for block in blocks])
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -85,7 +85,7 @@ class MelClips:
         for _ in progress(done, len(missing), f"mel spectrograms ({split})"):
             pass
         self._rolls: dict[str, PianoRoll] = {}
-        self._folder = folder
+        self._folder, self._config = folder, config
         self.n_frames = np.array([clip.n_samples // config.hop_length for clip in self.clips])
         self.labels = np.array([self.instruments.index(clip.instrument) for clip in self.clips])
         self._mels = [np.load(path, mmap_mode="r") for path in self._paths]
@@ -94,7 +94,7 @@ class MelClips:
         name = self.clips[index].midi
         if name not in self._rolls:
             score = read_midi(self._folder / "midi" / name)
-            self._rolls[name] = PianoRoll(score.notes)
+            self._rolls[name] = PianoRoll(score.notes, self._config.frame_rate)
         return self._rolls[name]
 
     def mel(self, index: int, start: int, stop: int) -> np.ndarray:

@@ -66,7 +66,7 @@ def read_recipe(path: str | os.PathLike) -> Recipe:
     Raises
     ------
     InputError
-        If the file is missing or no YAML, or a key is missing or unknown.
+        If the file is missing or no YAML, a key is missing or unknown, or a value is not possible.
     """
     try:
         content = yaml.safe_load(Path(path).read_text())
@@ -107,4 +107,7 @@ def known(cls: type[T], values: dict, where: str) -> T:
             raise InputError(
                 f"{where}: '{key}' must be of type {wanted.__name__}, not {value!r}{hint}"
             )
-    return cls(**values)
+    try:
+        return cls(**values)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None

@@ -27,7 +27,6 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from timbrel.constants import FRAME_RATE
 from timbrel.score.piano_roll import PianoRoll
 
 # Seconds in which a note falls by e: while it is held, and when it is released.
@@ -77,16 +76,29 @@ class Excitation:
         tuning_cents: float = 0.0,
     ) -> None:
         self._sample_rate, self._hop_length = sample_rate, hop_length
+        self._frame_rate = sample_rate / hop_length
         struck_s, self._release_s, pitch, self._velocity = roll.notes.T
         self._onset_s = np.ceil(struck_s / onset_grid_s - 1e-6) * onset_grid_s
-        self._silent_from_s = _silent_from(roll.notes)
+        self._silent_from_s = silent_from(roll.notes)
+        self._latest_s = np.maximum.accumulate(self._silent_from_s)
         self._hz = A4_HZ * 2.0 ** ((pitch - 69 + tuning_cents / 100) / 12)
 
-    def frames(self, start: int, stop: int) -> NoteFrames[np.ndarray]:
-        """What the notes that ring in the frames from `start` to `stop` do there."""
-        begun = slice(np.searchsorted(self._onset_s, stop / FRAME_RATE))
-        ringing = np.flatnonzero(self._silent_from_s[begun] > start / FRAME_RATE)
-        times_s = np.arange(start, stop) / FRAME_RATE
+    def ringing(self, start: int, stop: int) -> np.ndarray:
+        """Which notes ring in the frames from `start` to `stop`, (notes,)."""
+        over = np.searchsorted(self._latest_s, start / self._frame_rate, side="right")
+        begun = np.searchsorted(self._onset_s, stop / self._frame_rate)
+        return over + np.flatnonzero(self._silent_from_s[over:begun] > start / self._frame_rate)
+
+    def frames(
+        self, start: int, stop: int, ringing: np.ndarray | None = None
+    ) -> NoteFrames[np.ndarray]:
+        """What the notes that ring in the frames from `start` to `stop` do there.
+
+        `ringing` are these notes, where they are known already.
+        """
+        if ringing is None:
+            ringing = self.ringing(start, stop)
+        times_s = np.arange(start, stop) / self._frame_rate
         age_s = times_s - self._onset_s[ringing, None]  # (notes, frames)
         first = np.ceil(-age_s * self._sample_rate - 1e-6).clip(0, self._hop_length)
         since_s = np.stack([age_s, times_s - self._release_s[ringing, None]], axis=-1).clip(0)
@@ -137,13 +149,15 @@ def stack_notes(tracks: Sequence[NoteFrames[np.ndarray]]) -> NoteFrames[np.ndarr
     return NoteFrames(*(stacked(field.name) for field in fields(NoteFrames)))
 
 
-def _silent_from(notes: np.ndarray) -> np.ndarray:
-    """When each note is left out: some time after its release, or when its key is struck again."""
-    ends = notes[:, 1] + SILENT_AFTER_S
-    following: dict[float, float] = {}
-    for i in range(len(notes) - 1, -1, -1):
-        pitch = notes[i, 2]
-        # A note that is still held goes on beside its repetition: two hands share the key.
-        ends[i] = max(notes[i, 1], min(ends[i], following.get(pitch, np.inf)))
-        following[pitch] = notes[i, 0]
-    return ends
+def silent_from(notes: np.ndarray) -> np.ndarray:
+    """When each note of a `note_table` is left out, in seconds, (notes,).
+
+    That is some time after its release, or when its key is struck again.
+    """
+    starts, releases, pitches, _ = notes.T
+    order = np.argsort(pitches, kind="stable")  # notes of one key side by side, in their order
+    same_key = pitches[order][1:] == pitches[order][:-1]
+    struck_again = np.full(len(notes), np.inf)
+    struck_again[order[:-1][same_key]] = starts[order[1:][same_key]]
+    # A note that is still held goes on beside its repetition: two hands share the key.
+    return np.maximum(releases, np.minimum(releases + SILENT_AFTER_S, struck_again))

@@ -45,9 +45,11 @@ class GriffinLim:
         self._filters = mel_filters(self.mel).T  # (n_mels, bins)
         self._inverse = np.linalg.pinv(self._filters).T.astype(np.float32)  # (n_mels, bins)
 
-    def stream(self, rolls: Sequence[PianoRoll], *, seed: int = 0) -> VocoderStream:
+    def stream(
+        self, rolls: Sequence[PianoRoll], *, seed: int = 0, numbers: Sequence[int] | None = None
+    ) -> VocoderStream:
         """Begin with as many tracks as there are rolls; what they play is not looked at."""
-        return _GriffinLimStream(self, len(rolls), seed)
+        return _GriffinLimStream(self, range(len(rolls)) if numbers is None else numbers, seed)
 
     def magnitudes(self, mel: np.ndarray) -> np.ndarray:
         """Spread natural-log mels (…, n_mels) to non-negative magnitudes (…, bins).
@@ -67,17 +69,21 @@ class GriffinLim:
 class _GriffinLimStream:
     """The state of `GriffinLim` on its way through some tracks."""
 
-    def __init__(self, vocoder: GriffinLim, n_tracks: int, seed: int) -> None:
+    def __init__(self, vocoder: GriffinLim, numbers: Sequence[int], seed: int) -> None:
         mel = vocoder.mel
-        self._vocoder, self._n_tracks, self._seed = vocoder, n_tracks, seed
+        self._vocoder, self._numbers, self._seed = vocoder, numbers, seed
+        self._n_tracks = len(numbers)
         self._hop, self._n_fft, self._n_bins = mel.hop_length, mel.n_fft, mel.n_fft // 2 + 1
         self._window = hann_window(mel.n_fft)
         self._past = mel.n_fft // mel.hop_length  # settled frames that overlap a chunk
+        self.restart(0)
+
+    def restart(self, frame: int) -> None:
+        mel, n_tracks = self._vocoder.mel, self._n_tracks
         self._waiting = np.zeros((n_tracks, 0, mel.n_mels), np.float32)
         self._settled = np.zeros((n_tracks, self._past, self._n_bins), np.complex64)
         self._tried = np.zeros((n_tracks, 0, self._n_bins), np.complex64)
-        self._chunk = 0
-        self._n_settled = 0  # frames
+        self._chunk = frame // _CHUNK
         self._overlap = np.zeros((n_tracks, mel.n_fft), np.float32)
         self._weight = np.zeros(mel.n_fft, np.float32)
         self._skip = mel.n_fft // 2  # the first frame's window reaches that far before the start
@@ -104,8 +110,15 @@ class _GriffinLimStream:
         spectrum = np.empty((n_tracks, n_frames, n_bins), np.complex64)
         n_tried = min(self._tried.shape[1], n_frames)
         spectrum[:, :n_tried] = self._tried[:, :n_tried]
-        random = np.random.default_rng((self._seed, self._chunk))
-        angles = random.uniform(-np.pi, np.pi, (n_tracks, n_frames - n_tried, n_bins))
+        shape = n_frames - n_tried, n_bins
+        angles = np.stack(
+            [
+                np.random.default_rng((self._seed, self._chunk, number)).uniform(
+                    -np.pi, np.pi, shape
+                )
+                for number in self._numbers
+            ]
+        )
         spectrum[:, n_tried:] = magnitude[:, n_tried:] * np.exp(1j * angles)
         spectrum = np.concatenate([self._settled, spectrum], axis=1)
 

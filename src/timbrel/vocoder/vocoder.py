@@ -45,14 +45,30 @@ class VocoderStream(Protocol):
             In all, ``frames · hop_length`` samples; sample ``k · hop_length`` lies at frame `k`.
         """
 
+    def restart(self, frame: int) -> None:
+        """Go on at a frame of the rolls as after long silence: what was before is forgotten."""
+
 
 class Vocoder(Protocol):
     """A way from mel spectrograms to sound."""
 
     mel: MelConfig
 
-    def stream(self, rolls: Sequence[PianoRoll], *, seed: int = 0) -> VocoderStream:
-        """Begin with some tracks; the rolls say what they play, for vocoders that want to know."""
+    def stream(
+        self, rolls: Sequence[PianoRoll], *, seed: int = 0, numbers: Sequence[int] | None = None
+    ) -> VocoderStream:
+        """Begin with some tracks, at frame 0.
+
+        Parameters
+        ----------
+        rolls
+            What they play, for vocoders that want to know.
+        seed
+            Of whatever chance the vocoder uses.
+        numbers
+            One for each track: with the seed, it decides the track's chance, whatever other tracks
+            there are. By default, they are counted from 0.
+        """
 
 
 def check_mel(mel: np.ndarray, n_tracks: int, config: MelConfig) -> np.ndarray:

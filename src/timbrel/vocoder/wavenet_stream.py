@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from timbrel.bundles.bundle import CONFIG_FILE, WEIGHTS_FILE, Bundle, check_keys
 from timbrel.engine.mulaw import N_LEVELS, mu_law_decode
-from timbrel.engine.wavenet import AUTO, Engine
+from timbrel.engine.wavenet import AUTO, Engine, Session
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.score.piano_roll import PianoRoll
@@ -19,6 +20,7 @@ from timbrel.vocoder.mel_scale import N_AROUND, normalised
 from timbrel.vocoder.vocoder import Sampling, check_mel
 
 FRAMES_BEFORE = 1  # of conditioning, before a sample's own
+_NUMBER_BITS = 32  # of a stream's number in the engine that tell the track; the others, the frame
 _FRAMES_AFTER = N_AROUND - 1 - FRAMES_BEFORE
 _SIZES: dict[str, type] = {
     "n_layers": int,
@@ -69,12 +71,14 @@ class WaveNetVocoder:
         config, arrays = engine_parts(bundle)
         self.engine = Engine(config, arrays, precision=precision, isa=isa)
 
-    def stream(self, rolls: Sequence[PianoRoll], *, seed: int = 0) -> WaveNetStream:
+    def stream(
+        self, rolls: Sequence[PianoRoll], *, seed: int = 0, numbers: Sequence[int] | None = None
+    ) -> WaveNetStream:
         """Begin with as many tracks as there are rolls; what they play is not looked at."""
-        session = self.engine.session(
-            range(len(rolls)), seed=seed, temperature=self._temperature, threads=self._threads
+        begin = partial(
+            self.engine.session, seed=seed, temperature=self._temperature, threads=self._threads
         )
-        return WaveNetStream(session, self.mel, len(rolls))
+        return WaveNetStream(begin, self.mel, range(len(rolls)) if numbers is None else numbers)
 
 
 def wavenet_vocoder(bundle: Bundle, *, threads: int, sampling: Sampling) -> WaveNetVocoder:
@@ -86,8 +90,16 @@ def wavenet_vocoder(bundle: Bundle, *, threads: int, sampling: Sampling) -> Wave
 class WaveNetStream:
     """Some tracks on their way from mel to audio."""
 
-    def __init__(self, session: Any, mel: MelConfig, n_tracks: int) -> None:
-        self._session, self._mel, self._n_tracks = session, mel, n_tracks
+    def __init__(
+        self, begin: Callable[[Sequence[int]], Session], mel: MelConfig, numbers: Sequence[int]
+    ) -> None:
+        self._begin, self._mel, self._numbers = begin, mel, numbers
+        self._n_tracks = len(numbers)
+        self.restart(0)
+
+    def restart(self, frame: int) -> None:
+        """Go on at a frame as after long silence, with other random numbers for each frame."""
+        self._session = self._begin([number + (frame << _NUMBER_BITS) for number in self._numbers])
         self._feed_silence(FRAMES_BEFORE)
 
     def process(self, mel: np.ndarray, *, last: bool = False) -> np.ndarray:

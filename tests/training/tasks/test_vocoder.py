@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from conftest import FRAME_RATE
 from timbrel.bundles.bundle import CARD_FILE, Bundle, load_bundle
 from timbrel.bundles.weights import with_weights
 from timbrel.corpus.preparation import read_clip
@@ -213,7 +214,7 @@ def test_a_run_becomes_a_bundle_from_which_another_starts(small_data: Path, tmp_
         with_weights(ParallelVocoder(config), bundle).parameters(), average, strict=True
     ):
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
-    audio = load_vocoder(tmp_path / "bundle", MelConfig()).stream([PianoRoll([])])
+    audio = load_vocoder(tmp_path / "bundle", MelConfig()).stream([PianoRoll([], FRAME_RATE)])
     assert audio.process(np.zeros((1, 20, 80), np.float32), last=True).shape == (1, 20 * 128)
 
     # With a rate of next to nothing, what another run ends with is what it started from.
@@ -238,7 +239,7 @@ def test_a_wavenet_run_becomes_a_bundle_that_plays(small_data: Path, tmp_path: P
     average = load_checkpoint(tmp_path / "run")["average"]
     for found, expected in zip(load_wavenet(bundle).parameters(), average, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
-    audio = load_vocoder(tmp_path / "bundle", MelConfig()).stream([PianoRoll([])])
+    audio = load_vocoder(tmp_path / "bundle", MelConfig()).stream([PianoRoll([], FRAME_RATE)])
     assert audio.process(np.zeros((1, 20, 80), np.float32), last=True).shape == (1, 20 * 128)
 
 
