@@ -12,7 +12,7 @@ PAGE := src/timbrel/web/static/timbre-maps.json
 PAGE_SOURCES := $(shell find web/src web/public -type f) $(wildcard web/*.json web/*.ts web/*.js web/*.html) \
 	$(NATIVE) native/wasm/wavenet.mjs tools/build_wasm.py
 
-.PHONY: demo test page wheel sanitize wasm arm lint format bench fuzz clean help
+.PHONY: demo test docs page wheel sanitize wasm arm lint format bench fuzz clean help
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -38,6 +38,9 @@ wheel: $(PAGE)  ## Build a wheel that holds the page into dist/, and test it in 
 	cd build && wheel-test/bin/python ../tools/check_wheel.py --page
 	cd build && ../tools/without-network wheel-test/bin/python ../tools/check_wheel.py --only-page \
 		|| [ $$? -eq 77 ]
+
+docs: $(VENV)/.docs  ## Build the documentation's site into build/site/
+	$(BIN)/mkdocs build --quiet
 
 sanitize: $(VENV)/.dev  ## Run the engine's C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(BIN)/cmake -S . -B build/sanitize -DTIMBREL_TESTS=ON -DTIMBREL_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
@@ -102,6 +105,10 @@ $(VENV)/.dev: pyproject.toml constraints.txt CMakeLists.txt $(NATIVE) | $(VENV)/
 	$(BIN)/pip install --quiet -c constraints.txt -e '.[train,evaluate,cluster,dev,page,wasm]'
 	$(BIN)/pip install --quiet --no-deps 'basic-pitch>=0.4,<0.5'
 	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/.dev
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[docs]'
+	@touch $@
 
 # The packages of the page's build, as the lock file says.
 $(NODE_MODULES): web/package.json web/package-lock.json | $(VENV)/.dev

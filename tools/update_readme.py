@@ -46,7 +46,7 @@ def table(results: dict, bench: dict) -> str:
         lines.append(
             f"| `timbrel render {rendered['file']}`, from start to file | "
             f"{rendered['took_s']:.1f} s for {rendered['duration_s']:.0f} s of sound, "
-            f"{faster:.1f}× faster than it plays |"
+            f"{faster:.0f}× real time |"
         )
     short, long = bench["memory"]["pieces"]
     lines.append(

@@ -16,6 +16,7 @@ from timbrel.commands.page import add_page_commands
 from timbrel.commands.render import add_render_command
 from timbrel.commands.timbres import add_timbres_command
 from timbrel.commands.train import add_train_commands
+from timbrel.commands.tunes import add_tunes_command
 
 app = typer.Typer(
     name="timbrel",
@@ -28,6 +29,7 @@ app = typer.Typer(
 add_render_command(app)
 add_inspect_command(app)
 add_timbres_command(app)
+add_tunes_command(app)
 add_page_commands(app)
 add_data_commands(app)
 add_train_commands(app)

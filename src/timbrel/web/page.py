@@ -32,15 +32,14 @@ from timbrel.bundles.bundle import (
 from timbrel.bundles.kinds import page_kinds
 from timbrel.engine.wavenet import Engine
 from timbrel.errors import InputError, MissingToolError, OutputError
+from timbrel.examples import TUNES, tune_path
 from timbrel.files import check_output_folder
 from timbrel.vocoder.catalog import DEFAULT_VOCODER
 from timbrel.vocoder.wavenet_stream import engine_parts
 
 STATIC = Path(__file__).parent / "static"
-EXAMPLES = Path(__file__).parents[1] / "examples"
 INDEX_FILE, MANIFEST_FILE, MAPS_FILE = "index.html", "page.json", "timbre-maps.json"
 HEADERS_FILE = "_headers"  # as Netlify and Cloudflare Pages read it
-TUNES = {"Prelude": "prelude.mid", "Canon": "duet.mid"}
 WAVENET_FOLDER = "wavenet"  # of the static files: the WaveNet engine, in several builds
 _WAVENET_WEIGHTS = "engine.safetensors"
 
@@ -136,7 +135,7 @@ def page_files(
         config = _config(bundle) | {"engine": engine_config}
         models.append({"config": config, "files": {_WAVENET_WEIGHTS: entry}, "map": None})
     for tune in TUNES.values():
-        files[f"tunes/{tune}"] = (EXAMPLES / tune).read_bytes
+        files[f"tunes/{tune}"] = tune_path(tune).read_bytes
     samples = None
     if report is not None:
         from timbrel.web.samples import SAMPLES_FILE, sample_files

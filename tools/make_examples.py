@@ -10,7 +10,7 @@ A voice is a string of ``pitches/beats`` tokens: ``D4,G#4,B4/2`` is a chord of t
 ``-/1`` a rest of one; a token without ``/`` lasts as long as the one before it, and a closing
 ``~`` rolls the chord upwards. Bar lines (``|``) are only for the reader. A beat is a quarter note.
 
-Run ``python examples/make_examples.py`` to write both files again.
+Run ``python tools/make_examples.py`` to write both files again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from mido import Message, MetaMessage, MidiFile, MidiTrack, bpm2tempo
 
-OUTPUT_FOLDER = Path(__file__).resolve().parent.parent / "src" / "timbrel" / "examples"
+OUTPUT_FOLDER = Path(__file__).resolve().parents[1] / "src" / "timbrel" / "examples"
 
 TICKS_PER_BEAT = 480
 GATE = 0.95  # the part of its written length for which a note is held
