@@ -40,7 +40,7 @@ wheel: $(PAGE)  ## Build a wheel that holds the page into dist/, and test it in 
 		|| [ $$? -eq 77 ]
 
 docs: $(VENV)/.docs  ## Build the documentation's site into build/site/
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 sanitize: $(VENV)/.dev  ## Run the engine's C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(BIN)/cmake -S . -B build/sanitize -DTIMBREL_TESTS=ON -DTIMBREL_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
