@@ -36,8 +36,17 @@ class PlainVocoder:
     def __init__(self, mel: MelConfig) -> None:
         self.mel = mel
 
-    def stream(self, rolls: Sequence[PianoRoll], *, seed: int = 0) -> VocoderStream:  # noqa: ARG002
+    def stream(
+        self,
+        rolls: Sequence[PianoRoll],  # noqa: ARG002
+        *,
+        seed: int = 0,  # noqa: ARG002
+        numbers: Sequence[int] | None = None,  # noqa: ARG002
+    ) -> VocoderStream:
         return self
+
+    def restart(self, frame: int) -> None:
+        """It remembers nothing."""
 
     def process(self, mel: np.ndarray, *, last: bool = False) -> np.ndarray:  # noqa: ARG002
         samples = np.arange(self.mel.hop_length) % self.mel.n_mels

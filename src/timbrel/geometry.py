@@ -55,6 +55,10 @@ class MelConfig:
     def log_floor(self) -> float:
         return float(np.log(self.floor))
 
+    def log_amplitude(self, amplitude: float) -> float:
+        """What a sine of so much amplitude is in the mel, where it lies in the middle of a band."""
+        return float(np.log(amplitude * self.n_fft / 4))  # a Hann window adds up to n_fft / 2
+
     def __str__(self) -> str:
         return (
             f"{self.sample_rate} Hz, hop {self.hop_length}, window {self.n_fft}, "

@@ -1,8 +1,13 @@
-"""Tracks → one stereo mix: volume, pan, and headroom that never clips."""
+"""Voices → one stereo mix: volume, pan, and a limiter.
+
+A mix is the sum of its voices, as on a mixing desk whose faders stand where the score puts them:
+none is softer because others exist. One note of a piano lies some 30 dB below full scale, so that
+ten parts at once rarely reach the limiter, which holds what is louder.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,16 +21,16 @@ SMOOTHING_BLOCK_S = 0.004  # volume and pan move in straight lines between point
 
 
 class Mixer:
-    """Mix blocks of tracks; the cutting into blocks does not change the result.
+    """Mix blocks of voices; the cutting into blocks does not change the result.
 
-    Every track is scaled by its volume and expression and placed by its pan (constant power, 0 dB
-    in the centre). The sum of `n` tracks is divided by √n, and held below −1 dB by a limiter that
-    looks 5 ms ahead; a mix that stays below passes it unaltered.
+    Every voice is scaled by its volume and expression and placed by its pan (constant power, 0 dB
+    in the centre). The sum is held below −1 dB by a limiter that looks 5 ms ahead; a mix that stays
+    below passes it unaltered.
 
     Parameters
     ----------
     tracks
-        Whose gain and pan are applied.
+        One for each voice, whose gain and pan are applied.
     sample_rate
         In Hz.
     channels
@@ -49,18 +54,29 @@ class Mixer:
         self._sample_rate = sample_rate
         self._channels = channels
         self._position = position  # of the next sample that comes in
-        self._headroom = 10 ** (gain_db / 20) / np.sqrt(max(len(tracks), 1))
+        self._gain = 10 ** (gain_db / 20)
         self._limiter = _Limiter(sample_rate, channels)
 
-    def process(self, audio: np.ndarray, *, last: bool = False) -> np.ndarray:
-        """Mix a block of tracks (tracks, samples) to (samples, channels), delayed but for `last`.
+    def process(
+        self, sounds: Mapping[int, np.ndarray], n_samples: int, *, last: bool = False
+    ) -> np.ndarray:
+        """Mix a block to (samples, channels), delayed but for `last`.
 
         The limiter keeps the newest 5 ms back; in all, as many samples come out as went in.
+
+        Parameters
+        ----------
+        sounds
+            The audio (n_samples,) of voices by their indices; the others are silent.
+        n_samples
+            Length of the block.
+        last
+            Nothing follows: give all that is left.
         """
-        mix = np.zeros((audio.shape[1], self._channels), np.float32)
-        for track, sound in zip(self._tracks, audio, strict=True):
-            mix += sound[:, None] * self._gains(track, audio.shape[1])
-        self._position += audio.shape[1]
+        mix = np.zeros((n_samples, self._channels), np.float32)
+        for index in sorted(sounds):
+            mix += sounds[index][:, None] * self._gains(self._tracks[index], n_samples)
+        self._position += n_samples
         return self._limiter.process(mix, last=last)
 
     def _gains(self, track: Track, n_samples: int) -> np.ndarray:
@@ -76,7 +92,7 @@ class Mixer:
         return np.stack(columns, axis=1).astype(np.float32)
 
     def _at(self, track: Track, times_s: np.ndarray) -> np.ndarray:
-        gain = self._headroom * track.gain.at(times_s)[:, None]
+        gain = self._gain * track.gain.at(times_s)[:, None]
         if self._channels == 1:
             return gain.astype(np.float32)
         angle = (track.pan.at(times_s) + 1) * np.pi / 4

@@ -37,6 +37,8 @@ class RenderOptions:
         2 for stereo, 1 for mono.
     gain_db
         Gain of the mix, from −100 to 100 dB; a limiter keeps it from clipping.
+    stems
+        Whether the sound of each track alone is wanted, too. Then no tracks share a voice.
 
     Raises
     ------
@@ -50,6 +52,7 @@ class RenderOptions:
     duration_s: float | None = None
     channels: int = 2
     gain_db: float = 0.0
+    stems: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.start_s) and self.start_s >= 0):

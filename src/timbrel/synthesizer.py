@@ -1,8 +1,8 @@
 """From a score to sound: the main path of Timbrel, on one page.
 
-MIDI file → Score → piano rolls ┐
-                                ├→ mel spectrograms → vocoder → audio of each track → mix
-timbre (name, mix, path, file) ─┘
+MIDI file → Score → voices → piano rolls ┐
+                                         ├→ mel spectrograms → vocoder → audio of voices → mix
+timbre (name, mix, path, file) ──────────┘
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from timbrel.bundles.bundle import DEFAULT_MODEL, Bundle, load_bundle
-from timbrel.constants import FRAME_RATE
+from timbrel.ensemble import PRE_ROLL_S, Ensemble
 from timbrel.errors import InputError
-from timbrel.mel.generator import HOP_FRAMES, MelGenerator
+from timbrel.mel.generator import MelGenerator
 from timbrel.mixer import Mixer
 from timbrel.render_options import RenderOptions
 from timbrel.score.instruments import nearest_program
 from timbrel.score.midi import read_midi
-from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Score, Track
+from timbrel.score.voices import Voices, excerpt, voices_of
 from timbrel.timbre.timbre import Timbre, parse_timbre
 from timbrel.vocoder.catalog import DEFAULT_VOCODER, load_vocoder
 from timbrel.vocoder.vocoder import Sampling, Vocoder
@@ -32,9 +32,7 @@ if TYPE_CHECKING:
     from timbrel.render_options import Timbres
 
 RELEASE_S = 2.0  # what is rendered after the last note
-# Before an excerpt, so much of the score is played unheard, so that what sounds already is right.
-_PRE_ROLL_FRAMES = 4 * FRAME_RATE
-_BLOCK_FRAMES = 8 * HOP_FRAMES
+_BLOCK_HOPS = 8
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,9 @@ class Block:
     """Some audio of a stream."""
 
     mix: np.ndarray  # (samples, channels)
-    tracks: np.ndarray  # (tracks, samples), before volume and pan; as long as the mix in all
+    # (tracks, samples), before volume and pan, as long as the mix in all; no tracks where
+    # `RenderOptions.stems` does not ask for them.
+    tracks: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ class AudioStream:
     sample_rate: int  # Hz
     channels: int
     n_blocks: int
+    n_voices: int  # what is computed apart
+    notes_left_out: int  # too many at one time; see `timbrel.score.voices`
     _play: Callable[[], Iterator[Block]]
 
     @property
@@ -67,19 +69,28 @@ class AudioStream:
         return self._play()
 
 
+class _Span(NamedTuple):
+    """Frames of a score: where the work begins (unheard), where the sound does, where both end."""
+
+    first: int
+    start: int
+    stop: int
+
+
 class Synthesizer:
     """Plays scores with a trained model.
 
     Make one with `load`; it can then be used for any number of scores, also in several threads.
     """
 
-    def __init__(self, generator: MelGenerator, vocoder: Vocoder) -> None:
+    def __init__(self, generator: MelGenerator, vocoder: Vocoder, *, threads: int = 1) -> None:
         if vocoder.mel != generator.bundle.mel:
             raise InputError(
                 f"the vocoder expects mels of {vocoder.mel}; the model makes {generator.bundle.mel}"
             )
         self._generator = generator
         self._vocoder = vocoder
+        self._threads = threads
 
     @classmethod
     def load(
@@ -99,7 +110,7 @@ class Synthesizer:
         vocoder
             A name or a bundle's folder; see `timbrel.vocoder.catalog`.
         threads
-            For the networks; more than one helps with many tracks only.
+            That voices are shared among; the sound does not depend on them.
         sampling
             For a vocoder that draws samples one by one: its precision and temperature.
 
@@ -109,8 +120,11 @@ class Synthesizer:
             If the model or the vocoder cannot be loaded, or they do not fit each other.
         """
         bundle = load_bundle(model, kind="mel2mel")
-        generator = MelGenerator(bundle, threads=threads)
-        return cls(generator, load_vocoder(vocoder, bundle.mel, threads=threads, sampling=sampling))
+        return cls(
+            MelGenerator(bundle),
+            load_vocoder(vocoder, bundle.mel, sampling=sampling),
+            threads=threads,
+        )
 
     @property
     def model(self) -> Bundle:
@@ -150,7 +164,7 @@ class Synthesizer:
             How to play it; by default as `RenderOptions` has it.
         **changes
             Fields of `RenderOptions` instead of those of `options`: ``timbre``, ``seed``,
-            ``start_s``, ``duration_s``, ``channels``, ``gain_db``.
+            ``start_s``, ``duration_s``, ``channels``, ``gain_db``, ``stems``.
 
         Returns
         -------
@@ -175,13 +189,16 @@ class Synthesizer:
                 f"({score.duration_s:.1f} s)"
             )
         timbres = self.timbres(score, options.timbre)
-        first, start, stop = _span(score, options.start_s, options.duration_s)
+        voices = voices_of(score, timbres, self.model.mel.frame_rate, merge=not options.stems)
+        span = self._span(score, options)
         return AudioStream(
-            length=(stop - start) * self.model.mel.hop_length,
+            length=(span.stop - span.start) * self.model.mel.hop_length,
             sample_rate=self.sample_rate,
             channels=options.channels,
-            n_blocks=-(-(stop - first) // _BLOCK_FRAMES),
-            _play=lambda: self._stream(score, timbres, options),
+            n_blocks=len(self._block_ends(span)),
+            n_voices=len(voices.voices),
+            notes_left_out=voices.notes_left_out,
+            _play=lambda: self._stream(len(score.tracks), voices, span, options),
         )
 
     def timbres(self, score: Score, timbre: Timbres) -> list[Timbre]:
@@ -216,47 +233,53 @@ class Synthesizer:
         return names[nearest_program(track.program, list(names))]
 
     def _stream(
-        self, score: Score, timbres: list[Timbre], options: RenderOptions
+        self, n_tracks: int, voices: Voices, span: _Span, options: RenderOptions
     ) -> Iterator[Block]:
-        first, start, stop = _span(score, options.start_s, options.duration_s)
-        n_frames = stop - first
-        part = score.excerpt(first / FRAME_RATE)
-        rolls = [PianoRoll(track.notes) for track in part.tracks]
-        timbres = [timbre.delayed(-first / FRAME_RATE) for timbre in timbres]
-
-        hop = self.model.mel.hop_length
-        skip, left = (start - first) * hop, n_frames * hop - (start - first) * hop
+        mel = self.model.mel
+        played = [excerpt(voice, span.first / mel.frame_rate) for voice in voices.voices]
+        ensemble = Ensemble(
+            played,
+            self._generator,
+            self._vocoder,
+            n_frames=span.stop - span.first,
+            seed=options.seed,
+            threads=self._threads,
+        )
         mixer = Mixer(
-            score.tracks,
-            self.sample_rate,
+            [voice.track for voice in voices.voices],
+            mel.sample_rate,
             options.channels,
-            position=start * hop,
+            position=span.start * mel.hop_length,
             gain_db=options.gain_db,
         )
-        voices = self._vocoder.stream(rolls, seed=options.seed)
-        done = 0
-        for mel in self._generator.stream(rolls, timbres, n_frames, block_frames=_BLOCK_FRAMES):
-            done += mel.shape[1]
-            last = done == n_frames
-            audio = voices.process(mel, last=last)
-            cut = min(skip, audio.shape[1])
-            skip, audio = skip - cut, audio[:, cut:]
-            left -= audio.shape[1]
-            yield Block(mixer.process(audio, last=last), audio)
-        assert left == 0, "a vocoder gave another number of samples than it was asked for"
+        ends = self._block_ends(span)
+        begins = [span.first, *ends[:-1]]
+        blocks = ensemble.blocks([end - span.first for end in ends])
+        for begin, end, sounds in zip(begins, ends, blocks, strict=True):
+            heard = min(max(begin, span.start), end)
+            n_samples = (end - heard) * mel.hop_length
+            if heard > begin:
+                sounds = {i: sound[len(sound) - n_samples :] for i, sound in sounds.items()}
+            tracks = np.zeros((n_tracks if options.stems else 0, n_samples), np.float32)
+            if options.stems:
+                for index, sound in sounds.items():
+                    tracks[played[index].number] = sound
+            yield Block(mixer.process(sounds, n_samples, last=end == span.stop), tracks)
 
+    def _span(self, score: Score, options: RenderOptions) -> _Span:
+        """The span of an excerpt; its work begins on the grid of hops, as it does in the whole."""
+        frame_rate, hop = self.model.mel.frame_rate, self.model.window.hop
+        start = round(options.start_s * frame_rate)
+        first = max(start - round(PRE_ROLL_S * frame_rate), 0) // hop * hop
+        end_s = score.duration_s + RELEASE_S
+        if options.duration_s is not None:
+            end_s = min(options.start_s + options.duration_s, end_s)
+        return _Span(first, start, max(round(end_s * frame_rate), start + 1))
 
-def _span(score: Score, start_s: float, duration_s: float | None) -> tuple[int, int, int]:
-    """Frames where the work begins (unheard), where the sound begins, and where it ends.
-
-    The work begins on the grid of hops, so that an excerpt sounds as it does within the whole.
-    """
-    start = round(start_s * FRAME_RATE)
-    first = max(start - _PRE_ROLL_FRAMES, 0) // HOP_FRAMES * HOP_FRAMES
-    end_s = score.duration_s + RELEASE_S
-    if duration_s is not None:
-        end_s = min(start_s + duration_s, end_s)
-    return first, start, max(round(end_s * FRAME_RATE), start + 1)
+    def _block_ends(self, span: _Span) -> list[int]:
+        """The frames where blocks end."""
+        block = _BLOCK_HOPS * self.model.window.hop
+        return [*range(span.first + block, span.stop, block), span.stop]
 
 
 def _left_out(score: Score) -> str:

@@ -250,7 +250,8 @@ def test_synthesised_mel_lies_under_the_true_one(
 ) -> None:
     """Its roll strikes where the original does, whatever the excerpt's length."""
     excerpt = Excerpt("duet.mid", 1.5, duration_s)
-    clip = Clip(EXAMPLES / "duet.mid", excerpt, tiny_bundle.instruments[0], soundfont, MelConfig(), 0.5)
+    midi, instrument = EXAMPLES / "duet.mid", tiny_bundle.instruments[0]
+    clip = Clip(midi, excerpt, instrument, soundfont, MelConfig(), 0.5)
     cache = next(iter(evaluation.works.values())).cache
     original = render_original(clip, cache)
     mel = synthesised_mel(tiny_bundle, original)

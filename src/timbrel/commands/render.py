@@ -102,6 +102,7 @@ def render(
         duration_s=duration,
         channels=1 if mono else 2,
         gain_db=gain,
+        stems=stems is not None,
     )
     scores = [read_midi(file, max_duration_s=3600 * max_duration) for file in files]
     targets = plan_outputs(files, scores, output, stems=stems, force=force)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -51,8 +52,12 @@ class Automation:
 
     def at(self, times_s: np.ndarray) -> np.ndarray:
         """Values at some times, both of shape (n,)."""
-        index = np.searchsorted(self.times_s, times_s, side="right") - 1
-        return np.asarray(self.values)[np.maximum(index, 0)]
+        times, values = self._arrays
+        return values[np.maximum(np.searchsorted(times, times_s, side="right") - 1, 0)]
+
+    @cached_property
+    def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.array(self.times_s), np.array(self.values)
 
     def shifted(self, seconds: float) -> Automation:
         """The same curve, `seconds` later; earlier where they are negative."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np

@@ -1,0 +1,250 @@
+"""Tracks → voices: which notes one state of the networks plays.
+
+Tracks of a file often are parts of one instrument: the hands of a pianist, a part that a notation
+program has divided. What would sound alike is played as one voice, which costs as much as a track,
+and lets the model hear all that the instrument plays.
+
+What is played at once is bounded, so that every score can be played in the same memory. Bounds are
+far above what people write; beyond them the quietest notes are left out, and counted.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect, insort
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from timbrel.score.piano_roll import to_frames
+from timbrel.score.score import Score, Track, note_table
+from timbrel.timbre.timbre import Timbre
+
+MOST_VOICES = 256  # that sound at one time
+MOST_NOTES = 128  # that a voice holds at one time
+RING_S = 6.0  # a voice may sound so long after its last note
+_GRID_S = 0.128  # voices are counted in steps of so much
+_MOST_TRIES = 16  # voices that a track is compared with
+
+# What of a track decides how it sounds, beside its notes and its timbre.
+_DECISIVE = [f.name for f in fields(Track) if f.name not in ("name", "port", "channel", "notes")]
+
+Spans = list[tuple[float, float]]  # disjoint and sorted, in seconds
+
+
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """Some tracks that are played as one."""
+
+    number: int  # of its first track in the score, counted from 0
+    track: Track  # its first track, whose volume and pan are those of all
+    timbre: Timbre
+    notes: np.ndarray  # of all, a `note_table`
+
+
+@dataclass(frozen=True)
+class Voices:
+    """What is played of a score."""
+
+    voices: tuple[Voice, ...]  # by their numbers
+    notes_left_out: int = 0  # beyond the bounds
+
+
+def voices_of(
+    score: Score, timbres: Sequence[Timbre], frame_rate: float, *, merge: bool = True
+) -> Voices:
+    """Find the voices of a score.
+
+    Tracks are one voice where they share their timbre and everything else that decides their
+    sound (program, volume, pan, …), and never hold one key at the same time. Their names and
+    channels do not matter.
+
+    Parameters
+    ----------
+    score
+        The score; tracks without notes have no voice.
+    timbres
+        One for each track.
+    frame_rate
+        Of the model. Of notes that strike one key in one frame, one remains: as loud as the
+        loudest, as long as the longest.
+    merge
+        Whether tracks may share a voice.
+    """
+    tables = [note_table(track.notes) for track in score.tracks]
+    numbers = [number for number, table in enumerate(tables) if len(table)]
+    together = _shared(score.tracks, tables, timbres, numbers) if merge else [[n] for n in numbers]
+    voices, left_out = [], 0
+    for members in sorted(together):
+        notes = tables[members[0]]
+        if len(members) > 1:
+            notes = _sorted(np.concatenate([tables[number] for number in members]))
+        notes = _struck_once(notes, frame_rate)
+        bounded = _bounded(notes, frame_rate)
+        left_out += len(notes) - len(bounded)
+        number = members[0]
+        voices.append(Voice(number, score.tracks[number], timbres[number], bounded))
+    bounded_voices, more = _bounded_voices(voices)
+    return Voices(tuple(bounded_voices), left_out + more)
+
+
+def excerpt(voice: Voice, start_s: float) -> Voice:
+    """What a voice plays from a time on, which is then 0; see `Score.excerpt`."""
+    notes = voice.notes
+    notes = notes[(notes[:, 1] > start_s) | (notes[:, 0] >= start_s)]
+    shifted = notes - np.array([start_s, start_s, 0.0, 0.0])
+    return replace(voice, timbre=voice.timbre.shifted(-start_s), notes=shifted)
+
+
+def _shared(
+    tracks: Sequence[Track],
+    tables: Sequence[np.ndarray],
+    timbres: Sequence[Timbre],
+    numbers: Sequence[int],
+) -> list[list[int]]:
+    """The numbers of the tracks that are one voice."""
+    alike: dict[tuple, list[int]] = defaultdict(list)
+    for number in numbers:
+        sound = tuple(getattr(tracks[number], name) for name in _DECISIVE)
+        alike[(timbres[number], sound)].append(number)
+    together = []
+    for members in alike.values():
+        if len(members) == 1:
+            together.append(members)
+            continue
+        voices: list[tuple[list[int], dict[float, Spans]]] = []
+        for number in members:
+            held = _held(tables[number])
+            fitting = (
+                voice
+                for voice in voices[-_MOST_TRIES:]
+                if not any(_clash(voice[1][pitch], spans) for pitch, spans in held.items())
+            )
+            found = next(fitting, None)
+            if found is None:
+                found = [], defaultdict(list)
+                voices.append(found)
+            voice, keys = found
+            voice.append(number)
+            for pitch, spans in held.items():
+                for span in spans:
+                    insort(keys[pitch], span)
+        together += [voice for voice, _ in voices]
+    return together
+
+
+def _held(notes: np.ndarray) -> dict[float, Spans]:
+    """When each key is held."""
+    held: dict[float, Spans] = defaultdict(list)
+    for start, end, pitch, _ in notes.tolist():
+        spans = held[pitch]
+        if spans and start < spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], end))
+        else:
+            spans.append((start, end))
+    return held
+
+
+def _clash(ones: Spans, others: Spans) -> bool:
+    """Whether two spans overlap, one of each."""
+    for start, end in others:
+        after = bisect(ones, (start, np.inf))
+        if after and ones[after - 1][1] > start:
+            return True
+        if after < len(ones) and ones[after][0] < end:
+            return True
+    return False
+
+
+def _sorted(notes: np.ndarray) -> np.ndarray:
+    return notes[np.lexsort(notes.T[::-1])]
+
+
+def _struck_once(notes: np.ndarray, frame_rate: float) -> np.ndarray:
+    """Notes of which no two strike one key in one frame."""
+    frames = to_frames(notes[:, 0], frame_rate)
+    order = np.lexsort((frames, notes[:, 2]))
+    pitches, times = notes[order, 2], frames[order]
+    fresh = np.ones(len(notes), bool)
+    fresh[1:] = (np.diff(pitches) != 0) | (np.diff(times) != 0)
+    if fresh.all():
+        return notes
+    firsts = np.flatnonzero(fresh)
+    kept = notes[order[firsts]]
+    for column in (1, 3):
+        kept[:, column] = np.maximum.reduceat(notes[order, column], firsts)
+    return _sorted(kept)
+
+
+def _bounded(notes: np.ndarray, frame_rate: float) -> np.ndarray:
+    """The notes of a voice without those that are too many at one time."""
+    starts = to_frames(notes[:, 0], frame_rate)
+    stops = np.maximum(to_frames(notes[:, 1], frame_rate), starts + 1)
+    if _most_at_once(starts, stops) <= MOST_NOTES:
+        return notes
+    return notes[_loudest(starts, stops, notes[:, 3], np.arange(len(notes)), MOST_NOTES)]
+
+
+def _bounded_voices(voices: list[Voice]) -> tuple[list[Voice], int]:
+    """The voices without notes for which too many would sound, and how many notes these are."""
+    if len(voices) <= MOST_VOICES:
+        return voices, 0
+    notes = np.concatenate([voice.notes for voice in voices])
+    owners = np.repeat(np.arange(len(voices)), [len(voice.notes) for voice in voices])
+    gains = np.concatenate([voice.track.gain.at(voice.notes[:, 0]) for voice in voices])
+    starts = np.floor(notes[:, 0] / _GRID_S).astype(np.int64) - 1
+    stops = np.ceil((notes[:, 1] + RING_S) / _GRID_S).astype(np.int64) + 1
+    kept = _loudest(starts, stops, notes[:, 3] * gains, owners, MOST_VOICES)
+    ends = np.cumsum([len(voice.notes) for voice in voices])
+    remaining = []
+    for voice, mask in zip(voices, np.split(kept, ends[:-1]), strict=True):
+        if mask.any():
+            remaining.append(replace(voice, notes=voice.notes[mask]))
+    return remaining, int(len(kept) - kept.sum())
+
+
+def _most_at_once(starts: np.ndarray, stops: np.ndarray) -> int:
+    """How many spans overlap at most; `starts` are sorted."""
+    over = np.searchsorted(np.sort(stops), starts, side="right")
+    return int((np.arange(1, len(starts) + 1) - over).max(initial=0))
+
+
+def _loudest(
+    starts: np.ndarray, stops: np.ndarray, loudness: np.ndarray, owners: np.ndarray, limit: int
+) -> np.ndarray:
+    """Which spans can be kept, the loudest first, if few owners may have one at any one time.
+
+    Returns
+    -------
+    kept : ndarray of bool, shape (spans,)
+    """
+    first = starts.min()
+    counts = np.zeros(stops.max() - first, np.int32)  # owners at each time
+    covered: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    kept = np.zeros(len(starts), bool)
+    for i in np.argsort(-loudness, kind="stable").tolist():
+        own = covered[owners[i]]
+        new = _uncovered(own, int(starts[i] - first), int(stops[i] - first))
+        if any(counts[start:stop].max() >= limit for start, stop in new):
+            continue
+        kept[i] = True
+        for start, stop in new:
+            counts[start:stop] += 1
+            insort(own, (start, stop))
+    return kept
+
+
+def _uncovered(spans: list[tuple[int, int]], start: int, stop: int) -> list[tuple[int, int]]:
+    """The parts of a span that lie in none of some disjoint, sorted others."""
+    index = max(bisect(spans, (start, stop)) - 1, 0)
+    parts = []
+    while start < stop and index < len(spans) and spans[index][0] < stop:
+        begin, end = spans[index]
+        if start < begin:
+            parts.append((start, begin))
+        start = max(start, end)
+        index += 1
+    if start < stop:
+        parts.append((start, stop))
+    return parts
