@@ -60,11 +60,12 @@ arm: $(VENV)/.dev  ## Compile the engine for 64-bit ARM and run its C++ tests in
 	qemu-aarch64-static -L /usr/aarch64-linux-gnu build/arm/test_wavenet
 	qemu-aarch64-static -cpu cortex-a53 -L /usr/aarch64-linux-gnu build/arm/test_wavenet
 
-lint: $(VENV)/.dev $(NODE_MODULES)  ## Check style and types
+lint: $(VENV)/.dev $(NODE_MODULES)  ## Check style, types and that nothing is written twice
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $(NATIVE)
 	$(BIN)/mypy
+	$(BIN)/pylint --score=no --disable=all --enable=duplicate-code --min-similarity-lines=13 src/timbrel
 	$(NPM) run check
 
 format: $(VENV)/.dev $(NODE_MODULES)  ## Format the code

@@ -6,13 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+from typer.main import get_command
+
 from timbrel import constants, mixer, synthesizer
+from timbrel.commands.app import app
 from timbrel.evaluation import timbre_space
 from timbrel.score import channels, container, instruments, keys, midi, smf, timeline
 from timbrel.score.score import UNPLAYABLE
 from timbrel.timbre import timbre
 from timbrel.vocoder import excitation, wavenet_stream
 
+# Of `timbrel render`: what the command that the page offers to copy makes use of.
+RENDER_OPTIONS = ("timbre", "model", "vocoder")
 OUTPUT = Path(__file__).parents[1] / "web" / "src" / "constants.json"
 
 
@@ -65,8 +70,16 @@ def shared() -> dict[str, Any]:
         "smoothingBlockS": mixer.SMOOTHING_BLOCK_S,
         "releaseS": synthesizer.RELEASE_S,
         "timbreFileFormat": timbre.FILE_FORMAT,
+        "renderOptions": _option_names("render", RENDER_OPTIONS),
         "phrase": [note._asdict() for note in timbre_space.PHRASE],
     }
+
+
+def _option_names(command: str, parameters: tuple[str, ...]) -> dict[str, str]:
+    """How the command line spells some parameters of a command, such as '--timbre'."""
+    commands: Any = get_command(app)
+    spelt = {parameter.name: parameter.opts[-1] for parameter in commands.commands[command].params}
+    return {name: spelt[name] for name in parameters}
 
 
 def text() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Callable
 
 # What steers a terminal or breaks a line: control characters, line separators, marks that turn the
 # direction of text.
@@ -32,6 +33,15 @@ class OutputError(TimbrelError):
 
 class MissingToolError(TimbrelError):
     """A program, a package or a data file outside Timbrel is needed and not installed."""
+
+
+# Told of one input of many that cannot be used; returns where the work goes on without it.
+Skip = Callable[[InputError], None]
+
+
+def refuse(error: InputError) -> None:
+    """Go on without nothing: the `Skip` that lets the first error end the work."""
+    raise error
 
 
 def need_training() -> None:

@@ -51,7 +51,7 @@ def test_bash_completes_commands_and_options() -> None:
     assert "_TIMBREL_COMPLETE=complete_bash" in script.stdout
     for words, completed in (
         ("timbrel re", {"render"}),
-        ("timbrel render --st", {"--start", "--stems"}),
+        ("timbrel render --st", {"--start", "--stems", "--stop-at-first"}),
     ):
         done = run(
             _TIMBREL_COMPLETE="complete_bash",

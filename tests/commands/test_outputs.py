@@ -31,9 +31,9 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def mixes(files: list[Path], output: str | None, *, force: bool = False) -> list[str]:
     """Names of the files that would be written."""
-    targets = plan_outputs(files, [SCORE] * len(files), output, force=force)
-    assert all(target.stems == () for target in targets)
-    return [str(target.mix) for target in targets]
+    targets = plan_outputs(files, dict.fromkeys(range(len(files)), SCORE), output, force=force)
+    assert all(target.stems == () for target in targets.values())
+    return [str(target.mix) for target in targets.values()]
 
 
 def test_by_default_wav_files_go_to_the_current_folder() -> None:
@@ -59,7 +59,7 @@ def test_a_folder_that_exists_is_one_whatever_its_name() -> None:
 
 
 def test_stems_are_named_by_score_number_and_track() -> None:
-    (target,) = plan_outputs(SONGS[:1], [SCORE], "mix.flac", stems=Path("stems"))
+    target = plan_outputs(SONGS[:1], {0: SCORE}, "mix.flac", stems=Path("stems"))[0]
     assert target.mix == Path("mix.flac")
     names = ["mix-01-right-hand.flac", "mix-02-track.flac", "mix-03-ünï-1_x.flac"]
     assert target.stems == tuple(Path("stems", name) for name in names)
@@ -67,7 +67,7 @@ def test_stems_are_named_by_score_number_and_track() -> None:
 
 def test_long_names_of_tracks_are_cut() -> None:
     score = Score((Track("x" * 300, 0, 0, ()),))
-    (target,) = plan_outputs(SONGS[:1], [score], None, stems=Path("stems"))
+    target = plan_outputs(SONGS[:1], {0: score}, None, stems=Path("stems"))[0]
     assert target.stems == (Path("stems", f"a-01-{'x' * 40}.wav"),)
 
 
@@ -79,7 +79,7 @@ def test_existing_files_are_kept_unless_forced() -> None:
     Path("stems").mkdir()
     Path("stems/a-02-track.wav").touch()
     with pytest.raises(OutputError, match=r"a-02-track\.wav: exists"):
-        plan_outputs(SONGS[:1], [SCORE], None, stems=Path("stems"))
+        plan_outputs(SONGS[:1], {0: SCORE}, None, stems=Path("stems"))
 
 
 @pytest.mark.parametrize(

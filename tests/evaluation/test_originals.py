@@ -199,6 +199,10 @@ def test_files_of_one_name_are_told_apart(soundfont: Path, tmp_path: Path) -> No
     assert np.abs(a.audio - b.audio).max() > 0.01
 
 
+# A track that ends at once.
+SILENT = b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\0\0\4\0\xff\x2f\0"
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder of two pieces, one of them in a subfolder."""
@@ -236,6 +240,25 @@ def test_whole_tracks_are_chosen_once(folder: Path) -> None:
 
 def test_published_tracks_are_the_default(corpus: Path) -> None:
     assert choose_excerpts(corpus) == read_excerpts()
+
+
+def test_files_that_cannot_be_played_are_left_out(folder: Path) -> None:
+    damaged = (folder / "duet.mid").read_bytes()[:-30]
+    (folder / "duet.mid").write_bytes(damaged)
+    (folder / "silent.mid").write_bytes(SILENT)
+    errors: list[InputError] = []
+    (found,) = choose_excerpts(folder, skip=errors.append)
+    assert found.file == "sub/prelude.mid"
+    assert [str(error).removeprefix(f"{folder}/")[:22] for error in errors] == [
+        "duet.mid: is cut off; ",
+        "silent.mid: has no not",
+    ]
+    with pytest.raises(InputError, match=r"duet\.mid: is cut off"):
+        choose_excerpts(folder)
+    with pytest.raises(InputError, match="holds no file that can be played"):
+        choose_excerpts(folder, excerpts=folder / "list.csv", skip=errors.append)
+    (whole,) = choose_excerpts(folder, skip=errors.append, whole=True)
+    assert whole.file == "sub/prelude.mid"
 
 
 def test_what_is_not_there_is_named(folder: Path) -> None:

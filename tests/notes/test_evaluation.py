@@ -87,6 +87,26 @@ def test_a_report_of_all_models(
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "audio").rglob("*.*")} == kept
 
 
+def test_notes_that_cannot_be_read_are_left_out(
+    notes_data: Path, bundles: dict[str, str], tmp_path: Path
+) -> None:
+    data = short_notes(notes_data, tmp_path)
+    split = read_split(data, "test")
+    given = {"autoencoder": None, **bundles, "plan": EvaluationPlan(n_notes=99, iterations=2)}
+    name = split.notes[0].note_str
+    (data / "nsynth-test" / "audio" / f"{name}.wav").write_bytes(b"no audio")
+    with pytest.raises(InputError, match=f"{name}: its audio cannot be read"):
+        evaluate_notes(data, tmp_path / "out", **given)
+    errors: list[InputError] = []
+    report = evaluate_notes(data, tmp_path / "out", **given, skip=errors.append)
+    assert report["notes"] == len(split) - 1
+    assert {name in str(error) for error in errors} == {True}
+    for path in (data / "nsynth-test" / "audio").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match="none of the notes that were drawn can be read"):
+        evaluate_notes(data, tmp_path / "out", **given, skip=errors.append)
+
+
 def test_spectral_bundles_hold_their_model(bundles: dict[str, str]) -> None:
     model, bundle = load_spectral(bundles["baseline"], SpectralBaseline, BaselineConfig)
     again, _ = load_spectral(bundles["baseline"], SpectralBaseline, BaselineConfig)

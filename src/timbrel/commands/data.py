@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from timbrel.commands.options import RESUME_REMEDY, Jobs, Json
+from timbrel.commands.batch import Failures
+from timbrel.commands.options import RESUME_REMEDY, Jobs, Json, StopAtFirst
 from timbrel.errors import InputError, need_training
 from timbrel.files import check_output_folder
 from timbrel.progress import bar
@@ -33,6 +34,7 @@ def prepare(
     jobs: Jobs = -1,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
+    stop_at_first: StopAtFirst = False,
     as_json: Json = False,
 ) -> None:
     """Render scores in every instrument as training data."""
@@ -45,6 +47,7 @@ def prepare(
         known = ", ".join(INSTRUMENT_SETS)
         raise InputError(f"there is no set of instruments '{instruments}'; known: {known}")
     check_output_folder(output, may_hold=resume, remedy=RESUME_REMEDY)
+    failures = Failures(stop_at_first=stop_at_first)
     settings = prepare_data(
         midi_dir,
         output,
@@ -55,9 +58,11 @@ def prepare(
         sample_rate=sample_rate,
         jobs=jobs,
         scheduler=scheduler,
+        skip=failures,
         progress=bar,
     )
     if as_json:
         print(json.dumps(asdict(settings), indent=2))
     else:
         print(f"{output}: ready, with a gain of {settings.gain:g}")
+    failures.end()

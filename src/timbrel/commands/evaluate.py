@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from timbrel.commands.options import Jobs, Json
+from timbrel.commands.batch import Failures
+from timbrel.commands.options import Jobs, Json, StopAtFirst
 from timbrel.errors import InputError, need_packages
 from timbrel.progress import bar
 
@@ -50,6 +51,7 @@ def evaluate(
         Path | None, typer.Option(help="Folder that keeps what is made; by default REPORT/cache.")
     ] = None,
     jobs: Jobs = -1,
+    stop_at_first: StopAtFirst = False,
     as_json: Json = False,
 ) -> None:
     """Measure models and vocoders on real music, and write the report."""
@@ -63,7 +65,10 @@ def evaluate(
     from timbrel.evaluation.tables import markdown
     from timbrel.vocoder.catalog import vocoder_names
 
-    chosen = choose_excerpts(midi, excerpts=excerpts, splits=splits, split=split, whole=whole)
+    failures = Failures(stop_at_first=stop_at_first)
+    chosen = choose_excerpts(
+        midi, excerpts=excerpts, splits=splits, split=split, whole=whole, skip=failures
+    )
     evaluation = run_evaluation(
         midi,
         soundfont,
@@ -80,6 +85,7 @@ def evaluate(
     results = evaluation.results
     print(json.dumps(results.as_dict(), indent=2) if as_json else markdown(results))
     print(f"{output / PAGE_FILE}: written", file=sys.stderr)
+    failures.end()
 
 
 def listen(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from timbrel.commands.batch import Batch
 from timbrel.commands.messages import report_faults
-from timbrel.commands.options import Force, Json, MaxDuration
+from timbrel.commands.options import Force, Json, MaxDuration, StopAtFirst
 from timbrel.errors import InputError, printable
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def inspect(
         Path | None, typer.Option(help="Draw the piano roll of one file, as .png or .svg.")
     ] = None,
     max_duration: MaxDuration = 6.0,
+    stop_at_first: StopAtFirst = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -39,18 +40,23 @@ def inspect(
         if len(files) != 1:
             raise InputError("--plot draws one file; give one")
         check_output(plot, force=force)
-    described = []
-    for file in files:
+    batch = Batch(files, stop_at_first=stop_at_first)
+
+    def look_into(place: int) -> dict[str, Any]:
+        file = files[place]
         score = read_midi(file, max_duration_s=3600 * max_duration)
-        described.append(_described(file, score))
         if plot is not None:
             from timbrel.score.plot import plot_piano_roll
 
             plot_piano_roll(score, plot, title=file.name)
         if not as_json:
             _print_score(file, score)
+        return _described(file, score)
+
+    rows = batch.each(look_into)
     if as_json:
-        print(json.dumps(described, indent=2))
+        batch.print_json(rows)
+    batch.end()
 
 
 def _described(file: Path, score: Score) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -9,6 +10,13 @@ from timbrel.errors import printable
 
 if TYPE_CHECKING:
     from timbrel.score.score import Score
+
+OUT_OF_MEMORY = "there is not enough memory; render a shorter --duration or fewer tracks"
+
+
+def complain(message: object) -> None:
+    """Say on one line of stderr what went wrong."""
+    print(f"timbrel: {' '.join(printable(str(message)).split())}", file=sys.stderr, flush=True)
 
 
 def report_faults(file: Path, score: Score, where: TextIO) -> None:

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from timbrel.commands.batch import Batch, Failures
 from timbrel.commands.notes_data import add_notes_data_commands
-from timbrel.commands.options import Force, Json, Seed, Temperature
+from timbrel.commands.options import Force, Json, Seed, StopAtFirst, Temperature
 from timbrel.errors import InputError, OutputError
 from timbrel.progress import bar
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from timbrel.notes.codec import NoteCodec
     from timbrel.notes.rendering import Sound
 
@@ -49,6 +52,7 @@ def encode(
     output: Annotated[Path, typer.Option("-o", "--output", help="An .npz file.")],
     model: Model = DEFAULT_MODEL,
     threads: Threads = 1,
+    stop_at_first: StopAtFirst = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
@@ -60,17 +64,26 @@ def encode(
         raise OutputError(f"{output}: codes are written as .npz")
     check_output(output, force=force)
     codec = NoteCodec.load(model, threads=threads)
-    found = []
-    for path in clips:
-        audio = codec.read(path)
-        found.append(Clip(path.stem, codec.encode(audio, progress=bar), len(audio)))
-    codec.save_codes(output, found)
-    rows = [{"clip": c.name, "frames": len(c.codes), "samples": c.n_samples} for c in found]
+    batch = Batch(clips, stop_at_first=stop_at_first)
+
+    def encoded(place: int) -> Clip:
+        audio = codec.read(clips[place])
+        return Clip(clips[place].stem, codec.encode(audio, progress=bar), len(audio))
+
+    found = batch.each(encoded)
+    if found:
+        codec.save_codes(output, list(found.values()))
     if as_json:
-        print(json.dumps(rows, indent=2))
+        batch.print_json(
+            {
+                place: {"clip": c.name, "frames": len(c.codes), "samples": c.n_samples}
+                for place, c in found.items()
+            }
+        )
     else:
-        for row in rows:
-            print(f"{row['clip']}: {row['frames']} frames")
+        for clip in found.values():
+            print(f"{clip.name}: {len(clip.codes)} frames")
+    batch.end()
 
 
 def decode(
@@ -106,6 +119,7 @@ def reconstruct(
     seed: Seed = 0,
     temperature: Temperature = 1.0,
     resume: Resume = False,
+    stop_at_first: StopAtFirst = False,
     force: Force = False,
     threads: Threads = 1,
     as_json: Json = False,
@@ -117,12 +131,16 @@ def reconstruct(
     targets = _targets(output, [clip.stem for clip in clips])
     check_sounds(targets, force=force, resume=resume)
     codec = NoteCodec.load(model, threads=threads)
-    sounds = []
-    for clip, target in zip(clips, targets, strict=True):
-        audio = codec.read(clip)
+    batch = Batch(clips, stop_at_first=stop_at_first)
+
+    def encoded(place: int) -> Sound:
+        audio = codec.read(clips[place])
         codes = codec.encode(audio, progress=bar)
-        sounds.append(Sound(target, *_stretched(codes, len(audio), stretch)))
+        return Sound(targets[place], *_stretched(codes, len(audio), stretch))
+
+    sounds = list(batch.each(encoded).values())
     _render(codec, sounds, seed, temperature, resume, force, as_json)
+    batch.end()
 
 
 def morph(
@@ -184,6 +202,7 @@ def grid(
     seed: Seed = 0,
     temperature: Temperature = 1.0,
     resume: Resume = False,
+    stop_at_first: StopAtFirst = False,
     force: Force = False,
     threads: Threads = 1,
     as_json: Json = False,
@@ -207,18 +226,25 @@ def grid(
     }
     check_sounds(list(targets.values()), force=force, resume=resume)
     codec = NoteCodec.load(model, threads=threads)
+    failures = Failures(stop_at_first=stop_at_first or len(notes) == 1)
     sounds = []
     for pitch, files in bar(notes.items(), len(notes), "encoding"):
-        codes, n_samples = encode_together(codec, files)
+        try:
+            codes, n_samples = encode_together(codec, files)
+        except InputError as error:
+            failures(error)
+            continue
         for row, column in places:
             mixed = morphing.mix(codes, weights[row, column])
             sounds.append(Sound(targets[pitch, row, column], mixed, n_samples))
     _render(codec, sounds, seed, temperature, resume, force, as_json)
+    failures.end()
 
 
 def rainbowgram(
     clips: Clips,
     output: Annotated[Path, typer.Option("-o", "--output", help="A .png, .svg or .pdf file.")],
+    stop_at_first: StopAtFirst = False,
     force: Force = False,
 ) -> None:
     """Draw clips side by side: brightness is loudness, colour the drift of the phase."""
@@ -228,14 +254,19 @@ def rainbowgram(
     from timbrel.sound import read_audio
 
     check_output(output, force=force)
-    sounds = []
-    for clip in clips:
-        audio, _ = read_audio(clip, sample_rate=SAMPLE_RATE)
+    batch = Batch(clips, stop_at_first=stop_at_first)
+
+    def read(place: int) -> tuple[str, np.ndarray]:
+        audio, _ = read_audio(clips[place], sample_rate=SAMPLE_RATE)
         if len(audio) == 0:
-            raise InputError(f"{clip}: is empty")
-        sounds.append((clip.stem, audio))
-    draw_rainbowgrams(sounds, output)
-    print(f"{output}: written")
+            raise InputError(f"{clips[place]}: is empty")
+        return clips[place].stem, audio
+
+    sounds = batch.each(read)
+    if sounds:
+        draw_rainbowgrams(list(sounds.values()), output)
+        print(f"{output}: written")
+    batch.end()
 
 
 def _targets(output: Path, names: list[str]) -> list[Path]:

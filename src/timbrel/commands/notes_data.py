@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from timbrel.commands.options import RESUME_REMEDY, Jobs, Json, Seed, Temperature
+from timbrel.commands.batch import Failures
+from timbrel.commands.options import RESUME_REMEDY, Jobs, Json, Seed, StopAtFirst, Temperature
 from timbrel.errors import InputError, need_training
 from timbrel.files import check_output_folder
 from timbrel.progress import bar
@@ -105,6 +106,7 @@ def evaluate(
     iterations: Annotated[int, typer.Option(help="Of Griffin and Lim.", min=1)] = 1000,
     seed: Seed = 0,
     temperature: Temperature = 1.0,
+    stop_at_first: StopAtFirst = False,
     as_json: Json = False,
 ) -> None:
     """Measure reconstructions and morphs of the test split, and write the tables.
@@ -117,6 +119,7 @@ def evaluate(
     plan = EvaluationPlan(
         n_notes=notes, n_pairs=pairs, iterations=iterations, seed=seed, temperature=temperature
     )
+    failures = Failures(stop_at_first=stop_at_first)
     report = evaluate_notes(
         data,
         output,
@@ -124,10 +127,12 @@ def evaluate(
         autoencoder=None if autoencoder == NO_MODEL else autoencoder,
         baseline=None if baseline == NO_MODEL else baseline,
         plan=plan,
+        skip=failures,
         progress=bar,
     )
     write_report(report, output)
     print(json.dumps(report, indent=2) if as_json else markdown(report))
+    failures.end()
 
 
 def _pitches(text: str) -> range:

@@ -14,6 +14,14 @@ Model = Annotated[
 MaxDuration = Annotated[
     float, typer.Option(help="Refuse MIDI files that last longer, in hours.", min=0)
 ]
+StopAtFirst = Annotated[
+    bool,
+    typer.Option(
+        "--stop-at-first",
+        help="Stop at the first file that cannot be used, instead of naming it and going on with "
+        "the others.",
+    ),
+]
 Jobs = Annotated[int, typer.Option(help="Parallel processes; -1: one for each core.", min=-1)]
 Seed = Annotated[int, typer.Option(help="The same number gives the same sound again.", min=0)]
 Temperature = Annotated[

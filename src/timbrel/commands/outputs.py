@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from timbrel.errors import OutputError
 from timbrel.files import atomic_path, check_output
 from timbrel.progress import Progress, silent
-from timbrel.score.score import Score
+from timbrel.score.score import Score, Track
 from timbrel.sound import AudioWriter, audio_format
 from timbrel.synthesizer import AudioStream
 
@@ -31,18 +31,20 @@ class Target:
 
 def plan_outputs(
     files: Sequence[Path],
-    scores: Sequence[Score],
+    scores: Mapping[int, Score],
     output: str | os.PathLike | None,
     *,
     stems: Path | None = None,
     force: bool = False,
-) -> list[Target]:
+) -> dict[int, Target]:
     """Where the sound of each score will go, checked before any work is done.
 
     Parameters
     ----------
-    files, scores
-        MIDI files, and what they hold.
+    files
+        MIDI files.
+    scores
+        What they hold, by their places in `files`; those that could not be read are left out.
     output
         A file for one score; a folder (one that exists, one with '/' at the end, or a name
         without an extension) for WAV files of any number; None for WAV files in the current
@@ -58,28 +60,34 @@ def plan_outputs(
         If a file exists, cannot be written, or would be written twice.
     """
     name = os.fspath(output or ".")
-    if Path(name).is_dir() or name.endswith(("/", os.sep)) or not Path(name).suffix:
-        mixes = [Path(name, f"{file.stem}.wav") for file in files]
-        may_create = True
-    elif len(files) > 1:
+    is_folder = Path(name).is_dir() or name.endswith(("/", os.sep)) or not Path(name).suffix
+    if not is_folder and len(files) > 1:
         raise OutputError(f"{name}: is one file for {len(files)} scores; name a folder")
-    else:
-        mixes = [Path(name)]
-        may_create = False
-    targets = []
-    for file, score, mix in zip(files, scores, mixes, strict=True):
-        if mixes.count(mix) > 1:
-            raise OutputError(f"{mix}: would be written twice; render {file} into another folder")
+    targets: dict[int, Target] = {}
+    taken: dict[Path, Path] = {}
+    for place, score in scores.items():
+        file = files[place]
+        mix = Path(name, f"{file.stem}.wav") if is_folder else Path(name)
+        tracks = score.tracks if stems is not None else ()
+        target = Target(mix, tuple(Path(stems or "", name) for name in _stem_names(mix, tracks)))
         audio_format(mix)
-        _check(mix, force=force, may_create=may_create)
-        track_paths = []
-        for number, track in enumerate(score.tracks if stems else (), 1):
-            label = re.sub(r"[^\w-]+", "-", track.name).strip("-").lower()[:_LABEL_LENGTH]
-            stem = f"{mix.stem}-{number:02}-{label or 'track'}{mix.suffix}"
-            track_paths.append(Path(stems or "", stem))
-            _check(track_paths[-1], force=force, may_create=True)
-        targets.append(Target(mix, tuple(track_paths)))
+        for path in (target.mix, *target.stems):
+            if path in taken:
+                raise OutputError(
+                    f"{path}: would be written twice; render {file} into another folder"
+                )
+            taken[path] = file
+            _check(path, force=force, may_create=is_folder or path != mix)
+        targets[place] = target
     return targets
+
+
+def _stem_names(mix: Path, tracks: Sequence[Track]) -> list[str]:
+    names = []
+    for number, track in enumerate(tracks, 1):
+        label = re.sub(r"[^\w-]+", "-", track.name).strip("-").lower()[:_LABEL_LENGTH]
+        names.append(f"{mix.stem}-{number:02}-{label or 'track'}{mix.suffix}")
+    return names
 
 
 def render_file(

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from timbrel.commands.batch import Batch
 from timbrel.commands.messages import report_faults
-from timbrel.commands.options import Force, Json, MaxDuration, Model
+from timbrel.commands.options import Force, Json, MaxDuration, Model, StopAtFirst
 from timbrel.errors import InputError, printable
 from timbrel.progress import bar
 from timbrel.render_options import RenderOptions
+
+if TYPE_CHECKING:
+    from timbrel.commands.outputs import Target
+    from timbrel.score.score import Score
+    from timbrel.synthesizer import AudioStream, Synthesizer
 
 
 def add_render_command(app: typer.Typer) -> None:
@@ -82,12 +88,13 @@ def render(
         int, typer.Option(help="Threads of the networks; more help with many tracks only.", min=1)
     ] = 1,
     max_duration: MaxDuration = 6.0,
+    stop_at_first: StopAtFirst = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Turn MIDI files into sound."""
     from timbrel.bundles.bundle import DEFAULT_MODEL
-    from timbrel.commands.outputs import plan_outputs, render_file
+    from timbrel.commands.outputs import plan_outputs
     from timbrel.score.midi import read_midi
     from timbrel.synthesizer import Synthesizer
     from timbrel.timbre.timbre import parse_timbre
@@ -95,7 +102,6 @@ def render(
     from timbrel.vocoder.vocoder import Sampling
 
     # All that can be wrong is found before the first file is written.
-    specs = _timbre_specs(timbre or [])
     options = RenderOptions(
         seed=seed,
         start_s=start,
@@ -104,7 +110,11 @@ def render(
         gain_db=gain,
         stems=stems is not None,
     )
-    scores = [read_midi(file, max_duration_s=3600 * max_duration) for file in files]
+    specs = _timbre_specs(timbre or [])
+    batch = Batch(files, stop_at_first=stop_at_first)
+    scores = batch.each(lambda i: read_midi(files[i], max_duration_s=3600 * max_duration))
+    if not scores:
+        batch.end()
     targets = plan_outputs(files, scores, output, stems=stems, force=force)
     synthesizer = Synthesizer.load(
         model or DEFAULT_MODEL,
@@ -114,44 +124,66 @@ def render(
     )
     instruments = synthesizer.model.instruments
     timbres = {number: parse_timbre(spec, instruments) for number, spec in specs.items()}
-    streams = []
-    for file, score in zip(files, scores, strict=True):
-        try:
-            streams.append(synthesizer.stream(score, options, timbre=timbres))
-        except InputError as error:
-            raise InputError(f"{file}: {error}") from None
-    results = []
-    for file, score, stream, target in zip(files, scores, streams, targets, strict=True):
-        if not as_json:
-            report_faults(file, score, sys.stderr)
-        began = time.perf_counter()
-        render_file(stream, target, file_rate=sample_rate, progress=bar)
-        took_s = time.perf_counter() - began
-        results.append(
-            {
-                "file": str(file),
-                "output": str(target.mix),
-                "stems": [str(path) for path in target.stems],
-                "duration_s": round(stream.duration_s, 3),
-                "sample_rate": sample_rate or stream.sample_rate,
-                "took_s": round(took_s, 3),
-                "real_time_factor": round(took_s / stream.duration_s, 4),
-                "tracks": len(score.tracks),
-                "unplayable": score.unplayable,
-                "warnings": list(score.warnings),
-                "model": synthesizer.model.name,
-                "vocoder": vocoder or DEFAULT_VOCODER,
-                "seed": seed,
-            }
-        )
-        if not as_json:
-            print(
-                f"{printable(str(target.mix))}: {stream.duration_s:.1f} s of sound in {took_s:.1f} s, "
-                f"{stream.duration_s / took_s:.1f}× as fast as it plays (real-time factor "
-                f"{took_s / stream.duration_s:.3f})"
-            )
+    options = replace(options, timbre=timbres)
+    streams = batch.each(lambda i: _stream(synthesizer, files[i], scores[i], options))
+    common = {
+        "model": synthesizer.model.name,
+        "vocoder": vocoder or DEFAULT_VOCODER,
+        "seed": seed,
+    }
+    songs = {i: _Song(files[i], scores[i], streams[i], targets[i]) for i in streams}
+    rows = batch.each(lambda i: _rendered(songs[i], sample_rate, silent=as_json) | common)
     if as_json:
-        print(json.dumps(results, indent=2))
+        batch.print_json(rows)
+    batch.end()
+
+
+@dataclass(frozen=True)
+class _Song:
+    """A MIDI file on its way to sound."""
+
+    file: Path
+    score: Score
+    stream: AudioStream
+    target: Target
+
+
+def _stream(
+    synthesizer: Synthesizer, file: Path, score: Score, options: RenderOptions
+) -> AudioStream:
+    try:
+        return synthesizer.stream(score, options)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
+
+
+def _rendered(song: _Song, file_rate: int | None, *, silent: bool) -> dict[str, Any]:
+    """Write a song's sound, and describe it."""
+    from timbrel.commands.outputs import render_file
+
+    if not silent:
+        report_faults(song.file, song.score, sys.stderr)
+    stream, target = song.stream, song.target
+    began = time.perf_counter()
+    render_file(stream, target, file_rate=file_rate, progress=bar)
+    took_s = time.perf_counter() - began
+    if not silent:
+        print(
+            f"{printable(str(target.mix))}: {stream.duration_s:.1f} s of sound in {took_s:.1f} s, "
+            f"{stream.duration_s / took_s:.1f}× real time"
+        )
+    return {
+        "file": str(song.file),
+        "output": str(target.mix),
+        "stems": [str(path) for path in target.stems],
+        "duration_s": round(stream.duration_s, 3),
+        "sample_rate": file_rate or stream.sample_rate,
+        "took_s": round(took_s, 3),
+        "real_time_factor": round(took_s / stream.duration_s, 4),
+        "tracks": len(song.score.tracks),
+        "unplayable": song.score.unplayable,
+        "warnings": list(song.score.warnings),
+    }
 
 
 def _timbre_specs(given: list[str]) -> dict[int, str]:

@@ -28,7 +28,7 @@ import numpy as np
 
 from timbrel.constants import SAMPLE_RATE
 from timbrel.corpus.soundfont import REFERENCE_GAIN, check_soundfont, find_fluidsynth, render_score
-from timbrel.errors import InputError, MissingToolError
+from timbrel.errors import InputError, MissingToolError, Skip, refuse
 from timbrel.files import atomic_path
 from timbrel.progress import Progress, silent
 from timbrel.score.midi import read_midi
@@ -80,6 +80,7 @@ def prepare(
     sample_rate: int = SAMPLE_RATE,
     jobs: int = -1,
     scheduler: str | None = None,
+    skip: Skip = refuse,
     progress: Progress = silent,
 ) -> Settings:
     """Render the `train` and `valid` scores of a folder, all of them in each instrument.
@@ -105,6 +106,8 @@ def prepare(
         Processes; −1 is one for each core.
     scheduler
         Address of a Dask scheduler whose workers render instead. They must see the same files.
+    skip
+        Told of each score that cannot be read; the data are made without it.
     progress
         Wraps the finished items, as ``progress(items, total, label)``.
 
@@ -123,16 +126,8 @@ def prepare(
     soundfont = check_soundfont(soundfont)
     output = Path(output)
     split_of = _read_splits(Path(midi_dir), splits)
-    scores = {
-        split: sorted(name for name, which in split_of.items() if which == split)
-        for split in ("train", "valid")
-    }
-    if not scores["train"] or not scores["valid"]:
-        raise InputError(
-            f"{midi_dir}: needs MIDI files for both training and validation; "
-            f"{len(scores['train'])} and {len(scores['valid'])} found"
-        )
-    _check_audio_names(scores["train"] + scores["valid"])
+    names = sorted(name for name, split in split_of.items() if split in ("train", "valid"))
+    _check_audio_names(names)
     wanted: dict[str, Any] = {
         "sample_rate": sample_rate,
         "instruments": instruments,
@@ -140,6 +135,17 @@ def prepare(
         "soundfont_sha256": file_sha256(soundfont),
     }
     check_same_settings(output / SETTINGS_FILE, wanted)
+    with worker_pool(scheduler, jobs):
+        readable = _readable(names, Path(midi_dir), skip, progress)
+    scores = {
+        split: sorted(name for name in readable if split_of[name] == split)
+        for split in ("train", "valid")
+    }
+    if not scores["train"] or not scores["valid"]:
+        raise InputError(
+            f"{midi_dir}: needs MIDI files for both training and validation; "
+            f"{len(scores['train'])} and {len(scores['valid'])} found"
+        )
     renderer = _Renderer(output, soundfont, sample_rate)
     with worker_pool(scheduler, jobs):
         for name in scores["train"] + scores["valid"]:
@@ -329,6 +335,24 @@ def _read_splits(midi_dir: Path, splits: str | os.PathLike | None) -> dict[str, 
     if missing:
         raise InputError(f"{splits}: lists {missing[0]}, which is not in {midi_dir}")
     return listed
+
+
+def _readable(names: list[str], midi_dir: Path, skip: Skip, progress: Progress) -> set[str]:
+    """Those of some files that hold scores; `skip` is told of the others."""
+    tasks = [(midi_dir.resolve(), name) for name in names]
+    errors = dict(run_parallel(_read_error, tasks, progress, "reading"))
+    for name in sorted(errors):
+        if (error := errors[name]) is not None:
+            skip(error)
+    return {name for name, error in errors.items() if error is None}
+
+
+def _read_error(midi_dir: Path, name: str) -> tuple[str, InputError | None]:
+    try:
+        read_midi(midi_dir / name)
+    except InputError as error:
+        return name, error
+    return name, None
 
 
 def _is_valid(name: str) -> bool:

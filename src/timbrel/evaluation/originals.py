@@ -6,6 +6,7 @@ import csv
 import math
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from timbrel.bundles.bundle import Instrument
 from timbrel.corpus import soundfont as soundfont_module
 from timbrel.corpus.preparation import file_sha256, find_midi_files
 from timbrel.corpus.soundfont import TAIL_S, render_score
-from timbrel.errors import InputError
+from timbrel.errors import InputError, Skip, refuse
 from timbrel.evaluation.cache import Cache, key_of, source_key
 from timbrel.geometry import MelConfig
 from timbrel.score import channels, container, exclusive, keys, midi, smf, timeline
@@ -81,6 +82,7 @@ def choose_excerpts(
     splits: str | os.PathLike | None = None,
     split: str = "test",
     whole: bool = False,
+    skip: Skip = refuse,
 ) -> list[Excerpt]:
     """The excerpts of a folder of MIDI files that an evaluation is made of.
 
@@ -96,6 +98,8 @@ def choose_excerpts(
         their files, else 15 seconds of each file that is there.
     whole
         The whole files instead, with what rings on after their ends.
+    skip
+        Told of each file that is there and cannot be played; the others are given.
 
     Raises
     ------
@@ -105,23 +109,28 @@ def choose_excerpts(
     midi_dir = Path(midi_dir)
     if not midi_dir.is_dir():
         raise InputError(f"{midi_dir}: is not a folder")
+    wanted: list[tuple[str, Excerpt | None]]
     if excerpts is not None:
-        found = read_excerpts(excerpts)
+        wanted = [(excerpt.file, excerpt) for excerpt in read_excerpts(excerpts)]
     elif splits is not None:
         files = sorted(name for name, of in read_splits(splits).items() if of == split)
         if not files:
             raise InputError(f"{splits}: lists no files for '{split}'")
-        found = [_middle(midi_dir, name) for name in files]
+        wanted = [(name, None) for name in files]
     else:
-        found = read_excerpts()
-        if not all((midi_dir / excerpt.file).is_file() for excerpt in found):
-            found = [_middle(midi_dir, name) for name in find_midi_files(midi_dir)]
-    for excerpt in found:
-        if not (midi_dir / excerpt.file).is_file():
-            raise InputError(f"{midi_dir}: lacks {excerpt.file}, of which an excerpt is wanted")
+        wanted = [(excerpt.file, excerpt) for excerpt in read_excerpts()]
+        if not all((midi_dir / name).is_file() for name, _ in wanted):
+            wanted = [(name, None) for name in find_midi_files(midi_dir)]
+    for name, _ in wanted:
+        if not (midi_dir / name).is_file():
+            raise InputError(f"{midi_dir}: lacks {name}, of which an excerpt is wanted")
+    durations_s = _durations_s(midi_dir, dict.fromkeys(name for name, _ in wanted), skip)
+    if not durations_s:
+        raise InputError(f"{midi_dir}: holds no file that can be played")
     if whole:
-        return [_whole(midi_dir, name) for name in dict.fromkeys(e.file for e in found)]
-    return found
+        return [Excerpt(name, 0.0, length_s + TAIL_S) for name, length_s in durations_s.items()]
+    readable = [(name, excerpt) for name, excerpt in wanted if name in durations_s]
+    return [excerpt or _middle(name, durations_s[name]) for name, excerpt in readable]
 
 
 def read_splits(path: str | os.PathLike) -> dict[str, str]:
@@ -135,21 +144,23 @@ def read_splits(path: str | os.PathLike) -> dict[str, str]:
         raise InputError(f"{path}: has no column {error}") from None
 
 
-def _middle(midi_dir: Path, name: str) -> Excerpt:
-    duration_s = _duration_s(midi_dir / name)
+def _durations_s(midi_dir: Path, names: Iterable[str], skip: Skip) -> dict[str, float]:
+    """How long the files are that can be played."""
+    found = {}
+    for name in names:
+        try:
+            duration_s = read_midi(midi_dir / name).duration_s
+            if duration_s < 1 / _GRID_PER_S:
+                raise InputError(f"{midi_dir / name}: has no notes to play")
+            found[name] = duration_s
+        except InputError as error:
+            skip(error)
+    return found
+
+
+def _middle(name: str, duration_s: float) -> Excerpt:
     start = math.floor(max(duration_s - EXCERPT_S, 0) / 2 * _GRID_PER_S)
     return Excerpt(name, start / _GRID_PER_S, min(EXCERPT_S, duration_s))
-
-
-def _whole(midi_dir: Path, name: str) -> Excerpt:
-    return Excerpt(name, 0.0, _duration_s(midi_dir / name) + TAIL_S)
-
-
-def _duration_s(path: Path) -> float:
-    duration_s = read_midi(path).duration_s
-    if duration_s < 1 / _GRID_PER_S:
-        raise InputError(f"{path}: has no notes to play")
-    return duration_s
 
 
 @dataclass(frozen=True)

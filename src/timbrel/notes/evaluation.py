@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import torch
 
 from timbrel.bundles.bundle import bundle_hash
 from timbrel.constants import SAMPLE_RATE
-from timbrel.errors import InputError
+from timbrel.errors import InputError, Skip, refuse
 from timbrel.files import atomic_path
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
@@ -68,6 +68,7 @@ def evaluate_notes(
     autoencoder: str | None,
     baseline: str | None,
     plan: EvaluationPlan,
+    skip: Skip = refuse,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Measure models on the test split.
@@ -82,6 +83,8 @@ def evaluate_notes(
         Bundles; the last two may be left out.
     plan
         How much is measured.
+    skip
+        Told of each note whose audio cannot be used; it is left out.
     progress
         Wraps notes, frames and pairs.
 
@@ -96,8 +99,11 @@ def evaluate_notes(
     codec = NoteCodec.load(autoencoder) if autoencoder else None
     spectral = load_spectral(baseline, SpectralBaseline, BaselineConfig) if baseline else None
     random = np.random.default_rng(plan.seed)
-    chosen = sorted(random.permutation(len(test))[: plan.n_notes].tolist())
-    originals = [test.audio(i) for i in chosen]
+    drawn = sorted(random.permutation(len(test))[: plan.n_notes].tolist())
+    heard = _heard(test, drawn, skip)
+    if not heard:
+        raise InputError(f"{test.path}: none of the notes that were drawn can be read")
+    chosen, originals = list(heard), list(heard.values())
     report: dict[str, Any] = {
         "data": data.name,
         "notes": len(chosen),
@@ -124,11 +130,13 @@ def evaluate_notes(
         codes["baseline"] = lambda split, i: _spectral_code(model, split.audio(i))
     n_probe = min(_PROBE_NOTES * len(chosen), len(train))
     probed = random.permutation(len(train))[:n_probe].tolist()
+    if codes:
+        probed = list(_heard(train, probed, skip))
     for name, code in codes.items():
         report["probe"][name] = _probe(code, train, probed, test, chosen, progress)
     if codec is not None and plan.n_pairs:
         folder = output / "audio" / f"morphs-{codec.identity[:12]}-{_drawn(plan)}"
-        report["morphs"] = _morphs(codec, test, folder, plan, progress)
+        report["morphs"] = _morphs(codec, test, folder, plan, skip, progress)
     return report
 
 
@@ -215,6 +223,17 @@ def labels(split: NoteSplit, chosen: Sequence[int]) -> tuple[np.ndarray, np.ndar
     """Pitches (notes,) and qualities (notes, 10) of some notes."""
     notes = [split.notes[i] for i in chosen]
     return np.array([n.pitch for n in notes]), np.array([n.qualities for n in notes])
+
+
+def _heard(split: NoteSplit, indices: Iterable[int], skip: Skip) -> dict[int, np.ndarray]:
+    """The audio of some notes by their indices, but of those that cannot be read."""
+    heard = {}
+    for i in indices:
+        try:
+            heard[i] = split.audio(i)
+        except InputError as error:
+            skip(error)
+    return heard
 
 
 def _floor(
@@ -331,10 +350,17 @@ def find_pairs(split: NoteSplit, n_pairs: int, seed: int) -> list[tuple[int, int
 
 
 def _morphs(
-    codec: NoteCodec, split: NoteSplit, folder: Path, plan: EvaluationPlan, progress: Progress
+    codec: NoteCodec,
+    split: NoteSplit,
+    folder: Path,
+    plan: EvaluationPlan,
+    skip: Skip,
+    progress: Progress,
 ) -> dict[str, Any]:
-    pairs = find_pairs(split, plan.n_pairs, plan.seed)
-    ends = [(split.audio(a), split.audio(b)) for a, b in pairs]
+    drawn = find_pairs(split, plan.n_pairs, plan.seed)
+    heard = _heard(split, sum(drawn, ()), skip)
+    pairs = [(a, b) for a, b in drawn if a in heard and b in heard]
+    ends = [(heard[a], heard[b]) for a, b in pairs]
     # The way from one sound to the other: as decoded, at its ends and half way.
     sounds = []
     for (a, b), (first, second) in zip(pairs, ends, strict=True):

@@ -26,7 +26,6 @@ from timbrel.score.score import Automation, Note, Score, Track, is_playable
 from timbrel.score.smf import (
     CHANNEL_PRESSURE,
     CONTROL,
-    END_OF_TRACK,
     KEY_PRESSURE,
     META,
     NOTE_OFF,

@@ -1,6 +1,7 @@
 // What can be taken away: WAV files, the timbre, a link, and the command that renders the same.
 
 import { wavFile } from "../audio/wav";
+import constants from "../constants.json";
 import type { FromEngine, Tell } from "../engine/messages";
 import { simplified, timbreFile, timbreSpec } from "../timbre/timbre";
 import { download, linkTo } from "./browser";
@@ -8,6 +9,8 @@ import type { Models } from "./models.svelte";
 import type { Path } from "./path.svelte";
 import type { Piece } from "./piece.svelte";
 import type { Transport } from "./transport.svelte";
+
+const { renderOptions } = constants;
 
 export class Export {
   /** Of the WAV that is being made; null where none is. */
@@ -108,11 +111,11 @@ export class Export {
     const specs = this.specs();
     const same = new Set(specs).size === 1;
     const options = (same ? specs.slice(0, 1) : specs.map((spec, i) => `${i + 1}=${spec}`)).map(
-      (spec) => `--timbre ${quoted(spec)}`,
+      (spec) => `${renderOptions.timbre} ${quoted(spec)}`,
     );
-    if (model !== manifest.default_model) options.push(`--model ${model}`);
+    if (model !== manifest.default_model) options.push(`${renderOptions.model} ${model}`);
     if (this.vocoder !== manifest.default_vocoder)
-      options.push(`--vocoder ${quoted(this.vocoder)}`);
+      options.push(`${renderOptions.vocoder} ${quoted(this.vocoder)}`);
     return ["timbrel render", quoted(name), ...options].join(" ");
   }
 
