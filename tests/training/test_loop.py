@@ -216,7 +216,8 @@ def test_first_step_is_of_the_rate_that_the_recipe_says(small_data: Path, tmp_pa
         for name, average in zip(names, content["average"], strict=True)
     ]
     assert float(max(moved)) == pytest.approx(0.002, rel=0.01)
-    assert [group["lr"] for group in content["optimizer"]["param_groups"]] == [0.002]
+    (adam,) = content["optimizer"]["parts"]
+    assert [group["lr"] for group in adam["param_groups"]] == [0.002]
 
 
 @pytest.mark.usefixtures("one_thread")

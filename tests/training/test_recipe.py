@@ -85,6 +85,12 @@ def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
         ("batch_size: -4", "'batch_size' must be more than 0, not -4"),
         ("validate_every: 0", "'validate_every' must be more than 0"),
         ("checkpoint_every: 0", "'checkpoint_every' must be more than 0"),
+        ("optimizer: sgd", "optimizer 'sgd' is unknown; known: adam, adamw, muon"),
+        ("matrix_learning_rate: 0.1", "is muon's; the optimizer is adam"),
+        ("matrix_learning_rate: -0.1", "must not be negative"),
+        ("weight_decay: 0.1", "is that of adamw and muon; the optimizer is adam"),
+        ("weight_decay: .inf", "must not be negative"),
+        ("ema_decay: 1.0", "ema_decay must be from 0 to less than 1, not 1.0"),
         ("learning_rate: .nan", "'learning_rate' must be more than 0"),
     ],
 )

@@ -34,6 +34,7 @@ from timbrel.training.checkpoint import (
     restore_random_state,
     save_checkpoint,
 )
+from timbrel.training.optimizer import Optimizer
 from timbrel.training.recipe import Recipe, write_recipe
 from timbrel.training.task import Task, Validation
 
@@ -166,7 +167,7 @@ class _Trainer:
         self._device = device
         task.model.to(device)
         self._parameters: list[Tensor] = [p for p in task.model.parameters() if p.requires_grad]
-        self._optimizer = torch.optim.Adam(self._parameters, lr=recipe.learning_rate)
+        self._optimizer = Optimizer(task.model, recipe)
         self._average = [p.detach().clone() for p in self._parameters]
         self._critic = None if task.critic is None else _Critic(task.critic, recipe, device, world)
         model = task.wrapped()
@@ -177,21 +178,21 @@ class _Trainer:
     def advance(self, batch: Any) -> Tensor:
         """One optimiser step; gives this process's loss."""
         self.rate = self._recipe.learning_rate_at(self.step)
-        for group in self._optimizer.param_groups:
-            group["lr"] = self.rate
         bf16 = self._recipe.precision == "bfloat16"
         autocast = torch.autocast(self._device.type, torch.bfloat16, enabled=bf16)
         with autocast:
             loss = self._task.loss(self._model, batch, self.step)
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self._parameters, self._recipe.gradient_clip)
-        self._optimizer.step()
+        self._optimizer.step(self.rate)
         if self._critic is not None:
             self._critic.advance(self._task, self.rate, autocast)
         self.step += 1
-        # Early on the average follows quickly, so that it does not remember the beginning.
-        decay = min(self._recipe.ema_decay, (1 + self.step) / (10 + self.step))
+        decay = self._recipe.ema_decay
+        if not self._recipe.start_from:
+            # Early on the average follows quickly, so that it forgets the random beginning.
+            decay = min(decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(self._average, self._parameters, 1 - decay)
         return loss.detach()

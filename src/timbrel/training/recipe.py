@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,11 +17,18 @@ from timbrel.geometry import MelConfig
 T = TypeVar("T")
 _CHECKED_TYPES = (bool, int, float, str, dict)
 _POSITIVE = ("steps", "batch_size", "learning_rate", "validate_every", "checkpoint_every")
+OPTIMIZERS = ("adam", "adamw", "muon")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A training run. The learning rate warms up, stays, and falls to zero over `decay_steps`."""
+    """A training run.
+
+    The learning rate warms up, stays, and falls to zero over `decay_steps`. Without these it stays
+    to the end, and the averaged weights do what the fall would: such a run can be ended and gone on
+    with at any time. A run that begins with a bundle's weights also begins with them as its
+    average, so that little warm-up and a long average let it go on without a dip.
+    """
 
     task: str  # what is trained: a row of `timbrel.bundles.kinds.KINDS`
     steps: int
@@ -30,8 +38,11 @@ class Recipe:
     options: dict  # what the task alone understands
     warmup_steps: int = 200
     decay_steps: int = 0
+    optimizer: str = "adam"  # one of OPTIMIZERS
+    matrix_learning_rate: float = 0.0  # muon's; learning_rate if 0
+    weight_decay: float = 0.0  # of adamw, and of muon's matrices
     gradient_clip: float = 1.0
-    ema_decay: float = 0.999
+    ema_decay: float = 0.999  # of the averaged weights, which are validated and exported
     precision: str = "bfloat16"  # of matrix products; "float32" is bit-reproducible on one thread
     seed: int = 0
     validate_every: int = 1000
@@ -48,6 +59,17 @@ class Recipe:
                 raise InputError(f"'{key}' must be more than 0, not {getattr(self, key)}")
         if self.task in KINDS and "mel" not in KINDS[self.task].keys and self.mel != MelConfig():
             raise InputError(f"'mel' has no meaning for '{self.task}', which knows no mels")
+        if self.optimizer not in OPTIMIZERS:
+            known_names = ", ".join(OPTIMIZERS)
+            raise InputError(f"optimizer '{self.optimizer}' is unknown; known: {known_names}")
+        if not 0 <= self.matrix_learning_rate < math.inf or not 0 <= self.weight_decay < math.inf:
+            raise InputError("matrix_learning_rate and weight_decay must not be negative")
+        if self.matrix_learning_rate and self.optimizer != "muon":
+            raise InputError(f"matrix_learning_rate is muon's; the optimizer is {self.optimizer}")
+        if self.weight_decay and self.optimizer == "adam":
+            raise InputError("weight_decay is that of adamw and muon; the optimizer is adam")
+        if not 0 <= self.ema_decay < 1:
+            raise InputError(f"ema_decay must be from 0 to less than 1, not {self.ema_decay}")
         if self.precision not in ("bfloat16", "float32"):
             raise InputError(f"precision '{self.precision}' is neither bfloat16 nor float32")
         if self.warmup_steps + self.decay_steps > self.steps:

@@ -231,7 +231,7 @@ class WaveNet(nn.Module):
         self.hidden = nn.Linear(config.skip_size, config.skip_size)
         self.last = nn.Linear(config.skip_size, self.output.n_parameters)
 
-    def forward(self, samples: Tensor, mel: Tensor) -> Tensor:
+    def forward(self, samples: Tensor, mel: Tensor, first: int = 0) -> Tensor:
         """Parameters of the distribution of each sample, given those before it.
 
         Parameters
@@ -241,13 +241,14 @@ class WaveNet(nn.Module):
         mel
             Natural-log mel, shape (batch, frames + 3, n_mels): one frame more in front and two
             behind.
+        first
+            Samples before this one only warm up.
 
         Returns
         -------
-        Tensor, shape (batch, frames · hop_length, n_parameters)
+        Tensor, shape (batch, frames · hop_length - first, n_parameters)
         """
-        start = torch.full_like(samples[:, :1], self.output.silence)
-        x = self.input(torch.cat([start, samples[:, :-1]], dim=1))
+        x = self.inputs(samples)
         kernel = self.interpolation()
         skip: Tensor | None = None
         for layer in self._layers():
@@ -255,6 +256,15 @@ class WaveNet(nn.Module):
             x, contribution = layer(x, condition)
             skip = contribution if skip is None else skip + contribution
         assert skip is not None
+        return self.outputs(skip[:, first:])
+
+    def inputs(self, samples: Tensor) -> Tensor:
+        """Each sample's predecessor → inputs of the first layer."""
+        start = torch.full_like(samples[:, :1], self.output.silence)
+        return self.input(torch.cat([start, samples[:, :-1]], dim=1))
+
+    def outputs(self, skip: Tensor) -> Tensor:
+        """Sums of the layers' skip contributions → parameters of the distributions."""
         return self.last(functional.relu(self.hidden(functional.relu(skip))))
 
     def interpolation(self) -> Tensor:
@@ -314,7 +324,7 @@ class WaveNet(nn.Module):
                 )
                 outputs, contribution = layer(history, condition)
                 x, skip = outputs[:, -1:], skip + contribution[:, -1:]
-            parameters = self.last(functional.relu(self.hidden(functional.relu(skip))))[:, 0]
+            parameters = self.outputs(skip)[:, 0]
             samples[:, t + 1] = self.output.sample(parameters, uniform[:, t], temperature).to(dtype)
         return samples[:, 1:]
 

@@ -17,6 +17,7 @@ from timbrel.training.task import Validation
 from timbrel.training.tasks.vocoder import PredictedMels, VocoderTask
 from timbrel.vocoder.mel_scale import normalised
 from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
+from timbrel.vocoder.wavenet_native import NativeWaveNet, is_possible
 
 # A crop of the validation split for each of so many fixed draws.
 _VALID_CROPS, _VALID_STEP = 32, 10**9
@@ -52,6 +53,13 @@ class WaveNetTask(VocoderTask):
     def network(cls, sizes: WaveNetConfig, recipe: Recipe) -> WaveNet:  # noqa: ARG003
         return WaveNet(sizes)
 
+    def wrapped(self) -> nn.Module:
+        """The network, with native layers where they are possible and the recipe wants bfloat16."""
+        on_cpu = next(self.model.parameters()).device.type == "cpu"
+        if on_cpu and self._recipe.precision == "bfloat16" and is_possible(self.config):
+            return NativeWaveNet(self.model)
+        return self.model
+
     def batch(self, step: int) -> AudioBatch:
         share = float(self.predicts(step))
         return self._crops(self._train, step, self._items, predicted_share=share)
@@ -71,12 +79,11 @@ class WaveNetTask(VocoderTask):
         given, samples = (
             torch.from_numpy(self._samples(audio)).to(device) for audio in (past, batch.audio)
         )
-        parameters = model(
-            given, normalised(torch.from_numpy(batch.mel).to(device), self._recipe.mel)
-        )
+        mel = normalised(torch.from_numpy(batch.mel).to(device), self._recipe.mel)
         # What comes before a crop is not known: the first samples do not count.
         warm = self.config.receptive_field
-        return self.model.output.nll(parameters[:, warm:].float(), samples[:, warm:]).mean()
+        parameters = model(given, mel, warm)
+        return self.model.output.nll(parameters.float(), samples[:, warm:]).mean()
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> Validation:
