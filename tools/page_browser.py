@@ -75,6 +75,7 @@ def until(page: Page, name: str, fits: Any, *, limit_s: float = LOAD_LIMIT_S) ->
 def opened(context: BrowserContext, url: str) -> Page:
     """The page, ready to play or failed; an error that it does not catch fails the caller."""
     page = context.new_page()
+    page.set_default_timeout(1000 * LOAD_LIMIT_S)
 
     def fail(error: object) -> None:
         raise AssertionError(f"the page failed: {error}")

@@ -18,5 +18,5 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
-  test: { include: ["tests/**/*.test.ts"], environment: "node", testTimeout: 30_000 },
+  test: { include: ["tests/**/*.test.ts"], environment: "node", testTimeout: 300_000 },
 } as Parameters<typeof defineConfig>[0]);

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { FULL, LIGHT, QualityMeter } from "../src/engine/quality";
+import { FULL, LIGHT, LoadMeter, QualityMeter } from "../src/engine/quality";
 import { thinned } from "../src/timbre/timbre";
 import { layOut, type Box } from "../src/ui/labels";
 
@@ -42,4 +42,22 @@ it("a busy moment does not last, and what was found fast enough stays so", () =>
   expect(judged(meter, [0.4, 0.4, 0.4])).toEqual([null, null, null]);
   expect(judged(meter, [0.2, 0.2, 0.9])).toEqual([null, null, FULL]);
   expect(judged(meter, [1, 1, 1, 1, 1, 1])).toEqual(Array(6).fill(null));
+});
+
+it("a piece is too much where hops take longer than they sound, not for one busy moment", () => {
+  const meter = new LoadMeter();
+  const found = (share: number, hops: number) => {
+    for (let i = 0; i < hops; i++) meter.add(share);
+    return meter.tooMuch;
+  };
+  expect(found(9, 2)).toBe(false);
+  expect(found(1.5, 3)).toBe(true);
+  // It is taken back where there is a margin, and a busy moment does not bring it.
+  expect(found(0.9, 25)).toBe(true);
+  expect(found(0.7, 25)).toBe(false);
+  expect(found(3, 10)).toBe(false);
+  expect(found(0.7, 15)).toBe(false);
+  // Other tracks are judged anew.
+  meter.restart();
+  expect(found(2, 5)).toBe(true);
 });

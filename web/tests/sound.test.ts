@@ -67,7 +67,7 @@ it("a mix below the ceiling passes unaltered, in blocks of any size", () => {
   let state = mixer.start();
   const out: number[] = [];
   for (let at = 0; at < 5000; at += 1000) {
-    const done = mixer.process(sound.subarray(at, at + 1000), at, [true], state);
+    const done = mixer.process(sound.subarray(at, at + 1000), [0], 1000, at, state);
     state = done.state;
     out.push(...done.mix[0]);
   }
@@ -77,15 +77,16 @@ it("a mix below the ceiling passes unaltered, in blocks of any size", () => {
 
 it("what is loud is held below the ceiling", () => {
   const mixer = new Mixer([track], 16000);
-  const { mix } = mixer.process(sine(8000, 440, 16000, 3), 0, [true], mixer.start());
+  const { mix } = mixer.process(sine(8000, 440, 16000, 3), [0], 8000, 0, mixer.start());
   const peak = mix[0].reduce((a, b) => Math.max(a, Math.abs(b)), 0);
   expect(peak).toBeLessThan(0.8913);
   expect(peak).toBeGreaterThan(0.8);
 });
 
-it("a muted track is not heard", () => {
+it("where no track is heard there is silence", () => {
   const mixer = new Mixer([track], 16000);
-  const { mix } = mixer.process(sine(1000, 440, 16000), 0, [false], mixer.start());
+  const { mix } = mixer.process(new Float32Array(0), [], 1000, 0, mixer.start());
+  expect(mix[0].length).toBe(1000 - mixer.lookahead);
   expect(mix[0].every((value) => value === 0)).toBe(true);
 });
 
@@ -129,10 +130,11 @@ it("Griffin-Lim gives a hop of sound for each hop, of the mel's pitch and level"
   );
   const hop = Float32Array.from({ length: 16 * 80 }, (_, i) => frame[i % 80]);
   const roll = new PianoRoll([]);
-  let state = await vocoder.start([roll]);
+  const ensemble = { tracks: [0], rolls: [roll] };
+  let state = await vocoder.start(ensemble);
   const out: number[] = [];
   for (let i = 0; i < 16; i++) {
-    const step = await vocoder.step([roll], hop, 16 * i, state);
+    const step = await vocoder.step(ensemble, hop, 16 * i, state);
     state = step.state;
     expect(step.audio.length).toBe(16 * 128);
     out.push(...step.audio);

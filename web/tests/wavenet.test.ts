@@ -53,12 +53,12 @@ it("hops of mel become hops of sound, two frames later, of each track", async ()
   const config = { mel, engine: { n_around: 4 } } as unknown as BundleConfig;
   const waveNet = new WaveNet(config, engine);
   expect(waveNet.latencyFrames).toBe(2);
-  const rolls = [new PianoRoll([]), new PianoRoll([])];
+  const ensemble = { tracks: [0, 1], rolls: [new PianoRoll([]), new PianoRoll([])] };
   const hop = new Float32Array(2 * 3 * mel.n_mels);
-  const first = await waveNet.step(rolls, hop, 0, await waveNet.start(rolls));
+  const first = await waveNet.step(ensemble, hop, 0, await waveNet.start(ensemble));
   const silence = Array(8).fill(0);
   expect([...first.audio]).toEqual([...silence, 0, 1, 2, 3, ...silence, 1000, 1001, 1002, 1003]);
-  const second = await waveNet.step(rolls, hop, 3, first.state);
+  const second = await waveNet.step(ensemble, hop, 3, first.state);
   const numbers = Array.from({ length: 12 }, (_, i) => 4 + i);
   expect([...second.audio]).toEqual([...numbers, ...numbers.map((value) => 1000 + value)]);
   waveNet.end(second.state);

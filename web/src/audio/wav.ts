@@ -1,14 +1,12 @@
 // Sound as a WAV file: 16 bit, as `timbrel render` writes it.
 
-type Sides = [Float32Array, Float32Array];
+import { Parts } from "./parts";
 
-const PART_BYTES = 1 << 22; // that are handed to the browser, which need not keep them in memory
+type Sides = [Float32Array, Float32Array];
 
 /** A WAV file that grows block by block. */
 export class WavWriter {
-  private parts: Blob[] = [];
-  private waiting: ArrayBuffer[] = [];
-  private waitingBytes = 0;
+  private readonly parts = new Parts();
   private nBytes = 0;
 
   constructor(private readonly sampleRate: number) {}
@@ -23,17 +21,12 @@ export class WavWriter {
         at += 2;
       }
     }
-    this.waiting.push(view.buffer);
-    this.waitingBytes += 4 * n;
+    this.parts.add(view.buffer);
     this.nBytes += 4 * n;
-    if (this.waitingBytes < PART_BYTES) return;
-    this.parts.push(new Blob(this.waiting));
-    this.waiting = [];
-    this.waitingBytes = 0;
   }
 
   finish(): Blob {
-    return new Blob([this.header(), ...this.parts, ...this.waiting], { type: "audio/wav" });
+    return new Blob([this.header(), ...this.parts.finish()], { type: "audio/wav" });
   }
 
   private header(): ArrayBuffer {

@@ -2,10 +2,10 @@
 // begins with are others than Python's, so its sound is of the same kind, not the same.
 
 import type { MelGeometry } from "./bundle";
+import type { Ensemble } from "./ensemble";
 import { Fft } from "./fft";
 import { scattered } from "./parallel";
 import type { Vocoder } from "./vocoder";
-import type { PianoRoll } from "../score/roll";
 
 export const GRIFFIN_LIM = "griffin-lim";
 const CHUNK = 32; // frames settled at a time
@@ -23,6 +23,7 @@ interface Spectra {
 }
 
 interface Voice {
+  chunk: number; // that is settled next
   waiting: Float32Array; // mel
   settled: Spectra;
   tried: Spectra;
@@ -31,12 +32,7 @@ interface Voice {
   ready: Float32Array;
 }
 
-interface State {
-  chunk: number;
-  voices: Voice[];
-}
-
-export class GriffinLim implements Vocoder<State> {
+export class GriffinLim implements Vocoder<Voice[]> {
   readonly latencyFrames = LATENCY;
   private readonly nBins: number;
   private readonly past: number; // settled frames that overlap a chunk
@@ -55,9 +51,10 @@ export class GriffinLim implements Vocoder<State> {
     this.bands = melBands(mel);
   }
 
-  async start(rolls: PianoRoll[]): Promise<State> {
+  async start({ tracks }: Ensemble): Promise<Voice[]> {
     const { n_fft, hop_length } = this.mel;
-    const voices = rolls.map(() => ({
+    return tracks.map(() => ({
+      chunk: 0,
       waiting: new Float32Array(0),
       settled: this.silence(this.past),
       tried: this.silence(0),
@@ -66,37 +63,39 @@ export class GriffinLim implements Vocoder<State> {
       // What comes before the first frame, and half a window that the first chunk gives too much.
       ready: new Float32Array(LATENCY * hop_length - n_fft / 2),
     }));
-    return { chunk: 0, voices };
   }
 
   async step(
-    rolls: PianoRoll[],
+    { tracks }: Ensemble,
     mel: Float32Array,
     _frame: number,
-    state: State,
-  ): Promise<{ audio: Float32Array; state: State }> {
-    const size = mel.length / rolls.length;
+    before: Voice[],
+  ): Promise<{ audio: Float32Array; state: Voice[] }> {
+    const size = mel.length / tracks.length;
     const nSamples = (size / this.mel.n_mels) * this.mel.hop_length;
-    const audio = new Float32Array(rolls.length * nSamples);
-    const first = state.chunk;
-    let chunk = first;
-    const voices = state.voices.map((voice, i) => {
+    const audio = new Float32Array(tracks.length * nSamples);
+    const state = before.map((voice, i) => {
       const next = {
         ...voice,
         waiting: joined(voice.waiting, mel.subarray(i * size, (i + 1) * size)),
       };
-      chunk = first;
-      while (next.waiting.length >= (CHUNK + AHEAD) * this.mel.n_mels)
-        this.settle(next, chunk++, i);
+      while (next.waiting.length >= (CHUNK + AHEAD) * this.mel.n_mels) {
+        this.settle(next, tracks[i]);
+      }
       audio.set(next.ready.subarray(0, nSamples), i * nSamples);
       next.ready = next.ready.slice(nSamples);
       return next;
     });
-    return { audio, state: { chunk, voices } };
+    return { audio, state };
+  }
+
+  regrouped(states: Voice[][], rows: readonly number[]): Voice[] {
+    const all = states.flat();
+    return rows.map((row) => all[row]);
   }
 
   /** Find phases for a chunk, and make its sound. */
-  private settle(voice: Voice, chunk: number, track: number): void {
+  private settle(voice: Voice, track: number): void {
     const { n_mels, hop_length, n_fft } = this.mel;
     const { nBins, past } = this;
     const n = CHUNK + AHEAD;
@@ -108,7 +107,7 @@ export class GriffinLim implements Vocoder<State> {
     const nTried = voice.tried.n * nBins;
     spectra.re.set(voice.tried.re, base);
     spectra.im.set(voice.tried.im, base);
-    const key = scattered(scattered(track) ^ chunk);
+    const key = scattered(scattered(track) ^ voice.chunk++);
     for (let i = nTried; i < n * nBins; i++) {
       const angle = scattered(key + i) * ((2 * Math.PI) / 2 ** 32);
       spectra.re[base + i] = magnitude[i] * Math.cos(angle);

@@ -1,6 +1,7 @@
 // Mel2Mel as it runs: windowed inference, as src/timbrel/mel/generator.py does it.
 
 import type { BundleConfig } from "./bundle";
+import { pickedRows } from "./ensemble";
 import { openSession, ort, run } from "./runtime";
 import { N_CHANNELS, type PianoRoll, toFrame } from "../score/roll";
 
@@ -10,7 +11,7 @@ export interface MelState {
   hidden: Float32Array;
   cell: Float32Array;
   /** What the last window said beyond its hop of these rolls, (tracks, fade, hidden). */
-  ahead: { rolls: PianoRoll[]; future: Float32Array } | null;
+  ahead: { rolls: readonly PianoRoll[]; future: Float32Array } | null;
 }
 
 export class Mel2Mel {
@@ -46,13 +47,30 @@ export class Mel2Mel {
     return { hidden: new Float32Array(size), cell: new Float32Array(size), ahead: null };
   }
 
+  /** The state of tracks whose rows are taken from others, counted through all of them. */
+  regrouped(states: MelState[], rows: readonly number[]): MelState {
+    const picked = (of: (state: MelState) => Float32Array, size: number) =>
+      pickedRows(states.map(of), size, rows);
+    let ahead: MelState["ahead"] = null;
+    if (states.every((state) => state.ahead)) {
+      const rolls = states.flatMap((state) => state.ahead!.rolls);
+      const future = picked((state) => state.ahead!.future, this.fade * this.hiddenSize);
+      ahead = { rolls: rows.map((row) => rolls[row]), future };
+    }
+    return {
+      hidden: picked((state) => state.hidden, this.hiddenSize),
+      cell: picked((state) => state.cell, this.hiddenSize),
+      ahead,
+    };
+  }
+
   /**
    * One hop of mel, (tracks, hop, n_mels), natural logarithm.
    *
    * @param timbre (tracks, timbreSize), held within the hop
    */
   async step(
-    rolls: PianoRoll[],
+    rolls: readonly PianoRoll[],
     timbre: Float32Array,
     frame: number,
     state: MelState,
@@ -66,10 +84,10 @@ export class Mel2Mel {
     }
     const before = await this.runPast(rollNow, timbre, n, hop, state);
     // Where a key was struck since, the window before knew other rolls.
-    const earlier =
-      state.ahead?.rolls === rolls
-        ? state.ahead.future
-        : this.beyondHop(await this.runFuture(this.windows(rolls, frame - hop), timbre, n), n);
+    const known = state.ahead?.rolls.every((roll, i) => roll === rolls[i]);
+    const earlier = known
+      ? state.ahead!.future
+      : this.beyondHop(await this.runFuture(this.windows(rolls, frame - hop), timbre, n), n);
     const window = await this.runFuture(seen, timbre, n);
     const future = new Float32Array(n * hop * hiddenSize);
     for (let i = 0; i < n; i++) {
@@ -101,7 +119,7 @@ export class Mel2Mel {
 
   /** The state after some frames that nobody hears; cheap, as the backward half is left out. */
   async skim(
-    rolls: PianoRoll[],
+    rolls: readonly PianoRoll[],
     timbre: Float32Array,
     start: number,
     stop: number,
@@ -122,7 +140,7 @@ export class Mel2Mel {
   }
 
   /** A hop of the rolls with its context, (tracks, hop + context, 176). */
-  private windows(rolls: PianoRoll[], frame: number): Float32Array {
+  private windows(rolls: readonly PianoRoll[], frame: number): Float32Array {
     const n = rolls.length;
     const nFrames = this.hop + this.context;
     const windows = new Float32Array(n * nFrames * N_CHANNELS);

@@ -21,20 +21,26 @@ export type ToEngine =
   | { kind: "voice"; model: string; vocoder: string }
   | {
       kind: "score";
+      /** Of the piece, to know it again; null for what is played in between. */
+      piece: number | null;
       tracks: Track[];
       timbres: Timbre[];
       heard: boolean[];
       seconds: number;
       live: Timbre | null;
     }
-  | { kind: "change"; timbres: Timbre[]; heard: boolean[] }
+  | { kind: "seek"; seconds: number }
+  | { kind: "change"; timbres: Timbre[]; heard: boolean[]; live: Timbre | null }
   | { kind: "key"; pitch: number; velocity: number }
   | { kind: "play"; playing: boolean }
   | { kind: "loop"; loop: boolean }
   | { kind: "preview"; point: number[] }
   | { kind: "recording"; track: number; from: number; to: number }
   | { kind: "export"; tracks: Track[]; timbres: Timbre[]; heard: boolean[]; vocoder: string }
-  | { kind: "cancel export" };
+  | { kind: "cancel export" }
+  /** Compute the whole piece before it is played. */
+  | { kind: "render" }
+  | { kind: "cancel render" };
 
 export type Tell = (message: ToEngine, transfer?: Transferable[]) => void;
 
@@ -57,6 +63,12 @@ export type FromEngine =
       ahead: number;
       underruns: number;
       realTimeFactor: number;
+      /** Tracks that are being computed. */
+      nTracks: number;
+      /** Whether the piece takes longer to compute than to play. */
+      overloaded: boolean;
+      /** Whether what is played was computed beforehand. */
+      rendered: boolean;
       /** The listener's place in the ring, in samples. */
       read: number;
     }
@@ -66,4 +78,6 @@ export type FromEngine =
   | { kind: "quality"; quality: Quality }
   | { kind: "preview"; nMels: number; mel: Float32Array }
   | { kind: "recording"; track: number; timbre: Timbre | null }
-  | { kind: "export"; progress: number; secondsLeft: number; wav: Blob | null };
+  | { kind: "export"; progress: number; secondsLeft: number; wav: Blob | null }
+  /** Of the piece that is computed before it is played; `done` where it is complete. */
+  | { kind: "render"; progress: number; secondsLeft: number; done: boolean };

@@ -40,23 +40,25 @@ export class Mixer {
     };
   }
 
-  /** Mix audio (tracks, samples) that begins at a sample of the score; the newest 5 ms stay behind. */
+  /**
+   * Mix n samples of some tracks, (tracks, n), that begin at a sample of the score; the newest 5 ms
+   * stay behind.
+   */
   process(
     audio: Float32Array,
+    tracks: readonly number[],
+    n: number,
     position: number,
-    heard: boolean[],
     state: MixerState,
   ): { mix: [Float32Array, Float32Array]; state: MixerState } {
-    const n = audio.length / this.tracks.length;
     const nHeld = state.held[0].length;
     const sums = state.held.map((held) => {
       const sum = new Float32Array(nHeld + n);
       sum.set(held);
       return sum;
     }) as [Float32Array, Float32Array];
-    this.tracks.forEach((track, i) => {
-      if (!heard[i]) return;
-      this.add(track, audio.subarray(i * n, (i + 1) * n), position, sums, nHeld);
+    tracks.forEach((track, i) => {
+      this.add(this.tracks[track], audio.subarray(i * n, (i + 1) * n), position, sums, nHeld);
     });
     return this.limited(sums, state);
   }

@@ -2,6 +2,7 @@
 // remembers is read off its own interface: each input `x` with an output `x_out` is a state.
 
 import type { BundleConfig, MelGeometry } from "./bundle";
+import { pickedRows, type Ensemble } from "./ensemble";
 import { Excitation, N_ENVELOPES, stackNotes } from "./excitation";
 import { openSession, ort, run } from "./runtime";
 import type { Vocoder } from "./vocoder";
@@ -51,30 +52,31 @@ export class ParallelVocoder implements Vocoder<State> {
     return new ParallelVocoder(config, await openSession(files, "vocoder.onnx"), seed);
   }
 
-  async start(rolls: PianoRoll[], frame: number): Promise<State> {
+  async start(ensemble: Ensemble, frame: number): Promise<State> {
+    const n = ensemble.tracks.length;
     const state: State = {};
     for (const [name, shape] of Object.entries(this.stateShapes)) {
-      const dims = shape.map((size) => (typeof size === "number" ? size : rolls.length));
+      const dims = shape.map((size) => (typeof size === "number" ? size : n));
       const length = dims.reduce((a, b) => a * b, 1);
       state[name] = new ort.Tensor(new Float32Array(length), dims);
     }
     // Silence before the first frame brings the state to where it would be after long silence.
-    const silence = new Float32Array(rolls.length * this.nPast * this.mel.n_mels);
+    const silence = new Float32Array(n * this.nPast * this.mel.n_mels);
     silence.fill(Math.log(this.mel.floor));
-    return (await this.step(rolls, silence, frame - this.nPast, state)).state;
+    return (await this.step(ensemble, silence, frame - this.nPast, state)).state;
   }
 
   async step(
-    rolls: PianoRoll[],
+    { tracks, rolls }: Ensemble,
     mel: Float32Array,
     frame: number,
     state: State,
   ): Promise<{ audio: Float32Array; state: State }> {
-    const n = rolls.length;
+    const n = tracks.length;
     const nFrames = mel.length / n / this.mel.n_mels;
     const outputs = await run(this.session, {
       mel: new ort.Tensor(mel, [n, nFrames, this.mel.n_mels]),
-      noise: new ort.Tensor(this.noise(n, frame - this.lookahead, nFrames), [
+      noise: new ort.Tensor(this.noise(tracks, frame - this.lookahead, nFrames), [
         n,
         nFrames,
         this.nBins,
@@ -86,12 +88,27 @@ export class ParallelVocoder implements Vocoder<State> {
     return { audio: outputs.audio.data as Float32Array, state: Object.fromEntries(next) };
   }
 
+  regrouped(states: State[], rows: readonly number[]): State {
+    const next = Object.keys(states[0]).map((name) => {
+      const tensors = states.map((state) => state[name]);
+      const [, ...dims] = tensors[0].dims;
+      const size = dims.reduce((a, b) => a * b, 1);
+      const data = pickedRows(
+        tensors.map((tensor) => tensor.data as Float32Array),
+        size,
+        rows,
+      );
+      return [name, new ort.Tensor(data, [rows.length, ...dims])] as const;
+    });
+    return Object.fromEntries(next);
+  }
+
   /** Phases in cycles, which depend on the seed, the track, the frame and the bin alone. */
-  private noise(nTracks: number, start: number, nFrames: number): Float32Array {
-    const noise = new Float32Array(nTracks * nFrames * this.nBins);
+  private noise(tracks: readonly number[], start: number, nFrames: number): Float32Array {
+    const noise = new Float32Array(tracks.length * nFrames * this.nBins);
     const seed = scattered(this.seed);
     let at = 0;
-    for (let track = 0; track < nTracks; track++) {
+    for (const track of tracks) {
       const voice = scattered(track ^ seed);
       for (let k = 0; k < nFrames; k++) {
         const key = scattered(voice ^ (start + k));
@@ -103,7 +120,11 @@ export class ParallelVocoder implements Vocoder<State> {
     return noise;
   }
 
-  private notes(rolls: PianoRoll[], start: number, nFrames: number): Record<string, ort.Tensor> {
+  private notes(
+    rolls: readonly PianoRoll[],
+    start: number,
+    nFrames: number,
+  ): Record<string, ort.Tensor> {
     const found = rolls.map((roll) => this.excitation(roll).frames(start, start + nFrames));
     const { nNotes, phase, step, harmonics, gain, first } = stackNotes(found, nFrames);
     const n = rolls.length;

@@ -1,26 +1,30 @@
-// Plays a stream into the output: computes ahead of the listener, and when a timbre moves, a track is
+// Plays a source into the output: computes ahead of the listener, and when a timbre moves, a track is
 // muted or a key is struck, goes back to a state before the change and computes what has not been
 // heard yet once more. So there is a reserve against interruptions, and a change is heard at once.
 
 import constants from "../constants.json";
 import type { Output } from "./output";
-import { FULL, QualityMeter, type Quality } from "./quality";
-import type { Playing, Snapshot, Step, Stream } from "./stream";
+import { FULL, LoadMeter, QualityMeter, type Quality } from "./quality";
+import { aligned, type Place, type Playing, type Source, type Step } from "./source";
 import { PianoRoll } from "../score/roll";
 import type { Note } from "../score/score";
 
 const FIRST_STEPS = 2; // hops that are given out together where the sound changes
 const MOST_ATTEMPTS = 4;
+const READY_MADE_AHEAD_S = 4; // of what is there already; enough to begin computing meanwhile
 const LIVE_NOTE_MEMORY_S = 12; // a key's note that ended so long ago is forgotten
 
 interface Computed {
-  before: Snapshot;
+  before: Place;
   /** Position in the ring of the score's first sample. */
   base: number;
 }
 
+/** A track that is played by hand takes its notes. */
+export type LiveTrack = (roll: PianoRoll) => void;
+
 export interface PlayerEvents {
-  computed(step: Step, nTracks: number): void;
+  computed(step: Step): void;
   /** A change asked for with the listener at `asked` begins to sound at `heard`. */
   changed(asked: number, heard: number): void;
   ended(): void;
@@ -38,9 +42,12 @@ export class Player {
   /** Milliseconds that a hop's computation takes, smoothed. */
   stepMs = 20;
 
-  private stream: Stream | null = null;
+  /** Tracks that are being computed. */
+  nTracks = 0;
+
+  private source: Source | null = null;
   private now: Playing = { timbres: [], heard: [] };
-  private next: Snapshot | null = null;
+  private next: Place | null = null;
   private from = 0;
   private base = 0;
   private chain: Computed[] = [];
@@ -48,6 +55,7 @@ export class Player {
   private withheld: Step[] | null = null; // the first steps after a change, given out together
   private joint: "on" | "change" | "cut" = "on";
   private asked = -1;
+  private atNextHop = false; // whether a change begins with the hop that is computed next
   /** Up to where the ring holds what is wanted now; beyond may lie what was wanted before. */
   private fresh = 0;
   // What was asked for and not done yet; of several changes the last one counts.
@@ -56,11 +64,12 @@ export class Player {
   private keys: { pitch: number; velocity: number }[] = [];
   private wake: (() => void) | null = null;
   private liveNotes: Note[] = [];
-  private liveTrack = -1;
+  private live: LiveTrack | null = null;
   private finished = false;
   private meter = new QualityMeter();
+  private readonly load = new LoadMeter();
   private changedAt = 0; // when the change that is being computed was begun
-  private undo = () => {}; // brings back what was before it
+  private undo: (() => void) | null = null; // brings back what was before it, where that is possible
   private attempts = 0; // at a change whose computation took too long
   private extraMs = 0; // that the next one is given
 
@@ -78,9 +87,11 @@ export class Player {
         const cue = this.cueing;
         this.cueing = null;
         await cue();
-      } else if ((this.wanted || this.keys.length) && this.ready) {
+      } else if ((this.wanted || this.keys.length) && !this.withheld) {
+        // One change is brought to an end before the next one begins, or a hand that never rests would
+        // never be heard.
         this.apply();
-      } else if (this.stream && this.next && !this.finished && this.hungry) {
+      } else if (this.source && this.next && !this.finished && this.hungry) {
         await this.compute();
         // Messages come in between steps.
         await new Promise<void>((resolve) => this.pause(resolve, 0));
@@ -94,9 +105,7 @@ export class Player {
   /** Seconds of the score where the listener is. */
   get seconds(): number {
     const read = this.output.read;
-    let base = this.segments[0]?.base ?? 0;
-    for (const segment of this.segments) if (segment.ring <= read) base = segment.base;
-    return Math.max(read - base, 0) / this.sampleRate;
+    return Math.max(read - this.baseAt(read), 0) / this.sampleRate;
   }
 
   get aheadSeconds(): number {
@@ -105,7 +114,12 @@ export class Player {
 
   /** The share of the time for which it plays that a hop's computation takes. */
   get realTimeFactor(): number {
-    return this.stepMs / 1000 / ((this.stream?.hop ?? 16) / constants.frameRate);
+    return this.stepMs / 1000 / ((this.source?.hop ?? 16) / constants.frameRate);
+  }
+
+  /** Whether what is played takes longer to compute than to play. */
+  get overloaded(): boolean {
+    return this.load.tooMuch;
   }
 
   /** Whether nothing else should be computed now: a change is to be heard, or the reserve is short. */
@@ -114,20 +128,19 @@ export class Player {
     return this.playing && !this.finished && this.aheadSeconds < this.aheadS / 2;
   }
 
-  /** Play another stream, or the same one from another place. */
-  cue(stream: Stream, playing: Playing, seconds: number, liveTrack: number): void {
+  /** Play another source, or the same one from another place. */
+  cue(source: Source, playing: Playing, seconds: number, live: LiveTrack | null): void {
     this.wanted = null;
     this.keys = []; // but not those that are struck from now on
-    this.meter = new QualityMeter();
     // Who presses Play before the new sound is there must not hear the old one.
     if (!this.playing) this.output.finish(this.output.read);
     this.cueing = async () => {
-      const frame = stream.aligned(Math.min(seconds * constants.frameRate, stream.nFrames - 1));
-      this.liveTrack = liveTrack;
-      this.stream = stream;
-      this.now = playing;
-      if (liveTrack >= 0) this.updateLiveRoll(seconds);
-      this.next = await stream.start(frame, playing);
+      const last = source.nFrames - 1;
+      const frame = aligned(Math.min(seconds * constants.frameRate, last), source.hop);
+      this.live = live;
+      this.take(source, playing);
+      this.updateLiveRoll(seconds);
+      this.next = await source.start(frame, playing);
       this.from = frame;
       const start = this.output.next;
       this.base = start - frame * this.hopLength;
@@ -137,6 +150,28 @@ export class Player {
       this.finished = false;
       this.output.finish(null);
       this.begin("cut");
+    };
+    this.notify();
+  }
+
+  /** Go on in another source of the same piece; what is in the ring is played until it is there. */
+  handOver(source: Source, playing: Playing): void {
+    this.wanted = null;
+    this.cueing = async () => {
+      this.take(source, playing);
+      const soonest = this.output.soonest + this.lag;
+      const base = this.baseAt(soonest);
+      const last = source.nFrames - 1;
+      const frame = aligned(Math.min((soonest - base) / this.hopLength, last), source.hop);
+      this.next = await source.start(frame, playing);
+      this.from = frame;
+      this.base = base;
+      this.chain = [];
+      this.segments = this.segments.filter((segment) => segment.ring <= soonest);
+      this.finished = false;
+      this.undo = null;
+      this.output.finish(null);
+      this.begin("change");
     };
     this.notify();
   }
@@ -166,10 +201,15 @@ export class Player {
     this.undo = () => Object.assign(this, { chain, segments, next, base, fresh, now, joint: "on" });
     if (this.wanted) this.now = this.wanted;
     this.wanted = null;
+    if (!this.keys.length && !this.canGoBack) {
+      this.atNextHop = true;
+      this.attempts = this.extraMs = 0;
+      return;
+    }
     const soonest = this.output.soonest + this.lag + (this.extraMs * this.sampleRate) / 1000;
     this.extraMs = 0;
     this.changedAt = performance.now();
-    if (!this.keys.length || this.liveTrack < 0) {
+    if (!this.keys.length || !this.live) {
       this.keys = [];
       this.rewind((ring) => ring >= soonest, false);
       return;
@@ -188,15 +228,11 @@ export class Player {
   }
 
   /**
-   * Whether a change may begin. One is brought to an end before the next one begins, or a hand that
-   * never rests would never be heard. And the reserve must last for a change that comes too late and
-   * is made anew, or the listener would run into sound of a timbre that was given up long ago; a key
-   * cannot wait for that.
+   * Whether the reserve lasts for a change that comes too late and is made anew. Where it does not, the
+   * listener would run into sound of a timbre that was given up long ago.
    */
-  private get ready(): boolean {
-    if (this.withheld) return false;
-    if (this.keys.length || !this.playing || this.finished || !this.hungry) return true;
-    return this.fresh - this.output.soonest >= 2 * this.lag;
+  private get canGoBack(): boolean {
+    return this.finished || this.fresh - this.output.soonest >= 2 * this.lag;
   }
 
   private get hungry(): boolean {
@@ -205,6 +241,7 @@ export class Player {
 
   /** Samples of reserve that are aimed at; more where the computer is hardly fast enough. */
   private get ahead(): number {
+    if (this.source?.computes === false) return READY_MADE_AHEAD_S * this.sampleRate;
     const seconds = Math.min(this.aheadS + 6 * Math.max(this.realTimeFactor - 0.25, 0), 6);
     return Math.min(seconds * this.sampleRate, this.output.capacity);
   }
@@ -219,7 +256,7 @@ export class Player {
    * to the last one.
    */
   private rewind(fits: (ring: number) => boolean, last: boolean): void {
-    if (!this.stream || !this.next) return;
+    if (!this.source || !this.next) return;
     const places = this.chain.map(({ before, base }) => base + before.frame * this.hopLength);
     const index = last ? places.findLastIndex(fits) : places.findIndex(fits);
     if (index < 0) return;
@@ -241,17 +278,14 @@ export class Player {
   }
 
   private async compute(): Promise<void> {
-    const stream = this.stream!;
-    const before = this.next!;
+    const source = this.source!;
+    const before = await source.regrouped(this.next!, this.now);
     const began = performance.now();
-    const step = await stream.step(before, this.now, this.from);
-    const took = performance.now() - began;
-    this.stepMs += 0.2 * (took - this.stepMs);
-    this.measure(took / 1000 / (stream.hop / constants.frameRate));
-    if (this.stream !== stream) return;
+    const step = await source.step(before, this.now, this.from);
+    if (source.computes) this.measure(performance.now() - began, step.nTracks);
     this.next = step.next;
     this.chain.push({ before, base: this.base });
-    if (step.frame < stream.nFrames) this.events.computed(step, stream.rolls.length);
+    if (step.frame < source.nFrames) this.events.computed(step);
     if (this.withheld) {
       this.withheld.push(step);
       const reach = this.base + step.at + step.mix[0].length;
@@ -266,14 +300,41 @@ export class Player {
     while (this.chain.length > 2 && this.placeOf(this.chain[1]) < read) this.chain.shift();
     while (this.segments.length > 1 && this.segments[1].ring <= read) this.segments.shift();
     if (this.used.size > 1 << 16) this.used.clear();
-    if (step.at + step.mix[0].length >= stream.nSamples) await this.reachEnd(stream);
+    if (step.at + step.mix[0].length >= source.nSamples) await this.reachEnd(source);
   }
 
-  private measure(share: number): void {
+  private take(source: Source, playing: Playing): void {
+    if (source !== this.source && source.computes) {
+      this.meter = new QualityMeter();
+      this.load.restart();
+    }
+    this.source = source;
+    this.now = playing;
+    if (!source.computes) this.nTracks = 0;
+  }
+
+  private measure(tookMs: number, nTracks: number): void {
+    if (nTracks !== this.nTracks) {
+      // More tracks will take longer, about as much each.
+      if (this.nTracks && nTracks) this.stepMs *= nTracks / this.nTracks;
+      this.nTracks = nTracks;
+      this.meter = new QualityMeter();
+      this.load.restart();
+    }
+    this.stepMs += 0.2 * (tookMs - this.stepMs);
+    const share = tookMs / 1000 / (this.source!.hop / constants.frameRate);
+    this.load.add(share);
     const quality = this.meter.add(share);
     if (!quality) return;
     this.aheadS = quality.aheadS;
     this.events.measured(quality);
+  }
+
+  /** Where in the ring the score's first sample would be whose part lies at a place of it. */
+  private baseAt(ring: number): number {
+    let base = this.segments[0]?.base ?? 0;
+    for (const segment of this.segments) if (segment.ring <= ring) base = segment.base;
+    return base;
   }
 
   private placeOf({ before, base }: Computed): number {
@@ -281,7 +342,7 @@ export class Player {
   }
 
   private give(step: Step): void {
-    const rest = Math.max(Math.min(this.stream!.nSamples - step.at, step.mix[0].length), 0);
+    const rest = Math.max(Math.min(this.source!.nSamples - step.at, step.mix[0].length), 0);
     const sides = step.mix.map((side) => side.subarray(0, rest)) as Step["mix"];
     const at = this.base + step.at;
     this.used.set(step.frame, step.timbre);
@@ -291,10 +352,11 @@ export class Player {
     const start = this.output.write(at, sides, this.joint);
     this.fresh = at + rest;
     if (start < 0) return;
-    if (this.joint !== "on" && this.asked >= 0) {
+    if (this.asked >= 0 && (this.joint !== "on" || this.atNextHop)) {
       this.events.changed(this.asked, start);
       this.asked = -1;
     }
+    this.atNextHop = false;
     this.joint = "on";
   }
 
@@ -304,8 +366,8 @@ export class Player {
    */
   private tooLate(first: Step): boolean {
     const place = this.base + first.frame * this.hopLength;
-    const heard = this.joint === "cut" || !this.playing || this.liveTrack >= 0;
-    if (heard || this.output.soonest <= place || this.attempts >= MOST_ATTEMPTS) {
+    const heard = this.joint === "cut" || !this.playing || this.live !== null;
+    if (heard || !this.undo || this.output.soonest <= place || this.attempts >= MOST_ATTEMPTS) {
       this.attempts = 0;
       return false;
     }
@@ -316,15 +378,15 @@ export class Player {
     return true;
   }
 
-  private async reachEnd(stream: Stream): Promise<void> {
+  private async reachEnd(source: Source): Promise<void> {
     if (!this.loop) {
       this.finished = true;
       this.output.finish(this.fresh);
       return;
     }
-    this.base += stream.nSamples;
+    this.base += source.nSamples;
     this.from = 0;
-    this.next = await stream.start(0, this.now);
+    this.next = await source.start(0, this.now);
     this.segments.push({ ring: this.base, base: this.base });
   }
 
@@ -337,8 +399,7 @@ export class Player {
 
   private updateLiveRoll(time: number): void {
     this.liveNotes = this.liveNotes.filter((note) => note.end > time - LIVE_NOTE_MEMORY_S);
-    this.stream!.rolls = [...this.stream!.rolls];
-    this.stream!.rolls[this.liveTrack] = new PianoRoll(this.liveNotes);
+    this.live?.(new PianoRoll(this.liveNotes));
   }
 
   private notify(): void {

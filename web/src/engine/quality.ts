@@ -1,4 +1,4 @@
-// What the pictures may cost, chosen by how fast this computer computes a piece.
+// How fast this computer computes a piece: what the pictures may cost, and whether it is too slow.
 
 export interface Quality {
   light: boolean;
@@ -37,5 +37,33 @@ export class QualityMeter {
     const limit = before === LIGHT ? FULL_BELOW : LIGHT_ABOVE;
     this.quality = median > limit ? LIGHT : FULL;
     return this.quality === before ? null : this.quality;
+  }
+}
+
+const TOO_MUCH_ABOVE = 0.95; // of real time
+const ENOUGH_BELOW = 0.8;
+const FIRST_HOPS = 5; // fewer than are computed before anyone presses Play
+const LATER_HOPS = 25; // some seconds: a busy moment is no reason for a warning
+
+/** Judges whether a piece takes longer to compute than to play, by the median of some hops. */
+export class LoadMeter {
+  tooMuch = false;
+  private shares: number[] = [];
+  private needed = FIRST_HOPS;
+
+  /** Something else is computed from now on: what was found holds until more is known. */
+  restart(): void {
+    this.shares = [];
+    this.needed = FIRST_HOPS;
+  }
+
+  /** A hop's computing time, as a share of the time for which it sounds. */
+  add(share: number): void {
+    this.shares.push(share);
+    if (this.shares.length < this.needed) return;
+    const median = this.shares.sort((a, b) => a - b)[this.needed >> 1];
+    this.tooMuch = median > (this.tooMuch ? ENOUGH_BELOW : TOO_MUCH_ABOVE);
+    this.shares = [];
+    this.needed = LATER_HOPS;
   }
 }

@@ -1,48 +1,40 @@
 // The data path of a score, hop by hop: piano rolls and timbres → mel → vocoder → mix. Each step takes
-// a state and gives the next one, and alters neither: who keeps a state can go back to it.
+// a state and gives the next one, and alters neither: who keeps a state can go back to it. Tracks that
+// are not heard are not computed; one that comes in is brought to where it would be.
 
 import constants from "../constants.json";
+import { pickedRows, type Ensemble } from "./ensemble";
 import { Mixer, type MixerState } from "./mixer";
 import type { Mel2Mel, MelState } from "./mel2mel";
+import { aligned, type Place, type Playing, type Source, type Step } from "./source";
 import type { Vocoder } from "./vocoder";
 import { PianoRoll } from "../score/roll";
 import type { Track } from "../score/score";
-import { timbreAt, type Timbre } from "../timbre/timbre";
+import { timbreAt } from "../timbre/timbre";
 
 // Before a position in the middle, so much of the score is played unheard, as Python does it. The
 // vocoder, which forgets sooner, hears the last hops of it only.
 const PRE_ROLL_FRAMES = 4 * constants.frameRate;
 const PRE_ROLL_HOPS = 4;
 
-export interface Snapshot {
-  /** The next frame of mel. */
-  readonly frame: number;
+/** Where some tracks' networks are. */
+interface Voices {
   readonly mel: MelState;
   readonly vocoder: unknown;
+}
+
+export interface Snapshot extends Place {
+  /** The tracks that were computed, in order. */
+  readonly tracks: readonly number[];
+  readonly voices: Voices;
   readonly mixer: MixerState;
 }
 
-export interface Step {
-  /** Sample of the score that `mix` begins with. */
-  at: number;
-  mix: [Float32Array, Float32Array];
-  /** (tracks, hop, n_mels) */
-  mel: Float32Array;
-  frame: number;
-  timbre: Float32Array;
-  next: Snapshot;
-}
-
-/** What is played: one timbre for each track, and whether the track is heard. */
-export interface Playing {
-  timbres: Timbre[];
-  heard: boolean[];
-}
-
-export class Stream {
-  rolls: PianoRoll[];
+export class Stream implements Source<Snapshot> {
+  readonly computes = true;
   /** Frames of the piece, with what rings on; without end where a keyboard is played alone. */
   readonly nFrames: number;
+  private readonly rolls: PianoRoll[];
   private readonly mixer: Mixer;
   private readonly hopSamples: number;
 
@@ -50,10 +42,10 @@ export class Stream {
     private readonly mel2mel: Mel2Mel,
     private readonly vocoder: Vocoder,
     tracks: Track[],
-    { endless = false, nHeard = tracks.length }: { endless?: boolean; nHeard?: number } = {},
+    { endless = false, nMixed = tracks.length }: { endless?: boolean; nMixed?: number } = {},
   ) {
     this.rolls = tracks.map((track) => new PianoRoll(track.notes));
-    this.mixer = new Mixer(tracks, mel2mel.config.mel.sample_rate, nHeard);
+    this.mixer = new Mixer(tracks, mel2mel.config.mel.sample_rate, nMixed);
     this.hopSamples = mel2mel.config.mel.hop_length;
     let end = 0;
     for (const track of tracks) {
@@ -72,72 +64,152 @@ export class Stream {
     return this.nFrames * this.hopSamples;
   }
 
-  /** The frame where a hop begins. */
-  aligned(frame: number): number {
-    return Math.floor(Math.max(frame, 0) / this.hop) * this.hop;
+  /** From now on a track has these notes. */
+  setRoll(track: number, roll: PianoRoll): void {
+    this.rolls[track] = roll;
   }
 
-  /** From `frame` on, which must be aligned; steps give sound from there on. */
   async start(frame: number, playing: Playing): Promise<Snapshot> {
-    const n = this.rolls.length;
-    const first = this.aligned(frame - PRE_ROLL_FRAMES);
-    const warm = Math.max(frame - PRE_ROLL_HOPS * this.hop, 0);
-    const timbre = this.timbre(playing, warm);
-    const mel = await this.mel2mel.skim(this.rolls, timbre, first, warm, this.mel2mel.start(n));
-    let snapshot: Snapshot = {
-      frame: warm,
-      mel,
-      vocoder: await this.vocoder.start(this.rolls, warm),
-      mixer: this.mixer.start(),
-    };
-    while (snapshot.frame < frame) snapshot = (await this.step(snapshot, playing, frame)).next;
-    return snapshot;
+    const tracks = heardTracks(playing);
+    const voices = await this.warmedUp(tracks, frame, playing);
+    return { frame, tracks, voices, mixer: this.mixer.start() };
   }
 
-  /** One hop. Sound before frame `from` is left out. */
-  async step(before: Snapshot, playing: Playing, from: number): Promise<Step> {
-    const { frame } = before;
-    const n = this.rolls.length;
+  async regrouped(before: Snapshot, playing: Playing): Promise<Snapshot> {
+    const tracks = heardTracks(playing);
+    if (String(tracks) === String(before.tracks)) return before;
+    const coming = tracks.filter((track) => !before.tracks.includes(track));
+    const fresh = await this.warmedUp(coming, before.frame, playing);
+    const groups = [
+      { tracks: before.tracks, voices: before.voices },
+      { tracks: coming, voices: fresh },
+    ].filter((group) => group.tracks.length);
+    const known = groups.flatMap((group) => group.tracks);
+    const rows = tracks.map((track) => known.indexOf(track));
+    const voices = rows.length
+      ? {
+          mel: this.mel2mel.regrouped(
+            groups.map((group) => group.voices.mel),
+            rows,
+          ),
+          vocoder: this.vocoder.regrouped!(
+            groups.map((group) => group.voices.vocoder),
+            rows,
+          ),
+        }
+      : this.nobody();
+    return { ...before, tracks, voices };
+  }
+
+  async step(before: Snapshot, playing: Playing, from: number): Promise<Step<Snapshot>> {
+    const { frame, tracks, voices, mixer } = await this.regrouped(before, playing);
     const timbre = this.timbre(playing, frame);
-    const { nMels } = this.mel2mel;
-    let mel: Float32Array;
-    let state = before.mel;
-    if (frame < this.nFrames) {
-      ({ mel, state } = await this.mel2mel.step(this.rolls, timbre, frame, before.mel));
-    } else mel = new Float32Array(n * this.hop * nMels);
-    // After the end there is silence.
-    const rest = Math.max(Math.min(this.nFrames - frame, this.hop), 0);
-    const silence = Math.log(this.vocoder.mel.floor);
-    for (let i = 0; i < n; i++) {
-      mel.fill(silence, (i * this.hop + rest) * nMels, (i + 1) * this.hop * nMels);
-    }
-    const spoken = await this.vocoder.step(this.rolls, mel, frame, before.vocoder);
-    const nGiven = spoken.audio.length / n;
+    const { mel, audio, next } = await this.sung(tracks, timbre, frame, voices);
+    const n = this.hop * this.hopSamples;
     const position = (frame - this.vocoder.latencyFrames) * this.hopSamples;
-    const cut = Math.min(Math.max(from * this.hopSamples - position, 0), nGiven);
-    const audio = cut ? withoutFirst(spoken.audio, n, cut) : spoken.audio;
-    const { mix, state: mixer } = this.mixer.process(
-      audio,
+    const cut = Math.min(Math.max(from * this.hopSamples - position, 0), n);
+    const mixed = this.mixer.process(
+      cut && tracks.length ? withoutFirst(audio, tracks.length, cut) : audio,
+      tracks,
+      n - cut,
       position + cut,
-      playing.heard,
-      before.mixer,
+      mixer,
     );
     return {
-      at: position + cut - before.mixer.held[0].length,
-      mix,
-      mel,
+      at: position + cut - mixer.held[0].length,
+      mix: mixed.mix,
+      mel: this.loudest(mel),
       frame,
+      nTracks: tracks.length,
       timbre,
-      next: { frame: frame + this.hop, mel: state, vocoder: spoken.state, mixer },
+      next: { frame: frame + this.hop, tracks, voices: next, mixer: mixed.state },
     };
   }
 
+  /** Let go of what a place holds that no garbage collector sees. */
+  end({ tracks, voices }: Snapshot): void {
+    if (tracks.length) this.vocoder.end?.(voices.vocoder);
+  }
+
+  /** Tracks as they are before a frame, after what comes before it. */
+  private async warmedUp(tracks: number[], frame: number, playing: Playing): Promise<Voices> {
+    if (!tracks.length) return this.nobody();
+    const ensemble = this.ensemble(tracks);
+    const first = aligned(frame - PRE_ROLL_FRAMES, this.hop);
+    const warm = Math.max(frame - PRE_ROLL_HOPS * this.hop, 0);
+    const timbre = this.rowsOf(tracks, this.timbre(playing, warm));
+    const start = this.mel2mel.start(tracks.length);
+    let voices: Voices = {
+      mel: await this.mel2mel.skim(ensemble.rolls, timbre, first, warm, start),
+      vocoder: await this.vocoder.start(ensemble, warm),
+    };
+    for (let at = warm; at < frame; at += this.hop) {
+      voices = (await this.sung(tracks, this.timbre(playing, at), at, voices)).next;
+    }
+    return voices;
+  }
+
+  private nobody(): Voices {
+    return { mel: this.mel2mel.start(0), vocoder: null };
+  }
+
+  /** A hop of some tracks: mel (tracks, hop, n_mels) and audio (tracks, samples). */
+  private async sung(
+    tracks: readonly number[],
+    timbre: Float32Array,
+    frame: number,
+    voices: Voices,
+  ): Promise<{ mel: Float32Array; audio: Float32Array; next: Voices }> {
+    const n = tracks.length;
+    if (!n) return { mel: new Float32Array(0), audio: new Float32Array(0), next: voices };
+    const ensemble = this.ensemble(tracks);
+    const { nMels } = this.mel2mel;
+    let mel: Float32Array = new Float32Array(n * this.hop * nMels);
+    let state = voices.mel;
+    if (frame < this.nFrames) {
+      const own = this.rowsOf(tracks, timbre);
+      ({ mel, state } = await this.mel2mel.step(ensemble.rolls, own, frame, voices.mel));
+    }
+    // After the end there is silence.
+    const rest = Math.max(Math.min(this.nFrames - frame, this.hop), 0);
+    for (let i = 0; i < n; i++) {
+      mel.fill(this.silence, (i * this.hop + rest) * nMels, (i + 1) * this.hop * nMels);
+    }
+    const spoken = await this.vocoder.step(ensemble, mel, frame, voices.vocoder);
+    return { mel, audio: spoken.audio, next: { mel: state, vocoder: spoken.state } };
+  }
+
+  private ensemble(tracks: readonly number[]): Ensemble {
+    return { tracks, rolls: tracks.map((track) => this.rolls[track]) };
+  }
+
+  private get silence(): number {
+    return Math.log(this.vocoder.mel.floor);
+  }
+
+  /** The loudest of the tracks in each band, (hop, n_mels), for the eye. */
+  private loudest(mel: Float32Array): Float32Array {
+    const size = this.hop * this.mel2mel.nMels;
+    const out = new Float32Array(size).fill(this.silence);
+    for (let i = 0; i < mel.length; i++) if (mel[i] > out[i % size]) out[i % size] = mel[i];
+    return out;
+  }
+
+  /** (tracks, timbre_size) of all tracks. */
   private timbre({ timbres }: Playing, frame: number): Float32Array {
     const size = this.mel2mel.timbreSize;
     const out = new Float32Array(timbres.length * size);
     timbres.forEach((one, i) => out.set(timbreAt(one, frame / constants.frameRate), i * size));
     return out;
   }
+
+  private rowsOf(tracks: readonly number[], timbre: Float32Array): Float32Array {
+    return pickedRows([timbre], this.mel2mel.timbreSize, tracks);
+  }
+}
+
+function heardTracks({ heard }: Playing): number[] {
+  return heard.flatMap((one, track) => (one ? [track] : []));
 }
 
 function withoutFirst(audio: Float32Array, n: number, cut: number): Float32Array {

@@ -10,9 +10,9 @@ import {
   type WaveNetSession,
 } from "../../../native/wasm/wavenet.mjs";
 import type { BundleConfig, MelGeometry } from "./bundle";
+import type { Ensemble } from "./ensemble";
 import { tensors } from "./safetensors";
 import type { Vocoder } from "./vocoder";
-import type { PianoRoll } from "../score/roll";
 
 export const WAVENET = "wavenet";
 const { wavenetFramesBefore } = constants;
@@ -59,20 +59,20 @@ export class WaveNet implements Vocoder<WaveNetState> {
     return new WaveNet(config, module.engine(config.engine!, weights, wavenetBuild().precision));
   }
 
-  async start(rolls: PianoRoll[]): Promise<WaveNetState> {
-    const session = this.engine.session(rolls.length, { seed: this.seed });
-    const silence = new Float32Array(rolls.length * wavenetFramesBefore * this.mel.n_mels);
+  async start({ tracks }: Ensemble): Promise<WaveNetState> {
+    const session = this.engine.session(tracks.length, { seed: this.seed });
+    const silence = new Float32Array(tracks.length * wavenetFramesBefore * this.mel.n_mels);
     session.feed(normalised(silence.fill(Math.log(this.mel.floor)), this.mel));
     return { session, begun: false };
   }
 
   async step(
-    rolls: PianoRoll[],
+    { tracks }: Ensemble,
     mel: Float32Array,
     _frame: number,
     { session, begun }: WaveNetState,
   ): Promise<{ audio: Float32Array; state: WaveNetState }> {
-    const n = rolls.length;
+    const n = tracks.length;
     const nSamples = (mel.length / n / this.mel.n_mels) * this.mel.hop_length;
     const audio = new Float32Array(n * nSamples);
     session.feed(normalised(mel, this.mel));

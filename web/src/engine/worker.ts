@@ -20,14 +20,16 @@ import { Mel2Mel } from "./mel2mel";
 import type { FromEngine, ToEngine } from "./messages";
 import { Output } from "./output";
 import { ParallelVocoder } from "./parallel";
+import { computeAll, turn, type Taker } from "./offline";
 import { Player } from "./player";
+import { Rendering } from "./rendering";
 import { ort, prepareRuntime } from "./runtime";
-import { Stream, type Playing, type Step } from "./stream";
+import type { Playing } from "./source";
+import { Stream } from "./stream";
 import type { Vocoder } from "./vocoder";
 import { WAVENET, WaveNet, wavenetBuild } from "./wavenet";
 
 const POSITION_MS = 33;
-const EXPORT_TOLD_MS = 100;
 const PREVIEW_PAUSE_MS = 2;
 const RUNTIME = "runtime";
 const LIVE_TRACK: Track = {
@@ -49,14 +51,22 @@ function say(message: FromEngine, transfer: Transferable[] = []): void {
   self.postMessage(message, { transfer });
 }
 
+type Score = Extract<ToEngine, { kind: "score" }>;
+
 class Engine {
   private readonly models = new Map<string, Promise<Mel2Mel>>();
   private readonly vocoders = new Map<string, Promise<Vocoder>>();
   private player: Player | null = null;
   private mel2mel!: Mel2Mel;
   private vocoder!: Vocoder;
-  private score: Extract<ToEngine, { kind: "score" }> | null = null;
+  private score: Score | null = null;
+  private stream: Stream | null = null;
+  /** What was computed beforehand, and how it is played. */
+  private rendered: { rendering: Rendering; piece: number; playing: string } | null = null;
+  /** That, if it is what is to be played. */
+  private fitting: Rendering | null = null;
   private exporting = 0;
+  private rendering = 0;
   private announced = false;
   private readonly phraseRoll = new PianoRoll(PHRASE);
 
@@ -89,6 +99,7 @@ class Engine {
     expectSameMel(mel2mel, voice, vocoder);
     this.mel2mel = mel2mel;
     this.vocoder = voice;
+    this.forgetRendered();
     if (!this.player) this.listen();
     say({
       kind: "ready",
@@ -99,29 +110,38 @@ class Engine {
     });
   }
 
-  cue(score: Extract<ToEngine, { kind: "score" }>): void {
+  cue(score: Score): void {
+    this.cancelRender();
+    const { piece, tracks, live } = score;
+    if (piece !== null && piece !== this.rendered?.piece) this.forgetRendered();
     this.score = score;
+    this.fitting = this.fit(score);
     this.announced = false;
-    const { tracks, live } = score;
     const all = live ? [...tracks, LIVE_TRACK] : tracks;
-    const stream = new Stream(this.mel2mel, this.vocoder, all, {
+    this.stream = new Stream(this.mel2mel, this.vocoder, all, {
       endless: !tracks.length,
-      nHeard: Math.max(tracks.length, 1),
+      nMixed: Math.max(tracks.length, 1),
     });
-    this.player!.cue(stream, this.playing(score), score.seconds, live ? tracks.length : -1);
+    this.seek(score.seconds);
   }
 
-  change(timbres: Timbre[], heard: boolean[]): void {
+  seek(seconds: number): void {
     if (!this.score) return;
     const { tracks, live } = this.score;
-    const ownTimbres = timbres.slice(0, tracks.length);
-    this.score = {
-      ...this.score,
-      timbres: ownTimbres,
-      heard,
-      live: live && (timbres[tracks.length] ?? live),
-    };
-    this.player!.change(this.playing(this.score));
+    const stream = this.stream!;
+    const hand = live ? (roll: PianoRoll) => stream.setRoll(tracks.length, roll) : null;
+    this.player!.cue(this.fitting ?? stream, this.playing(this.score), seconds, hand);
+  }
+
+  change(timbres: Timbre[], heard: boolean[], live: Timbre | null): void {
+    if (!this.score) return;
+    this.cancelRender();
+    const before = this.fitting;
+    this.score = { ...this.score, timbres, heard, live: this.score.live && live };
+    this.fitting = this.fit(this.score);
+    const playing = this.playing(this.score);
+    if (this.fitting !== before) this.player!.handOver(this.fitting ?? this.stream!, playing);
+    else if (!before) this.player!.change(playing);
   }
 
   key(pitch: number, velocity: number): void {
@@ -177,36 +197,44 @@ class Engine {
     const vocoder = await this.voice(asked.vocoder);
     expectSameMel(mel2mel, vocoder, asked.vocoder);
     if (run !== this.exporting) return;
-    const stream = new Stream(mel2mel, vocoder, tracks);
-    const playing = { timbres, heard };
     const wav = new WavWriter(mel2mel.config.mel.sample_rate);
-    const began = performance.now();
-    let told = began;
-    let snapshot = await stream.start(0, playing);
-    try {
-      for (let done = 0; done < stream.nSamples;) {
-        const step = await stream.step(snapshot, playing, 0);
-        snapshot = step.next;
-        const rest = Math.min(step.mix[0].length, stream.nSamples - done);
-        wav.add(step.mix.map((side) => side.subarray(0, rest)) as Step["mix"]);
-        done += rest;
-        await turn(0); // of what is played
-        if (run !== this.exporting) return;
-        const now = performance.now();
-        if (now - told < EXPORT_TOLD_MS || !done) continue;
-        told = now;
-        const progress = done / stream.nSamples;
-        const secondsLeft = ((now - began) / 1000) * (1 / progress - 1);
-        say({ kind: "export", progress, secondsLeft, wav: null });
-      }
-    } finally {
-      vocoder.end?.(snapshot.vocoder);
-    }
+    const taker: Taker = {
+      take: ({ mix }) => wav.add(mix),
+      told: (progress, secondsLeft) => say({ kind: "export", progress, secondsLeft, wav: null }),
+      cancelled: () => run !== this.exporting,
+    };
+    const stream = new Stream(mel2mel, vocoder, tracks);
+    if (!(await computeAll(stream, { timbres, heard }, taker))) return;
     say({ kind: "export", progress: 1, secondsLeft: 0, wav: wav.finish() });
   }
 
   cancelExport(): void {
     this.exporting++;
+  }
+
+  /** Compute the whole piece, and go on in that from where the listener is. */
+  async render(): Promise<void> {
+    if (this.score?.piece == null || this.score.live) return;
+    const run = ++this.rendering;
+    const { piece, tracks, timbres, heard } = this.score;
+    const playing = { timbres, heard };
+    const stream = new Stream(this.mel2mel, this.vocoder, tracks);
+    const rendering = new Rendering(stream);
+    const taker: Taker = {
+      take: (step) => rendering.add(step),
+      told: (progress, secondsLeft) => say({ kind: "render", progress, secondsLeft, done: false }),
+      cancelled: () => run !== this.rendering,
+    };
+    if (!(await computeAll(stream, playing, taker))) return;
+    rendering.finish();
+    this.rendered = { rendering, piece, playing: JSON.stringify(playing) };
+    this.fitting = rendering;
+    this.player!.handOver(rendering, playing);
+    say({ kind: "render", progress: 1, secondsLeft: 0, done: true });
+  }
+
+  cancelRender(): void {
+    this.rendering++;
   }
 
   tellPosition(): void {
@@ -223,18 +251,33 @@ class Engine {
       ahead: player.aheadSeconds,
       underruns: this.output.underruns,
       realTimeFactor: player.realTimeFactor,
+      nTracks: player.nTracks,
+      overloaded: player.overloaded,
+      rendered: this.fitting !== null,
       read: this.output.read,
     });
   }
 
-  private playing({ timbres, heard, live }: Extract<ToEngine, { kind: "score" }>): Playing {
+  private fit({ timbres, heard, piece, live }: Score): Rendering | null {
+    if (!this.rendered || live || piece !== this.rendered.piece) return null;
+    const fits = JSON.stringify({ timbres, heard }) === this.rendered.playing;
+    return fits ? this.rendered.rendering : null;
+  }
+
+  private forgetRendered(): void {
+    this.cancelRender();
+    this.rendered = this.fitting = null;
+  }
+
+  private playing({ timbres, heard, live }: Score): Playing {
     return live ? { timbres: [...timbres, live], heard: [...heard, true] } : { timbres, heard };
   }
 
   private listen(): void {
     const { sample_rate, hop_length } = this.mel2mel.config.mel;
     const player = new Player(this.output, sample_rate, hop_length, {
-      computed: (step, nTracks) => this.tellMel(step.frame, step.mel, nTracks),
+      computed: ({ frame, mel }) =>
+        say({ kind: "mel", frame, nMels: this.mel2mel.nMels, mel }, [mel.buffer]),
       changed: (asked, heard) => say({ kind: "changed", asked, heard }),
       ended: () => say({ kind: "ended" }),
       measured: (quality) => say({ kind: "quality", quality }),
@@ -243,16 +286,6 @@ class Engine {
     player.run().catch((error: Error) => {
       say({ kind: "failed", message: `the engine stopped: ${error.message}`, fatal: true });
     });
-  }
-
-  /** The loudest track's mel in each band, for the eye. */
-  private tellMel(frame: number, mel: Float32Array, nTracks: number): void {
-    const size = mel.length / nTracks;
-    const loudest = mel.slice(0, size);
-    for (let i = size; i < mel.length; i++) {
-      if (mel[i] > loudest[i % size]) loudest[i % size] = mel[i];
-    }
-    say({ kind: "mel", frame, nMels: this.mel2mel.nMels, mel: loudest }, [loudest.buffer]);
   }
 
   private model(name: string): Promise<Mel2Mel> {
@@ -313,11 +346,6 @@ function expectSameMel(mel2mel: Mel2Mel, { mel }: Vocoder, vocoder: string): voi
   throw new Error(`the vocoder “${vocoder}” expects other mels than “${model}” makes`);
 }
 
-/** Lets messages in and whoever else waits go on. */
-function turn(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
 /** What is loaded once; what failed may be tried again. */
 function remembered<T>(
   known: Map<string, Promise<T>>,
@@ -357,8 +385,10 @@ async function hear(message: ToEngine): Promise<void> {
       return started.choose(message.model, message.vocoder);
     case "score":
       return started.cue(message);
+    case "seek":
+      return started.seek(message.seconds);
     case "change":
-      return started.change(message.timbres, message.heard);
+      return started.change(message.timbres, message.heard, message.live);
     case "key":
       return started.key(message.pitch, message.velocity);
     case "play":
@@ -373,6 +403,10 @@ async function hear(message: ToEngine): Promise<void> {
       return started.export(message);
     case "cancel export":
       return started.cancelExport();
+    case "render":
+      return started.render();
+    case "cancel render":
+      return started.cancelRender();
   }
 }
 

@@ -16,7 +16,7 @@ import {
 } from "../timbre/timbre";
 import { inWords } from "../timbre/words";
 import type { Models } from "./models.svelte";
-import type { Piece } from "./piece.svelte";
+import { KEYBOARD, type Piece } from "./piece.svelte";
 
 /** More breakpoints than a hand can take are not shown one by one. */
 export const MOST_BREAKPOINTS = 60;
@@ -70,20 +70,21 @@ export class Path {
     return period > 0.1 ? repeated(timbre, period, end) : timbre;
   }
 
-  /** Move the chosen breakpoint, or else the whole timbre. */
-  moveTo(point: Point): void {
-    if (this.breakpoint !== null) this.setBreakpoint(this.breakpoint, point);
-    else this.piece.setTimbre(constantTimbre(point));
+  /** Move the chosen breakpoint, or else the whole timbre; see `Piece.setTimbre`. */
+  moveTo(point: Point, continues = false): void {
+    if (this.breakpoint === null) return this.piece.setTimbre(constantTimbre(point), continues);
+    const { times, points } = this.timbre;
+    this.piece.setTimbre({ times, points: points.with(this.breakpoint, point) }, continues);
   }
 
-  moveToMix(shares: NamedShare[]): void {
+  moveToMix(shares: NamedShare[], continues = false): void {
     const known = shares
       .map(({ name, share }) => ({
         instrument: this.models.instruments.find((one) => one.name === name)!,
         share,
       }))
       .filter(({ share }) => share > 0);
-    if (known.length) this.moveTo(mixed(known));
+    if (known.length) this.moveTo(mixed(known), continues);
   }
 
   /** Shares of instruments in the point that is shown, for the mixer. */
@@ -107,17 +108,12 @@ export class Path {
     });
   }
 
-  moveBreakpoint(index: number, time: number): void {
+  moveBreakpoint(index: number, time: number, continues = false): void {
     const { times, points } = this.timbre;
     const low = index > 0 ? times[index - 1] + 0.01 : 0;
     const high = index < times.length - 1 ? times[index + 1] - 0.01 : Infinity;
     const moved = Math.min(Math.max(time, low), high);
-    this.piece.setTimbre({ times: times.with(index, moved), points });
-  }
-
-  setBreakpoint(index: number, point: Point): void {
-    const { times, points } = this.timbre;
-    this.piece.setTimbre({ times, points: points.with(index, point) });
+    this.piece.setTimbre({ times: times.with(index, moved), points }, continues);
   }
 
   removeBreakpoint(index: number): void {
@@ -144,11 +140,15 @@ export class Path {
     this.chooseBreakpoint(null);
   }
 
-  /** A stroke on the map is a path that begins at the playhead; the hand's time is the path's. */
+  /**
+   * A stroke on the map is a path that begins at the playhead; the hand's time is the path's. The
+   * timbre moved along with the stroke, which is undone with it.
+   */
   setDrawn(stroke: { time: number; point: Point }[]): void {
     const { map } = this.models;
     const width = map!.x[1] - map!.x[0];
-    this.piece.setTimbre(thinned(drawn(stroke), DRAWN_TOLERANCE * width, MOST_BREAKPOINTS));
+    const path = thinned(drawn(stroke), DRAWN_TOLERANCE * width, MOST_BREAKPOINTS);
+    this.piece.setTimbre(path, true);
     this.drawing = false;
     this.say(`A path with ${this.timbre.times.length} points was drawn.`);
   }
@@ -172,7 +172,8 @@ export class Path {
       this.recordFrom = this.playhead.seconds;
       this.say("Recording the timbre's path.");
     } else {
-      const track = Math.max(this.piece.selected, 0);
+      const { selected, score } = this.piece;
+      const track = selected === KEYBOARD ? score.tracks.length : Math.max(selected, 0);
       this.tell({ kind: "recording", track, from: this.recordFrom, to: this.playhead.seconds });
     }
   }

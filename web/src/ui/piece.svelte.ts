@@ -1,10 +1,19 @@
 // What is open: a score, a timbre for each of its tracks, and which of them are heard.
 
-import { duration, type Score } from "../score/score";
-import { constantTimbre, translated, type Point, type Timbre } from "../timbre/timbre";
 import type { Instrument } from "../engine/bundle";
+import { duration, type Score } from "../score/score";
+import {
+  constantTimbre,
+  nearestInstrument,
+  translated,
+  type Point,
+  type Timbre,
+} from "../timbre/timbre";
+import { History } from "./history.svelte";
 
+/** What may be selected beside a track: all of them, or the keyboard's own timbre. */
 export const ALL_TRACKS = -1;
+export const KEYBOARD = -2;
 export const NO_NOTES: Score = { tracks: [], pedalEvents: 0, unplayable: {} };
 
 /** A track as it is played. Voices are never altered: a change makes others. */
@@ -17,19 +26,41 @@ export interface Voice {
 /** Where a piece came from: a link can name bundled tunes only. */
 export type Source = { kind: "tune"; name: string } | { kind: "file"; name: string };
 
+interface Timbres {
+  readonly tracks: readonly Timbre[];
+  readonly keys: Timbre;
+}
+
+/** The instrument nearest to each track's program. */
+export function fileTimbres({ tracks }: Score, instruments: Instrument[]): Timbre[] {
+  return tracks.map(({ program }) =>
+    constantTimbre(nearestInstrument(program, instruments).embedding),
+  );
+}
+
 export class Piece {
   source = $state.raw<Source | null>(null);
   score = $state.raw<Score>(NO_NOTES);
   voices = $state.raw<Voice[]>([]);
-  /** The track that the map, the mixer and the path are about, or ALL_TRACKS. */
-  selected = $state(ALL_TRACKS);
-  /** The keyboard's own timbre. */
-  keys = $state.raw<Timbre>(constantTimbre([0, 0]));
+  /** A track, or ALL_TRACKS or KEYBOARD: whose timbre the map, the mixer and the path shape. */
+  private chosen = $state(KEYBOARD);
+  /** The timbre of the keyboard while no track is selected. */
+  private keys = $state.raw<Timbre>(constantTimbre([0, 0]));
+  private readonly history = new History<Timbres>();
+  /** Counts the pieces that were opened. */
+  number = 0;
 
   duration = $derived(duration(this.score));
   title = $derived(this.source?.name ?? "");
+  selected = $derived(this.chosen);
+  canUndo = $derived(this.history.canUndo);
+  canRedo = $derived(this.history.canRedo);
   /** The timbre of what is selected. */
-  timbre = $derived<Timbre>((this.voices[this.selected] ?? this.voices[0])?.timbre ?? this.keys);
+  timbre = $derived<Timbre>(
+    this.chosen === KEYBOARD
+      ? this.keys
+      : (this.voices[Math.max(this.chosen, 0)]?.timbre ?? this.keys),
+  );
   heard = $derived.by<boolean[]>(() => {
     const solo = this.voices.some((voice) => voice.solo);
     return this.voices.map((voice) => (solo ? voice.solo : !voice.muted));
@@ -39,50 +70,97 @@ export class Piece {
   constructor(readonly changed: () => void) {}
 
   open(source: Source, score: Score): void {
+    this.number++;
     this.source = source;
     this.score = score;
     this.voices = [];
-    this.selected = ALL_TRACKS;
+    // The tracks of a song keep their instruments until one is selected.
+    this.chosen = score.tracks.length === 1 ? 0 : KEYBOARD;
+    this.history.clear();
   }
 
   /** Play the tracks in these timbres; whoever calls this tells the engine. */
-  cast(timbres: Timbre[]): void {
+  cast(timbres: Timbre[], keys = this.keys): void {
     this.voices = timbres.map((timbre) => ({ timbre, muted: false, solo: false }));
+    this.keys = keys;
   }
 
-  /** The selected track's timbre, or that of all tracks and with them the keyboard's. */
-  setTimbre(timbre: Timbre): void {
-    if (this.voices[this.selected]) this.alter(this.selected, { timbre });
-    else {
-      this.voices = this.voices.map((voice) => ({ ...voice, timbre }));
-      this.keys = timbre;
-      this.changed();
-    }
+  select(chosen: number): void {
+    this.chosen = chosen;
+    this.changed(); // the keyboard plays in the selected timbre
+  }
+
+  /** Give what is selected a timbre; one that goes on with the change before is undone with it. */
+  setTimbre(timbre: Timbre, continues = false): void {
+    const { tracks, keys } = this.timbres;
+    if (this.chosen === KEYBOARD) return this.change({ tracks, keys: timbre }, continues);
+    const meant = (i: number) => this.chosen === ALL_TRACKS || this.chosen === i;
+    this.change({ tracks: tracks.map((old, i) => (meant(i) ? timbre : old)), keys }, continues);
   }
 
   setTrackTimbre(track: number, point: Point): void {
-    this.alter(track, { timbre: constantTimbre(point) });
+    const { tracks, keys } = this.timbres;
+    this.change({ tracks: tracks.with(track, constantTimbre(point)), keys });
+  }
+
+  /** Whether the tracks have the instruments of the file. */
+  isAsInFile(instruments: Instrument[]): boolean {
+    const wanted = fileTimbres(this.score, instruments);
+    return this.voices.every(
+      ({ timbre }, i) =>
+        timbre.times.length === 1 && String(timbre.points[0]) === String(wanted[i].points[0]),
+    );
+  }
+
+  setAsInFile(instruments: Instrument[]): void {
+    this.change({ ...this.timbres, tracks: fileTimbres(this.score, instruments) });
+  }
+
+  undo(): void {
+    this.restore(this.history.undo(this.timbres));
+  }
+
+  redo(): void {
+    this.restore(this.history.redo(this.timbres));
   }
 
   toggleMute(track: number): void {
-    this.alter(track, { muted: !this.voices[track].muted });
+    const voice = this.voices[track];
+    this.voices = this.voices.with(track, { ...voice, muted: !voice.muted });
+    this.changed();
   }
 
   toggleSolo(track: number): void {
-    this.alter(track, { solo: !this.voices[track].solo });
+    const voice = this.voices[track];
+    this.voices = this.voices.with(track, { ...voice, solo: !voice.solo });
+    this.changed();
   }
 
   /** Keep the same mixes of instruments in the space of another model. */
   translate(from: Instrument[], to: Instrument[]): void {
-    this.voices = this.voices.map((voice) => ({
-      ...voice,
-      timbre: translated(voice.timbre, from, to),
-    }));
-    this.keys = translated(this.keys, from, to);
+    const { tracks, keys } = this.timbres;
+    const other = (timbre: Timbre) => translated(timbre, from, to);
+    this.assign({ tracks: tracks.map(other), keys: other(keys) });
+    this.history.clear();
   }
 
-  private alter(track: number, change: Partial<Voice>): void {
-    this.voices = this.voices.map((voice, i) => (i === track ? { ...voice, ...change } : voice));
+  private get timbres(): Timbres {
+    return { tracks: this.voices.map(({ timbre }) => timbre), keys: this.keys };
+  }
+
+  private change(timbres: Timbres, continues = false): void {
+    this.history.remember(this.timbres, continues);
+    this.restore(timbres);
+  }
+
+  private restore(timbres: Timbres | null): void {
+    if (!timbres) return;
+    this.assign(timbres);
     this.changed();
+  }
+
+  private assign({ tracks, keys }: Timbres): void {
+    this.voices = this.voices.map((voice, i) => ({ ...voice, timbre: tracks[i] }));
+    this.keys = keys;
   }
 }

@@ -8,25 +8,14 @@ import type { FromEngine, Tell } from "../engine/messages";
 import { FULL, type Quality } from "../engine/quality";
 import { parseMidi } from "../score/midi";
 import { constant, leftOut, type Score } from "../score/score";
-import {
-  constantTimbre,
-  nearestInstrument,
-  parseTimbre,
-  parseTimbreFile,
-  type Point,
-  type Timbre,
-} from "../timbre/timbre";
+import { constantTimbre, parseTimbre, parseTimbreFile, type Timbre } from "../timbre/timbre";
 import { linkParameters, missingFeature } from "./browser";
 import { Export } from "./export.svelte";
 import { Models } from "./models.svelte";
 import { Path } from "./path.svelte";
-import { NO_NOTES, Piece, type Source } from "./piece.svelte";
+import { fileTimbres, KEYBOARD, NO_NOTES, Piece, type Source } from "./piece.svelte";
+import { Preview } from "./preview.svelte";
 import { Transport, type Programme } from "./transport.svelte";
-
-export interface Preview {
-  mel: Float32Array;
-  nMels: number;
-}
 
 const PHRASE_TITLE = "A short phrase";
 const PHRASE: Score = {
@@ -53,7 +42,6 @@ export class Session {
   message = $state("");
   notice = $state("");
   announcement = $state("");
-  preview = $state.raw<Preview | null>(null);
   /** Whether the keyboard plays along with the piece. */
   playAlong = $state(false);
   /** What plays for a moment instead of the piece. */
@@ -67,10 +55,11 @@ export class Session {
   readonly isolated = self.crossOriginIsolated;
 
   readonly models = new Models();
-  readonly piece = new Piece(() => this.transport.changed(this.piece.keys));
+  readonly piece = new Piece(() => this.transport.changed());
   readonly transport: Transport;
   readonly path: Path;
   readonly export: Export;
+  readonly preview: Preview;
 
   /** Of the piece, also while something else plays. */
   seconds = $derived.by(() => (this.interlude ? this.leftAt : this.transport.seconds));
@@ -78,22 +67,27 @@ export class Session {
   title = $derived.by(() => (this.auditioning ? PHRASE_TITLE : this.piece.title));
   /** What is seen and played. */
   programme = $derived.by<Programme>(() => {
-    const { score, voices, heard, keys } = this.piece;
-    if (this.interlude === "phrase") {
-      const timbres = [constantTimbre(this.path.point)];
-      return { score: PHRASE, timbres, heard: [true], live: null };
+    if (this.interlude) {
+      const timbre = constantTimbre(this.path.point);
+      return this.interlude === "phrase"
+        ? { piece: null, score: PHRASE, timbres: [timbre], heard: [true], live: null }
+        : { piece: null, score: NO_NOTES, timbres: [], heard: [], live: timbre };
     }
-    if (this.interlude) return { score: NO_NOTES, timbres: [], heard: [], live: keys };
-    const timbres = voices.map(({ timbre }) => this.path.played(timbre));
-    const live = this.playAlong || !score.tracks.length ? keys : null;
-    return { score, timbres, heard, live };
+    const { number, score, voices, heard, timbre } = this.piece;
+    const timbres = voices.map((voice) => this.path.played(voice.timbre));
+    // The keyboard plays in the timbre that is shaped.
+    const live = this.playAlong || !score.tracks.length ? this.path.played(timbre) : null;
+    return { piece: number, score, timbres, heard, live };
+  });
+  /** Whether what is selected sounds, so that the way it takes can be recorded. */
+  canRecord = $derived.by(() => {
+    const sounds = this.piece.selected !== KEYBOARD || this.playAlong;
+    return this.transport.playing && !this.interlude && sounds;
   });
 
   private readonly tell: Tell;
   private readonly shared = sharedRing();
   private preparing: ReturnType<typeof Speaker.prepare> | null = null;
-  private waiting = false;
-  private pendingPreview: Point | null = null;
   private readonly linked = linkParameters();
 
   constructor(
@@ -106,6 +100,7 @@ export class Session {
     this.transport = new Transport(this.tell, () => this.programme, complain);
     this.path = new Path(this.models, this.piece, this, this.tell, say);
     this.export = new Export(this.models, this.piece, this.path, this.transport, this.tell);
+    this.preview = new Preview(this.tell, () => this.hasTimeForPictures);
   }
 
   async begin(): Promise<void> {
@@ -118,7 +113,7 @@ export class Session {
       const manifest = await this.downloads.manifest;
       // The page is drawn while the models are on their way.
       this.models.offer(manifest);
-      this.piece.keys = constantTimbre(this.models.instruments[0].embedding);
+      this.piece.cast([], constantTimbre(this.models.instruments[0].embedding));
       this.downloads
         .handOver(this.tell, this.shared)
         .catch((error: Error) => this.fail(error.message));
@@ -178,16 +173,9 @@ export class Session {
 
   /** Each track gets the instrument nearest to its program, or what the link says. */
   private cast(): void {
-    const { instruments } = this.models;
     const common = this.fromLink("timbre");
-    this.piece.cast(
-      this.piece.score.tracks.map(
-        ({ program }, i) =>
-          this.fromLink(`t${i + 1}`) ??
-          common ??
-          constantTimbre(nearestInstrument(program, instruments).embedding),
-      ),
-    );
+    const timbres = fileTimbres(this.piece.score, this.models.instruments);
+    this.piece.cast(timbres.map((own, i) => this.fromLink(`t${i + 1}`) ?? common ?? own));
     for (const key of [...this.linked.keys()]) this.linked.delete(key);
     this.transport.cue(0);
   }
@@ -266,14 +254,9 @@ export class Session {
     this.tell({ kind: "voice", model, vocoder });
   }
 
-  showPreview(point: Point): void {
-    if (this.quality.light && this.transport.playing) return;
-    if (this.phase !== "ready" || this.waiting) {
-      this.pendingPreview = point;
-      return;
-    }
-    this.waiting = true;
-    this.tell({ kind: "preview", point: [...point] });
+  private get hasTimeForPictures(): boolean {
+    const { playing, rendering } = this.transport;
+    return this.phase === "ready" && !rendering && !(this.quality.light && playing);
   }
 
   announce(): void {
@@ -309,28 +292,23 @@ export class Session {
       case "ended":
         return this.ended();
       case "preview":
-        return this.previewed(told);
+        return this.preview.computed(told);
       case "recording":
         if (told.timbre) this.path.recorded(told.timbre);
         return;
       case "export":
         return this.export.told(told);
+      case "render":
+        return this.transport.renders(told);
     }
   }
 
   private failed({ message, fatal, during }: Extract<FromEngine, { kind: "failed" }>): void {
     this.models.changing = false;
     if (during === "export") this.export.failed();
+    if (during === "render") this.transport.cancelRender();
     if (fatal) this.fail(message);
     else this.message = message;
-  }
-
-  private previewed(preview: Preview): void {
-    this.preview = preview;
-    this.waiting = false;
-    const point = this.pendingPreview;
-    this.pendingPreview = null;
-    if (point) this.showPreview(point);
   }
 
   private async ready(told: Extract<FromEngine, { kind: "ready" }>): Promise<void> {

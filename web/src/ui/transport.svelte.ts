@@ -9,11 +9,13 @@ import { MelHistory } from "./mel_history";
 
 /** What is played; without tracks time goes on in silence, for the keyboard. */
 export interface Programme {
+  /** The piece's number; null for what is played in between. */
+  piece: number | null;
   score: Score;
   /** One for each track. */
   timbres: Timbre[];
   heard: boolean[];
-  /** The keyboard's timbre, where it plays along. */
+  /** The timbre of the keyboard, where it plays. */
   live: Timbre | null;
 }
 
@@ -26,6 +28,14 @@ export class Transport {
   realTimeFactor = $state(0);
   ahead = $state(0);
   underruns = $state(0);
+  /** Tracks that are being computed. */
+  nTracks = $state(0);
+  /** Whether the programme takes longer to compute than to play. */
+  overloaded = $state(false);
+  /** Whether what is played was computed beforehand. */
+  rendered = $state(false);
+  /** Of that computation, while it lasts. */
+  rendering = $state.raw<{ progress: number; secondsLeft: number | null } | null>(null);
   changeMs = $state<number | null>(null);
 
   readonly mel = new MelHistory();
@@ -37,6 +47,7 @@ export class Transport {
   duration = $derived.by(() => duration(this.programme().score));
 
   private speaker: Speaker | null = null;
+  private told: Programme | null = null;
   private positionAt = 0;
 
   /**
@@ -60,8 +71,10 @@ export class Transport {
   }
 
   async play(): Promise<void> {
+    this.cancelRender();
     await this.wakeUp();
-    if (this.duration > 0 && this.seconds >= this.duration + constants.releaseS - 0.05) this.cue(0);
+    const end = this.duration + constants.releaseS;
+    if (this.duration > 0 && this.seconds >= end - 0.05) this.seek(0);
     this.playing = true;
     this.tell({ kind: "play", playing: true });
   }
@@ -72,7 +85,8 @@ export class Transport {
   }
 
   seek(seconds: number): void {
-    this.cue(Math.max(0, Math.min(seconds, this.duration)));
+    this.goTo(Math.max(0, Math.min(seconds, this.duration)));
+    this.tell({ kind: "seek", seconds: this.seconds });
   }
 
   setLoop(loop: boolean): void {
@@ -87,18 +101,43 @@ export class Transport {
 
   /** Play the programme from somewhere. */
   cue(seconds: number): void {
-    this.version++;
-    this.seconds = seconds;
-    this.mel.clear();
-    const { score, timbres, heard, live } = this.programme();
-    this.tell({ kind: "score", tracks: score.tracks, timbres, heard, seconds, live });
+    this.cancelRender();
+    this.goTo(seconds);
+    this.told = this.programme();
+    const { piece, score, timbres, heard, live } = this.told;
+    this.tell({ kind: "score", piece, tracks: score.tracks, timbres, heard, seconds, live });
   }
 
-  /** Timbres, or which tracks are heard, have changed within the programme. */
-  changed(keys: Timbre): void {
+  /** Timbres, or which tracks are heard, may have changed within the programme. */
+  changed(): void {
     this.version++;
-    const { timbres, heard } = this.programme();
-    this.tell({ kind: "change", timbres: [...timbres, keys], heard });
+    const before = this.told;
+    const now = this.programme();
+    if (before && sameSound(before, now)) return;
+    this.told = now;
+    this.cancelRender();
+    this.tell({ kind: "change", timbres: now.timbres, heard: now.heard, live: now.live });
+  }
+
+  /** Compute all of the programme, then play it: for a computer that is too slow for it. */
+  async renderFirst(): Promise<void> {
+    this.rendering = { progress: 0, secondsLeft: null };
+    this.tell({ kind: "render" });
+    await this.wakeUp(); // while this is the user's gesture
+  }
+
+  cancelRender(): void {
+    if (!this.rendering) return;
+    this.rendering = null;
+    this.tell({ kind: "cancel render" });
+  }
+
+  /** How far that is; playing begins where it is done. */
+  async renders(told: Extract<FromEngine, { kind: "render" }>): Promise<void> {
+    if (!this.rendering) return;
+    const { progress, secondsLeft, done } = told;
+    this.rendering = done ? null : { progress, secondsLeft };
+    if (done) await this.play();
   }
 
   /** Where the listener is, between two messages of the engine. */
@@ -112,6 +151,9 @@ export class Transport {
     this.realTimeFactor = told.realTimeFactor;
     this.ahead = told.ahead;
     this.underruns = told.underruns;
+    this.nTracks = told.nTracks;
+    this.overloaded = told.overloaded;
+    this.rendered = told.rendered;
     if (told.playing && this.playing) this.seconds = told.seconds;
     this.positionAt = performance.now();
   }
@@ -130,6 +172,12 @@ export class Transport {
     return this.speaker!.stopRecording();
   }
 
+  private goTo(seconds: number): void {
+    this.version++;
+    this.seconds = seconds;
+    this.mel.clear();
+  }
+
   private async wakeUp(): Promise<void> {
     try {
       await this.speaker!.resume();
@@ -142,4 +190,10 @@ export class Transport {
       );
     }
   }
+}
+
+function sameSound(a: Programme, b: Programme): boolean {
+  const same = <T>(first: T[], second: T[]) =>
+    first.length === second.length && first.every((one, i) => one === second[i]);
+  return same(a.timbres, b.timbres) && same(a.heard, b.heard) && a.live === b.live;
 }

@@ -1,0 +1,171 @@
+"""What is heard in a real browser: it is what Python renders."""
+
+from __future__ import annotations
+
+import re
+import threading
+from functools import partial
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from page_browser import captured, opened, state, until
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from support.page_visits import (
+    SilentHandler,
+    assert_sounds_as,
+    drag,
+    drop,
+    drop_and_play,
+    duo,
+    melody,
+    press,
+    read_wav,
+)
+from timbrel import Synthesizer
+from timbrel.score.midi import parse_midi
+from timbrel.timbre.timbre import parse_timbre
+from timbrel.web.page import write_page
+
+
+def test_a_dropped_file_sounds_as_python_renders_it_while_a_timbre_is_dragged(
+    context: BrowserContext, url: str, tmp_path: Path
+) -> None:
+    """One of two tracks; and nothing is sent anywhere but to ask for the page's own files."""
+    asked: list[tuple[str, str]] = []
+    context.on("request", lambda request: asked.append((request.method, request.url)))
+    page = opened(context, url)
+    drop_and_play(page, "duo.mid", duo())
+    page.get_by_label("Timbre of", exact=True).select_option("1")
+    until(page, "transport.seconds", lambda seconds: 0.5 < seconds < 4)
+    page.get_by_role("button", name=re.compile("Record$")).click()
+    drag(page, [(0.2 + 0.05 * i, 0.2 + 0.05 * i) for i in range(12)], 60)
+    now = state(page, "transport.seconds")
+    until(page, "transport.seconds", lambda seconds: seconds > now + 0.8)
+    page.evaluate("timbrel.stop()")
+    until(page, "path.timbre.times.length", lambda n: n > 1)
+    heard = captured(page)
+    with page.expect_download() as download:
+        press(page, "Save the timbre")
+    path = tmp_path / "duo.timbre"
+    download.value.save_as(path)
+
+    synthesizer = Synthesizer.load()
+    timbre = parse_timbre(path, synthesizer.model.instruments)
+    assert len(timbre.times_s) > 3
+    # In the file, the path begins where it was recorded; what was before is its first point.
+    wanted = synthesizer.render(parse_midi(duo()), timbre={2: timbre})
+    assert len(heard) > 16000
+    assert_sounds_as(heard, wanted)
+    still = synthesizer.render(parse_midi(duo()))
+    with pytest.raises(AssertionError):
+        assert_sounds_as(heard, still)
+    assert {method for method, _ in asked} == {"GET"}
+    assert all(address.startswith((url, "blob:")) for _, address in asked)
+
+
+def test_from_a_plain_static_host_the_sound_is_the_same(browser: Browser, tmp_path: Path) -> None:
+    """Without headers: not isolated, nothing decompressed on the way; at a rate not the model's."""
+    write_page(tmp_path / "site")
+    handler = partial(SilentHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        context = browser.new_context()
+        page = opened(context, f"http://127.0.0.1:{server.server_address[1]}/site/")
+        assert page.evaluate("crossOriginIsolated") is False
+        drop_and_play(page, "melody.mid", melody())
+        until(page, "transport.seconds", lambda seconds: 1 < seconds < 4)
+        page.evaluate("timbrel.stop()")
+        heard = captured(page)
+        context.close()
+        server.shutdown()
+    assert_sounds_as(heard, Synthesizer.load().render(parse_midi(melody())))
+
+
+def test_a_path_is_drawn_and_edited_and_the_wav_with_it_is_pythons(
+    page: Page, tmp_path: Path
+) -> None:
+    drop(page, "melody.mid", melody())
+    until(page, "title", lambda title: title == "melody.mid")
+    page.evaluate("timbrel.stop()")
+    page.evaluate("timbrel.seek(0.5)")
+    page.get_by_role("button", name=re.compile("Draw$")).click()
+    drag(page, [(0.3, 0.2), (0.4, 0.2), (0.5, 0.3), (0.5, 0.6), (0.7, 0.7), (0.8, 0.5)], 200)
+    assert not state(page, "path.drawing")
+    times = np.array(state(page, "path.timbre.times"))
+    assert 4 <= len(times) <= 60
+    assert times[0] == pytest.approx(0.504, abs=1e-6)  # half a second, on the grid of frames
+    assert 0.8 < times[-1] - times[0] < 3  # the hand's time
+    n_points = len(times)
+
+    # A point is taken with the keyboard, moved in time and on the map, and another is deleted.
+    page.get_by_label(re.compile("^Point 2 at")).press("Enter")
+    x, y = state(page, "path.timbre.points[1]")
+    page.get_by_role("application").press("Shift+ArrowRight")
+    moved = state(page, "path.timbre.points[1]")
+    assert moved[0] > x + 0.05
+    assert moved[1] == pytest.approx(y)
+    assert state(page, "path.timbre.times.length") == n_points
+    page.get_by_label(re.compile("^Point 3 at")).press("Delete")
+    until(page, "path.timbre.times.length", lambda n: n == n_points - 1)
+    page.get_by_label(re.compile("^Point 2 at")).press("Escape")
+
+    with page.expect_download() as download:
+        press(page, "Save the timbre")
+    download.value.save_as(tmp_path / "melody.timbre")
+    with page.expect_download() as download:
+        press(page, "Save as WAV")
+    path = tmp_path / "melody.wav"
+    download.value.save_as(path)
+    found = read_wav(path)
+    synthesizer = Synthesizer.load()
+    timbre = parse_timbre(tmp_path / "melody.timbre", synthesizer.model.instruments)
+    assert len(timbre.times_s) == n_points - 1
+    wanted = synthesizer.render(parse_midi(melody()), timbre=timbre)
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() < 1e-3
+
+
+def test_the_keyboard_of_a_piano_is_heard(page: Page) -> None:
+    page.evaluate("timbrel.transport.startCapture()")
+    key = page.get_by_role("button", name="C4", exact=True)
+    key.focus()
+    page.keyboard.down("Enter")
+    until(page, "transport.playing", lambda playing: playing)
+    until(page, "transport.seconds", lambda seconds: seconds > 0.6)
+    page.keyboard.up("Enter")
+    page.evaluate("timbrel.stop()")
+    heard = captured(page)
+    assert np.sqrt(np.square(heard).mean()) > 1e-3
+    # The piece that was open is there again.
+    assert state(page, "title") == "Prelude"
+
+
+def test_a_midi_keyboard_is_heard_in_tune(context: BrowserContext, url: str) -> None:
+    context.add_init_script(
+        """navigator.requestMIDIAccess = async () => {
+            window.midiInput = { name: "Faked keys" };
+            return { inputs: new Map([["1", midiInput]]) };
+        };"""
+    )
+    page = opened(context, url)
+    press(page, "MIDI keyboard")
+    expect(page.get_by_text("Faked keys")).to_be_visible()
+    page.evaluate("timbrel.transport.startCapture()")
+    # A key beyond the piano and a pedal are no notes.
+    for message in ([0x90, 5, 90], [0xB0, 64, 127]):
+        page.evaluate("(data) => midiInput.onmidimessage({ data: new Uint8Array(data) })", message)
+    assert not state(page, "transport.playing")
+    page.evaluate("midiInput.onmidimessage({ data: new Uint8Array([0x92, 69, 100]) })")
+    until(page, "transport.playing", lambda playing: playing)
+    until(page, "transport.seconds", lambda seconds: seconds > 1.0)
+    page.evaluate("midiInput.onmidimessage({ data: new Uint8Array([0x82, 69, 0]) })")
+    page.evaluate("timbrel.stop()")
+    heard = captured(page).mean(axis=1)
+    assert np.sqrt(np.square(heard).mean()) > 1e-3
+    spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard))))
+    loudest_hz = np.argmax(spectrum) * 16000 / len(heard)
+    # A4 or one of its first partials.
+    assert min(abs(loudest_hz / 440 - n) for n in (1, 2, 3)) < 0.02

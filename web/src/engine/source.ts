@@ -1,0 +1,49 @@
+// What a player plays from: sound hop by hop from any place on, computed now or beforehand.
+
+import type { Timbre } from "../timbre/timbre";
+
+/** What is played: one timbre for each track, and whether the track is heard. */
+export interface Playing {
+  timbres: Timbre[];
+  heard: boolean[];
+}
+
+/** Where a source goes on; a value that is never altered. */
+export interface Place {
+  /** The next frame of mel. */
+  readonly frame: number;
+}
+
+export interface Step<P extends Place = Place> {
+  /** Sample of the score that `mix` begins with. */
+  at: number;
+  mix: [Float32Array, Float32Array];
+  /** (hop, n_mels): in each band the loudest track's. */
+  mel: Float32Array;
+  frame: number;
+  /** Tracks that were computed. */
+  nTracks: number;
+  /** (tracks, timbre_size) of all tracks. */
+  timbre: Float32Array;
+  next: P;
+}
+
+export interface Source<P extends Place = Place> {
+  /** Whether steps are computed when they are asked for, which takes time. */
+  readonly computes: boolean;
+  /** Frames of a step. */
+  readonly hop: number;
+  readonly nFrames: number;
+  readonly nSamples: number;
+  /** From `frame` on, which must be aligned; steps give sound from there on. */
+  start(frame: number, playing: Playing): Promise<P>;
+  /** The same place, with the tracks that are heard now. */
+  regrouped(before: P, playing: Playing): Promise<P>;
+  /** One hop. Sound before frame `from` is left out. */
+  step(before: P, playing: Playing, from: number): Promise<Step<P>>;
+}
+
+/** The frame where a hop begins. */
+export function aligned(frame: number, hop: number): number {
+  return Math.floor(Math.max(frame, 0) / hop) * hop;
+}
