@@ -154,6 +154,7 @@ def test_more_context_is_nearer_to_the_plain_future(model: Mel2Mel) -> None:
 def test_weights_of_another_shape_are_refused(tiny_bundle: Bundle) -> None:
     sizes = {**tiny_bundle.model, "n_layers": 2}
     with pytest.raises(InputError, match="n_layers"):
-        load_mel2mel(dataclasses.replace(tiny_bundle, model=sizes))
+        load_mel2mel(dataclasses.replace(tiny_bundle, config=tiny_bundle.config | {"model": sizes}))
     with pytest.raises(InputError, match="weights"):
-        load_mel2mel(dataclasses.replace(tiny_bundle, model={**tiny_bundle.model, "n_mels": 40}))
+        sizes = {**tiny_bundle.model, "n_mels": 40}
+        load_mel2mel(dataclasses.replace(tiny_bundle, config=tiny_bundle.config | {"model": sizes}))
