@@ -7,7 +7,7 @@ import json
 import timbrel
 from support.command_line import failure_of, result_of, run
 from timbrel.bundles.bundle import SHIPPED, SUMS_FILE, load_bundle, shipped_bundles
-from timbrel.corpus.preparation import file_sha256
+from timbrel.corpus.selection import file_sha256
 from timbrel.engine.wavenet import instruction_sets
 
 

@@ -20,18 +20,25 @@ import soundfile
 
 from conftest import EXAMPLES
 from support.small_data import SPLITS, TWO_INSTRUMENTS, kill_at_once, run_timbrel, start_timbrel
-from timbrel.corpus import preparation
+from support.small_soundfont import SmallPreset, write_soundfont
+from timbrel.corpus import parallel, preparation
 from timbrel.corpus.preparation import (
     Settings,
-    find_midi_files,
     manifest_sha256,
     prepare,
     read_clip,
     read_data,
 )
+from timbrel.corpus.presets import Preset
+from timbrel.corpus.selection import Amount, find_midi_files
 from timbrel.corpus.soundfont import REFERENCE_GAIN
+from timbrel.corpus.sounds import Sound
 from timbrel.errors import InputError, MissingToolError
 from timbrel.score.midi import read_midi
+
+THREE_PRESETS = [
+    SmallPreset(str(program), program, 0, [(0, 127)]) for program in (*TWO_INSTRUMENTS.values(), 46)
+]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -51,13 +58,17 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """
     rendered: Counter[str] = Counter()
 
-    def click(score: object, program: int, soundfont: Path, *, sample_rate: int, gain: float):  # noqa: ARG001
+    def clicks(parts: list, soundfont: Path, *, sample_rate: int, gain: float):  # noqa: ARG001
         audio = np.zeros(sample_rate // 10, np.float32)
         audio[10] = gain
-        rendered["peaks" if gain == REFERENCE_GAIN else "clips"] += 1
-        return audio
+        rendered["peaks" if gain == REFERENCE_GAIN else "clips"] += len(parts)
+        return [audio for _ in parts]
 
-    monkeypatch.setattr(preparation, "render_score", click)
+    def unheard(presets: list[Preset], soundfont: Path) -> list[Sound]:  # noqa: ARG001
+        return [Sound(*preset[:3], "silent", 0.0, ()) for preset in presets]
+
+    monkeypatch.setattr(preparation, "render_parts", clicks)
+    monkeypatch.setattr(preparation, "measure_sounds", unheard)
     return rendered
 
 
@@ -111,7 +122,7 @@ def test_manifest_tells_the_truth_of_each_clip(small_data: Path, small_midis: Pa
         assert hashlib.sha256(midi).hexdigest() == clip.midi_sha256
         assert (small_data / "midi" / clip.midi).read_bytes() == midi
         info = soundfile.info(path)
-        assert (info.format, info.subtype, info.channels) == ("WAV", "PCM_16", 1)
+        assert (info.format, info.subtype, info.channels) == ("FLAC", "PCM_16", 1)
         assert info.samplerate == 16_000
         assert info.frames == clip.n_samples
         score = read_midi(small_midis / clip.midi)
@@ -138,9 +149,9 @@ def test_manifest_hash_is_that_of_the_file(small_data: Path) -> None:
 def test_nothing_else_is_left_in_the_folder(small_data: Path) -> None:
     names = set(contents(small_data))
     clips = read_data(small_data)[1]
-    listed = {"data.json", "manifest.jsonl", *(clip.audio for clip in clips)}
+    listed = {"data.json", "instruments.json", "manifest.jsonl", *(clip.audio for clip in clips)}
     listed |= {f"midi/{clip.midi}" for clip in clips}
-    listed |= {clip.audio.replace(".wav", ".json") for clip in clips}
+    listed |= {clip.audio.replace(".flac", ".json") for clip in clips}
     assert names == listed
 
 
@@ -152,11 +163,16 @@ def test_killed_and_resumed_gives_what_an_undisturbed_run_gives(
     arguments += ["--instruments", "two", "--splits", small_midis / "splits.csv", "--jobs", 2]
     process = start_timbrel(*arguments)
     deadline = time.monotonic() + 600
-    while not list(output.glob("audio/*/*/*.json")) and time.monotonic() < deadline:
+    while not (output / "data.json").exists() and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.01)
     kill_at_once(process)
-    assert 1 <= len(list(output.glob("audio/*/*/*.json"))) < 6
+    assert not (output / "manifest.jsonl").exists()
+    # Some clips are there, others are not.
+    for clip in read_data(small_data)[1][:2]:
+        for name in (clip.audio, clip.audio.replace(".flac", ".json")):
+            (output / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(small_data / name, output / name)
     with pytest.raises(InputError, match=r"not finished training data \(manifest\.jsonl"):
         read_data(output)
 
@@ -186,7 +202,7 @@ def test_workers_of_a_dask_cluster_give_the_same_manifest(
     )
     with cluster:
         # The workers are processes that have started with the module as it is.
-        monkeypatch.setattr(preparation, "render_score", not_here)
+        monkeypatch.setattr(preparation, "render_parts", not_here)
         prepare_small(scheduler=cluster.scheduler_address)
     assert contents(tmp_path / "data") == contents(small_data)
     with pytest.raises(ValueError, match="No global client"):
@@ -201,7 +217,7 @@ def test_scheduler_that_does_not_answer_is_named(
     prepare_small: Callable[..., Settings],
 ) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr(preparation, "_SCHEDULER_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(parallel, "_SCHEDULER_TIMEOUT_S", 0.3)
     with pytest.raises(InputError, match=f"{address}: no Dask scheduler answers there"):
         prepare_small(scheduler=address)
     assert not (tmp_path / "data").exists()  # the right address needs no --resume then
@@ -226,9 +242,10 @@ def test_second_run_renders_nothing_again(
     assert quick == {"peaks": 2, "clips": 6}
     assert run() == first
     assert quick == {"peaks": 2, "clips": 6}
-    (tmp_path / "data/audio/trumpet/duet/c.wav").unlink()
+    (tmp_path / "data/audio/trumpet/duet/c.flac").unlink()
     assert run() == first
-    assert quick == {"peaks": 2, "clips": 7}
+    # FluidSynth plays all six in one go, so that each sounds as it did.
+    assert quick == {"peaks": 2, "clips": 12}
 
 
 @pytest.mark.usefixtures("quick")
@@ -241,8 +258,7 @@ def test_other_settings_are_refused(small_midis: Path, soundfont: Path, tmp_path
     }
     prepare(small_midis, tmp_path / "data", **given)
     before = contents(tmp_path / "data")
-    other_soundfont = tmp_path / "other.sf2"
-    other_soundfont.write_bytes(b"RIFF\0\0\0\0sfbk")
+    other_soundfont = write_soundfont(tmp_path / "other.sf2", THREE_PRESETS)
     for change, message in (
         ({"sample_rate": 48_000}, r"another sample_rate \(16000, not 48000\)"),
         ({"instruments": {"harp": 46}}, "another instruments"),
@@ -273,8 +289,7 @@ def test_gain_is_chosen_anew_for_another_soundfont(
         prepare(small_midis, output, soundfont=soundfont, progress=kill, **given)
     assert not (output / "data.json").exists()
     assert quick == {"peaks": 1}
-    other = tmp_path / "other.sf2"
-    other.write_bytes(b"RIFF\0\0\0\0sfbk")
+    other = write_soundfont(tmp_path / "other.sf2", THREE_PRESETS)
     prepare(small_midis, output, soundfont=other, **given)
     assert quick["peaks"] == 2
 
@@ -333,7 +348,7 @@ def test_minutes_limit_the_training_audio_of_each_instrument(
         tmp_path / "data",
         soundfont=soundfont,
         instruments=TWO_INSTRUMENTS,
-        minutes_per_instrument=5,
+        amount=Amount(minutes_per_instrument=5),
         jobs=1,
     )
     clips = read_data(tmp_path / "data")[1]
@@ -397,7 +412,7 @@ def test_scores_without_a_sound_cannot_set_the_gain(
     monkeypatch: pytest.MonkeyPatch, prepare_small: Callable[..., Settings]
 ) -> None:
     silence = np.zeros(1600, np.float32)
-    monkeypatch.setattr(preparation, "render_score", lambda *_, **__: silence)
+    monkeypatch.setattr(preparation, "render_parts", lambda parts, *_, **__: [silence] * len(parts))
     with pytest.raises(InputError, match="validation make no sound"):
         prepare_small(jobs=1)
 

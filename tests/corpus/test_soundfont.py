@@ -10,7 +10,16 @@ import pytest
 import soxr
 
 from conftest import EXAMPLES
-from timbrel.corpus.soundfont import check_soundfont, find_fluidsynth, render_score, to_midi
+from timbrel.corpus.soundfont import (
+    as_preset,
+    check_soundfont,
+    find_fluidsynth,
+    length_in_seconds,
+    render_midi,
+    render_parts,
+    render_score,
+    to_midi,
+)
 from timbrel.errors import InputError, MissingToolError
 from timbrel.score.midi import read_midi
 from timbrel.score.score import Automation, Note, Score, Track
@@ -202,3 +211,34 @@ def test_rendering_that_stops_early_is_an_error(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match="wrote too little"):
         render_score(score_of(Note(60, 100, 0, 1)), PIANO, soundfont, sample_rate=16_000)
+
+
+def test_files_played_in_one_go_sound_as_they_do_alone(soundfont: Path) -> None:
+    bent = mido.MidiTrack(
+        [
+            mido.Message("pitchwheel", pitch=8191),
+            mido.Message("note_on", note=60, velocity=90),
+            mido.Message("note_off", note=60, time=480),
+        ]
+    )
+    files = [
+        to_midi(score_of(Note(72, 100, 0.1, 0.9)), ORGAN, tail_s=0.5),
+        as_preset(mido.MidiFile(tracks=[bent], ticks_per_beat=480), TRUMPET, tail_s=0.0),
+        to_midi(score_of(Note(60, 100, 0.3, 0.5)), TRUMPET, tail_s=0.5),
+    ]
+    for sample_rate in (22_050, 48_000):
+        lengths = [round(length_in_seconds(midi) * sample_rate) for midi in files]
+        lengths[0] -= sample_rate // 2  # cut off while it rings on
+        parts = list(zip(files, lengths, strict=True))
+        together = render_parts(parts, soundfont, sample_rate=sample_rate)
+        for (midi, length), audio in zip(parts, together, strict=True):
+            alone = render_midi(midi, soundfont, length=length, sample_rate=sample_rate)
+            assert audio.shape == alone.shape == (length,)
+            assert np.abs(alone).max() > 0.01
+            # FluidSynth's voices begin a little differently when they are used again.
+            assert np.abs(audio - alone).max() < 0.01 * np.abs(alone).max()
+            assert np.mean(np.abs(audio - alone) > 1e-6) < 0.05
+
+
+def test_no_files_give_no_audio(soundfont: Path) -> None:
+    assert render_parts([], soundfont, sample_rate=48_000) == []

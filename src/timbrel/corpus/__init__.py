@@ -1,0 +1,1 @@
+"""From SoundFonts and MIDI files to training data: rendering, preparation, etudes."""

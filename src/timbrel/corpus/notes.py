@@ -26,16 +26,9 @@ import numpy as np
 from timbrel.constants import SAMPLE_RATE
 from timbrel.corpus.note_programs import FAMILY_AND_SOURCE
 from timbrel.corpus.note_qualities import MEASURED, RELEASE_S, measured_qualities
-from timbrel.corpus.preparation import (
-    PEAK_DB,
-    SETTINGS_FILE,
-    VALID_SHARE,
-    check_same_settings,
-    file_sha256,
-    run_parallel,
-    shuffle_key,
-    worker_pool,
-)
+from timbrel.corpus.parallel import run_parallel, worker_pool
+from timbrel.corpus.preparation import PEAK_DB, SETTINGS_FILE, check_same_settings
+from timbrel.corpus.selection import VALID_SHARE, file_sha256, shuffle_key
 from timbrel.corpus.soundfont import check_soundfont, find_fluidsynth, render_midi
 from timbrel.errors import InputError
 from timbrel.files import atomic_path

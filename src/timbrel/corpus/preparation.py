@@ -1,45 +1,69 @@
-"""MIDI files → training data: each score rendered in each instrument, with a manifest.
+"""Scores → training data: each score rendered in each instrument, with a manifest.
 
 The result is a folder that a person can listen to and read:
 
     DATA/data.json        settings: sample rate, gain, instruments, SoundFont and its hash
     DATA/manifest.jsonl   one line a clip: MIDI file, instrument, split, audio file, hashes
-    DATA/midi/…           the scores, copied
-    DATA/audio/…          16-bit mono WAV files
+    DATA/instruments.json silent keys of each instrument, and how its notes decay
+    DATA/midi/…           the scores: copied, cut out, or generated
+    DATA/audio/…          16-bit mono FLAC files
 
 It can be made in any number of attempts: a clip that is there is not rendered again.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import joblib
+import mido
 import numpy as np
 
 from timbrel.constants import SAMPLE_RATE
-from timbrel.corpus.soundfont import REFERENCE_GAIN, check_soundfont, find_fluidsynth, render_score
-from timbrel.errors import InputError, MissingToolError, Skip, refuse
+from timbrel.corpus.parallel import run_parallel, worker_pool
+from timbrel.corpus.presets import Preset, named_programs
+from timbrel.corpus.selection import (
+    ETUDE,
+    SCORE,
+    Amount,
+    Choice,
+    choose,
+    file_sha256,
+    read_splits,
+    readable_scores,
+)
+from timbrel.corpus.soundfont import (
+    KIT_BANK,
+    REFERENCE_GAIN,
+    TAIL_S,
+    as_preset,
+    check_soundfont,
+    find_fluidsynth,
+    length_in_seconds,
+    render_parts,
+    to_midi,
+)
+from timbrel.corpus.sounds import SOUNDS_FILE, measure_sounds, write_sounds
+from timbrel.errors import InputError, Skip, refuse
 from timbrel.files import atomic_path
 from timbrel.progress import Progress, silent
 from timbrel.score.midi import read_midi
 from timbrel.sound import read_audio, write_audio
 
-SETTINGS_FILE, MANIFEST_FILE = "data.json", "manifest.jsonl"
-PEAK_DB = -3.0  # where the fixed gain puts the loudest peak of the validation split
-VALID_SHARE = 10  # without a list of splits, one work in so many is for validation
-_SCHEDULER_TIMEOUT_S = 10
+T = TypeVar("T")
 
-MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
+SETTINGS_FILE, MANIFEST_FILE = "data.json", "manifest.jsonl"
+AUDIO_SUFFIX = ".flac"  # a quarter of a WAV file's size; see docs/data-path.md
+# To load a SoundFont may take FluidSynth a second, so it plays several clips in one go: what is
+# done between two looks at the progress, and what fits into the memory of a small machine.
+_BATCH, _GO_S = 16, 900.0
+PEAK_DB = -3.0  # where the fixed gain puts the loudest peak of the validation split
 
 
 @dataclass(frozen=True)
@@ -56,6 +80,13 @@ class Clip:
     clipped: int  # samples beyond full scale
     midi_sha256: str
     audio_sha256: str
+    bank: int = 0  # of the SoundFont; 128 holds the kits
+    kind: str = SCORE  # or ETUDE
+
+    @property
+    def is_kit(self) -> bool:
+        """Whether the instrument is a drum kit, whose pitches are its keys."""
+        return self.bank == KIT_BANK
 
 
 @dataclass(frozen=True)
@@ -67,39 +98,45 @@ class Settings:
     instruments: dict[str, int]  # name → program
     soundfont: str
     soundfont_sha256: str
+    banks: dict[str, int] = field(default_factory=dict)  # of the instruments not of bank 0
+
+    def is_kit(self, instrument: str) -> bool:
+        """Whether an instrument is a drum kit, whose pitches are its keys."""
+        return self.banks.get(instrument) == KIT_BANK
 
 
 def prepare(
-    midi_dir: str | os.PathLike,
+    midi_dir: str | os.PathLike | None,
     output: str | os.PathLike,
     *,
     soundfont: str | os.PathLike,
-    instruments: dict[str, int],
+    instruments: Mapping[str, int] | Sequence[Preset],
     splits: str | os.PathLike | None = None,
-    minutes_per_instrument: float | None = None,
+    amount: Amount | None = None,
     sample_rate: int = SAMPLE_RATE,
     jobs: int = -1,
     scheduler: str | None = None,
     skip: Skip = refuse,
     progress: Progress = silent,
 ) -> Settings:
-    """Render the `train` and `valid` scores of a folder, all of them in each instrument.
+    """Render the `train` and `valid` scores of a folder, and etudes, in each instrument.
 
     Parameters
     ----------
     midi_dir
-        Searched for MIDI files, its subfolders too.
+        Searched for MIDI files, its subfolders too; etudes only where None.
     output
         The data folder; where it holds clips of the same settings, they are kept.
     soundfont
         An .sf2 or .sf3 file.
     instruments
-        Names and General MIDI programs.
+        Names and General MIDI programs, or presets of the SoundFont. Kits play etudes only.
     splits
         CSV with the columns `file` and `split`; only `train` and `valid` are rendered. Without it
         one folder or file in ten is for validation: works are never divided.
-    minutes_per_instrument
-        At most so much training audio for each instrument, of scores drawn for each anew.
+    amount
+        How many minutes of the scores, which are drawn for each instrument anew, and how many
+        etudes; all of the scores and no etudes where None.
     sample_rate
         In Hz.
     jobs
@@ -125,58 +162,45 @@ def prepare(
     find_fluidsynth()
     soundfont = check_soundfont(soundfont)
     output = Path(output)
-    split_of = _read_splits(Path(midi_dir), splits)
-    names = sorted(name for name, split in split_of.items() if split in ("train", "valid"))
-    _check_audio_names(names)
+    if isinstance(instruments, Mapping):
+        presets = named_programs(instruments, soundfont)
+    else:
+        presets = list(instruments)
+    amount = amount or Amount()
+    amount.check(presets)
+    if midi_dir is None and not amount.etudes:
+        raise InputError("nothing to play: give a folder of MIDI files, or a number of --etudes")
+    listed = {} if midi_dir is None else read_splits(Path(midi_dir), splits)
     wanted: dict[str, Any] = {
         "sample_rate": sample_rate,
-        "instruments": instruments,
+        "instruments": {preset.name: preset.program for preset in presets},
         "soundfont": soundfont.name,
         "soundfont_sha256": file_sha256(soundfont),
     }
+    banks = {preset.name: preset.bank for preset in presets if preset.bank}
+    if banks:  # data of bank 0 only have been made without a word of banks
+        wanted["banks"] = banks
     check_same_settings(output / SETTINGS_FILE, wanted)
-    with worker_pool(scheduler, jobs):
-        readable = _readable(names, Path(midi_dir), skip, progress)
-    scores = {
-        split: sorted(name for name in readable if split_of[name] == split)
-        for split in ("train", "valid")
-    }
-    if not scores["train"] or not scores["valid"]:
-        raise InputError(
-            f"{midi_dir}: needs MIDI files for both training and validation; "
-            f"{len(scores['train'])} and {len(scores['valid'])} found"
-        )
     renderer = _Renderer(output, soundfont, sample_rate)
     with worker_pool(scheduler, jobs):
-        for name in scores["train"] + scores["valid"]:
-            source, target = Path(midi_dir, name), output / "midi" / name
-            if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with atomic_path(target) as temporary:
-                    shutil.copyfile(source, temporary)
-            elif file_sha256(target) != file_sha256(source):
-                raise InputError(
-                    f"{output}: holds data of another {name}; give another output folder"
-                )
+        scores = readable_scores(listed, Path(midi_dir or ""), skip, progress)
+        folder = output / "midi"
+        choices = choose(presets, scores, Path(midi_dir or ""), folder, amount, progress)
         if (output / SETTINGS_FILE).exists():
             settings = Settings(**json.loads((output / SETTINGS_FILE).read_text()))
         else:
-            tasks = [(name, p) for p in instruments.values() for name in scores["valid"]]
-            peaks = run_parallel(renderer.peak, tasks, progress, "choosing the gain")
-            if max(peaks) == 0:
-                raise InputError(f"{midi_dir}: the scores for validation make no sound")
-            gain = REFERENCE_GAIN * 10 ** (PEAK_DB / 20) / max(peaks)
-            settings = Settings(gain=round(gain, 4), **wanted)
+            settings = Settings(gain=_choose_gain(renderer, choices, progress), **wanted)
             with atomic_path(output / SETTINGS_FILE) as temporary:
                 temporary.write_text(json.dumps(asdict(settings), indent=2) + "\n")
-
-        clip_tasks = []
-        for instrument, program in instruments.items():
-            train = _within(scores["train"], instrument, output, minutes_per_instrument)
-            for name in train + scores["valid"]:
-                clip_tasks.append((name, instrument, program, split_of[name], settings.gain))
-        clips = run_parallel(renderer.clip, clip_tasks, progress, "rendering")
+        tasks = [(batch, settings.gain) for batch in _batches(choices)]
+        parts = run_parallel(renderer.clips, tasks, progress, "rendering")
+        if not (output / SOUNDS_FILE).exists():
+            probed = [(batch, soundfont.resolve()) for batch in _batches(presets)]
+            found = run_parallel(measure_sounds, probed, progress, "listening to instruments")
+            sounds = {sound.name: sound for part in found for sound in part}
+            write_sounds(output, (sounds[preset.name] for preset in presets))
     shutil.rmtree(output / "peaks", ignore_errors=True)
+    clips = [clip for part in parts for clip in part]
     clips.sort(key=lambda clip: (clip.split, clip.instrument, clip.midi))
     with atomic_path(output / MANIFEST_FILE) as temporary:
         temporary.write_text("".join(json.dumps(asdict(clip)) + "\n" for clip in clips))
@@ -211,182 +235,122 @@ def manifest_sha256(folder: str | os.PathLike) -> str:
     return file_sha256(Path(folder) / MANIFEST_FILE)
 
 
-def file_sha256(path: str | os.PathLike) -> str:
-    with open(path, "rb") as file:
-        # Python 3.11 has hashlib.file_digest for this.
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+def _choose_gain(renderer: _Renderer, choices: list[Choice], progress: Progress) -> float:
+    """The gain that puts the loudest sample of the validation split at `PEAK_DB`.
+
+    It is one for all instruments, so that each keeps its own loudness. Etudes are so much alike in
+    what they ask of an instrument that one of each says enough.
+    """
+    valid = [choice for choice in choices if choice.split == "valid"]
+    first: dict[str, Choice] = {}
+    for choice in valid:
+        if choice.kind == ETUDE:
+            first.setdefault(choice.preset.name, choice)
+    tasks = [(part,) for part in _batches(list(first.values()) or valid)]
+    peaks = run_parallel(renderer.peaks, tasks, progress, "choosing the gain")
+    loudest = max(peak for part in peaks for peak in part)
+    if loudest == 0:
+        raise InputError("the scores for validation make no sound")
+    return round(REFERENCE_GAIN * 10 ** (PEAK_DB / 20) / loudest, 4)
 
 
-def find_midi_files(folder: Path) -> list[str]:
-    """MIDI files below a folder, as sorted relative paths."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: is not a folder")
-    names = sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.suffix.lower() in MIDI_SUFFIXES and path.is_file()
-    )
-    if not names:
-        raise InputError(f"{folder}: holds no MIDI files ({', '.join(MIDI_SUFFIXES)})")
-    return names
+def _batches(items: Sequence[T]) -> list[Sequence[T]]:
+    return [items[i : i + _BATCH] for i in range(0, len(items), _BATCH)]
 
 
 class _Renderer:
-    """The work of one process on one clip; small, because it is sent to every worker."""
+    """The work of one process on some clips; small, because it is sent to every worker."""
 
     def __init__(self, output: Path, soundfont: Path, sample_rate: int) -> None:
         self._output = output.resolve()
         self._soundfont = soundfont.resolve()
         self._sample_rate = sample_rate
 
-    def peak(self, name: str, program: int) -> float:
-        """The loudest sample at FluidSynth's default gain."""
+    def peaks(self, choices: Sequence[Choice]) -> list[float]:
+        """The loudest samples at FluidSynth's default gain."""
         # No settings are written yet that would keep another SoundFont or rate out of the folder.
-        size = self._soundfont.stat().st_size
-        key = f"{self._soundfont.stem}-{size}-{self._sample_rate}-{program}"
-        cache = self._output / "peaks" / key / f"{name}.txt"
+        words = (self._soundfont.name, self._soundfont.stat().st_size, self._sample_rate, choices)
+        cache = self._output / "peaks" / hashlib.sha256(repr(words).encode()).hexdigest()
         if cache.exists():
-            return float(cache.read_text())
-        value = float(np.abs(self._render(name, program, REFERENCE_GAIN)).max(initial=0.0))
+            return json.loads(cache.read_text())
+        audio = self._render(choices, REFERENCE_GAIN)
+        found = [float(np.abs(one).max(initial=0.0)) for one in audio]
         cache.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(cache) as temporary:
-            temporary.write_text(repr(value))
-        return value
+            temporary.write_text(json.dumps(found))
+        return found
 
-    def clip(self, name: str, instrument: str, program: int, split: str, gain: float) -> Clip:
-        """Render a clip, unless it is there, and describe it."""
-        relative = Path("audio", instrument, Path(name).with_suffix(".wav"))
-        path, notes = self._output / relative, self._output / relative.with_suffix(".json")
-        if notes.exists() and path.exists():
-            # The list of splits may be another one than when the clip was rendered.
-            return replace(Clip(**json.loads(notes.read_text())), split=split)
-        audio = self._render(name, program, gain)
-        peak = float(np.abs(audio).max(initial=0.0))
+    def clips(self, choices: Sequence[Choice], gain: float) -> list[Clip]:
+        """Render clips, unless they are there, and describe them."""
+        done = [self._existing(choice) for choice in choices]
+        if None not in done:
+            return [clip for clip in done if clip is not None]
+        # All of them, though some may be there: FluidSynth reuses its voices, and so what was
+        # played before is heard, if barely, in the first samples of a note.
+        audio = self._render(choices, gain)
+        return [
+            clip or self._write(choice, one)
+            for clip, choice, one in zip(done, choices, audio, strict=True)
+        ]
+
+    def _audio_path(self, choice: Choice) -> Path:
+        """Relative to the data."""
+        return Path("audio", choice.preset.name, Path(choice.midi).with_suffix(AUDIO_SUFFIX))
+
+    def _existing(self, choice: Choice) -> Clip | None:
+        notes = self._output / self._audio_path(choice).with_suffix(".json")
+        if not notes.exists():
+            return None
+        clip = Clip(**json.loads(notes.read_text()))
+        if not (self._output / clip.audio).exists():
+            return None
+        # The list of splits may be another one than when the clip was rendered.
+        return replace(clip, split=choice.split)
+
+    def _write(self, choice: Choice, audio: np.ndarray) -> Clip:
+        preset, relative = choice.preset, self._audio_path(choice)
+        path = self._output / relative
         path.parent.mkdir(parents=True, exist_ok=True)
         write_audio(path, np.clip(audio, -1, 1), self._sample_rate)
         clip = Clip(
-            midi=name,
-            instrument=instrument,
-            program=program,
-            split=split,
+            midi=choice.midi,
+            instrument=preset.name,
+            program=preset.program,
+            split=choice.split,
             audio=relative.as_posix(),
             n_samples=len(audio),
-            peak=round(peak, 6),
+            peak=round(float(np.abs(audio).max(initial=0.0)), 6),
             clipped=int((np.abs(audio) > 1).sum()),
-            midi_sha256=file_sha256(self._output / "midi" / name),
+            midi_sha256=file_sha256(self._output / "midi" / choice.midi),
             audio_sha256=file_sha256(path),
+            bank=preset.bank,
+            kind=choice.kind,
         )
-        with atomic_path(notes) as temporary:
+        with atomic_path(path.with_suffix(".json")) as temporary:
             temporary.write_text(json.dumps(asdict(clip)))
         return clip
 
-    def _render(self, name: str, program: int, gain: float) -> np.ndarray:
-        score = read_midi(self._output / "midi" / name)
-        return render_score(
-            score, program, self._soundfont, sample_rate=self._sample_rate, gain=gain
-        )
+    def _render(self, choices: Sequence[Choice], gain: float) -> Iterator[np.ndarray]:
+        parts: list[tuple[mido.MidiFile, int]] = []
+        for i, choice in enumerate(choices):
+            parts.append(self._part(choice))
+            n_samples = sum(length for _, length in parts)
+            if n_samples > _GO_S * self._sample_rate or i == len(choices) - 1:
+                yield from render_parts(
+                    parts, self._soundfont, sample_rate=self._sample_rate, gain=gain
+                )
+                parts = []
 
-
-def run_parallel(work: Callable, tasks: list[tuple], progress: Progress, label: str) -> list:
-    """Results of ``work(*task)``, in the order in which they are done."""
-    parallel = joblib.Parallel(return_as="generator_unordered")
-    done = parallel(joblib.delayed(work)(*task) for task in tasks)
-    return list(progress(done, len(tasks), label))
-
-
-@contextmanager
-def worker_pool(scheduler: str | None, jobs: int) -> Iterator[None]:
-    """Have joblib work in processes of this machine, or on a Dask cluster, for a with block."""
-    if jobs == 0:
-        raise InputError("0 jobs cannot do anything; -1 stands for one for each core")
-    if scheduler is None:
-        with joblib.parallel_config(backend="loky", n_jobs=jobs):
-            yield
-        return
-    try:
-        from distributed import Client
-    except ImportError:
-        raise MissingToolError(
-            "--scheduler needs Dask; install it with: pip install 'timbrel[cluster]'"
-        ) from None
-    try:
-        client = Client(scheduler, timeout=_SCHEDULER_TIMEOUT_S)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{scheduler}: no Dask scheduler answers there ({error})") from None
-    with client, joblib.parallel_config(backend="dask"):
-        yield
-
-
-def _read_splits(midi_dir: Path, splits: str | os.PathLike | None) -> dict[str, str]:
-    names = find_midi_files(midi_dir)
-    if splits is None:
-        return {name: "valid" if _is_valid(name) else "train" for name in names}
-    try:
-        with open(splits, newline="") as file:
-            listed = {row["file"]: row["split"] for row in csv.DictReader(file)}
-    except OSError as error:
-        raise InputError(f"{splits}: cannot be read ({error.strerror})") from None
-    except KeyError as error:
-        raise InputError(f"{splits}: has no column {error}") from None
-    missing = sorted(set(listed) - set(names))
-    if missing:
-        raise InputError(f"{splits}: lists {missing[0]}, which is not in {midi_dir}")
-    return listed
-
-
-def _readable(names: list[str], midi_dir: Path, skip: Skip, progress: Progress) -> set[str]:
-    """Those of some files that hold scores; `skip` is told of the others."""
-    tasks = [(midi_dir.resolve(), name) for name in names]
-    errors = dict(run_parallel(_read_error, tasks, progress, "reading"))
-    for name in sorted(errors):
-        if (error := errors[name]) is not None:
-            skip(error)
-    return {name for name, error in errors.items() if error is None}
-
-
-def _read_error(midi_dir: Path, name: str) -> tuple[str, InputError | None]:
-    try:
-        read_midi(midi_dir / name)
-    except InputError as error:
-        return name, error
-    return name, None
-
-
-def _is_valid(name: str) -> bool:
-    """Whether a work (a folder of files, or a file that lies alone) is for validation."""
-    path = Path(name)
-    work = path.parent.as_posix() if path.parent != Path() else path.stem
-    return shuffle_key("split", work)[0] % VALID_SHARE == 0
-
-
-def shuffle_key(*words: str) -> bytes:
-    """A key that shuffles names the same way everywhere."""
-    return hashlib.sha256("\0".join(words).encode()).digest()
-
-
-def _within(names: list[str], instrument: str, output: Path, minutes: float | None) -> list[str]:
-    """As many of the scores, in an order of the instrument's own, as the minutes allow."""
-    if minutes is None:
-        return names
-    chosen, seconds = [], 0.0
-    for name in sorted(names, key=lambda name: shuffle_key(instrument, name)):
-        if seconds >= 60 * minutes:
-            break
-        chosen.append(name)
-        seconds += read_midi(output / "midi" / name).duration_s
-    return chosen
-
-
-def _check_audio_names(names: Iterable[str]) -> None:
-    """Refuse scores whose audio would have the same name: `a.mid` beside `a.midi`."""
-    first: dict[Path, str] = {}
-    for name in names:
-        other = first.setdefault(Path(name).with_suffix(""), name)
-        if other != name:
-            raise InputError(f"{other} and {name} would become the same audio file; rename one")
+    def _part(self, choice: Choice) -> tuple[mido.MidiFile, int]:
+        """What FluidSynth plays, and for how many samples."""
+        path, preset = self._output / "midi" / choice.midi, choice.preset
+        if choice.kind == SCORE and not preset.bank:
+            score = read_midi(path)
+            length_s = score.duration_s + TAIL_S
+            return to_midi(score, preset.program), round(length_s * self._sample_rate)
+        # An etude holds what a score of notes does not.
+        midi = as_preset(mido.MidiFile(path), preset.program, preset.bank)
+        return midi, round(length_in_seconds(midi) * self._sample_rate)
 
 
 def check_same_settings(path: Path, wanted: dict) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import mido
@@ -15,7 +16,8 @@ import numpy as np
 import soxr
 
 from timbrel.errors import InputError, MissingToolError
-from timbrel.score.channels import DRUM_CHANNEL
+from timbrel.score.channels import DRUM_CHANNEL, RESET_CONTROLLERS, SOSTENUTO, SUSTAIN
+from timbrel.score.keys import ALL_SOUND_OFF
 from timbrel.score.score import Score
 
 REFERENCE_GAIN = 0.2  # FluidSynth's own default
@@ -30,6 +32,14 @@ _TICKS_PER_BEAT = 1_000
 _TEMPO = 250_000  # microseconds per beat: 4,000 ticks a second
 _TICKS_PER_SECOND = _TICKS_PER_BEAT * 1_000_000 // _TEMPO
 _SHORTEST_S = 0.008  # of notes: a piano roll holds each for a frame at least
+KIT_BANK = 128  # the SoundFont's bank of the presets that drum channels play
+# What a file says of the notes themselves, and not of the instrument or its place in the mix.
+_PLAYED_MESSAGES = ("note_on", "note_off", "pitchwheel", "aftertouch", "polytouch")
+_MODULATION, _REGISTERED_PARAMETERS = 1, (6, 38, 96, 97, 100, 101)
+_PLAYED_CONTROLLERS = (_MODULATION, SUSTAIN, SOSTENUTO, *_REGISTERED_PARAMETERS)
+
+_BLOCK_SAMPLES = 64  # of FluidSynth
+_PAUSE_S = 0.5  # between two files that are played in one go
 _BLOCK_FRAMES = 1 << 18
 _STEREO_BYTES = 8  # of a sample in two channels, float32
 # What FluidSynth says where it goes on without the SoundFont.
@@ -105,6 +115,45 @@ def to_midi(score: Score, program: int, *, tail_s: float = TAIL_S) -> mido.MidiF
     return mido.MidiFile(type=0, ticks_per_beat=_TICKS_PER_BEAT, tracks=[track])
 
 
+def as_preset(
+    midi: mido.MidiFile, program: int, bank: int = 0, *, tail_s: float = TAIL_S
+) -> mido.MidiFile:
+    """A file's own events, all of them played by one preset.
+
+    Notes, pedals, bends with their range and tuning, and the modulation wheel stay as they are;
+    programs, banks, volume, pan and all else go. An instrument plays all channels but that of the
+    drums; a kit (bank 128) plays only that one.
+    """
+    drums = bank == KIT_BANK
+    events, end_s = [], 0.0
+    for message in mido.MidiFile(type=0, ticks_per_beat=midi.ticks_per_beat, tracks=midi.tracks):
+        end_s += message.time
+        if message.is_meta or message.type == "sysex":
+            continue
+        is_played = message.type in _PLAYED_MESSAGES or (
+            message.type == "control_change" and message.control in _PLAYED_CONTROLLERS
+        )
+        if is_played and (message.channel == DRUM_CHANNEL) == drums:
+            events.append((round(end_s * _TICKS_PER_SECOND), message))
+    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=_TEMPO)])
+    for channel in sorted({message.channel for _, message in events}):
+        if not drums:
+            track.append(mido.Message("control_change", channel=channel, control=0, value=bank))
+        track.append(mido.Message("program_change", channel=channel, program=program))
+    now = 0
+    # FluidSynth stops with the last event, so one that sounds nothing marks the end of the tail.
+    last = round((end_s + tail_s) * _TICKS_PER_SECOND)
+    for tick, message in [*events, (last, mido.Message("note_on", note=0, velocity=0))]:
+        track.append(message.copy(skip_checks=True, time=tick - now))
+        now = tick
+    return mido.MidiFile(type=0, ticks_per_beat=_TICKS_PER_BEAT, tracks=[track])
+
+
+def length_in_seconds(midi: mido.MidiFile) -> float:
+    """Until the last event of a file that `to_midi` or `as_preset` made."""
+    return sum(message.time for message in midi.tracks[0]) / _TICKS_PER_SECOND
+
+
 def render_score(
     score: Score,
     program: int,
@@ -147,6 +196,69 @@ def render_score(
     length = round((score.duration_s + tail_s) * sample_rate)
     midi = to_midi(score, program, tail_s=tail_s)
     return render_midi(midi, soundfont, length=length, sample_rate=sample_rate, gain=gain)
+
+
+def render_parts(
+    parts: Sequence[tuple[mido.MidiFile, int]],
+    soundfont: str | os.PathLike,
+    *,
+    sample_rate: int,
+    gain: float = REFERENCE_GAIN,
+) -> list[np.ndarray]:
+    """Play files in one go, which loads the SoundFont once; see `render_score`.
+
+    Parameters
+    ----------
+    parts
+        Files as `to_midi` and `as_preset` make them, each with the number of samples wanted.
+
+    Returns
+    -------
+    list of ndarray of float32
+        Of each file. The first samples of some notes differ by some 0.001 from what the file
+        sounds like alone, because FluidSynth reuses its voices.
+    """
+    if not parts:
+        return []
+    # FluidSynth begins notes at blocks of 64 samples, and counts time in milliseconds.
+    second = _BLOCK_SAMPLES // math.gcd(sample_rate, _BLOCK_SAMPLES)
+    starts, end_s = [], 0.0
+    for _, length in parts:
+        starts.append(second * math.ceil(end_s / second))
+        end_s = starts[-1] + length / sample_rate + _PAUSE_S
+    track, now = mido.MidiTrack(), 0
+    for (midi, length), start in zip(parts, starts, strict=True):
+        tick = start * _TICKS_PER_SECOND
+        stop = tick + round(length / sample_rate * _TICKS_PER_SECOND)
+        for message in midi.tracks[0]:
+            tick += message.time
+            if tick > stop:
+                break
+            if not message.is_meta or message.type == "set_tempo":
+                track.append(message.copy(skip_checks=True, time=tick - now))
+                now = tick
+        for message in _silence():
+            track.append(message.copy(skip_checks=True, time=stop - now))
+            now = stop
+    joined = mido.MidiFile(type=0, ticks_per_beat=_TICKS_PER_BEAT, tracks=[track])
+    total = starts[-1] * sample_rate + parts[-1][1]
+    audio = render_midi(joined, soundfont, length=total, sample_rate=sample_rate, gain=gain)
+    return [
+        audio[start * sample_rate : start * sample_rate + length].copy()
+        for (_, length), start in zip(parts, starts, strict=True)
+    ]
+
+
+def _silence() -> Iterator[mido.Message]:
+    """Cut off all that sounds, and forget what was set."""
+    for channel in range(16):
+        yield mido.Message("control_change", channel=channel, control=ALL_SOUND_OFF)
+        yield mido.Message("control_change", channel=channel, control=RESET_CONTROLLERS)
+        for parameter, value in ((0, 2), (1, 64), (2, 64)):  # range of bends, fine, coarse tuning
+            for number, byte in ((101, 0), (100, parameter), (6, value), (38, 0)):
+                yield mido.Message("control_change", channel=channel, control=number, value=byte)
+        yield mido.Message("control_change", channel=channel, control=101, value=127)
+        yield mido.Message("control_change", channel=channel, control=100, value=127)
 
 
 def render_midi(

@@ -15,7 +15,7 @@ import numpy as np
 
 from timbrel.bundles.bundle import Instrument
 from timbrel.corpus import soundfont as soundfont_module
-from timbrel.corpus.preparation import file_sha256, find_midi_files
+from timbrel.corpus.selection import file_sha256, find_midi_files
 from timbrel.corpus.soundfont import TAIL_S, render_score
 from timbrel.errors import InputError, Skip, refuse
 from timbrel.evaluation.cache import Cache, key_of, source_key

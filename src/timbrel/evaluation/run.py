@@ -18,7 +18,7 @@ import numpy as np
 from timbrel import __version__
 from timbrel.bundles.bundle import SUMS_FILE, Bundle, Instrument, load_bundle
 from timbrel.constants import SAMPLE_RATE
-from timbrel.corpus.preparation import file_sha256
+from timbrel.corpus.selection import file_sha256
 from timbrel.corpus.soundfont import check_soundfont, find_fluidsynth
 from timbrel.errors import InputError, MissingToolError
 from timbrel.evaluation.cache import Cache

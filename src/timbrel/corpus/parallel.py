@@ -1,0 +1,43 @@
+"""Work in parallel: in processes of this machine, or on a Dask cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import joblib
+
+from timbrel.errors import InputError, MissingToolError
+from timbrel.progress import Progress
+
+_SCHEDULER_TIMEOUT_S = 10
+
+
+def run_parallel(work: Callable, tasks: list[tuple], progress: Progress, label: str) -> list:
+    """Results of ``work(*task)``, in the order in which they are done."""
+    parallel = joblib.Parallel(return_as="generator_unordered")
+    done = parallel(joblib.delayed(work)(*task) for task in tasks)
+    return list(progress(done, len(tasks), label))
+
+
+@contextmanager
+def worker_pool(scheduler: str | None, jobs: int) -> Iterator[None]:
+    """Have joblib work in processes of this machine, or on a Dask cluster, for a with block."""
+    if jobs == 0:
+        raise InputError("0 jobs cannot do anything; -1 stands for one for each core")
+    if scheduler is None:
+        with joblib.parallel_config(backend="loky", n_jobs=jobs):
+            yield
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise MissingToolError(
+            "--scheduler needs Dask; install it with: pip install 'timbrel[cluster]'"
+        ) from None
+    try:
+        client = Client(scheduler, timeout=_SCHEDULER_TIMEOUT_S)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{scheduler}: no Dask scheduler answers there ({error})") from None
+    with client, joblib.parallel_config(backend="dask"):
+        yield
