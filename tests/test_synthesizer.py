@@ -249,7 +249,9 @@ def test_each_track_sounds_in_its_timbre(plain: Synthesizer) -> None:
     blocks = plain.stream(SCORE, timbre={1: "trumpet", 2: "harp"}, stems=True)
     tracks = np.concatenate([block.tracks for block in blocks], axis=1)
     np.testing.assert_allclose(tracks[1], alone, atol=1e-6)
-    assert np.abs(tracks[1] - next(iter(plain.stream(SCORE, stems=True))).tracks[1, :1]).max() > 1e-3
+    assert (
+        np.abs(tracks[1] - next(iter(plain.stream(SCORE, stems=True))).tracks[1, :1]).max() > 1e-3
+    )
 
 
 def test_a_path_moves_from_timbre_to_timbre_while_it_plays(plain: Synthesizer) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from small_data import small_recipe
 from torch import nn
 
+from support.small_data import small_recipe
 from timbrel.errors import InputError
 from timbrel.training.checkpoint import load_checkpoint
 from timbrel.training.loop import train
