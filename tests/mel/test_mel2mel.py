@@ -155,6 +155,6 @@ def test_weights_of_another_shape_are_refused(tiny_bundle: Bundle) -> None:
     sizes = {**tiny_bundle.model, "n_layers": 2}
     with pytest.raises(InputError, match="n_layers"):
         load_mel2mel(dataclasses.replace(tiny_bundle, config=tiny_bundle.config | {"model": sizes}))
+    sizes = {**tiny_bundle.model, "n_mels": 40}
     with pytest.raises(InputError, match="weights"):
-        sizes = {**tiny_bundle.model, "n_mels": 40}
         load_mel2mel(dataclasses.replace(tiny_bundle, config=tiny_bundle.config | {"model": sizes}))

@@ -19,8 +19,6 @@ from timbrel.training.recipe import Recipe
 from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig
 from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
 
-pytest_plugins = ["small_fixtures"]
-
 
 def muon_recipe(**changes: Any) -> Recipe:
     return replace(small_recipe(), optimizer="muon", **changes)
