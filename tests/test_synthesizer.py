@@ -260,7 +260,7 @@ def test_a_path_moves_from_timbre_to_timbre_while_it_plays(plain: Synthesizer) -
         ({"score": Score(())}, "no notes that can be played"),
         (
             {"score": Score((), unplayable={"drum_notes": 3})},
-            r"no notes that can be played; left out: drum notes \(3\)",
+            r"no notes that can be played; left out: notes of drums \(3\)",
         ),
         ({"start_s": -1.0}, "the start must be 0 s or later, not -1 s"),
         ({"start_s": 3.0}, r"the start, 3 s, lies beyond the score's end \(3\.0 s\)"),

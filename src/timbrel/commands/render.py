@@ -145,7 +145,8 @@ def render(
         )
         if not as_json:
             print(
-                f"{printable(str(target.mix))}: {stream.duration_s:.1f} s of sound in {took_s:.1f} s, "
+                f"{printable(str(target.mix))}: {stream.duration_s:.1f} s of sound in "
+                f"{took_s:.1f} s, "
                 f"{stream.duration_s / took_s:.1f}× as fast as it plays (real-time factor "
                 f"{took_s / stream.duration_s:.3f})"
             )

@@ -9,7 +9,6 @@ import numpy as np
 
 from timbrel.constants import HIGHEST_PITCH, LOWEST_PITCH
 
-
 # What the kinds of `Score.unplayable` are, in words.
 UNPLAYABLE = {
     "channel_pressure": "channel pressure",

@@ -5,7 +5,13 @@ import { constantTimbre, translated, type Point, type Timbre } from "../timbre/t
 import type { Instrument } from "../engine/bundle";
 
 export const ALL_TRACKS = -1;
-export const NO_NOTES: Score = { tracks: [], pedalEvents: 0, unplayable: {} };
+export const NO_NOTES: Score = {
+  tracks: [],
+  pedalEvents: 0,
+  unplayable: {},
+  drumTracks: [],
+  warnings: [],
+};
 
 /** A track as it is played. Voices are never altered: a change makes others. */
 export interface Voice {
