@@ -40,13 +40,15 @@ def shared() -> dict[str, Any]:
         "melodyBank": channels.MELODY_BANK,
         "defaultTempo": timeline.DEFAULT_TEMPO,
         "legatoOverlapS": keys.LEGATO_OVERLAP_S,
+        "strayAfterStrokes": keys.STRAY_AFTER_STROKES,
+        "strayAfterS": keys.STRAY_AFTER_S,
         "pedalThreshold": channels.PEDAL_THRESHOLD,
         "defaultVolume": channels.DEFAULT_VOLUME,
         "defaultExpression": channels.DEFAULT_EXPRESSION,
         "defaultPan": channels.DEFAULT_PAN,
         "unplayableControls": [
-            {"number": number, "kind": kind, "values": [v for v in range(128) if v in values]}
-            for number, (kind, values) in channels.UNPLAYABLE_CONTROLS.items()
+            {"number": number, "kind": kind, "neutral": [neutral.start, neutral.stop]}
+            for number, (kind, neutral) in channels.UNPLAYABLE_CONTROLS.items()
         ],
         "unplayable": UNPLAYABLE,
         "programNames": instruments.PROGRAM_NAMES,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from support.command_line import TIMBREL, failure_of, files, result_of, run
+from support.midi_bytes import END, chunk, header, name, note, port, program, smf
 
 pytestmark = pytest.mark.usefixtures("songs")
 
@@ -37,10 +39,11 @@ def test_inspect_tells_the_same_in_json() -> None:
             "notes": 3,
             "pedal_events": 2,
             "tracks": [
-                {"name": "Acoustic Grand Piano", "program": 0, "channel": 1, "notes": 2},
-                {"name": "Trumpet", "program": 56, "channel": 2, "notes": 1},
+                {"name": "Acoustic Grand Piano", "program": 0, "port": 1, "channel": 1, "notes": 2},
+                {"name": "Trumpet", "program": 56, "port": 1, "channel": 2, "notes": 1},
             ],
             "unplayable": {},
+            "warnings": [],
         },
         {
             "file": "drums.mid",
@@ -49,6 +52,7 @@ def test_inspect_tells_the_same_in_json() -> None:
             "pedal_events": 0,
             "tracks": [],
             "unplayable": {"drum_notes": 1},
+            "warnings": [],
         },
     ]
 
@@ -58,6 +62,48 @@ def test_inspect_draws_the_roll(name: str, start: bytes) -> None:
     assert run("inspect", "song.mid", "--plot", name).returncode == 0
     assert files() == {name}
     assert Path(name).read_bytes().startswith(start)
+
+
+def test_damage_is_told_of() -> None:
+    tune = chunk(name("Tune") + note(60) + END)
+    Path("bad.mid").write_bytes(b"junk" + header(3) + tune + chunk(note(62) + b"\0\xf4"))
+    words = [
+        "4 bytes before the MIDI header were passed over",
+        "track 2 is damaged (the status byte 0xf4 is undefined); what follows in it is left out",
+        "the header says 3 tracks, the file holds 2",
+    ]
+    done = run("inspect", "bad.mid")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-3:] == [f"bad.mid: {line}" for line in words]
+    (result,) = result_of("inspect", "bad.mid")
+    assert result["warnings"] == words
+
+
+def test_ports_are_named_where_there_are_several() -> None:
+    Path("ports.mid").write_bytes(smf(port(0) + note(60), port(1) + program(56) + note(62)))
+    lines = [" ".join(line.split()) for line in run("inspect", "ports.mid").stdout.splitlines()]
+    assert lines[1:] == [
+        "1 Acoustic Grand Piano port 1 channel 1 Acoustic Grand Piano (0) 1 notes",
+        "2 Trumpet port 2 channel 1 Trumpet (56) 1 notes",
+    ]
+    (result,) = result_of("inspect", "ports.mid")
+    assert [track["port"] for track in result["tracks"]] == [1, 2]
+
+
+def test_no_name_steers_the_terminal() -> None:
+    names = (b"Lead\x1b]0;renamed\x07\n\x1b[31mred", "ギター".encode("cp932"), b"\x9bA")
+    file = "so\x1b[2Jng\n.mid"
+    Path(file).write_bytes(smf(*(name(text) + note(60) for text in names)))
+    Path("\x1b[31m.mid").write_bytes(b"no music")
+    for arguments in ([file], [file, "\x1b[31m.mid"]):
+        done = run("inspect", *arguments)
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", done.stdout + done.stderr)
+    lines = run("inspect", file).stdout.splitlines()
+    assert [line.split("  ")[0:3] for line in lines[:1]] == [
+        ["so [2Jng .mid: 0.5 s, 3 notes, 0 pedal events"]
+    ]
+    assert len(lines) == 4
+    assert "ギター" in lines[2]
 
 
 def test_a_reader_that_has_enough_is_no_error() -> None:

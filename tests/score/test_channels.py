@@ -1,4 +1,4 @@
-"""What a channel means: ports, drums, tunings, volumes, and what is counted because it is not played."""
+"""What a channel means: ports, drums, tunings, volumes; and what is counted instead."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ class TestPorts:
     @pytest.mark.parametrize("channel", [0, 8, 15])
     def test_whatever_their_numbers(self, numbers: tuple[int, int], channel: int) -> None:
         tracks = [
-            port(number) + program(10 + number, channel=channel) + tune(60 + number, channel=channel)
+            port(number)
+            + program(10 + number, channel=channel)
+            + tune(60 + number, channel=channel)
             for number in numbers
         ]
         score = parse_midi(smf(*tracks))

@@ -70,7 +70,7 @@ class TestRiff:
         ],
     )
     def test_without_midi_it_is_refused(self, data: bytes) -> None:
-        with pytest.raises(InputError, match="^x: is not a MIDI file"):
+        with pytest.raises(InputError, match=r"^x: is not a MIDI file"):
             parse_midi(data, name="x")
 
 
@@ -101,7 +101,7 @@ class TestBytesBefore:
 
     def test_what_only_speaks_of_midi_is_none(self) -> None:
         for text in (b"A file begins with MThd and goes on with MTrk.", b"MThd", b"xMThd\0\0\0\6"):
-            with pytest.raises(InputError, match="is not a MIDI file|is cut off"):
+            with pytest.raises(InputError, match=r"is not a MIDI file|is cut off"):
                 parse_midi(text)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.midi_bytes import control, header, chunk, meta, note, number, off, on, smf
+from support.midi_bytes import chunk, control, header, meta, note, number, off, on, smf
 from timbrel.score import Score
 from timbrel.score.midi import LONGEST_HOLD_S, parse_midi
 
@@ -74,16 +76,16 @@ class TestRepeatedKeys:
         notes[-1].pop()
         events = flat(notes) + [(chain[-1], message) for message in end]
         score = parse_midi(smf(track(events, end=chain[-1])))
-        assert spans(score) == [(60, a, b) for a, b in zip(chain, chain[1:], strict=False)]
+        assert spans(score) == [(60, a, b) for a, b in itertools.pairwise(chain)]
 
     @pytest.mark.parametrize("overlap", [0, 1, 10, 50, 100, 400])
     @pytest.mark.parametrize("chain", CHAINS.values(), ids=CHAINS)
     def test_a_whole_chain_is_legato_whatever_the_overlap(
         self, chain: list[int], overlap: int
     ) -> None:
-        overlap = min(overlap, min(b - a for a, b in zip(chain, chain[1:], strict=False)) - 1)
+        overlap = min(overlap, min(b - a for a, b in itertools.pairwise(chain)) - 1)
         score = played(flat(repeated(chain, overlap)))
-        assert spans(score) == [(60, a, b) for a, b in zip(chain, chain[1:], strict=False)]
+        assert spans(score) == [(60, a, b) for a, b in itertools.pairwise(chain)]
 
     @pytest.mark.parametrize("lost", range(5))
     @pytest.mark.parametrize("overlap", [0, 3, 12])
@@ -102,7 +104,7 @@ class TestRepeatedKeys:
         # As sequencers play with a gate time of 150 %.
         chain = [*range(0, 10_000, 250), 9750 + 1000 * final_s]
         assert spans(played(flat(repeated(chain, 125)))) == [
-            (60, a, b) for a, b in zip(chain, chain[1:], strict=False)
+            (60, a, b) for a, b in itertools.pairwise(chain)
         ]
 
     def test_a_drone_that_another_voice_strikes_sounds_on(self) -> None:
@@ -188,7 +190,9 @@ class TestMissingNoteOffs:
 
     def test_other_keys_channels_and_tracks_are_as_they_were(self) -> None:
         chain = flat(repeated([0, 500, 1000, 1500], 40, key=64))
-        same_key = [(t, bytes([0, m[1] | 1, 60, m[3]])) for t, m in flat(repeated([0, 300, 900], 50))]
+        same_key = [
+            (t, bytes([0, m[1] | 1, 60, m[3]])) for t, m in flat(repeated([0, 300, 900], 50))
+        ]
         bad = [(0, on(60)), (400, on(60)), (700, off(60)), (800, on(60))]
         alone = played(chain + same_key, flat(repeated([0, 250, 350], 30)))
         with_bad = played(chain + same_key + bad, flat(repeated([0, 250, 350], 30)))

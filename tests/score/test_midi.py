@@ -508,7 +508,14 @@ class TestBadInput:
             ("00 3C 40", "status byte"),
             ("00 F4", "status byte"),
         ],
-        ids=["half a note", "half a name", "long time", "endless time", "no status", "wrong status"],
+        ids=[
+            "half a note",
+            "half a name",
+            "long time",
+            "endless time",
+            "no status",
+            "wrong status",
+        ],
     )
     def test_damage_before_the_first_note(self, tmp_path: Path, data: str, match: str) -> None:
         midi = raw_file(chunk(bytes.fromhex(data)))

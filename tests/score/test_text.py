@@ -20,7 +20,16 @@ JAPANESE = [
     "ベース　ソロ",
 ]
 LATIN = [
-    *("Präludium", "Träumerei", "Für Elise", "Flûte à bec", "Violão", "Élégie", "légère", "élégant"),
+    *(
+        "Präludium",
+        "Träumerei",
+        "Für Elise",
+        "Flûte à bec",
+        "Violão",
+        "Élégie",
+        "légère",
+        "élégant",
+    ),
     *("Canção", "CANÇÃO", "Coração", "Prélude en ré", "Großer Chor", "Noël", "Señorita", "Größe"),
     *("Ærø", "São Paulo", "créée", "à la", "ÉCOLE", "Málaga", "naïve"),
 ]

@@ -1,6 +1,6 @@
 """Damaged MIDI files, and a program that reads many of them in little memory.
 
-``python -m support.midi_fuzz FIRST STOP`` reads the files of these seeds, and says in JSON how it went.
+``python -m support.midi_fuzz FIRST STOP`` reads the files of these seeds and counts, in JSON.
 ``python -m support.midi_fuzz NAME BYTES`` reads one large file of `LARGE`, or "all" of them.
 """
 
@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from support.midi_bytes import (
+    END,
     GM_ON,
     GS_RESET,
     XG_ON,
@@ -61,8 +62,12 @@ def all_kinds() -> bytes:
     first += b"".join(control(kind, 100, 9) for kind in (7, 10, 11, 64, 66, 67, 91, 93, 1, 74))
     first += b"".join(control(kind, 80, 9) for kind in (66, 120, 121, 123, 126, 127))
     first += parameter(0, 12, 50) + parameter(1, 70, 3) + parameter(2, 60)
-    first += master_volume(0x3000, 40) + roland(0x40, 0x11, 0x15, 1) + roland(0x40, 0, 0, 0, 4, 1, 2)
-    first += yamaha(8, 3, 7, 2) + yamaha(0, 0, 6, 0x45) + b"\0\xf7\2\xf3\1" + meta(0x51, b"\x09\0\0", 9)
+    first += (
+        master_volume(0x3000, 40) + roland(0x40, 0x11, 0x15, 1) + roland(0x40, 0, 0, 0, 4, 1, 2)
+    )
+    first += (
+        yamaha(8, 3, 7, 2) + yamaha(0, 0, 6, 0x45) + b"\0\xf7\2\xf3\1" + meta(0x51, b"\x09\0\0", 9)
+    )
     second = port(1) + control(0, 127, channel=2) + program(0, channel=2)
     for pitch in range(15, 115, 5):
         second += program(pitch, 3) + on(pitch, 20, velocity=pitch) + on(pitch, channel=9)
@@ -214,9 +219,7 @@ def large_files(size: int) -> dict[str, Callable[[], bytes]]:
         "wrong lengths": lambda: header(1) + chunk(one, length=3) * (size // len(small) - 4),
         "lengths to the end": lambda: (
             header(1)
-            + b"".join(
-                chunk(one + b"\0\xff\x2f\0", length=16 * i - 8) for i in range(size // 16 - 4, 0, -1)
-            )
+            + b"".join(chunk(one + END, length=16 * i - 8) for i in range(size // 16 - 4, 0, -1))
         ),
         "chunks that are none": lambda: header(1) + b"MTr" * (size // 3 - 10),
         "times": lambda: header() + chunk(one + number(0, length=5) * (size // 5 - 10)),
@@ -242,11 +245,14 @@ def check(score: Score, story: str) -> None:
         check_curve(track.pan, -1, 1, story)
         check_curve(track.bend, -129, 129, story)
         check_curve(track.tuning, -4, 4, story)
-    assert all(21 <= note.pitch <= 108 for note in score.notes), story
+    pitches = (note.pitch for track in score.tracks for note in track.notes)
+    assert all(21 <= pitch <= 108 for pitch in pitches), story
     assert all(words and words.isprintable() for words in score.warnings), story
     assert all(count > 0 for count in score.unplayable.values()), story
     assert score.left_out.isprintable(), story
-    roll = PianoRoll(score.notes, MelConfig().frame_rate)
+    roll = PianoRoll(
+        max((track.notes for track in score.tracks), key=len, default=()), MelConfig().frame_rate
+    )
     start = random.Random(len(roll)).randrange(len(roll) + 1)
     window = roll.window(start, start + 8)
     assert window.min() >= 0, story

@@ -1,23 +1,31 @@
 """Write tests/web/golden/: MIDI files, and what Python reads of them, for the page to agree with.
 
-Run ``python tests/web/make_golden.py`` after a change of how MIDI is read.
+Run ``PYTHONPATH=tests python tests/web/make_golden.py`` after a change of how MIDI is read.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
+import itertools
 import json
 import random
+import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import mido
 from mido import Message, MetaMessage, MidiFile, MidiTrack
+from strange_files import STRANGE_FILES
 
+from support.midi_fuzz import mutant
+from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.score.midi import parse_midi
 from timbrel.score.piano_roll import PianoRoll
+from timbrel.score.score import Automation, Track
 
 FOLDER = Path(__file__).parent / "golden"
 TICKS_PER_BEAT = 480
@@ -121,17 +129,25 @@ def format_0() -> MidiFile:
     return MidiFile(type=0, ticks_per_beat=120, tracks=[track])
 
 
-FILES = {
+FILES: dict[str, Callable[[], MidiFile | bytes]] = {
     "many-tracks": many_tracks,
     "pedal": pedal,
     "overlapping": overlapping,
     "tempo-changes": tempo_changes,
     "format-0-drums": format_0,
+    **STRANGE_FILES,
 }
 
+# Damaged files, each with the hash of what it is read as.
+MUTANTS_FILE = "mutants.json"
+N_MUTANTS = 50
+MOST_BYTES = 3000
 
-def midi_bytes(midi: mido.MidiFile) -> bytes:
-    """The file that mido writes."""
+
+def midi_bytes(midi: mido.MidiFile | bytes) -> bytes:
+    """The file that mido writes, if it is not written yet."""
+    if isinstance(midi, bytes):
+        return midi
     file = io.BytesIO()
     midi.save(file=file)
     return file.getvalue()
@@ -140,31 +156,76 @@ def midi_bytes(midi: mido.MidiFile) -> bytes:
 def reading(data: bytes) -> dict[str, Any]:
     """What Python reads: the score, and of each track's roll its size and its SHA-256."""
     score = parse_midi(data)
-    tracks = []
-    for track in score.tracks:
-        roll = PianoRoll(track.notes, MelConfig().frame_rate).whole()
-        tracks.append(
-            {
-                "name": track.name,
-                "program": track.program,
-                "channel": track.channel,
-                "notes": [list(note) for note in track.notes],
-                "gain": [list(track.gain.times_s), list(track.gain.values)],
-                "pan": [list(track.pan.times_s), list(track.pan.values)],
-                "n_frames": len(roll),
-                "roll_sha256": hashlib.sha256(roll.astype("<f4").tobytes()).hexdigest(),
-            }
-        )
     return {
         "pedal_events": score.pedal_events,
         "unplayable": score.unplayable,
-        "tracks": tracks,
+        "warnings": list(score.warnings),
+        "tracks": [described(track) | roll_of(track) for track in score.tracks],
+        "drum_tracks": [described(track) for track in score.drum_tracks],
     }
+
+
+def described(track: Track) -> dict[str, Any]:
+    def both(curve: Automation) -> list[list[float]]:
+        return [list(curve.times_s), list(curve.values)]
+
+    return {
+        "name": track.name,
+        "program": track.program,
+        "port": track.port,
+        "channel": track.channel,
+        "notes": [list(note) for note in track.notes],
+        "gain": both(track.gain),
+        "pan": both(track.pan),
+        "bend": both(track.bend),
+        "tuning": both(track.tuning),
+    }
+
+
+def roll_of(track: Track) -> dict[str, Any]:
+    roll = PianoRoll(track.notes, MelConfig().frame_rate).whole()
+    return {
+        "n_frames": len(roll),
+        "roll_sha256": hashlib.sha256(roll.astype("<f4").tobytes()).hexdigest(),
+    }
+
+
+def fingerprint(data: bytes) -> str:
+    """An error, or the SHA-256 of all numbers of a score, as doubles, and of all its words."""
+    try:
+        score = parse_midi(data, name="")
+    except InputError as error:
+        # The page has no option to name.
+        return str(error).removeprefix(": ").partition("; raise")[0]
+    numbers, words = [score.pedal_events], list(score.warnings)
+    for kind, count in score.unplayable.items():
+        words.append(kind)
+        numbers.append(count)
+    for track in (*score.tracks, *score.drum_tracks):
+        words.append(track.name)
+        numbers += [track.program, track.port, track.channel]
+        for note in track.notes:
+            numbers += note
+        for curve in (track.gain, track.pan, track.bend, track.tuning):
+            numbers += curve.times_s + curve.values
+    packed = struct.pack(f"<{len(numbers)}d", *numbers)
+    return hashlib.sha256(packed + "\n".join(words).encode()).hexdigest()
+
+
+def mutants() -> list[dict[str, str]]:
+    """Damaged files, in base 64, with their fingerprints."""
+    files = (mutant(seed)[1] for seed in itertools.count())
+    small = itertools.islice((data for data in files if len(data) < MOST_BYTES), N_MUTANTS)
+    return [
+        {"data": base64.b64encode(data).decode(), "fingerprint": fingerprint(data)}
+        for data in small
+    ]
 
 
 def main() -> None:
     """Write all files."""
     FOLDER.mkdir(exist_ok=True)
+    (FOLDER / MUTANTS_FILE).write_text(json.dumps(mutants(), indent=0) + "\n")
     for name, make in FILES.items():
         data = midi_bytes(make())
         (FOLDER / f"{name}.mid").write_bytes(data)

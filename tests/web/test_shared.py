@@ -6,7 +6,9 @@ import json
 
 import page_constants
 import pytest
-from make_golden import FILES, FOLDER, midi_bytes, reading
+from make_golden import FILES, FOLDER, MUTANTS_FILE, midi_bytes, mutants, reading
+
+RENEW = "run: PYTHONPATH=tests python tests/web/make_golden.py"
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -15,7 +17,11 @@ def test_golden_files_are_what_python_reads(name: str) -> None:
     assert (FOLDER / f"{name}.mid").read_bytes() == data
     assert json.loads((FOLDER / f"{name}.json").read_text()) == json.loads(
         json.dumps(reading(data))
-    ), "run: python tests/web/make_golden.py"
+    ), RENEW
+
+
+def test_golden_mutants_are_what_python_reads() -> None:
+    assert json.loads((FOLDER / MUTANTS_FILE).read_text()) == mutants(), RENEW
 
 
 def test_the_page_has_pythons_constants() -> None:

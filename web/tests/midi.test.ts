@@ -4,8 +4,9 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parseMidi } from "../src/score/midi";
+import { MidiError } from "../src/score/smf";
 import { N_CHANNELS, PianoRoll } from "../src/score/roll";
-import { leftOut } from "../src/score/score";
+import { leftOut, type Score, type Track } from "../src/score/score";
 
 const FOLDER = new URL("../../tests/web/golden/", import.meta.url);
 const names = readdirSync(FOLDER)
@@ -14,30 +15,77 @@ const names = readdirSync(FOLDER)
 
 const bytes = (name: string) => new Uint8Array(readFileSync(new URL(`${name}.mid`, FOLDER)));
 
+const described = ({ notes, gain, pan, bend, tuning, ...track }: Track) => ({
+  ...track,
+  notes: notes.map(({ pitch, velocity, start, end }) => [pitch, velocity, start, end]),
+  gain: [gain.times, gain.values],
+  pan: [pan.times, pan.values],
+  bend: [bend.times, bend.values],
+  tuning: [tuning.times, tuning.values],
+});
+
+/** An error, or the SHA-256 of all numbers of a score and of all its words. */
+function fingerprint(data: Uint8Array): string {
+  const reading = read(data);
+  if (typeof reading === "string") return reading;
+  const numbers = [reading.pedalEvents];
+  const words = [...reading.warnings];
+  for (const [kind, count] of Object.entries(reading.unplayable)) {
+    words.push(kind);
+    numbers.push(count);
+  }
+  for (const track of [...reading.tracks, ...reading.drumTracks].map(described)) {
+    words.push(track.name);
+    numbers.push(track.program, track.port, track.channel);
+    for (const row of [...track.notes, ...track.gain, ...track.pan]) numbers.push(...row);
+    for (const row of [...track.bend, ...track.tuning]) numbers.push(...row);
+  }
+  const bytes = new Uint8Array(Float64Array.from(numbers).buffer);
+  return createHash("sha256").update(bytes).update(words.join("\n")).digest("hex");
+}
+
+/** A score, or what is wrong with a file. */
+function read(data: Uint8Array): Score | string {
+  try {
+    return parseMidi(data);
+  } catch (error) {
+    if (error instanceof MidiError) return error.message;
+    throw error;
+  }
+}
+
 describe("golden files", () => {
-  it("are there", () => expect(names).toHaveLength(5));
+  it("are there", () => expect(names).toHaveLength(14));
 
   it.each(names)("%s is read as Python reads it", (name) => {
     const expected = JSON.parse(readFileSync(new URL(`${name}.json`, FOLDER), "utf-8"));
     const score = parseMidi(bytes(name));
     expect(score.pedalEvents).toBe(expected.pedal_events);
     expect(score.unplayable).toEqual(expected.unplayable);
+    expect(score.warnings).toEqual(expected.warnings);
+    expect(score.drumTracks.map(described)).toEqual(expected.drum_tracks);
     const found = score.tracks.map((track) => {
       const roll = new PianoRoll(track.notes);
       const whole = new Float32Array(roll.nFrames * N_CHANNELS);
       roll.window(0, roll.nFrames, whole);
       return {
-        name: track.name,
-        program: track.program,
-        channel: track.channel,
-        notes: track.notes.map(({ pitch, velocity, start, end }) => [pitch, velocity, start, end]),
-        gain: [track.gain.times, track.gain.values],
-        pan: [track.pan.times, track.pan.values],
+        ...described(track),
         n_frames: roll.nFrames,
         roll_sha256: createHash("sha256").update(new Uint8Array(whole.buffer)).digest("hex"),
       };
     });
     expect(found).toEqual(expected.tracks);
+  });
+
+  it("that are damaged are read as Python reads them", () => {
+    const mutants: { data: string; fingerprint: string }[] = JSON.parse(
+      readFileSync(new URL("mutants.json", FOLDER), "utf-8"),
+    );
+    expect(mutants).toHaveLength(50);
+    const found = mutants.map(({ data }) =>
+      fingerprint(new Uint8Array(Buffer.from(data, "base64"))),
+    );
+    expect(found).toEqual(mutants.map((mutant) => mutant.fingerprint));
   });
 
   it("make the same roll window by window", () => {
@@ -56,12 +104,8 @@ describe("golden files", () => {
 
 describe("files that are no music", () => {
   const said = (data: Uint8Array) => {
-    try {
-      parseMidi(data);
-    } catch (error) {
-      return (error as Error).message;
-    }
-    return "nothing";
+    const reading = read(data);
+    return typeof reading === "string" ? reading : "nothing";
   };
   const text = (words: string) => new TextEncoder().encode(words);
 
@@ -69,7 +113,7 @@ describe("files that are no music", () => {
     expect(said(text(""))).toMatch("is empty");
     expect(said(text("Dear diary"))).toMatch("is not a MIDI file");
     expect(said(text("MThd"))).toMatch("is cut off");
-    expect(said(bytes("pedal").slice(0, 100))).toMatch("is cut off");
+    expect(said(bytes("pedal").slice(0, 23))).toMatch("is cut off");
     const noTime = bytes("pedal");
     noTime.set([0, 0], 12);
     expect(said(noTime)).toMatch("its time division is zero");
@@ -92,4 +136,15 @@ it("what is left out is named", () => {
   expect(words).toMatch("notes of drums (30)");
   expect(words).toMatch("notes outside the 88 keys");
   expect(words).toMatch("pitch bends");
+  const more = leftOut(parseMidi(bytes("unplayable")));
+  for (const word of ["channel pressure", "key pressure", "reverb", "chorus", "soft pedal"]) {
+    expect(more).toMatch(word);
+  }
+});
+
+it("what is wrong with a file is said", () => {
+  const words = leftOut(parseMidi(bytes("damaged")));
+  expect(words).toMatch("7 bytes before the MIDI header were passed over");
+  expect(words).toMatch("the header says 9 tracks, the file holds 5");
+  expect(leftOut(parseMidi(bytes("in-riff")))).toBe("");
 });

@@ -9,16 +9,9 @@ import { Mixer } from "../src/engine/mixer";
 import { Output } from "../src/engine/output";
 import { roundHalfEven } from "../src/engine/stream";
 import { PianoRoll } from "../src/score/roll";
-import { constant, type Track } from "../src/score/score";
+import { plainTrack } from "../src/score/score";
 
-const track: Track = {
-  name: "",
-  program: 0,
-  channel: 0,
-  notes: [],
-  gain: constant(1),
-  pan: constant(0),
-};
+const track = plainTrack("");
 const mel = { sample_rate: 16000, hop_length: 128, n_fft: 1024, n_mels: 80, f_min_hz: 0, f_max_hz: 8000, floor: 1e-5 }; // prettier-ignore
 const sine = (n: number, hz: number, rate: number, level = 1) =>
   Float32Array.from({ length: n }, (_, i) => level * Math.sin((2 * Math.PI * hz * i) / rate));

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from timbrel.errors import OutputError
+from timbrel.errors import OutputError, printable
 from timbrel.files import atomic_path, check_output
 from timbrel.progress import Progress, silent
 from timbrel.score.score import Score, Track
@@ -119,7 +119,7 @@ def render_file(
                 writers.enter_context(AudioWriter(path, stream.sample_rate, n, file_rate=file_rate))
                 for path, n in [(mix_path, stream.channels), *((stem, 1) for stem in stems)]
             ]
-            for block in progress(stream, stream.n_blocks, target.mix.name):
+            for block in progress(stream, stream.n_blocks, printable(target.mix.name)):
                 mix.write(block.mix)
                 for writer, sound in zip(tracks, block.tracks, strict=False):
                     writer.write(np.clip(sound, -1, 1))

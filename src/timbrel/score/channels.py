@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Container
 
 from timbrel.score.keys import ALL_SOUND_OFF, Keys, releases_keys
 from timbrel.score.score import Automation
@@ -24,18 +23,19 @@ _BEND_RANGE, _FINE_TUNING, _COARSE_TUNING, _NO_PARAMETER = (0, 0), (0, 1), (0, 2
 _DEFAULT_ENTRIES = {_BEND_RANGE: (2, 0), _FINE_TUNING: (64, 0), _COARSE_TUNING: (64, 0)}
 BEND_CENTRE = 8192
 
-# Controllers that change the sound and are not played, what counts them, and with which values.
-_SOME, _PEDAL_DOWN = range(1, 128), range(PEDAL_THRESHOLD, 128)
-UNPLAYABLE_CONTROLS: dict[int, tuple[str, Container[int]]] = {
-    MODULATION: ("modulation", _SOME),
-    PORTAMENTO: ("portamento", _PEDAL_DOWN),
-    SOFT: ("soft_pedal", _PEDAL_DOWN),
-    **{number: ("sound_controllers", {*range(128)} - {64}) for number in range(70, 80)},
-    84: ("portamento", range(128)),
-    91: ("reverb_sends", _SOME),
-    93: ("chorus_sends", _SOME),
-    **{number: ("other_effect_sends", _SOME) for number in (92, 94, 95)},
-    126: ("mono_mode", range(128)),
+# Controllers that change the sound and are not played, as what they are counted, and with which
+# values they change nothing.
+_NONE, _OFF, _UP, _CENTRED = range(0), range(1), range(PEDAL_THRESHOLD), range(64, 65)
+UNPLAYABLE_CONTROLS: dict[int, tuple[str, range]] = {
+    MODULATION: ("modulation", _OFF),
+    PORTAMENTO: ("portamento", _UP),
+    SOFT: ("soft_pedal", _UP),
+    **dict.fromkeys(range(70, 80), ("sound_controllers", _CENTRED)),
+    84: ("portamento", _NONE),
+    91: ("reverb_sends", _OFF),
+    93: ("chorus_sends", _OFF),
+    **dict.fromkeys((92, 94, 95), ("other_effect_sends", _OFF)),
+    126: ("mono_mode", _NONE),
 }
 
 
@@ -154,8 +154,8 @@ class Channel:
         """What a controller asks for and no model plays, or nothing."""
         if number == DATA and not self._is_registered:
             return "sound_controllers"  # of the device; no two makers have the same
-        kind, values = UNPLAYABLE_CONTROLS.get(number, ("", ()))
-        return kind if value in values else ""
+        kind, neutral = UNPLAYABLE_CONTROLS.get(number, ("", _NONE))
+        return "" if value in neutral else kind
 
     def control(self, number: int, value: int, time_s: float) -> None:
         """Follow a controller."""

@@ -1,7 +1,7 @@
 """System-exclusive messages that change what is played: General MIDI, Roland GS, Yamaha XG.
 
-After the Universal System Exclusive Messages of the MIDI standard, and the MIDI implementations that
-Roland prints for the Sound Canvas and Yamaha for its XG tone generators.
+After the Universal System Exclusive Messages of the MIDI standard, and the MIDI implementations
+that Roland prints for the Sound Canvas and Yamaha for its XG tone generators.
 """
 
 from __future__ import annotations

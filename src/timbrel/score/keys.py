@@ -121,7 +121,7 @@ class Keys:
             self._end_all(self._sustained, time_s)
 
     def set_sostenuto(self, down: bool, time_s: float) -> None:
-        """Press or lift the sostenuto pedal, which holds the keys that are down when it is pressed."""
+        """Press or lift the sostenuto pedal, which holds the keys that are down by then."""
         if down and not self._sostenuto:
             self._caught_until = self._n_strokes
         elif not down:

@@ -139,7 +139,8 @@ class _Performance:
         """What was played."""
         ports = {p: i for i, p in enumerate(sorted({part[1] for part in self._parts}))}
         curves = {key: self._curves(key) for key in {(part[1], part[2]) for part in self._parts}}
-        tracks, drum_tracks = [], []
+        tracks: list[Track] = []
+        drum_tracks: list[Track] = []
         for part, notes in sorted(self._parts.items()):
             number, port, channel, program, is_drums = part
             name = _DRUM_TRACK_NAME if is_drums else PROGRAM_NAMES[program]

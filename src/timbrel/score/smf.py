@@ -202,7 +202,7 @@ class _Reader:
             self._n_unsaid += 1
 
 
-class _Damage(Exception):
+class _DamageError(Exception):
     """What keeps the rest of a track from being read."""
 
 
@@ -226,7 +226,7 @@ class _Track:
         try:
             while self.position < self._limit and not self.ended:
                 self._event()
-        except _Damage as damage:
+        except _DamageError as damage:
             problem = str(damage)
         # Many files lack the end of a track; its chunk's end is as good.
         self._events.add(self._tick, self._number_of_track, META, END_OF_TRACK)
@@ -276,7 +276,7 @@ class _Track:
             self.position -= 1
         status = self._status
         if not 0x80 <= status < 0xF0:
-            raise _Damage(f"the status byte 0x{first:02x} is undefined")
+            raise _DamageError(f"the status byte 0x{first:02x} is undefined")
         # Program changes and channel pressure have one data byte, all others two.
         one = self._data_byte()
         two = 0 if PROGRAM <= status < PITCH_BEND else self._data_byte()
@@ -291,14 +291,14 @@ class _Track:
 
     def _byte(self) -> int:
         if self.position >= self._limit:
-            raise _Damage("a message runs past the end of its track")
+            raise _DamageError("a message runs past the end of its track")
         self.position += 1
         return self._data[self.position - 1]
 
     def _take(self, length: int) -> bytes:
         start, stop = self.position, self.position + length
         if stop > self._limit:
-            raise _Damage("a message runs past the end of its track")
+            raise _DamageError("a message runs past the end of its track")
         self.position = stop
         return self._data[start:stop]
 
@@ -313,4 +313,4 @@ class _Track:
             number = number << 7 | byte & 0x7F
             if byte < 0x80:
                 return number
-        raise _Damage(f"a number has more than {_MAX_NUMBER_BYTES} bytes")
+        raise _DamageError(f"a number has more than {_MAX_NUMBER_BYTES} bytes")

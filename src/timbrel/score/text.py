@@ -14,7 +14,7 @@ _CHARACTER = re.compile(_SHIFT_JIS, re.DOTALL)
 # Of the kinds of characters of `_kind`: what Latin text in another encoding does not look like.
 _JAPANESE = re.compile("J[Jj]|jJ|k[kK]|Kk")
 _JAPANESE_ALONE = re.compile("[Jj]|[kK]{2}")
-_WINDOWS_1252_GAPS = bytes.maketrans(b"\x81\x8d\x8f\x90\x9d", b"     ")
+_WINDOWS_1252_GAPS = bytes.maketrans(b"\x81\x8d\x8f\x90\x9d", bytes(5))
 
 
 def decoded(data: bytes) -> str:
@@ -57,7 +57,8 @@ def _looks_japanese(data: bytes) -> bool:
 
 def _kind(character: bytes) -> str:
     """J, j: of two bytes, the first not a letter of Latin-1, or one. K, k: katakana of one byte,
-    a letter of Latin-1 or not. a: an ASCII letter. Else a dot."""
+    a letter of Latin-1 or not. a: an ASCII letter. Else a dot.
+    """
     first = character[0]
     if len(character) == 2:
         return "J" if first < 0xA0 else "j"

@@ -4,7 +4,7 @@
 import constants from "../constants.json";
 import { WavWriter } from "../audio/wav";
 import { simplified, type Timbre } from "../timbre/timbre";
-import { constant, type Note, type Track } from "../score/score";
+import { plainTrack, type Note } from "../score/score";
 import { PianoRoll } from "../score/roll";
 import { Arrivals } from "./arrivals";
 import {
@@ -32,14 +32,7 @@ import { WAVENET, WaveNet, wavenetBuild } from "./wavenet";
 const POSITION_MS = 33;
 const PREVIEW_PAUSE_MS = 2;
 const RUNTIME = "runtime";
-const LIVE_TRACK: Track = {
-  name: "keyboard",
-  program: 0,
-  channel: 0,
-  notes: [],
-  gain: constant(1),
-  pan: constant(0),
-};
+const LIVE_TRACK = plainTrack("keyboard");
 const PHRASE: Note[] = constants.phrase.map(({ pitch, velocity, start_s, end_s }) => ({
   pitch,
   velocity,

@@ -1,302 +1,279 @@
-// Standard MIDI Files → Score. Reads as src/timbrel/score/midi.py does; tests/golden holds both to
+// Standard MIDI Files → Score. Reads as src/timbrel/score/midi.py does; tests/web/golden holds both to
 // the same files.
 
 import constants from "../constants.json";
-import { MidiError, parseSmf, type Message, type MidiFile } from "./smf";
-import { constant, type Automation, type Note, type Score, type Unplayable } from "./score";
+import { BEND_CENTRE, Channel, Curve, SUSTAIN } from "./channels";
+import { midiInside } from "./container";
+import { settingsOf } from "./exclusive";
+import { channelKey, isNoteOn, Keys, strokesWithNoteOffs, type Sounding } from "./keys";
+import { valueAt, type Automation, type Note, type Score, type Unplayable } from "./score";
+import {
+  CHANNEL_PRESSURE,
+  CONTROL,
+  KEY_PRESSURE,
+  META,
+  MidiError,
+  NOTE_OFF,
+  NOTE_ON,
+  parseSmf,
+  PITCH_BEND,
+  PROGRAM,
+  SYSEX,
+  TRACK_NAME,
+  type MidiFile,
+} from "./smf";
+import { decoded } from "./text";
+import { Timeline, type Event } from "./timeline";
 
-const SUSTAIN = 64;
-const SOSTENUTO = 66;
-const VOLUME = 7;
-const PAN = 10;
-const EXPRESSION = 11;
-const ALL_SOUND_OFF = 120;
-const RESET_CONTROLLERS = 121;
-const ALL_NOTES_OFF = 123;
+const DRUM_TRACK_NAME = "Drums";
 
 /** Read a file's bytes; errors say what is wrong in words that follow the file's name. */
 export function parseMidi(bytes: Uint8Array): Score {
-  let data = bytes;
-  if (data.length > constants.maxFileBytes) {
-    throw new MidiError(
-      `is larger than ${constants.maxFileBytes / 2 ** 20} MiB, up to which MIDI files are read`,
-    );
-  }
-  if (!data.length) throw new MidiError("is empty; a MIDI file was expected");
-  const marked = (at: number, text: string) =>
-    [...text].every((letter, i) => data[at + i] === letter.charCodeAt(0));
-  // A MIDI file wrapped in RIFF, as old Windows programs write it.
-  if (marked(0, "RIFF") && marked(8, "RMID")) data = data.subarray(20);
-  if (!marked(0, "MThd")) throw new MidiError("is not a MIDI file (it does not start with 'MThd')");
+  const { data, warnings } = midiInside(bytes);
   const midi = parseSmf(data);
-  const performance = new Performance(keysWithoutNoteOffs(midi));
-  let end = 0;
-  // The sequences of a type 2 file are independent pieces: they are played in turn.
-  const all = midi.tracks.map((_, i) => i);
-  for (const tracks of midi.type === 2 ? all.map((i) => [i]) : [all]) {
-    for (const event of timeline(midi, tracks, end)) {
-      end = event.time;
-      if (!(end <= constants.maxDurationS)) {
-        throw new MidiError(`lasts longer than ${constants.maxDurationS / 3600} hours`);
-      }
-      performance.play(event);
-    }
-    performance.finish(end);
+  const performance = new Performance(midi);
+  performance.play();
+  const score = performance.score([...warnings, ...midi.warnings]);
+  const { drum_notes: drums, notes_outside_21_108: outside } = score.unplayable;
+  if (midi.failure && !score.tracks.length && !drums && !outside) {
+    throw new MidiError(midi.failure);
   }
-  return performance.score();
+  return score;
 }
 
-interface Event {
-  time: number;
+/** The notes of one track, port, channel and program, of drums or not. */
+interface Part {
   track: number;
-  message: Message;
-}
-
-function* timeline(midi: MidiFile, tracks: number[], start: number): Generator<Event> {
-  const merged: { tick: number; track: number; message: Message }[] = [];
-  for (const track of tracks) {
-    let tick = 0;
-    for (const message of midi.tracks[track]) {
-      tick += message.ticks;
-      merged.push({ tick, track, message });
-    }
-  }
-  merged.sort((a, b) => a.tick - b.tick); // stable: tracks in their order, messages in theirs
-  const { division } = midi;
-  let tempo = constants.defaultTempo;
-  let time = start;
-  let last = 0;
-  for (const { tick, track, message } of merged) {
-    let secondsPerTick: number;
-    if (division < 0) {
-      // SMPTE: frames per second, negated, and ticks per frame
-      const rate = -(division >> 8);
-      secondsPerTick = 1 / ((rate === 29 ? 30 / 1.001 : rate) * Math.max(division & 0xff, 1));
-    } else secondsPerTick = (tempo * 1e-6) / division;
-    time += (tick - last) * secondsPerTick;
-    last = tick;
-    if (message.kind === "tempo" && message.a > 0) tempo = message.a;
-    yield { time, track, message };
-  }
-}
-
-/** A note that has begun; `part` is the track, channel and program that it belongs to. */
-interface Sounding {
-  part: [number, number, number];
-  pitch: number;
-  velocity: number;
-  start: number;
-  keyDown: boolean;
-  latched: boolean;
-}
-
-class Channel {
-  program = 0;
-  sustain = false;
-  sostenuto = false;
-  volume = constants.defaultVolume;
-  expression = constants.defaultExpression;
-  gains: [number, number][] = [];
-  pans: [number, number][] = [];
-  sounding: Sounding[] = [];
+  port: Event["port"];
+  number: number;
+  program: number;
+  isDrums: boolean;
+  notes: Note[];
 }
 
 /** Plays the events of a file and notes down what sounds. */
 class Performance {
-  private channels = new Map<number, Channel>();
-  private keys = new Map<string, number>();
-  private parts = new Map<string, { part: [number, number, number]; notes: Note[] }>();
-  private names = new Map<number, string>();
-  private unplayable: Record<Unplayable, number> = {
-    drum_notes: 0,
-    notes_outside_21_108: 0,
-    pitch_bends: 0,
-  };
+  private readonly timeline: Timeline;
+  private readonly answered: number[];
+  private nNoteOns = 0;
+  private readonly channels = new Map<string, Channel>();
+  private readonly changed = new Set<Channel>(); // since the last reset of the device
+  private readonly struck = new Set<Channel>(); // in this piece
+  private isGs = false;
+  private readonly masterGains = new Curve(1);
+  private readonly masterTunings = new Curve(0);
+  private masterCoarse = 0;
+  private masterShift = 0;
+  private readonly parts = new Map<string, Part>();
+  private readonly names = new Map<number, string>();
+  private readonly counts = new Map<Unplayable, number>();
+  private readonly detuned = new Set<Channel | string>(); // channels, and what tunes all of them
   private pedalEvents = 0;
+  private nCurvePoints = 0;
+  private last = 0; // when a note began or ended the last time
 
-  constructor(private readonly unreliable: Set<string>) {}
+  constructor(midi: MidiFile) {
+    this.timeline = new Timeline(midi);
+    this.answered = strokesWithNoteOffs(this.timeline);
+  }
 
-  play(event: Event): void {
-    const { message } = event;
-    if (isNoteOn(message)) this.noteOn(event);
-    else if (message.kind === "note_on" || message.kind === "note_off") this.noteOff(event);
-    else if (message.kind === "control") this.control(event);
-    else if (message.kind === "program") this.channel(message.channel).program = message.a;
-    else if (message.kind === "pitch_bend") this.unplayable.pitch_bends += message.a !== 0 ? 1 : 0;
-    else if (message.kind === "name" && !this.names.has(event.track)) {
-      this.names.set(event.track, message.text.trim());
+  /** Follow all events; pieces of a type 2 file in turn. */
+  play(): void {
+    let end = 0;
+    for (let index = 0; index < this.timeline.length; index++) {
+      this.last = end;
+      for (const event of this.timeline.sequence(index, end)) {
+        this.follow(event);
+        end = event.time;
+      }
+      end = Math.min(end, this.last + constants.longestHoldS);
+      const { last } = this;
+      for (const channel of this.struck) channel.keys.finish(last, end);
+      this.struck.clear();
     }
   }
 
-  /** End what still sounds: its note-off is missing, or the pedal was never released. */
-  finish(end: number): void {
-    for (const channel of this.channels.values()) {
-      for (const note of channel.sounding) this.end(note, end);
-      channel.sounding = [];
-      channel.sustain = channel.sostenuto = false;
-    }
-  }
-
-  score(): Score {
+  /** What was played. */
+  score(warnings: string[]): Score {
     const parts = [...this.parts.values()].sort(
-      ({ part: a }, { part: b }) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2],
+      (a, b) =>
+        a.track - b.track ||
+        comparePorts(a.port, b.port) ||
+        a.number - b.number ||
+        a.program - b.program ||
+        Number(a.isDrums) - Number(b.isDrums),
     );
-    const tracks = parts.map(({ part: [track, number, program], notes }) => {
-      const channel = this.channel(number);
+    const used = new Map(parts.map(({ port }) => [String(port), port]));
+    const ports = [...used.values()].sort(comparePorts).map(String);
+    const curves = new Map<string, ReturnType<typeof this.curves>>();
+    const tracks = parts.map(({ track, port, number, program, isDrums, notes }) => {
+      const key = channelKey(port, number);
+      if (!curves.has(key)) curves.set(key, this.curves(key));
       notes.sort((a, b) => a.start - b.start || a.pitch - b.pitch);
       return {
-        name: this.names.get(track) || constants.programNames[program],
+        name:
+          this.names.get(track) || (isDrums ? DRUM_TRACK_NAME : constants.programNames[program]),
         program,
         channel: number,
         notes,
-        gain: automation(channel.gains, gain(constants.defaultVolume, constants.defaultExpression)),
-        pan: automation(channel.pans, 0),
+        port: ports.indexOf(String(port)),
+        ...curves.get(key)!,
       };
     });
-    const counted = Object.entries(this.unplayable).filter(([, n]) => n > 0);
+    if (this.detuned.size) this.counts.set("fine_tunings", this.detuned.size);
+    const counted = [...this.counts].sort(([a], [b]) => (a < b ? -1 : 1));
     return {
-      tracks,
+      tracks: tracks.filter((_, i) => !parts[i].isDrums),
       pedalEvents: this.pedalEvents,
-      unplayable: Object.fromEntries(counted.sort()),
+      unplayable: Object.fromEntries(counted),
+      drumTracks: tracks.filter((_, i) => parts[i].isDrums),
+      warnings,
     };
   }
 
-  private channel(number: number): Channel {
-    let channel = this.channels.get(number);
-    if (!channel) this.channels.set(number, (channel = new Channel()));
+  /** Gain, pan, bend and tuning of a channel, with what is set for the whole device. */
+  private curves(key: string) {
+    const channel = this.channels.get(key)!;
+    const gain = channel.gains.automation();
+    const tuning = channel.tunings.automation();
+    return {
+      gain: this.withMaster(gain, this.masterGains, (a, b) => a * b),
+      pan: channel.pans.automation(),
+      bend: channel.bends.automation(),
+      tuning: this.withMaster(tuning, this.masterTunings, (a, b) => a + b),
+    };
+  }
+
+  private withMaster(
+    curve: Automation,
+    master: Curve,
+    combine: (a: number, b: number) => number,
+  ): Automation {
+    if (master.isInitial) return curve;
+    const ofAll = master.automation();
+    const times = [...new Set([...curve.times, ...ofAll.times])].sort((a, b) => a - b);
+    this.nCurvePoints += times.length;
+    if (this.nCurvePoints > constants.maxCurvePoints) {
+      throw new MidiError("changes the volume or tuning of the whole device too often");
+    }
+    const values = times.map((time) => combine(valueAt(curve, time), valueAt(ofAll, time)));
+    return { times, values };
+  }
+
+  private follow(event: Event): void {
+    const { status, first, second, time } = event;
+    if (status === SYSEX) {
+      this.exclusive(event);
+      return;
+    }
+    if (status === META) {
+      if (first === TRACK_NAME && !this.names.has(event.track)) {
+        this.names.set(event.track, decoded(event.data));
+      }
+      return;
+    }
+    const channel = this.channel(event.port, event.channel);
+    if (isNoteOn(event)) this.noteOn(event, channel);
+    else if (status === NOTE_ON || status === NOTE_OFF) {
+      if (channel.keys.release(event.track, first, time)) this.reach(time);
+    } else if (status === CONTROL) {
+      const kind = channel.unplayable(first, second);
+      if (kind) this.count(kind);
+      if (first === SUSTAIN) this.pedalEvents += 1;
+      channel.control(first, second, time);
+    } else if (status === PROGRAM) channel.chooseProgram(first, this.isGs);
+    else if (status === PITCH_BEND) {
+      const value = (first | (second << 7)) - BEND_CENTRE;
+      if (value) this.count("pitch_bends");
+      channel.bend(value, time);
+    } else if (status === KEY_PRESSURE) {
+      if (second) this.count("key_pressure");
+    } else if (status === CHANNEL_PRESSURE && first) this.count("channel_pressure");
+  }
+
+  private count(kind: Unplayable): void {
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+  }
+
+  private channel(port: Event["port"], number: number): Channel {
+    const key = channelKey(port, number);
+    let channel = this.channels.get(key);
+    if (!channel) {
+      const keys = new Keys((note, time) => this.end(note, time));
+      this.channels.set(key, (channel = new Channel(number, keys)));
+    }
+    this.changed.add(channel);
     return channel;
   }
 
-  private noteOn({ message, track, time }: Event): void {
-    if (message.channel === constants.drumChannel) {
-      this.unplayable.drum_notes += 1;
-      return;
-    }
-    if (message.a < constants.lowestPitch || message.a > constants.highestPitch) {
-      this.unplayable.notes_outside_21_108 += 1;
-      return;
-    }
-    const channel = this.channel(message.channel);
-    const kept: Sounding[] = [];
-    for (const note of channel.sounding) {
-      // A string that is struck again is a new note. Where another track still holds the key on the
-      // same channel, both go on: two hands share a part.
-      const struckAgain = note.pitch === message.a && (note.part[0] === track || !note.keyDown);
-      if (struckAgain) this.end(note, time);
-      else kept.push(note);
-    }
-    kept.push({
-      part: [track, message.channel, channel.program],
-      pitch: message.a,
-      velocity: message.b,
-      start: time,
-      keyDown: true,
-      latched: false,
-    });
-    channel.sounding = kept;
-    const key = `${track} ${message.channel} ${message.a}`;
-    this.keys.set(key, (this.keys.get(key) ?? 0) + 1);
-  }
-
-  private noteOff({ message, track, time }: Event): void {
-    const channel = this.channel(message.channel);
-    const key = `${track} ${message.channel} ${message.a}`;
-    // Where a key was struck again before its first note-off came, that note-off belongs to the first
-    // note, which has ended already, and must not cut the second. But where note-offs are missing in
-    // the file, waiting for them would hang the note: any one ends it.
-    const pressed = this.keys.get(key) ?? 0;
-    this.keys.set(key, Math.max(pressed - 1, 0));
-    if (pressed > 1 && !this.unreliable.has(key)) return;
-    for (const note of channel.sounding) {
-      if (note.pitch === message.a && note.part[0] === track) note.keyDown = false;
-    }
-    this.release(channel, time);
-  }
-
-  private control({ message, time }: Event): void {
-    const channel = this.channel(message.channel);
-    const { a: number, b: value } = message;
-    const down = value >= constants.pedalThreshold;
-    if (number === SUSTAIN) {
-      this.pedalEvents += 1;
-      channel.sustain = down;
-    } else if (number === SOSTENUTO) {
-      if (down && !channel.sostenuto)
-        for (const note of channel.sounding) note.latched = note.keyDown;
-      else if (!down) for (const note of channel.sounding) note.latched = false;
-      channel.sostenuto = down;
-    } else if (number === RESET_CONTROLLERS) {
-      channel.sustain = channel.sostenuto = false;
-      channel.expression = constants.defaultExpression;
-      for (const note of channel.sounding) note.latched = false;
-      channel.gains.push([time, gain(channel.volume, channel.expression)]);
-    } else if (number === ALL_SOUND_OFF || number >= ALL_NOTES_OFF) {
-      for (const note of channel.sounding) {
-        note.keyDown = false;
-        note.latched &&= number !== ALL_SOUND_OFF;
-      }
-      for (const key of this.keys.keys()) {
-        if (Number(key.split(" ")[1]) === message.channel) this.keys.set(key, 0);
-      }
-      if (number === ALL_SOUND_OFF) {
-        this.release(channel, time, true);
+  private noteOn(event: Event, channel: Channel): void {
+    const answered = this.answered[this.nNoteOns++];
+    this.reach(event.time);
+    let pitch = event.first;
+    if (channel.isDrums) this.count("drum_notes");
+    else {
+      pitch += channel.coarseTuning + channel.shift + this.masterCoarse + this.masterShift;
+      if (pitch < constants.lowestPitch || pitch > constants.highestPitch) {
+        this.count("notes_outside_21_108");
         return;
       }
-    } else if (number === VOLUME || number === EXPRESSION) {
-      if (number === VOLUME) channel.volume = value;
-      else channel.expression = value;
-      channel.gains.push([time, gain(channel.volume, channel.expression)]);
-    } else if (number === PAN) {
-      channel.pans.push([time, Math.max((value - constants.defaultPan) / 63, -1)]);
+      if (channel.fineTuning) this.detuned.add(channel);
+      if (this.masterTunings.last) this.detuned.add("master");
     }
-    this.release(channel, time);
+    const part = this.part(event, channel).notes;
+    const note = { part, pitch, velocity: event.second };
+    channel.keys.strike(event.track, event.first, event.time, note, answered);
+    this.struck.add(channel);
   }
 
-  /** End the notes of a channel that neither a key nor a pedal holds any longer. */
-  private release(channel: Channel, time: number, silence = false): void {
-    const kept: Sounding[] = [];
-    for (const note of channel.sounding) {
-      if (!silence && (note.keyDown || note.latched || channel.sustain)) kept.push(note);
-      else this.end(note, time);
-    }
-    channel.sounding = kept;
-  }
-
-  private end(note: Sounding, time: number): void {
-    const key = note.part.join(" ");
+  private part({ track, port, channel: number }: Event, { program, isDrums }: Channel): Part {
+    const key = `${track} ${channelKey(port, number)} ${program} ${isDrums}`;
     let part = this.parts.get(key);
-    if (!part) this.parts.set(key, (part = { part: note.part, notes: [] }));
-    part.notes.push({ pitch: note.pitch, velocity: note.velocity, start: note.start, end: time });
+    if (!part) {
+      this.parts.set(key, (part = { track, port, number, program, isDrums, notes: [] }));
+    }
+    return part;
+  }
+
+  private end({ part, pitch, velocity, start }: Sounding, time: number): void {
+    this.reach(time);
+    part.push({ pitch, velocity, start, end: time });
+  }
+
+  /** Something begins or ends to sound. */
+  private reach(time: number): void {
+    if (!(time <= constants.maxDurationS)) {
+      throw new MidiError(`lasts longer than ${constants.maxDurationS / 3600} hours`);
+    }
+    this.last = time;
+  }
+
+  private exclusive({ data, port, time }: Event): void {
+    for (const { kind, value, part } of settingsOf(data)) {
+      if (kind === "reset") this.reset(time, value === 1);
+      else if (kind === "master volume") this.masterGains.change(time, value * value);
+      else if (kind === "master fine tuning") this.masterTunings.change(time, value);
+      else if (kind === "master coarse tuning") this.masterCoarse = value;
+      else if (kind === "master key shift") this.masterShift = value;
+      else if (kind === "scale tuning") this.detuned.add("scale");
+      else {
+        const channel = this.channel([port[0] + Math.floor(part / 16), port[1]], part % 16);
+        if (kind === "drums") channel.setDrums(value === 1);
+        else channel.shift = value;
+      }
+    }
+  }
+
+  private reset(time: number, isGs: boolean): void {
+    this.isGs = isGs;
+    for (const channel of this.changed) channel.reset(time);
+    this.changed.clear();
+    this.masterGains.change(time, 1);
+    this.masterTunings.change(time, 0);
+    this.masterCoarse = this.masterShift = 0;
   }
 }
 
-function isNoteOn(message: Message): boolean {
-  return message.kind === "note_on" && message.b > 0;
-}
-
-/** The track, channel and pitch that are struck more often than they are released. */
-function keysWithoutNoteOffs(midi: MidiFile): Set<string> {
-  const balance = new Map<string, number>();
-  midi.tracks.forEach((track, index) => {
-    for (const message of track) {
-      if (message.kind !== "note_on" && message.kind !== "note_off") continue;
-      const key = `${index} ${message.channel} ${message.a}`;
-      balance.set(key, (balance.get(key) ?? 0) + (isNoteOn(message) ? 1 : -1));
-    }
-  });
-  return new Set([...balance].filter(([, excess]) => excess > 0).map(([key]) => key));
-}
-
-/** Amplitude by General MIDI's recommendation, relative to the default volume. */
-function gain(volume: number, expression: number): number {
-  const level = volume / constants.defaultVolume;
-  const share = expression / constants.defaultExpression;
-  return level * level * (share * share);
-}
-
-/** A curve that starts at `initial`; of several points at one time, the last one stands. */
-function automation(points: [number, number][], initial: number): Automation {
-  if (!points.length) return constant(initial);
-  const curve = new Map<number, number>([[0, initial], ...points]);
-  return { times: [...curve.keys()], values: [...curve.values()] };
+function comparePorts(a: Event["port"], b: Event["port"]): number {
+  return a[0] - b[0] || a[1] - b[1];
 }

@@ -1,5 +1,7 @@
 // A score: what is played, by which instruments, when, and how loud in the mix.
 
+import constants from "../constants.json";
+
 /** One sounding note; times in seconds. */
 export interface Note {
   pitch: number;
@@ -21,14 +23,39 @@ export interface Track {
   notes: Note[];
   gain: Automation;
   pan: Automation;
+  /** Channels of one number on two ports are two channels. */
+  port: number;
+  /** In semitones, and not part of the notes' pitches, which are whole. No model plays them yet. */
+  bend: Automation;
+  tuning: Automation;
 }
 
-export type Unplayable = "drum_notes" | "notes_outside_21_108" | "pitch_bends";
+export type Unplayable = keyof typeof constants.unplayable;
 
 export interface Score {
   tracks: Track[];
   pedalEvents: number;
+  /** Messages or notes that cannot be played. */
   unplayable: Partial<Record<Unplayable, number>>;
+  /** What drums play: a pitch is a key of the kit, the program is the kit. No model plays them yet. */
+  drumTracks: Track[];
+  /** What of a damaged file could not be read, in words. */
+  warnings: string[];
+}
+
+/** A track of neutral volume, in the middle. */
+export function plainTrack(name: string, notes: Note[] = []): Track {
+  return {
+    name,
+    program: 0,
+    channel: 0,
+    notes,
+    gain: constant(1),
+    pan: constant(0),
+    port: 0,
+    bend: constant(0),
+    tuning: constant(0),
+  };
 }
 
 export function constant(value: number): Automation {
@@ -52,16 +79,12 @@ export function duration(score: Score): number {
   return end;
 }
 
-const WORDS: Record<Unplayable, string> = {
-  drum_notes: "notes of drums",
-  notes_outside_21_108: "notes outside the 88 keys",
-  pitch_bends: "pitch bends",
-};
-
-/** What a file holds and nobody plays, in words; empty where there is nothing. */
+/** What of a file could not be read, and what nobody plays, in words; empty if there is nothing. */
 export function leftOut(score: Score): string {
   const counts = Object.entries(score.unplayable).map(
-    ([kind, n]) => `${WORDS[kind as Unplayable]} (${n})`,
+    ([kind, n]) => `${constants.unplayable[kind as Unplayable]} (${n})`,
   );
-  return counts.length ? `Left out, as they cannot be played: ${counts.join(", ")}.` : "";
+  const faults = score.warnings.length ? `The file has faults: ${score.warnings.join("; ")}.` : "";
+  const rest = counts.length ? `Left out, as they cannot be played: ${counts.join(", ")}.` : "";
+  return [faults, rest].filter(Boolean).join(" ");
 }

@@ -14,7 +14,13 @@ import { History } from "./history.svelte";
 /** What may be selected beside a track: all of them, or the keyboard's own timbre. */
 export const ALL_TRACKS = -1;
 export const KEYBOARD = -2;
-export const NO_NOTES: Score = { tracks: [], pedalEvents: 0, unplayable: {} };
+export const NO_NOTES: Score = {
+  tracks: [],
+  pedalEvents: 0,
+  unplayable: {},
+  drumTracks: [],
+  warnings: [],
+};
 
 /** A track as it is played. Voices are never altered: a change makes others. */
 export interface Voice {

@@ -7,7 +7,7 @@ import type { Downloads } from "../engine/downloads";
 import type { FromEngine, Tell } from "../engine/messages";
 import { FULL, type Quality } from "../engine/quality";
 import { parseMidi } from "../score/midi";
-import { constant, leftOut, type Score } from "../score/score";
+import { leftOut, plainTrack, type Score } from "../score/score";
 import { constantTimbre, parseTimbre, parseTimbreFile, type Timbre } from "../timbre/timbre";
 import { linkParameters, missingFeature } from "./browser";
 import { Export } from "./export.svelte";
@@ -21,19 +21,15 @@ const PHRASE_TITLE = "A short phrase";
 const PHRASE: Score = {
   ...NO_NOTES,
   tracks: [
-    {
-      name: "phrase",
-      program: 0,
-      channel: 0,
-      notes: constants.phrase.map(({ pitch, velocity, start_s, end_s }) => ({
+    plainTrack(
+      "phrase",
+      constants.phrase.map(({ pitch, velocity, start_s, end_s }) => ({
         pitch,
         velocity,
         start: start_s,
         end: end_s,
       })),
-      gain: constant(1),
-      pan: constant(0),
-    },
+    ),
   ],
 };
 
