@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import socket
 import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from timbrel.errors import OutputError
-from timbrel.files import atomic_path, check_output
+from timbrel.files import atomic_path, check_distinct, check_output, fitting_name, is_stream
+from timbrel.sound import AudioWriter
 
 
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -59,3 +67,206 @@ def test_outputs_are_checked_before_any_work(tmp_path: Path) -> None:
         check_output(tmp_path / "nowhere" / "new.wav")
     with pytest.raises(OutputError, match=r"old\.wav is not a folder"):
         check_output(old / "new.wav")
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("stem", "ending", "length"),
+    [
+        ("song", ".wav", 8),
+        ("x" * 251, ".wav", 255),
+        ("x" * 252, ".wav", 255),
+        ("x" * 1000, "-12.flac", 255),
+        ("曲" * 60, ".wav", 184),
+        ("曲" * 84, ".wav", 253),
+        ("é" * 200, ".wav", 254),
+        ("e\u0301" * 100, ".wav", 253),
+        ("🎹" * 100, ".wav", 252),
+        ("🎹" * 63, "-01.wav", 255),
+        ("Ω" * 126, ".wav", 254),
+        ("naïve " * 50, ".wav", 255),
+        ("", ".wav", 4),
+        ("\udce9" * 300, ".wav", 255),  # bytes that are no UTF-8
+    ],
+)
+def test_names_are_cut_to_what_file_systems_hold(
+    stem: str, ending: str, length: int, tmp_path: Path
+) -> None:
+    name = fitting_name(stem, ending)
+    assert len(os.fsencode(name)) == length
+    assert name.endswith(ending)
+    assert stem.startswith(name.removesuffix(ending))
+    (tmp_path / name).touch()
+
+
+@pytest.mark.parametrize("stem", ["a/b", "../a", "a\\b", "/etc/passwd", "a\0b", "//"])
+def test_names_stay_in_their_folder(stem: str, tmp_path: Path) -> None:
+    path = tmp_path / fitting_name(stem, ".wav")
+    assert path.parent == tmp_path
+    path.touch()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ("a.wav", "a.wav", "a.wav: would be written twice; rename a clip"),
+        ("a.wav", "./a.wav", "a.wav: would be written twice"),
+        ("sub/../a.wav", "a.wav", "a.wav: would be written twice"),
+        ("link/a.wav", "sub/a.wav", "sub/a.wav: would be written twice"),
+        ("one.wav", "two.wav", "two.wav: would be written twice"),  # both lead to "there.wav"
+        ("a.wav", "A.wav", "a.wav and A.wav: differ in upper and lower case alone"),
+        ("Sub/a.wav", "sub/a.wav", "Sub/a.wav and sub/a.wav: differ"),
+        ("straße.wav", "STRASSE.wav", "differ in upper and lower case alone"),
+        ("é.wav", "e\u0301.wav", "differ"),
+        ("É.wav", "e\u0301.WAV", "differ"),
+    ],
+)
+def test_outputs_of_one_name_are_refused(
+    first: str, second: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sub").mkdir()
+    Path("link").symlink_to("sub")
+    for name in ("one.wav", "two.wav"):
+        Path(name).symlink_to("there.wav")
+    with pytest.raises(OutputError) as error:
+        check_distinct([Path("other.wav"), Path(first), Path(second)], "rename a clip")
+    assert message in str(error.value)
+    assert str(error.value).endswith("; rename a clip")
+    check_distinct([Path("a.wav"), Path("sub/a.wav"), Path("a.flac")], "rename a clip")
+
+
+# Links, pipes, devices
+
+
+@pytest.fixture
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("_here")
+@pytest.mark.parametrize("there", ["real.txt", "sub/real.txt", "{here}/sub/real.txt", "other"])
+@pytest.mark.parametrize("exists", [True, False])
+def test_links_are_written_through(there: str, exists: bool) -> None:
+    Path("sub").mkdir()
+    Path("other").symlink_to("sub/real.txt")
+    target = Path(there.format(here=Path.cwd()))
+    if exists:
+        target.write_text("old")
+    link = Path("link.txt")
+    link.symlink_to(target)
+    if exists:
+        with pytest.raises(OutputError, match=r"link\.txt: exists; give --force"):
+            check_output(link)
+    check_output(link, force=True)
+    with atomic_path(link) as temporary:
+        assert temporary.parent.resolve() == target.resolve().parent
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert (target.read_text(), target.is_symlink()) == ("new", there == "other")
+    assert sorted(p.name for p in Path().rglob(".timbrel*")) == []
+
+
+@pytest.mark.usefixtures("_here")
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.symlink_to("nowhere/real.txt"), "the folder .*nowhere does not exist"),
+        (lambda path: path.symlink_to(path.name), "cannot be written .Too many levels of symb"),
+        (lambda path: path.symlink_to("."), "is a folder; name a file"),
+        (lambda path: path.symlink_to("file/real.txt"), ".*/file is not a folder"),
+        (
+            lambda path: socket.socket(socket.AF_UNIX).bind(str(path)),
+            "is neither a file nor a pipe",
+        ),
+        (lambda path: path.mkdir(), "is a folder; name a file"),
+    ],
+)
+def test_links_that_lead_nowhere_are_refused(make: Callable[[Path], object], message: str) -> None:
+    Path("file").touch()
+    path = Path("out.txt")
+    make(path)
+    with pytest.raises(OutputError, match=f"out.txt: {message}"):
+        check_output(path, force=True)
+
+
+@pytest.mark.usefixtures("_here")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("x" * 256, "cannot be written .File name too long"),
+        ("曲" * 86, "cannot be written .File name too long"),
+        ("x/" * 3000 + "x", "cannot be written .File name too long"),
+        ("a\0b", "cannot be written .embedded null"),
+        ("-", "takes the sound of 'timbrel render' alone"),
+    ],
+)
+def test_names_that_cannot_be_are_refused(name: str, message: str) -> None:
+    with pytest.raises(OutputError, match=message):
+        check_output(name, force=True, may_create=True)
+
+
+@pytest.mark.usefixtures("_here")
+def test_pipes_are_written_through() -> None:
+    os.mkfifo("pipe")
+    assert check_output("pipe") == Path("pipe")  # and needs no --force
+    heard: list[str] = []
+    listener = threading.Thread(target=lambda: heard.append(Path("pipe").read_text()))
+    listener.start()
+    with atomic_path("pipe") as temporary:
+        temporary.write_text("new")
+        assert temporary.parent != Path()
+    listener.join()
+    assert heard == ["new"]
+    assert is_stream("pipe")
+    assert not temporary.exists()
+
+
+@pytest.mark.parametrize("device", ["/dev/null", "/dev/full"])
+def test_devices_stay_what_they_are(device: str) -> None:
+    before = Path(device).stat()
+    check_output(device)
+    full = pytest.raises(OutputError, match=r"/dev/full: cannot be written \(No space left")
+    with full if device == "/dev/full" else nullcontext(), atomic_path(device) as temporary:
+        temporary.write_text("new")
+    after = Path(device).stat()
+    assert (after.st_mode, after.st_rdev) == (before.st_mode, before.st_rdev)
+    assert not temporary.exists()
+
+
+# Full disks
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """No file may be larger than ten thousand bytes, as if the disk ended there."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def _write_text(path: Path) -> None:
+    path.write_text("x" * 20_000)
+
+
+def _write_arrays(path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, x=np.zeros(20_000))
+
+
+def _write_wave(path: Path) -> None:
+    with AudioWriter(path, 16_000, 1) as writer:
+        writer.write(np.zeros(20_000, np.float32))
+
+
+@pytest.mark.usefixtures("_here", "small_disk")
+@pytest.mark.parametrize("write", [_write_text, _write_arrays, _write_wave])
+def test_a_full_disk_leaves_nothing_and_is_one_line(write: Callable[[Path], None]) -> None:
+    path = Path("out.wav")
+    one_line = r"^out\.wav: cannot be written \(File too large\)$"
+    with pytest.raises(OutputError, match=one_line), atomic_path(path) as temporary:
+        write(temporary)
+    assert list(Path().iterdir()) == []

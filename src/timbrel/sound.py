@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
+from select import select
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
 import soxr
 
 from timbrel.errors import InputError, OutputError
-from timbrel.files import atomic_path
+from timbrel.files import STDOUT, atomic_path, is_stream
+from timbrel.wav import WavWriter
 
 # libsndfile's Vorbis encoder needs stack in proportion to what it is given, and may crash.
 _WRITE_SAMPLES = 1 << 14
@@ -57,16 +62,27 @@ def read_audio(
 class AudioWriter:
     """Write blocks of audio to a WAV, FLAC or OGG file, 16 bit, with memory for one block only.
 
+    WAV files beyond 4 GiB are RF64.
+
     Parameters
     ----------
     path
-        Where to write; the extension chooses the format.
+        Where to write; the extension chooses the format. WAV can be written to a pipe or a device,
+        too, and to standard output (`timbrel.files.STDOUT`).
     sample_rate
         Of the blocks, in Hz.
     channels
         1 or 2.
     file_rate
         Rate of the file, to which the blocks are resampled; theirs where it is None.
+    n_samples
+        How many samples will be written, as far as that is known; a WAV file in a pipe says it in
+        its header.
+
+    Raises
+    ------
+    OutputError
+        If the format is not known, or the file cannot be written.
     """
 
     def __init__(
@@ -76,69 +92,164 @@ class AudioWriter:
         channels: int,
         *,
         file_rate: int | None = None,
+        n_samples: int | None = None,
     ) -> None:
-        container, subtype = audio_format(path)
         self._channels = channels
         self._resampler = None
         if file_rate not in (None, sample_rate):
             self._resampler = soxr.ResampleStream(sample_rate, file_rate, channels)
-        self._path = path
+            if n_samples is not None:  # as many as soxr makes
+                n_samples = (2 * n_samples * file_rate + sample_rate) // (2 * sample_rate)
+        self._path = path = Path(path)
+        container, subtype = audio_format(path)
         with self._faults():
-            self._file = soundfile.SoundFile(
-                _encoded(path),
-                "w",
-                samplerate=file_rate or sample_rate,
-                channels=channels,
-                format=container,
-                subtype=subtype,
-            )
+            self._sink: _WavFile | _EncodedFile
+            if container == "WAV":
+                self._sink = _WavFile(path, file_rate or sample_rate, channels, n_samples)
+            else:
+                self._sink = _EncodedFile(
+                    path, file_rate or sample_rate, channels, container, subtype
+                )
 
     def write(self, block: np.ndarray) -> None:
         """Append a block, float, shape (samples,) or (samples, channels), in [-1, 1]."""
         if self._resampler is not None:
             block = self._resampler.resample_chunk(self._as_rows(block))
-        self._write(block)
+        with self._faults():
+            self._sink.write(block)
 
     def close(self) -> None:
         """Write what a resampler has left, and close the file."""
         if self._resampler is not None:
             nothing = np.zeros((0, self._channels), np.float32)
-            self._write(self._resampler.resample_chunk(nothing, last=True))
+            rest = self._resampler.resample_chunk(nothing, last=True)
             self._resampler = None
+            with self._faults():
+                self._sink.write(rest)
         with self._faults():
-            self._file.close()
+            self._sink.close()
+
+    def abandon(self) -> None:
+        """Close a file that will not be finished."""
+        with suppress(OSError, soundfile.LibsndfileError):
+            self._sink.close()
 
     def _as_rows(self, block: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(block.reshape(len(block), self._channels), np.float32)
 
-    def _write(self, block: np.ndarray) -> None:
-        with self._faults():
-            for start in range(0, len(block), _WRITE_SAMPLES):
-                self._file.write(block[start : start + _WRITE_SAMPLES])
-
     @contextmanager
     def _faults(self) -> Iterator[None]:
+        where = "standard output" if self._path == STDOUT else self._path
         try:
             yield
-        except soundfile.LibsndfileError as error:
-            raise OutputError(
-                f"{self._path}: cannot be written; is the disk full? ({error})"
-            ) from None
+        except BrokenPipeError:  # whoever reads has enough
+            raise
+        except (OSError, soundfile.LibsndfileError) as error:
+            why = getattr(error, "strerror", None) or f"{error} Is the disk full?"
+            raise OutputError(f"{where}: cannot be written ({why})") from None
 
     def __enter__(self) -> AudioWriter:
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abandon()
+
+
+class _Live(FileIO):
+    """A pipe, a device or standard output: whatever is written goes there at once."""
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data)
+        while rest:
+            n_written = super().write(rest)
+            if n_written is None:  # a pipe that is full, and that does not wait by itself
+                select([], [self], [])
+            else:
+                rest = rest[n_written:]
+        return len(data)
+
+    def seekable(self) -> bool:
+        return False
+
+
+class _WavFile:
+    """A WAV file, pipe or device."""
+
+    def __init__(self, path: Path, sample_rate: int, channels: int, n_samples: int | None) -> None:
+        self._file: BinaryIO | _Live
+        if path == STDOUT:
+            sys.stdout.flush()
+            self._file = _Live(os.dup(sys.stdout.fileno()), "wb")
+        else:
+            self._file = _Live(path, "wb") if is_stream(path) else path.open("wb")
+        self._wav = WavWriter(self._file, sample_rate, channels, n_samples=n_samples)
+
+    def write(self, block: np.ndarray) -> None:
+        self._wav.write(block)
+
+    def close(self) -> None:
+        with self._file:
+            self._wav.finish()
+
+
+class _EncodedFile:
+    """A file of a format that libsndfile encodes."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        sample_rate: int,
+        channels: int,
+        container: str,
+        subtype: str,
+    ) -> None:
+        self._file = soundfile.SoundFile(
+            _encoded(path),
+            "w",
+            samplerate=sample_rate,
+            channels=channels,
+            format=container,
+            subtype=subtype,
+        )
+
+    def write(self, block: np.ndarray) -> None:
+        for start in range(0, len(block), _WRITE_SAMPLES):
+            self._file.write(block[start : start + _WRITE_SAMPLES])
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def audio_format(path: str | os.PathLike) -> tuple[str, str]:
-    """Container and sample format that the extension of `path` stands for."""
-    suffix = Path(path).suffix.lower()
+    """Container and sample format that the extension of `path` stands for.
+
+    Standard output, and pipes and devices without an extension, are WAV.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if not suffix and (path == STDOUT or is_stream(path)):
+        suffix = ".wav"
     if suffix not in FORMATS:
         known = ", ".join(FORMATS)
         raise OutputError(f"{path}: cannot write '{suffix}' files; use one of {known}")
     return FORMATS[suffix]
+
+
+@contextmanager
+def audio_path(path: str | os.PathLike) -> Iterator[Path]:
+    """Where to write audio that is to become `path`: beside it, but right into a pipe.
+
+    As `atomic_path`, but that WAV goes to standard output, pipes and devices while it is made.
+    """
+    path = Path(path)
+    if path == STDOUT or (is_stream(path) and audio_format(path) == FORMATS[".wav"]):
+        yield path
+    else:
+        with atomic_path(path) as temporary:
+            yield temporary
 
 
 def _encoded(path: str | os.PathLike) -> str | bytes:
@@ -149,5 +260,8 @@ def _encoded(path: str | os.PathLike) -> str | bytes:
 def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> None:
     """Write a whole clip, float in [-1, 1], shape (samples,) or (samples, channels)."""
     channels = 1 if audio.ndim == 1 else audio.shape[1]
-    with atomic_path(path) as temporary, AudioWriter(temporary, sample_rate, channels) as writer:
+    with (
+        audio_path(path) as place,
+        AudioWriter(place, sample_rate, channels, n_samples=len(audio)) as writer,
+    ):
         writer.write(audio)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
 import shutil
+import stat
+import subprocess
+import wave
 from pathlib import Path
 
+import mido
 import numpy as np
 import pytest
 import soundfile
 
-from support.command_line import failure_of, files, result_of, run
+from support.command_line import TIMBREL, failure_of, files, note, result_of, run, write_midi
 from timbrel.bundles.bundle import CONFIG_FILE, Bundle, write_sums
 
 pytestmark = pytest.mark.usefixtures("songs")
@@ -22,8 +28,7 @@ def test_a_song_is_rendered_to_a_file(model: tuple[str, str], suffix: str) -> No
     done = run("render", "song.mid", *model, "-o", f"out.{suffix}")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(
-        rf"out\.{suffix}: 3\.0 s of sound in \d+\.\d s, \d+\.\d× as fast as it plays "
-        r"\(real-time factor \d\.\d{3}\)\n",
+        rf"out\.{suffix}: 3\.0 s of sound in \d+\.\d s, \d+\.\d× real time\n",
         done.stdout,
     )
     assert files() == {f"out.{suffix}"}
@@ -123,6 +128,110 @@ def test_progress_is_shown_where_a_person_watches(model: tuple[str, str]) -> Non
     assert watched.returncode == 0
     assert "[red]song.wav" in watched.stderr
     assert "100 %" in watched.stderr
+
+
+# Where it writes
+
+
+def test_a_dash_is_standard_output(model: tuple[str, str]) -> None:
+    done = subprocess.run(
+        [TIMBREL, "render", "song.mid", *model, "-o", "-", "--stems", "stems"], capture_output=True
+    )
+    assert done.returncode == 0
+    assert re.fullmatch(
+        rb"standard output: 3\.0 s of sound in \d+\.\d s, \d+\.\d\xc3\x97 real time\n", done.stderr
+    )
+    stems = {"stems/song-01-acoustic-grand-piano.wav", "stems/song-02-trumpet.wav"}
+    assert files() == stems
+    run("render", "song.mid", *model)
+    assert done.stdout == Path("song.wav").read_bytes()
+
+
+def test_what_goes_to_standard_output_has_the_rate_that_is_asked_for(
+    model: tuple[str, str],
+) -> None:
+    command = [TIMBREL, "render", "other.mid", *model, "--mono", "--sample-rate", "44100"]
+    done = subprocess.run([*command, "-o", "-"], capture_output=True, check=True)
+    with wave.open(io.BytesIO(done.stdout)) as plain:
+        assert (plain.getframerate(), plain.getnchannels()) == (44_100, 1)
+        assert plain.getnframes() == round(2.304 * 44_100) == (len(done.stdout) - 44) // 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["other.mid", "-o", "-"], "standard output: is one file for 2 scores"),
+        (["-o", "-", "--json"], "--json prints to standard output, where '-o -' writes the sound"),
+        (["-o", "/dev/full"], "/dev/full: cannot be written (No space left on device)"),
+    ],
+)
+def test_streams_that_cannot_be_written_are_refused(
+    model: tuple[str, str], arguments: list[str], message: str
+) -> None:
+    assert message in failure_of("render", "song.mid", *model, *arguments)
+
+
+def test_long_names_are_cut_and_tell_tracks_apart(model: tuple[str, str]) -> None:
+    long, name = "曲" * 60, "バイオリン第一楽章ソロ" * 4
+    label = mido.MetaMessage("track_name", name=name.encode().decode("latin-1"))
+    write_midi(f"{long}.mid", [label, *note(60)], [label, *note(67, channel=1)])
+    longest = "x" * 251
+    shutil.copy("song.mid", f"{longest}.mid")
+    arguments = ("render", f"{long}.mid", f"{longest}.mid", *model, "-o", "out/")
+    rows = result_of(*arguments, "--stems", "out/")
+    assert {Path(row["output"]).name for row in rows} == {f"{long}.wav", f"{longest}.wav"}
+    names = sorted(path.name for path in Path("out").iterdir())
+    assert len(names) == 2 * 3
+    assert max(len(name.encode()) for name in names) <= 255
+    assert {f"{'x' * 248}-0{number}.wav" for number in (1, 2)} <= set(names)
+    first, second = (Path(stem).name for stem in rows[0]["stems"])
+    assert first.startswith(f"{long}-01-")
+    assert second.startswith(f"{long}-02-")
+
+
+def test_links_and_pipes_are_written_through(model: tuple[str, str]) -> None:
+    Path("link.wav").symlink_to("real.wav")
+    assert run("render", "song.mid", *model, "-o", "link.wav").returncode == 0
+    assert Path("link.wav").is_symlink()
+    real = Path("real.wav").read_bytes()
+    for name in ("pipe.wav", "pipe.flac", "pipe"):
+        os.mkfifo(name)
+        reader = subprocess.Popen(["cat", name], stdout=subprocess.PIPE)
+        done = run("render", "song.mid", *model, "-o", name)
+        heard, _ = reader.communicate()
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert stat.S_ISFIFO(Path(name).stat().st_mode)
+        if name == "pipe.flac":
+            samples = soundfile.read(io.BytesIO(heard), dtype="int16")[0]
+            np.testing.assert_array_equal(samples, soundfile.read("real.wav", dtype="int16")[0])
+        else:
+            assert heard == real
+
+
+def test_a_reader_that_goes_away_ends_the_work_quietly(model: tuple[str, str]) -> None:
+    write_midi("long.mid", note(60, ms=600_000))
+    command = (
+        f"{TIMBREL} render long.mid {' '.join(model)} -o - --stems stems | head -c 1000 | wc -c"
+    )
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ("1000", "")
+    assert files() == set()
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
+def test_a_full_disk_leaves_nothing(model: tuple[str, str], suffix: str) -> None:
+    limit = "ulimit -f 20"  # blocks of 1024 bytes
+    given = f"render song.mid {' '.join(model)} -o out.{suffix} --stems stems --gain 60"
+    command = f"{limit}; exec {TIMBREL} {given}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(
+        rf"timbrel: (out|stems/song-0[12].*)\.{suffix}: cannot be written \([^\n]+\)\n", done.stderr
+    )
+    assert files() == set()
+
+
+# How it fails
 
 
 @pytest.mark.parametrize(

@@ -35,12 +35,12 @@ def result_of(*arguments: object) -> list[dict]:
 
 def failure_of(*arguments: object) -> str:
     """The one line that a command fails with, after it has written nothing."""
-    before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
+    before = {path: path.lstat().st_mtime_ns for path in Path().rglob("*")}
     done = run(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""
     assert re.fullmatch(r"timbrel: [^\n]+\n", done.stderr), done.stderr
-    assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
+    assert {path: path.lstat().st_mtime_ns for path in Path().rglob("*")} == before
     return done.stderr[len("timbrel: ") : -1]
 
 

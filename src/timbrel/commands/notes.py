@@ -12,6 +12,7 @@ from timbrel.commands.batch import Batch, Failures
 from timbrel.commands.notes_data import add_notes_data_commands
 from timbrel.commands.options import Force, Json, Seed, StopAtFirst, Temperature
 from timbrel.errors import InputError, OutputError
+from timbrel.files import STDOUT, fitting_name
 from timbrel.progress import bar
 
 if TYPE_CHECKING:
@@ -271,11 +272,11 @@ def rainbowgram(
 
 def _targets(output: Path, names: list[str]) -> list[Path]:
     """Files for some sounds: the output itself for one, else files in it."""
-    if len(names) == 1 and output.suffix:
+    if output == STDOUT or (len(names) == 1 and output.suffix):
         return [output]
     if output.suffix and not output.is_dir():
         raise OutputError(f"{output}: {len(names)} sounds need a folder, not a file")
-    return [output / f"{name}.wav" for name in names]
+    return [output / fitting_name(name, ".wav") for name in names]
 
 
 def _stretched(codes: Any, n_samples: int, factor: float) -> tuple[Any, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from timbrel.errors import OutputError, printable
-from timbrel.files import atomic_path, check_output
+from timbrel.files import STDOUT, check_distinct, check_output, fitting_name, is_stream, make_folder
 from timbrel.progress import Progress, silent
 from timbrel.score.score import Score, Track
-from timbrel.sound import AudioWriter, audio_format
+from timbrel.sound import AudioWriter, audio_format, audio_path
 from timbrel.synthesizer import AudioStream
 
 _LABEL_LENGTH = 40  # of a track's name in the name of its file
@@ -28,27 +29,31 @@ class Target:
     mix: Path
     stems: tuple[Path, ...]  # one for each track, or none
 
+    @property
+    def is_live(self) -> bool:
+        """Whether the mix goes to standard output, a pipe or a device."""
+        return self.mix == STDOUT or is_stream(self.mix)
 
-def plan_outputs(
-    files: Sequence[Path],
-    scores: Mapping[int, Score],
-    output: str | os.PathLike | None,
-    *,
-    stems: Path | None = None,
-    force: bool = False,
-) -> dict[int, Target]:
-    """Where the sound of each score will go, checked before any work is done.
+    @property
+    def name(self) -> str:
+        return "standard output" if self.mix == STDOUT else str(self.mix)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return (self.mix, *self.stems)
+
+
+class Outputs:
+    """Where the sounds of some scores will go, checked before any work is done.
 
     Parameters
     ----------
     files
         MIDI files.
-    scores
-        What they hold, by their places in `files`; those that could not be read are left out.
     output
         A file for one score; a folder (one that exists, one with '/' at the end, or a name
-        without an extension) for WAV files of any number; None for WAV files in the current
-        folder. Folders need not exist yet.
+        without an extension) for WAV files of any number; '-', a pipe or a device for one score as
+        WAV; None for WAV files in the current folder. Folders need not exist yet.
     stems
         A folder for the tracks' own sounds.
     force
@@ -57,37 +62,74 @@ def plan_outputs(
     Raises
     ------
     OutputError
-        If a file exists, cannot be written, or would be written twice.
+        If there is one output for several scores, or of a format that cannot be written.
     """
-    name = os.fspath(output or ".")
-    is_folder = Path(name).is_dir() or name.endswith(("/", os.sep)) or not Path(name).suffix
-    if not is_folder and len(files) > 1:
-        raise OutputError(f"{name}: is one file for {len(files)} scores; name a folder")
-    targets: dict[int, Target] = {}
-    taken: dict[Path, Path] = {}
-    for place, score in scores.items():
-        file = files[place]
-        mix = Path(name, f"{file.stem}.wav") if is_folder else Path(name)
-        tracks = score.tracks if stems is not None else ()
-        target = Target(mix, tuple(Path(stems or "", name) for name in _stem_names(mix, tracks)))
-        audio_format(mix)
-        for path in (target.mix, *target.stems):
-            if path in taken:
-                raise OutputError(
-                    f"{path}: would be written twice; render {file} into another folder"
-                )
-            taken[path] = file
-            _check(path, force=force, may_create=is_folder or path != mix)
-        targets[place] = target
-    return targets
+
+    def __init__(
+        self,
+        files: Sequence[Path],
+        output: str | os.PathLike | None,
+        *,
+        stems: Path | None = None,
+        force: bool = False,
+    ) -> None:
+        name = os.fspath(output or ".")
+        self._files, self._stems, self._force = files, stems, force
+        self._path = Path(name)
+        is_stdout = name == str(STDOUT)  # but './-' is a folder
+        is_single = is_stdout or is_stream(name)
+        self._is_folder = not is_single and (
+            self._path.is_dir() or name.endswith(("/", os.sep)) or not self._path.suffix
+        )
+        if self._is_folder:
+            return
+        if len(files) > 1:
+            what = "standard output" if is_stdout else name
+            raise OutputError(f"{what}: is one file for {len(files)} scores; name a folder")
+        audio_format(self._path)
+        if is_stdout and sys.stdout.isatty():
+            raise OutputError("standard output: is a terminal; send it to a program or a file")
+
+    def plan(self, scores: Mapping[int, Score]) -> dict[int, Target]:
+        """Where each score's sound will go.
+
+        Parameters
+        ----------
+        scores
+            What the files hold, by their places; those that could not be read are left out.
+
+        Raises
+        ------
+        OutputError
+            If a file exists, cannot be written, or would be written twice.
+        """
+        targets = {place: self._target(self._files[place], scores[place]) for place in scores}
+        for target in targets.values():
+            if target.mix != STDOUT:
+                check_output(target.mix, force=self._force, may_create=self._is_folder)
+            for path in target.stems:
+                check_output(path, force=self._force, may_create=True)
+        paths = [path for target in targets.values() for path in target.paths]
+        check_distinct(paths, "render into folders of their own")
+        return targets
+
+    def _target(self, file: Path, score: Score) -> Target:
+        mix = self._path
+        if self._is_folder:
+            mix /= fitting_name(file.stem, ".wav")
+        if self._stems is None:
+            return Target(mix, ())
+        named = Path(f"{file.stem}.wav") if Target(mix, ()).is_live else mix
+        names = (_stem_name(named, *numbered) for numbered in enumerate(score.tracks, 1))
+        return Target(mix, tuple(self._stems / name for name in names))
 
 
-def _stem_names(mix: Path, tracks: Sequence[Track]) -> list[str]:
-    names = []
-    for number, track in enumerate(tracks, 1):
-        label = re.sub(r"[^\w-]+", "-", track.name).strip("-").lower()[:_LABEL_LENGTH]
-        names.append(f"{mix.stem}-{number:02}-{label or 'track'}{mix.suffix}")
-    return names
+def _stem_name(mix: Path, number: int, track: Track) -> str:
+    """The name of a track's file: where it is too long, the track's own name is cut first."""
+    label = re.sub(r"[^\w-]+", "-", track.name).strip("-").lower()[:_LABEL_LENGTH] or "track"
+    numbered = fitting_name(mix.stem, f"-{number:02}{mix.suffix}").removesuffix(mix.suffix)
+    whole = fitting_name(f"{numbered}-{label}", mix.suffix).removesuffix(mix.suffix)
+    return whole.rstrip("-") + mix.suffix
 
 
 def render_file(
@@ -109,35 +151,21 @@ def render_file(
         Wraps the blocks.
     """
     with ExitStack() as stack:
-        for path in (target.mix, *target.stems):
-            _make_folder(path.parent)
+        for path in target.paths:
+            make_folder(path.parent)
         # The files are closed before they are moved to where they belong.
-        mix_path = stack.enter_context(atomic_path(target.mix))
-        stems = [stack.enter_context(atomic_path(path)) for path in target.stems]
+        places = [stack.enter_context(audio_path(path)) for path in target.paths]
+        channels = [stream.channels, *(1 for _ in target.stems)]
         with ExitStack() as writers:
             mix, *tracks = [
-                writers.enter_context(AudioWriter(path, stream.sample_rate, n, file_rate=file_rate))
-                for path, n in [(mix_path, stream.channels), *((stem, 1) for stem in stems)]
+                writers.enter_context(
+                    AudioWriter(
+                        place, stream.sample_rate, n, file_rate=file_rate, n_samples=stream.length
+                    )
+                )
+                for place, n in zip(places, channels, strict=True)
             ]
             for block in progress(stream, stream.n_blocks, printable(target.mix.name)):
                 mix.write(block.mix)
                 for writer, sound in zip(tracks, block.tracks, strict=False):
                     writer.write(np.clip(sound, -1, 1))
-
-
-def _check(path: Path, *, force: bool, may_create: bool) -> None:
-    """Refuse an output that cannot be written, also in a folder that has to be created first."""
-    if path.parent.exists() or not may_create:
-        check_output(path, force=force)
-        return
-    existing = next(folder for folder in path.parents if folder.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        why = "cannot be written to" if existing.is_dir() else "is not a folder"
-        raise OutputError(f"{path.parent}: cannot be created, as {existing} {why}")
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be created ({error.strerror})") from None

@@ -94,7 +94,8 @@ def render(
 ) -> None:
     """Turn MIDI files into sound."""
     from timbrel.bundles.bundle import DEFAULT_MODEL
-    from timbrel.commands.outputs import plan_outputs
+    from timbrel.commands.outputs import Outputs
+    from timbrel.files import STDOUT
     from timbrel.score.midi import read_midi
     from timbrel.synthesizer import Synthesizer
     from timbrel.timbre.timbre import parse_timbre
@@ -111,11 +112,14 @@ def render(
         stems=stems is not None,
     )
     specs = _timbre_specs(timbre or [])
+    outputs = Outputs(files, output, stems=stems, force=force)
+    if output == str(STDOUT) and as_json:
+        raise InputError("--json prints to standard output, where '-o -' writes the sound")
     batch = Batch(files, stop_at_first=stop_at_first)
     scores = batch.each(lambda i: read_midi(files[i], max_duration_s=3600 * max_duration))
     if not scores:
         batch.end()
-    targets = plan_outputs(files, scores, output, stems=stems, force=force)
+    targets = outputs.plan(scores)
     synthesizer = Synthesizer.load(
         model or DEFAULT_MODEL,
         vocoder=vocoder or DEFAULT_VOCODER,
@@ -169,8 +173,9 @@ def _rendered(song: _Song, file_rate: int | None, *, silent: bool) -> dict[str, 
     took_s = time.perf_counter() - began
     if not silent:
         print(
-            f"{printable(str(target.mix))}: {stream.duration_s:.1f} s of sound in {took_s:.1f} s, "
-            f"{stream.duration_s / took_s:.1f}× real time"
+            f"{printable(target.name)}: {stream.duration_s:.1f} s of sound in {took_s:.1f} s, "
+            f"{stream.duration_s / took_s:.1f}× real time",
+            file=sys.stderr if target.is_live else sys.stdout,
         )
     return {
         "file": str(song.file),

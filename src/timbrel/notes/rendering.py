@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from timbrel.errors import InputError, OutputError
-from timbrel.files import check_output
+from timbrel.errors import InputError
+from timbrel.files import check_distinct, check_output, make_folder
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.morphing import faded
 from timbrel.notes.note import parse_name
@@ -34,11 +34,8 @@ def check_sounds(paths: Sequence[Path], *, force: bool = False, resume: bool = F
     """Refuse, before any work, files that exist (but to resume), or two of one name."""
     for path in paths:
         audio_format(path)
-        if path.is_dir() or path.parent.exists():
-            check_output(path, force=force or resume)
-    for path in paths:
-        if list(paths).count(path) > 1:
-            raise OutputError(f"{path}: two sounds would have this name; rename a clip")
+        check_output(path, force=force or resume, may_create=True)
+    check_distinct(paths, "rename a clip")
 
 
 def render_sounds(
@@ -64,7 +61,7 @@ def render_sounds(
         (place, sound) for place, sound in enumerate(sounds) if not (resume and sound.path.exists())
     ]
     for _, sound in waiting:
-        sound.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(sound.path.parent)
     for start in range(0, len(waiting), _STREAMS):
         some = waiting[start : start + _STREAMS]
         decoded = codec.decode(
