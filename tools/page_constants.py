@@ -11,6 +11,7 @@ from typer.main import get_command
 from timbrel import constants, mixer, synthesizer
 from timbrel.commands.app import app
 from timbrel.evaluation import timbre_space
+from timbrel.geometry import MelConfig
 from timbrel.score import channels, container, instruments, keys, midi, smf, timeline
 from timbrel.score.score import UNPLAYABLE
 from timbrel.timbre import timbre
@@ -24,7 +25,7 @@ OUTPUT = Path(__file__).parents[1] / "web" / "src" / "constants.json"
 def shared() -> dict[str, Any]:
     """All of them, by the names that the page uses."""
     return {
-        "frameRate": constants.FRAME_RATE,
+        "frameRate": MelConfig().frame_rate,
         "lowestPitch": constants.LOWEST_PITCH,
         "highestPitch": constants.HIGHEST_PITCH,
         "nPitches": constants.N_PITCHES,

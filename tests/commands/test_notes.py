@@ -133,11 +133,11 @@ def test_rainbowgrams_are_drawn(model: list[str]) -> None:  # noqa: ARG001
         (["decode", "a.wav", "-o", "x.wav"], "a.wav: holds no codes"),
         (["decode", "no.npz", "-o", "x.wav"], "no.npz: cannot be read"),
         (["reconstruct", "a.wav", "b.wav", "-o", "x.wav"], "2 sounds need a folder"),
-        (["reconstruct", "a.wav", "a.wav", "-o", "out"], "two sounds would have this name"),
+        (["reconstruct", "a.wav", "a.wav", "-o", "out"], "would be written twice; rename a clip"),
         (["reconstruct", "a.wav", "-o", "x.mp3"], "cannot write '.mp3' files"),
         (["reconstruct", "a.wav", "-o", "x.wav", "--stretch", "-1"], "not more than 0"),
         (["morph", "a.wav", "silent.wav", "-o", "out"], "silent.wav: is silent"),
-        (["morph", "a.wav", "b.wav", "-o", "text.wav"], "text.wav is not a folder"),
+        (["morph", "a.wav", "b.wav", "-o", "text.wav"], "text.wav: is not a folder"),
     ],
 )
 def test_bad_input_is_one_line(model: list[str], arguments: list[str], words: str) -> None:

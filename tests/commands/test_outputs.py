@@ -192,7 +192,15 @@ def stream(n: int, *, then: BaseException | None = None) -> AudioStream:
         if then is not None:
             raise then
 
-    return AudioStream(1000 * n, 16_000, 2, n, blocks)
+    return AudioStream(
+        length=1000 * n,
+        sample_rate=16_000,
+        channels=2,
+        n_blocks=n,
+        n_voices=2,
+        notes_left_out=0,
+        _play=blocks,
+    )
 
 
 def test_the_mix_and_the_stems_are_written() -> None:
