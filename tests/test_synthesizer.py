@@ -78,6 +78,12 @@ def track(program: int = 0, *, seed: int = 0, seconds: float = 3.0, **curves: Au
     return Track(f"track {seed}", program, 0, tuple(notes), **curves)
 
 
+def stems(synthesizer: Synthesizer, score: Score, **options: object) -> np.ndarray:
+    """The sound of each track, (tracks, samples)."""
+    blocks = synthesizer.stream(score, stems=True, **options)
+    return np.concatenate([block.tracks for block in blocks], axis=1)
+
+
 SCORE = Score((track(0, seed=1), track(56, seed=2)))
 LONG = Score((track(46, seed=3, seconds=12.0),))
 
@@ -246,12 +252,9 @@ def test_timbres_are_given_to_all_tracks_or_to_each(synthesizer: Synthesizer) ->
 
 def test_each_track_sounds_in_its_timbre(plain: Synthesizer) -> None:
     alone = plain.render(Score((SCORE.tracks[1],)), timbre="harp", channels=1)[:, 0]
-    blocks = plain.stream(SCORE, timbre={1: "trumpet", 2: "harp"}, stems=True)
-    tracks = np.concatenate([block.tracks for block in blocks], axis=1)
+    tracks = stems(plain, SCORE, timbre={1: "trumpet", 2: "harp"})
     np.testing.assert_allclose(tracks[1], alone, atol=1e-6)
-    assert (
-        np.abs(tracks[1] - next(iter(plain.stream(SCORE, stems=True))).tracks[1, :1]).max() > 1e-3
-    )
+    assert np.abs(tracks[1] - stems(plain, SCORE)[1]).max() > 1e-3
 
 
 def test_a_path_moves_from_timbre_to_timbre_while_it_plays(plain: Synthesizer) -> None:

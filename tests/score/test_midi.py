@@ -11,6 +11,7 @@ import joblib
 import mido
 import pytest
 
+from support.corpus_counts import counts
 from timbrel.errors import InputError
 from timbrel.score import Note, Score, read_midi
 from timbrel.score.container import MAX_FILE_BYTES
@@ -568,17 +569,10 @@ class TestExamples:
         assert 20 < score.duration_s < 120
 
 
-def _counts(path: Path) -> tuple[int, int, int, bool]:
-    score = read_midi(path)
-    # Whatever its pedals and missing releases are, no note may hang: 60 s is more than any holds.
-    sane = all(0 <= note.end_s - note.start_s < 60 for note in score.notes)
-    return score.n_notes, score.pedal_events, score.unplayable_notes, sane
-
-
 def test_the_whole_corpus_is_read(corpus: Path) -> None:
     paths = sorted(corpus.rglob("*.mid"))
     assert len(paths) == 337
-    counts = joblib.Parallel(n_jobs=2)(joblib.delayed(_counts)(path) for path in paths)
+    counts = joblib.Parallel(n_jobs=2)(joblib.delayed(counts)(path) for path in paths)
     notes, pedal_events, unplayable, sane = (list(column) for column in zip(*counts, strict=True))
     assert sum(notes) == 794_411
     assert sum(pedal_events) == 133_331

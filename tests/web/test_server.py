@@ -184,7 +184,7 @@ def test_a_folder_is_written_and_not_overwritten(small_page: Path, tmp_path: Pat
     with pytest.raises(OutputError, match="is not empty; give --force"):
         write_page(folder)
     assert write_page(folder, force=True) == n_bytes
-    with pytest.raises(OutputError, match="is a file"):
+    with pytest.raises(OutputError, match="is not a folder"):
         write_page(folder / INDEX_FILE)
 
 

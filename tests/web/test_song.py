@@ -174,7 +174,7 @@ def test_tracks_that_are_not_heard_are_not_computed(page: Page) -> None:
     # As it is in the mix of all of them: its own noise, and no louder.
     score = parse_midi(song())
     score = replace(score, tracks=score.tracks[:2])
-    blocks = [block.tracks[1] for block in Synthesizer.load().stream(score)]
+    blocks = [block.tracks[1] for block in Synthesizer.load().stream(score, stems=True)]
     wanted = score.tracks[1].gain.values[0] * np.concatenate(blocks) / np.sqrt(len(PROGRAMS))
     assert_sounds_as(heard, np.stack([wanted, wanted], axis=1))
 

@@ -58,10 +58,14 @@ class Cache:
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_path(path) as temporary:
                 yield temporary
-        except OSError as error:
+        except (OSError, OutputError) as error:
+            why = (
+                str(error)
+                if isinstance(error, OutputError)
+                else (f"{self.folder}: cannot be written ({error.strerror or error})")
+            )
             raise OutputError(
-                f"{self.folder}: cannot be written ({error.strerror or error}); what is finished "
-                "is kept, and the same command goes on with it"
+                f"{why}; what is finished is kept, and the same command goes on with it"
             ) from None
 
     def read_json(self, kind: str, key: str) -> Any:

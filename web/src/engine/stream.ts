@@ -42,10 +42,10 @@ export class Stream implements Source<Snapshot> {
     private readonly mel2mel: Mel2Mel,
     private readonly vocoder: Vocoder,
     tracks: Track[],
-    { endless = false, nMixed = tracks.length }: { endless?: boolean; nMixed?: number } = {},
+    { endless = false }: { endless?: boolean } = {},
   ) {
     this.rolls = tracks.map((track) => new PianoRoll(track.notes));
-    this.mixer = new Mixer(tracks, mel2mel.config.mel.sample_rate, nMixed);
+    this.mixer = new Mixer(tracks, mel2mel.config.mel.sample_rate);
     this.hopSamples = mel2mel.config.mel.hop_length;
     let end = 0;
     for (const track of tracks) {

@@ -113,7 +113,6 @@ class Engine {
     const all = live ? [...tracks, LIVE_TRACK] : tracks;
     this.stream = new Stream(this.mel2mel, this.vocoder, all, {
       endless: !tracks.length,
-      nMixed: Math.max(tracks.length, 1),
     });
     this.seek(score.seconds);
   }
