@@ -572,8 +572,8 @@ class TestExamples:
 def test_the_whole_corpus_is_read(corpus: Path) -> None:
     paths = sorted(corpus.rglob("*.mid"))
     assert len(paths) == 337
-    counts = joblib.Parallel(n_jobs=2)(joblib.delayed(counts)(path) for path in paths)
-    notes, pedal_events, unplayable, sane = (list(column) for column in zip(*counts, strict=True))
+    found = joblib.Parallel(n_jobs=2)(joblib.delayed(counts)(path) for path in paths)
+    notes, pedal_events, unplayable, sane = (list(column) for column in zip(*found, strict=True))
     assert sum(notes) == 794_411
     assert sum(pedal_events) == 133_331
     assert sum(unplayable) == 0
