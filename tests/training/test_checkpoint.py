@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from timbrel.errors import InputError
+from timbrel.errors import InputError, OutputError
 from timbrel.training import checkpoint
 from timbrel.training.checkpoint import (
     load_checkpoint,
@@ -48,7 +48,7 @@ def test_old_one_survives_a_failure_while_saving(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoint.torch, "save", half)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OutputError, match="No space left"):
         save_checkpoint(tmp_path, {"step": 2, "weights": torch.zeros(10_000)})
     assert load_checkpoint(tmp_path) == {"step": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]

@@ -162,6 +162,7 @@ def test_run_says_where_it_comes_from(undisturbed: Path, small_data: Path) -> No
     assert commit is None or re.fullmatch("[0-9a-f]{40}", commit)
     assert notes == {
         "bundle": {"gain": settings.gain, "instruments": TWO_INSTRUMENTS},
+        "card": {"loss": "tanh-log-abs"},
         "soundfont": settings.soundfont,
         "data_manifest_sha256": manifest_sha256(small_data),
         "torch": torch.__version__,
@@ -383,7 +384,7 @@ def test_exported_bundle_is_the_average_and_runs(undisturbed: Path, tmp_path: Pa
     assert bundle.mel == MelConfig()
     assert {i.name: i.program for i in bundle.instruments} == TWO_INSTRUMENTS
     assert bundle.training["steps"] == 60
-    assert "loss: tanh-log-abs" in bundle.training["options"]
+    assert bundle.training["loss"] == "tanh-log-abs"
     last = log_of(undisturbed, "valid")[-1]
     assert bundle.training["validation"]["error_db"] == round(last["error_db"], 4)
 

@@ -39,6 +39,7 @@ def export_run(
     notes = json.loads((run / RUN_FILE).read_text())
     recipe = read_recipe(run / RECIPE_FILE)
     training = {
+        **notes.get("card", {}),
         **({"status": recipe.status} if recipe.status else {}),
         "steps": checkpoint["step"],
         "sequences per step": recipe.batch_size,

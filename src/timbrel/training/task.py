@@ -83,7 +83,7 @@ class Task(ABC):
     @abstractmethod
     def describe(self) -> dict:
         """What an export must know: `config`, the network's sizes; `bundle`, what the kind's bundle
-        holds beside; and the data's origin.
+        holds beside; `card`, what its card says beside the recipe; and the data's origin.
         """
 
     @classmethod

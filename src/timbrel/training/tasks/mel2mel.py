@@ -143,6 +143,7 @@ class Mel2MelTask(Task):
                 "gain": self._train.settings.gain,
                 "instruments": self._train.settings.instruments,
             },
+            "card": {"loss": self._options.loss},
             "soundfont": self._train.settings.soundfont,
         }
 
