@@ -98,7 +98,7 @@ def test_bad_input_has_words_and_the_rest_goes_on(page: Page) -> None:
     expect(alert).to_contain_text("odd.timbre is not a timbre file")
     page.evaluate("timbrel.choose('mel2mel', 'no-such')")
     expect(alert).to_contain_text("there is no model “no-such”")
-    assert state(page, "title") == "Prelude"
+    assert state(page, "title") == "cut.mid"
     play(page)
     until(page, "transport.seconds", lambda seconds: seconds > 0.3)
     page.evaluate("timbrel.stop()")
