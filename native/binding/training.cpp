@@ -80,7 +80,8 @@ NB_MODULE(_training, m) {
             "__init__",
             [](CheckedPass* self, int batch, int frames, int hop, int residual, int skip,
                std::vector<int> dilations, int first) {
-                new (self) CheckedPass({batch, frames, hop, residual, skip, std::move(dilations), first});
+                new (self)
+                    CheckedPass({batch, frames, hop, residual, skip, std::move(dilations), first});
             },
             "batch"_a, "frames"_a, "hop"_a, "residual"_a, "skip"_a, "dilations"_a, "first"_a)
         .def("forward", &CheckedPass::forward, "x"_a, "condition"_a, "weights"_a, "skip"_a,

@@ -16,20 +16,25 @@ int block_rows(int hop, int wanted) { return std::max(1, wanted / hop) * hop; }
 
 // What one thread computes with.
 struct Scratch {
-    Buffer<Half> x;      // a layer's inputs in a block, behind those that it still needs, all layers
-    Buffer<Half> z;      // of all layers of a block, or of one on the way back
+    Buffer<Half> x;  // a layer's inputs in a block, behind those that it still needs, all layers
+    Buffer<Half> z;  // of all layers of a block, or of one on the way back
     Buffer<Half> condition, condition_columns;  // right-hand tiles
-    Buffer<float> stream;  // the residual stream of a block, or its gradient
+    Buffer<float> stream;                       // the residual stream of a block, or its gradient
     Buffer<Half> gates, later;  // gradients: of a block's gates, and those that follow it
     Buffer<Half> gate_tiles, z_columns, out, out_tiles, skip, skip_tiles;
     Buffer<float> taps_sum, out_sum, bias_sum, skip_sum, kernel_sum;
 };
 
 class AmxPass final : public Pass {
-public:
+  public:
     explicit AmxPass(const Sizes& sizes)
-        : s_(sizes), C_(s_.residual), G_(2 * s_.residual), S_(s_.skip), L_(s_.layers()),
-          T_(s_.time()), K_(s_.batch) {
+        : s_(sizes),
+          C_(s_.residual),
+          G_(2 * s_.residual),
+          S_(s_.skip),
+          L_(s_.layers()),
+          T_(s_.time()),
+          K_(s_.batch) {
         const int deepest = *std::max_element(s_.dilations.begin(), s_.dilations.end());
         pad_ = (deepest + kDepth - 1) / kDepth * kDepth;
         // Columns' rows an odd number of cache lines apart lie in different sets of the caches.
@@ -75,7 +80,7 @@ public:
         give(gradients);
     }
 
-private:
+  private:
     template <class Work>
     void share(int threads, const Work& work) {
         threads = std::clamp(threads, 1, K_);
@@ -91,7 +96,8 @@ private:
     }
 
     Scratch make_scratch() const {
-        const std::size_t f = block_rows(s_.hop, kForwardRows), b = block_rows(s_.hop, kBackwardRows);
+        const std::size_t f = block_rows(s_.hop, kForwardRows),
+                          b = block_rows(s_.hop, kBackwardRows);
         std::size_t history = 0;
         for (const int d : s_.dilations) history += d;
         Scratch s;
@@ -135,8 +141,8 @@ private:
             });
             // All layers' skip weights are one matrix, whose depth goes over the layers.
             for (int n = 0; n < S; n += kTile)
-                pack(skip_weights_ + (std::size_t(n) * L_ * C + std::size_t(l) * kTile * C), C, kTile,
-                     [&](int k, int j) { return to_half(skip[(n + j) * C + k]); });
+                pack(skip_weights_ + (std::size_t(n) * L_ * C + std::size_t(l) * kTile * C), C,
+                     kTile, [&](int k, int j) { return to_half(skip[(n + j) * C + k]); });
             pack(skip_back_ + std::size_t(l) * S * C, S, C,
                  [&](int k, int n) { return to_half(skip[k * C + n]); });
             if (l == L_ - 1) break;
@@ -180,12 +186,14 @@ private:
                 to_halves(s.stream.data(), now, std::size_t(rows) * C);
                 for (int r = 0; r < rows; r += kDepth)
                     for (int c = 0; c < C; c += kTile)
-                        transpose(now + r * C + c, C, columns(item, l) + c * stride_ + t + r, stride_);
+                        transpose(now + r * C + c, C, columns(item, l) + c * stride_ + t + r,
+                                  stride_);
                 if (t + rows > needed_[l]) {
                     gate(s, item, l, t, rows, inputs, now);
                     if (l < L_ - 1) add_out(s, l, rows);
                 }
-                std::memmove(inputs, inputs + std::size_t(rows) * C, std::size_t(d) * C * sizeof(Half));
+                std::memmove(inputs, inputs + std::size_t(rows) * C,
+                             std::size_t(d) * C * sizeof(Half));
                 inputs += std::size_t(d + step) * C;
             }
             if (t + rows > s_.first) add_skip(s, t, rows, skip);
@@ -216,9 +224,10 @@ private:
                 zero_sums();
                 multiply(past + r * C, C, tangent, sigma, kTileHalves, depth / 2);
                 multiply(now + r * C, C, tangent + half, sigma + half, kTileHalves, depth / 2);
-                const Half* condition = s.condition + std::size_t(r / hop) * (G / kTile) * kTileHalves;
-                multiply(kernel_ + std::size_t(r % hop) * kDepth, kDepth, condition + n * kTileHalves,
-                         condition + m * kTileHalves, 0, 1);
+                const Half* condition =
+                    s.condition + std::size_t(r / hop) * (G / kTile) * kTileHalves;
+                multiply(kernel_ + std::size_t(r % hop) * kDepth, kDepth,
+                         condition + n * kTileHalves, condition + m * kTileHalves, 0, 1);
                 store_sums(sums, kDepth);
                 for (int i = 0; i < kDepth; ++i) {
                     const __m512 a = tanh(_mm512_load_ps(sums + i * kDepth));
@@ -250,7 +259,8 @@ private:
         for (int r = 0; r < rows; ++r)
             for (int c = 0; c < C; c += kTile) {
                 float* value = s.stream + (std::size_t(r) * C + c);
-                _mm512_store_ps(value, _mm512_add_ps(_mm512_load_ps(value), _mm512_load_ps(bias + c)));
+                _mm512_store_ps(value,
+                                _mm512_add_ps(_mm512_load_ps(value), _mm512_load_ps(bias + c)));
             }
     }
 
@@ -282,8 +292,10 @@ private:
             const int rows = std::min(step, T_ - t);
             for (int r = 0; r < rows; ++r) {
                 Half* to = s.skip + std::size_t(r) * S;
-                if (t + r < s_.first) std::fill_n(to, S, Half(0));
-                else to_halves(skip + std::size_t(t + r - s_.first) * S, to, S);
+                if (t + r < s_.first)
+                    std::fill_n(to, S, Half(0));
+                else
+                    to_halves(skip + std::size_t(t + r - s_.first) * S, to, S);
             }
             pack_block(s.skip.data(), S, rows, s.skip_tiles.data());
             std::fill_n(s.stream.data(), std::size_t(rows) * C, 0.0f);
@@ -329,7 +341,8 @@ private:
     // Gradients of a block's gates, before tanh and σ, in `s.gates`; z again, in columns.
     void gate_back(Scratch& s, int item, int l, int t, int rows) {
         const int C = C_, G = G_, S = S_;
-        const Half *skip = skip_back_ + std::size_t(l) * S * C, *out = out_back_ + std::size_t(l) * C * C;
+        const Half *skip = skip_back_ + std::size_t(l) * S * C,
+                   *out = out_back_ + std::size_t(l) * C * C;
         const std::size_t skip_tiles = std::size_t(S / kDepth) * kTileHalves,
                           out_tiles = std::size_t(C / kDepth) * kTileHalves;
         const bool has_skip = t + rows > s_.first, has_out = l < L_ - 1;
@@ -361,12 +374,13 @@ private:
         pack_block(s.gates.data(), G, rows, s.gate_tiles.data());
         for (int r = 0; r < rows; r += kDepth)
             for (int c = 0; c < C; c += kTile)
-                transpose(s.z + (std::size_t(r) * C + c), C, s.z_columns + (std::size_t(c) * rows + r), rows);
+                transpose(s.z + (std::size_t(r) * C + c), C,
+                          s.z_columns + (std::size_t(c) * rows + r), rows);
     }
 
     // sums (32·m × columns) += left (its rows `stride` apart) · tiles, over a block's rows.
-    static void accumulate(const Half* left, std::size_t stride, int m, const Half* tiles, int columns,
-                           int rows, float* sums) {
+    static void accumulate(const Half* left, std::size_t stride, int m, const Half* tiles,
+                           int columns, int rows, float* sums) {
         const std::size_t step = std::size_t(rows) * kTile;
         for (int i = 0; i < m; i += kDepth)
             for (int n = 0; n < columns; n += 2 * kTile) {
@@ -398,7 +412,8 @@ private:
         for (int f = 0; f < rows / hop; ++f) {
             const int first = t / hop + f;
             for (int n = 0; n < G; n += 2 * kTile) {
-                const Half* left = s.gate_tiles + (std::size_t(n) * rows + std::size_t(f) * hop * kTile);
+                const Half* left =
+                    s.gate_tiles + (std::size_t(n) * rows + std::size_t(f) * hop * kTile);
                 settle();
                 _tile_zero(0);
                 _tile_zero(1);
@@ -427,7 +442,8 @@ private:
         for (int j = 0; j < Sizes::kAround; ++j) {
             const Half* values = frame(item, first + j, l);
             for (int c = 0; c < G; c += 2)
-                std::memcpy(s.condition_columns + (std::size_t(c / 2) * kDepth + 2 * j), values + c, 4);
+                std::memcpy(s.condition_columns + (std::size_t(c / 2) * kDepth + 2 * j), values + c,
+                            4);
         }
         for (int r = 0; r < s_.hop; r += kDepth) {
             float* sums = s.kernel_sum + std::size_t(r) * kTile;
@@ -456,8 +472,8 @@ private:
                 const Half *left = weights + n * tiles, *right = left + tiles;
                 load_sums(stream, C);
                 multiply(s.gates + std::size_t(r) * G, G, left, right, kTileHalves, depth);
-                multiply(s.gates + std::size_t(r + s_.dilations[l]) * G, G, left + half, right + half,
-                         kTileHalves, depth);
+                multiply(s.gates + std::size_t(r + s_.dilations[l]) * G, G, left + half,
+                         right + half, kTileHalves, depth);
                 store_sums(stream, C);
             }
     }

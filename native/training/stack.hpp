@@ -39,7 +39,7 @@ struct Parameters {
 
 // One pass through the layers, with what the way back needs.
 class Pass {
-public:
+  public:
     virtual ~Pass() = default;
 
     // x: batch × time × residual. condition: batch × (frames + kAround - 1) × layers × 2·residual.

@@ -13,14 +13,14 @@ namespace timbrel::training {
 
 using Half = std::uint16_t;  // bits of a bfloat16
 
-constexpr int kTile = 16;               // rows of a tile, and its columns of 32 bits
-constexpr int kDepth = 32;              // bfloat16 in a row
+constexpr int kTile = 16;   // rows of a tile, and its columns of 32 bits
+constexpr int kDepth = 32;  // bfloat16 in a row
 constexpr int kTileHalves = kTile * kDepth;
 
 // Zeroed memory on a cache line's boundary.
 template <class T>
 class Buffer {
-public:
+  public:
     Buffer() = default;
     explicit Buffer(std::size_t size) : size_(size) {
         const std::size_t bytes = (size * sizeof(T) + 63) / 64 * 64;
@@ -34,7 +34,7 @@ public:
     std::size_t size() const { return size_; }
     void clear() { std::memset(data_.get(), 0, size_ * sizeof(T)); }
 
-private:
+  private:
     struct Free {
         void operator()(T* p) const { std::free(p); }
     };
@@ -44,7 +44,7 @@ private:
 
 // All eight tiles full-sized, for the thread; released at the end of its work.
 class TileSession {
-public:
+  public:
     TileSession() {
         struct alignas(64) {
             std::uint8_t palette = 1, start = 0, reserved[14] = {};
@@ -61,7 +61,8 @@ public:
     TileSession(const TileSession&) = delete;
 };
 
-// The compiler does not know that tiles are loaded from memory: what was stored before must be there.
+// The compiler does not know that tiles are loaded from memory: what was stored before must be
+// there.
 inline void settle() { asm volatile("" ::: "memory"); }
 
 // Tiles 0 to 3 are the sums of a block of 32 × 32: (0, 1) above (2, 3).
@@ -160,8 +161,7 @@ inline void store_transposed(const __m512i (&rows)[16], Half* to, std::size_t st
 // 32 rows × 16 columns → 16 rows × 32 columns.
 inline void transpose(const Half* from, std::size_t stride, Half* to, std::size_t to_stride) {
     __m512i rows[16];
-    for (int p = 0; p < 16; ++p)
-        rows[p] = pair(from + 2 * p * stride, from + (2 * p + 1) * stride);
+    for (int p = 0; p < 16; ++p) rows[p] = pair(from + 2 * p * stride, from + (2 * p + 1) * stride);
     store_transposed(rows, to, to_stride);
 }
 
@@ -196,7 +196,8 @@ inline __m512 reciprocal(__m512 x) {
 }
 
 inline __m512 sigmoid(__m512 x) {
-    return reciprocal(_mm512_add_ps(_mm512_set1_ps(1), exponential(_mm512_sub_ps(_mm512_setzero_ps(), x))));
+    return reciprocal(
+        _mm512_add_ps(_mm512_set1_ps(1), exponential(_mm512_sub_ps(_mm512_setzero_ps(), x))));
 }
 
 inline __m512 tanh(__m512 x) {
