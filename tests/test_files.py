@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import resource
 import socket
@@ -14,8 +15,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from timbrel.errors import OutputError
-from timbrel.files import atomic_path, check_distinct, check_output, fitting_name, is_stream
+import timbrel
+from timbrel import files
+from timbrel.errors import InputError, OutputError
+from timbrel.files import (
+    atomic_path,
+    check_distinct,
+    check_output,
+    fitting_name,
+    is_stream,
+    read_json,
+    read_table,
+    read_text,
+    write_text,
+)
 from timbrel.sound import AudioWriter
 
 
@@ -270,3 +283,140 @@ def test_a_full_disk_leaves_nothing_and_is_one_line(write: Callable[[Path], None
     with pytest.raises(OutputError, match=one_line), atomic_path(path) as temporary:
         write(temporary)
     assert list(Path().iterdir()) == []
+
+
+# Text that people edit
+
+LINES = "file,split\nétude.mid,train\nb.mid,valid\n"
+
+
+@pytest.mark.usefixtures("_here")
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_text_is_read_with_or_without_a_byte_order_mark(encoding: str) -> None:
+    Path("a.csv").write_bytes(LINES.encode(encoding))
+    assert read_text("a.csv") == LINES
+
+
+@pytest.mark.usefixtures("_here")
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (LINES.encode("latin-1"), "is not text in UTF-8 (line 2); save it as UTF-8"),
+        (LINES.encode("cp850"), "is not text in UTF-8 (line 2)"),
+        (LINES.encode("mac-roman"), "is not text in UTF-8 (line 2)"),
+        (LINES.replace("é", "ピ").encode("shift-jis"), "is not text in UTF-8 (line 2)"),
+        (LINES.replace("é", "музыка").encode("koi8-r"), "is not text in UTF-8 (line 2)"),
+        (LINES.encode("utf-16"), "is text in UTF-16; save it as UTF-8"),
+        (b"\xfe\xff" + LINES.encode("utf-16-be"), "is text in UTF-16; save it as UTF-8"),
+        (LINES.encode("utf-32"), "is text in UTF-16; save it as UTF-8"),
+        ("a,b".encode("utf-16-le"), "holds NUL characters"),
+        (LINES.encode()[:12], "is not text in UTF-8 (line 2)"),  # cut within a character
+        (b"\xed\xa0\x80", "is not text in UTF-8 (line 1)"),  # half of a surrogate pair
+        (b"RIFF\x24\x00\x00\x00WAVE", "holds NUL characters"),
+        (b"\x89PNG\r\n\x1a\n", "is not text in UTF-8 (line 1)"),
+        (b"\x1f\x8b\x08\x00", "is not text in UTF-8 (line 1)"),
+    ],
+)
+def test_other_encodings_are_one_clear_line(data: bytes, message: str) -> None:
+    Path("a.csv").write_bytes(data)
+    for read in (read_text, read_json, lambda path: read_table(path, ("file", "split"))):
+        with pytest.raises(InputError) as error:
+            read("a.csv")
+        assert str(error.value).startswith(f"a.csv: {message}")
+
+
+@pytest.mark.usefixtures("_here")
+def test_text_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"^none\.csv: cannot be read \(No such file"):
+        read_text("none.csv")
+    with pytest.raises(InputError, match=r"cannot be read \(Is a directory\)"):
+        read_text(".")
+    monkeypatch.setattr(files, "MAX_TEXT_BYTES", 1 << 20)
+    with pytest.raises(InputError, match="has more than 1 MiB; is it a text file"):
+        read_text("/dev/zero")
+
+
+@pytest.mark.usefixtures("_here")
+def test_text_is_written_whole_in_utf8() -> None:
+    write_text("a.txt", "µ-law: −1 dB, 曲\n")
+    assert Path("a.txt").read_bytes() == "µ-law: −1 dB, 曲\n".encode()
+    assert read_text("a.txt") == "µ-law: −1 dB, 曲\n"
+
+
+@pytest.mark.usefixtures("_here")
+@pytest.mark.parametrize("text", ["", "{", "[1,]", "nul", "[" * 100_000, '{"a": 1} x'])
+def test_what_is_not_json_is_one_line(text: str) -> None:
+    Path("a.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"^a\.json: is not JSON \([^\n]+\)$"):
+        read_json("a.json")
+
+
+@pytest.mark.usefixtures("_here")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file,split\na b.mid,train\nc.mid,valid\n",
+        "\ufefffile,split\na b.mid,train\nc.mid,valid",
+        "split,file\r\ntrain,a b.mid\r\nvalid,c.mid\r\n",
+        "file;split\na b.mid;train\nc.mid;valid\n",
+        "file\tsplit\tnote\na b.mid\ttrain\tx\nc.mid\tvalid\t\n",
+        '"file","split"\n"a b.mid","train"\n"c.mid","valid"\n',
+        " file , split \n a b.mid , train \n c.mid , valid \n",
+        "file,split,by\na b.mid,train,me\nc.mid,valid\n",
+        "file,split\n\na b.mid,train\n,\n\nc.mid,valid\n,\n",
+        "split;file;note\rtrain;a b.mid;x,y\rvalid;c.mid;\r",
+    ],
+)
+def test_tables_are_read_as_spreadsheets_write_them(text: str) -> None:
+    Path("a.csv").write_bytes(text.encode())
+    assert read_table("a.csv", ("file", "split")) == [
+        {"file": "a b.mid", "split": "train"},
+        {"file": "c.mid", "split": "valid"},
+    ]
+
+
+@pytest.mark.usefixtures("_here")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "a.csv: has no column 'file'; its columns are: none"),
+        ("name,split\na.mid,train\n", "a.csv: has no column 'file'; its columns are: name, split"),
+        ("file\na.mid\n", "a.csv: has no column 'split'; its columns are: file"),
+        ("File,Split\na.mid,train\n", "a.csv: has no column 'file'; its columns are: File, Split"),
+        ("file,split\na.mid,train\nb.mid\n", "a.csv: line 3 has no split"),
+        ("file,split\na.mid,train\n\n,valid\n", "a.csv: line 4 has no file"),
+        ("file,split\n" + "x" * 200_000 + ",train\n", "a.csv: line 2 cannot be read (field larger"),
+    ],
+)
+def test_tables_that_lack_something_are_refused(text: str, message: str) -> None:
+    Path("a.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        read_table("a.csv", ("file", "split"))
+    assert str(error.value).startswith(message)
+
+
+def opens_text(call: ast.Call) -> bool:
+    """Whether a call reads or writes text as the system encodes it."""
+    function = call.func
+    name = getattr(function, "attr", getattr(function, "id", ""))
+    if any(keyword.arg == "encoding" for keyword in call.keywords):
+        return False
+    if name == "open":
+        others = ("os", "webbrowser")
+        if isinstance(function, ast.Attribute) and getattr(function.value, "id", "") in others:
+            return False
+        return not any(isinstance(a, ast.Constant) and "b" in str(a.value) for a in call.args)
+    return isinstance(function, ast.Attribute) and name in ("read_text", "write_text")
+
+
+def test_all_text_is_utf8_whatever_the_system_encodes() -> None:
+    paths = Path(timbrel.__file__).parent.rglob("*.py")
+    careless = [
+        f"{path}:{node.lineno}"
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and opens_text(node)
+    ]
+    assert careless == []
+    assert opens_text(ast.parse("Path('a').read_text()").body[0].value)  # type: ignore[attr-defined]
+    assert opens_text(ast.parse("open(path, 'w')").body[0].value)  # type: ignore[attr-defined]

@@ -1,22 +1,28 @@
-"""Files that Timbrel writes: checked before the work, whole or not at all."""
+"""Files: outputs are checked before the work and written whole or not at all; text is UTF-8."""
 
 from __future__ import annotations
 
+import codecs
+import csv
 import errno
+import io
+import json
 import os
 import re
 import shutil
 import stat
 import tempfile
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from timbrel.errors import OutputError, TimbrelError
+from timbrel.errors import InputError, OutputError, TimbrelError
 
 STDOUT = Path("-")  # as an output: standard output
 MAX_NAME_BYTES = 255  # of a file's name; what ext4, APFS and NTFS take, and what archives do
+MAX_TEXT_BYTES = 1 << 26
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -139,6 +145,94 @@ def fitting_name(stem: str, ending: str) -> str:
     return stem + ending
 
 
+def read_text(path: str | os.PathLike) -> str:
+    """The text of a file that a person may have edited: UTF-8, with or without a byte order mark.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, is no text, or is in another encoding.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_TEXT_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if len(data) > MAX_TEXT_BYTES:
+        raise InputError(f"{path}: has more than {MAX_TEXT_BYTES >> 20} MiB; is it a text file?")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError(f"{path}: is text in UTF-16; save it as UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}: is not text in UTF-8 (line {line}); save it as UTF-8") from None
+    if "\0" in text:
+        raise InputError(f"{path}: holds NUL characters; is it a text file in UTF-8?")
+    return text
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """What a JSON file holds; see `read_text`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is not JSON.
+    """
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not JSON ({error})") from None
+
+
+def read_table(path: str | os.PathLike, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Rows of a CSV file, as spreadsheets write them; see `read_text`.
+
+    Parameters
+    ----------
+    path
+        Its columns are separated by commas, semicolons or tabs, and the first line names them.
+    columns
+        Those that it must have.
+
+    Returns
+    -------
+    list
+        The values of these columns without blanks around them; empty lines are left out.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, lacks a column, or a row lacks a value.
+    """
+    text = read_text(path)
+    header = text.partition("\n")[0]
+    reader = csv.DictReader(
+        io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count), restval=""
+    )
+    try:
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise InputError(f"{path}: line {reader.line_num + 1} cannot be read ({error})") from None
+    named = {str(name).strip(): name for name in reader.fieldnames or ()}
+    for column in columns:
+        if column not in named:
+            found = ", ".join(named) or "none"
+            raise InputError(f"{path}: has no column '{column}'; its columns are: {found}")
+    found_rows = []
+    for line, row in rows:
+        values = {column: row[named[column]].strip() for column in columns}
+        if not any(values.values()):
+            continue
+        for column, value in values.items():
+            if not value:
+                raise InputError(f"{path}: line {line} has no {column}")
+        found_rows.append(values)
+    return found_rows
+
+
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Give a temporary path beside `path`, moved onto it when the block ends without an error.
@@ -176,6 +270,12 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _mode(path: Path) -> int | None:

@@ -30,7 +30,7 @@ from timbrel.corpus.preparation import (
     read_data,
 )
 from timbrel.corpus.presets import Preset
-from timbrel.corpus.selection import Amount, find_midi_files
+from timbrel.corpus.selection import Amount, find_midi_files, listed_splits
 from timbrel.corpus.soundfont import REFERENCE_GAIN
 from timbrel.corpus.sounds import Sound
 from timbrel.errors import InputError, MissingToolError
@@ -373,14 +373,23 @@ def test_minutes_limit_the_training_audio_of_each_instrument(
         ("file,part\na.mid,train\n", "has no column 'split'"),
         ("file,split\nnone.mid,train\n", r"lists none\.mid, which is not in"),
         ("file,split\nprelude/a.mid,train\n", "1 and 0 found"),
+        ("file,split\nprelude/a.mid,train\nprelude/a.mid,test\n", "lists prelude/a.mid twice"),
+        ("file,split\n\udce9tude.mid,train\n", r"is not text in UTF-8 \(line 2\); save it as"),
     ],
 )
 def test_lists_of_splits_that_do_not_fit_are_refused(
     content: str, message: str, tmp_path: Path, prepare_small: Callable[..., Settings]
 ) -> None:
-    (tmp_path / "splits.csv").write_text(content)
+    (tmp_path / "splits.csv").write_text(content, encoding="utf-8", errors="surrogateescape")
     with pytest.raises(InputError, match=message):
         prepare_small(splits=tmp_path / "splits.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_lists_of_splits_are_read_as_spreadsheets_write_them(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "splits.csv"
+    path.write_text("file;split\r\nétude.mid;train\r\nc.mid;valid\r\n", encoding=encoding)
+    assert listed_splits(path) == {"étude.mid": "train", "c.mid": "valid"}
 
 
 def test_list_of_splits_that_is_missing_is_named(

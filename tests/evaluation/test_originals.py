@@ -83,11 +83,11 @@ def test_excerpts_of_ones_own_can_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("file,start_s\na.mid,1\n", "is not a list of excerpts .*duration_s"),
-        ("file,start_s,duration_s\na.mid,1\n", "is not a list of excerpts"),
+        ("file,start_s\na.mid,1\n", "has no column 'duration_s'; its columns are: file, start_s"),
+        ("file,start_s,duration_s\na.mid,1\n", "line 2 has no duration_s"),
         ("file,start_s,duration_s\na.mid,soon,1\n", "is not a list of excerpts .*soon"),
         ("file,start_s,duration_s\n", "lists no excerpts"),
-        ("", "lists no excerpts"),
+        ("", "has no column 'file'; its columns are: none"),
         (
             "file,start_s,duration_s\na.mid,-1,2\n",
             "2 s from -1 s on, of .* is not",
@@ -100,6 +100,17 @@ def test_excerpts_of_ones_own_can_be_read(tmp_path: Path) -> None:
 def test_what_is_no_list_of_excerpts_is_refused(content: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text(content)
     with pytest.raises(InputError, match=message):
+        read_excerpts(tmp_path / "list.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_lists_of_spreadsheets_are_read(encoding: str, separator: str, tmp_path: Path) -> None:
+    text = "file,start_s,duration_s\nétude.mid,1.5,2\n".replace(",", separator)
+    (tmp_path / "list.csv").write_text(text, encoding=encoding)
+    assert read_excerpts(tmp_path / "list.csv") == [Excerpt("étude.mid", 1.5, 2.0)]
+    (tmp_path / "list.csv").write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match=r"list\.csv: is not text in UTF-8 \(line 2\)"):
         read_excerpts(tmp_path / "list.csv")
 
 
@@ -243,7 +254,7 @@ def test_published_tracks_are_the_default(corpus: Path) -> None:
 
 
 def test_files_that_cannot_be_played_are_left_out(folder: Path) -> None:
-    (folder / "duet.mid").write_bytes(b"Dear diary")
+    (folder / "duet.mid").write_text("Dear diary,")
     (folder / "silent.mid").write_bytes(SILENT)
     errors: list[InputError] = []
     (found,) = choose_excerpts(folder, skip=errors.append)

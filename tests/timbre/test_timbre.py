@@ -177,9 +177,9 @@ GOOD = {"time_s": 0.0, "timbre": "harp"}
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is not a timbre file"),
-        (b"\xff\xfe\x00", "is not a timbre file"),
-        (b"[" * 100_000, "is not a timbre file"),
+        (b"", "is not JSON"),
+        (b"\xff\xfe\x00", "is text in UTF-16; save it as UTF-8"),
+        (b"[" * 100_000, "is not JSON"),
         ([], "is not a timbre file of format 1"),
         ({"path": [GOOD]}, "is not a timbre file of format 1"),
         ({"timbrel_timbre": 2, "path": [GOOD]}, r"format 1 \('timbrel_timbre' is 2\)"),
@@ -207,6 +207,13 @@ def test_a_file_that_is_not_understood_is_refused_and_named(
     with pytest.raises(InputError, match=message) as error:
         parse_timbre(path, INSTRUMENTS)
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_files_of_editors_are_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "my.timbre"
+    path.write_text(json.dumps({"timbrel_timbre": 1, "path": [GOOD]}), encoding=encoding)
+    assert parse_timbre(path, INSTRUMENTS) == parse_timbre(GOOD["timbre"], INSTRUMENTS)
 
 
 @pytest.mark.parametrize("name", ["missing.timbre", "folder.timbre"])

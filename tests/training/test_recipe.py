@@ -102,6 +102,13 @@ def test_what_cannot_be_meant_is_refused(line: str, message: str, tmp_path: Path
         read_recipe(tmp_path / "recipe.yaml")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_recipes_of_editors_are_read(encoding: str, tmp_path: Path) -> None:
+    text = MINIMAL + "attribution: Études\r\n"
+    (tmp_path / "recipe.yaml").write_text(text, encoding=encoding)
+    assert read_recipe(tmp_path / "recipe.yaml").attribution == "Études"
+
+
 def test_missing_key_is_named(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(MINIMAL.replace("batch_size: 4\n", ""))
     with pytest.raises(InputError, match=r"is not a complete recipe \(.*batch_size"):
@@ -113,7 +120,8 @@ def test_missing_key_is_named(tmp_path: Path) -> None:
     [
         (b"task: [mel2mel\n", "is not YAML"),
         (b"a: b: c", "is not YAML"),
-        (b"\xff\xfe\x00task", "is not YAML"),
+        (b"\xff\xfe\x00task", "is text in UTF-16; save it as UTF-8"),
+        ("# étude\n".encode("latin-1"), "is not text in UTF-8"),
         (b"just words", "is not a recipe"),
         (b"", "is not a recipe"),
         (b"- task", "is not a recipe"),

@@ -16,6 +16,7 @@ from typing import Any, get_type_hints
 
 from timbrel.bundles.kinds import KINDS
 from timbrel.errors import InputError, OutputError
+from timbrel.files import read_json, read_text
 from timbrel.geometry import MelConfig
 
 FORMAT = 2
@@ -122,7 +123,7 @@ def shipped_bundles(kind: str | None = None) -> list[str]:
     return sorted(
         path.parent.name
         for path in SHIPPED.glob(f"*/{CONFIG_FILE}")
-        if kind is None or json.loads(path.read_text())["kind"] == kind
+        if kind is None or read_json(path)["kind"] == kind
     )
 
 
@@ -152,10 +153,7 @@ def load_bundle(name_or_path: str | os.PathLike, *, kind: str | None = None) -> 
         )
     _check_sums(path)
     config_path = path / CONFIG_FILE
-    try:
-        config = json.loads(config_path.read_text())
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{config_path}: is not JSON ({error})") from None
+    config = read_json(config_path)
     version = config.get("format") if isinstance(config, dict) else None
     if version not in (1, FORMAT):
         raise InputError(
@@ -211,8 +209,10 @@ def write_bundle(
     with tempfile.TemporaryDirectory(prefix=".bundle-", dir=output.parent) as folder:
         made = Path(folder, "bundle")
         made.mkdir()
-        (made / CONFIG_FILE).write_text(json.dumps({"format": FORMAT, **config}, indent=2) + "\n")
-        (made / CARD_FILE).write_text(card)
+        (made / CONFIG_FILE).write_text(
+            json.dumps({"format": FORMAT, **config}, indent=2) + "\n", encoding="utf-8"
+        )
+        (made / CARD_FILE).write_text(card, encoding="utf-8")
         for name, content in files.items():
             (made / name).write_bytes(content)
         write_sums(made)
@@ -223,7 +223,7 @@ def write_sums(path: Path) -> None:
     """List the hashes of all files of a bundle, as `sha256sum -c` reads them."""
     names = sorted(p.name for p in path.iterdir() if p.name != SUMS_FILE)
     lines = [f"{_sha256(path / name)}  {name}\n" for name in names]
-    (path / SUMS_FILE).write_text("".join(lines))
+    (path / SUMS_FILE).write_text("".join(lines), encoding="utf-8")
 
 
 def bundle_hash(path: Path) -> str:
@@ -239,14 +239,10 @@ def read_sums(path: Path) -> dict[str, str]:
     InputError
         If the list is missing or damaged.
     """
-    try:
-        lines = (path / SUMS_FILE).read_text().splitlines()
-    except OSError:
-        raise InputError(f"{path}: is no bundle, or a damaged one: it has no {SUMS_FILE}") from None
-    except ValueError:
-        raise InputError(f"{path / SUMS_FILE}: is damaged; export the model again") from None
+    if not (path / SUMS_FILE).is_file():
+        raise InputError(f"{path}: is no bundle, or a damaged one: it has no {SUMS_FILE}")
     listed = {}
-    for line in lines:
+    for line in read_text(path / SUMS_FILE).splitlines():
         expected, _, name = line.partition("  ")
         listed[name] = expected
     return listed

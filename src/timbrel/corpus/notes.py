@@ -31,7 +31,7 @@ from timbrel.corpus.preparation import PEAK_DB, SETTINGS_FILE, check_same_settin
 from timbrel.corpus.selection import VALID_SHARE, file_sha256, shuffle_key
 from timbrel.corpus.soundfont import check_soundfont, find_fluidsynth, render_midi
 from timbrel.errors import InputError
-from timbrel.files import atomic_path
+from timbrel.files import read_json, write_text
 from timbrel.notes.note import NOTE_SAMPLES, NOTE_SECONDS, SPLITS, Note, NoteName, make_note
 from timbrel.notes.storage import AUDIO_FOLDER, EXAMPLES_FILE
 from timbrel.progress import Progress, silent
@@ -124,8 +124,7 @@ def prepare_notes(
     for split in SPLITS:
         (output / f"nsynth-{split}" / AUDIO_FOLDER).mkdir(parents=True, exist_ok=True)
     (output / "parts").mkdir(exist_ok=True)
-    with atomic_path(output / SETTINGS_FILE) as temporary:
-        temporary.write_text(json.dumps(wanted, indent=2) + "\n")
+    write_text(output / SETTINGS_FILE, json.dumps(wanted, indent=2) + "\n")
     tasks = [
         (output.resolve(), instrument, tuple(pitches), tuple(velocities))
         for instrument in list_instruments(fonts, tests)
@@ -224,7 +223,7 @@ def _render_instrument(
     """Write the notes of an instrument, unless they are there; gives names and qualities."""
     part = output / "parts" / f"{instrument.name.instrument}.json"
     if part.exists():
-        return instrument, json.loads(part.read_text())
+        return instrument, read_json(part)
     sounds = [(pitch, velocity) for pitch in pitches for velocity in velocities]
     rendered = render_notes(instrument.soundfont, instrument.program, sounds)
     loudest = max(float(np.abs(audio).max()) for audio in rendered)
@@ -239,8 +238,7 @@ def _render_instrument(
         name = NoteName(name.family, name.source, name.number, pitch, velocity)
         write_audio(folder / f"{name}.wav", audio, SAMPLE_RATE)
         made.append(asdict(name) | {"qualities": measured_qualities(audio)})
-    with atomic_path(part) as temporary:
-        temporary.write_text(json.dumps(made))
+    write_text(part, json.dumps(made))
     return instrument, made
 
 
@@ -262,8 +260,8 @@ def _write_lists(output: Path, parts: list[tuple[Instrument, list[dict]]]) -> di
             number += 1
     for split, listed in notes.items():
         content = {note.note_str: asdict(note) for note in listed}
-        with atomic_path(output / f"nsynth-{split}" / EXAMPLES_FILE) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n")
+        path = output / f"nsynth-{split}" / EXAMPLES_FILE
+        write_text(path, json.dumps(content, indent=1) + "\n")
     return notes
 
 

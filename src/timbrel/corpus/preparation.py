@@ -51,7 +51,7 @@ from timbrel.corpus.soundfont import (
 )
 from timbrel.corpus.sounds import SOUNDS_FILE, measure_sounds, write_sounds
 from timbrel.errors import InputError, Skip, refuse
-from timbrel.files import atomic_path
+from timbrel.files import read_json, read_text, write_text
 from timbrel.progress import Progress, silent
 from timbrel.score.midi import read_midi
 from timbrel.sound import read_audio, write_audio
@@ -187,11 +187,10 @@ def prepare(
         folder = output / "midi"
         choices = choose(presets, scores, Path(midi_dir or ""), folder, amount, progress)
         if (output / SETTINGS_FILE).exists():
-            settings = Settings(**json.loads((output / SETTINGS_FILE).read_text()))
+            settings = Settings(**read_json(output / SETTINGS_FILE))
         else:
             settings = Settings(gain=_choose_gain(renderer, choices, progress), **wanted)
-            with atomic_path(output / SETTINGS_FILE) as temporary:
-                temporary.write_text(json.dumps(asdict(settings), indent=2) + "\n")
+            write_text(output / SETTINGS_FILE, json.dumps(asdict(settings), indent=2) + "\n")
         tasks = [(batch, settings.gain) for batch in _batches(choices)]
         parts = run_parallel(renderer.clips, tasks, progress, "rendering")
         if not (output / SOUNDS_FILE).exists():
@@ -202,8 +201,7 @@ def prepare(
     shutil.rmtree(output / "peaks", ignore_errors=True)
     clips = [clip for part in parts for clip in part]
     clips.sort(key=lambda clip: (clip.split, clip.instrument, clip.midi))
-    with atomic_path(output / MANIFEST_FILE) as temporary:
-        temporary.write_text("".join(json.dumps(asdict(clip)) + "\n" for clip in clips))
+    write_text(output / MANIFEST_FILE, "".join(json.dumps(asdict(clip)) + "\n" for clip in clips))
     return settings
 
 
@@ -216,15 +214,16 @@ def read_data(folder: str | os.PathLike) -> tuple[Settings, list[Clip]]:
         If the folder is not one, or its preparation was not finished.
     """
     folder = Path(folder)
+    for name in (SETTINGS_FILE, MANIFEST_FILE):
+        if not (folder / name).is_file():
+            raise InputError(
+                f"{folder}: is not finished training data ({name} is missing); "
+                "make it with 'timbrel prepare'"
+            )
     try:
-        settings = Settings(**json.loads((folder / SETTINGS_FILE).read_text()))
-        lines = (folder / MANIFEST_FILE).read_text().splitlines()
+        settings = Settings(**read_json(folder / SETTINGS_FILE))
+        lines = read_text(folder / MANIFEST_FILE).splitlines()
         clips = [Clip(**json.loads(line)) for line in lines]
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{folder}: is not finished training data ({Path(error.filename).name} is missing); "
-            "make it with 'timbrel prepare'"
-        ) from None
     except (ValueError, TypeError) as error:
         raise InputError(f"{folder}: its settings or manifest are damaged ({error})") from None
     return settings, clips
@@ -272,12 +271,11 @@ class _Renderer:
         words = (self._soundfont.name, self._soundfont.stat().st_size, self._sample_rate, choices)
         cache = self._output / "peaks" / hashlib.sha256(repr(words).encode()).hexdigest()
         if cache.exists():
-            return json.loads(cache.read_text())
+            return read_json(cache)
         audio = self._render(choices, REFERENCE_GAIN)
         found = [float(np.abs(one).max(initial=0.0)) for one in audio]
         cache.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(cache) as temporary:
-            temporary.write_text(json.dumps(found))
+        write_text(cache, json.dumps(found))
         return found
 
     def clips(self, choices: Sequence[Choice], gain: float) -> list[Clip]:
@@ -301,7 +299,7 @@ class _Renderer:
         notes = self._output / self._audio_path(choice).with_suffix(".json")
         if not notes.exists():
             return None
-        clip = Clip(**json.loads(notes.read_text()))
+        clip = Clip(**read_json(notes))
         if not (self._output / clip.audio).exists():
             return None
         # The list of splits may be another one than when the clip was rendered.
@@ -326,8 +324,7 @@ class _Renderer:
             bank=preset.bank,
             kind=choice.kind,
         )
-        with atomic_path(path.with_suffix(".json")) as temporary:
-            temporary.write_text(json.dumps(asdict(clip)))
+        write_text(path.with_suffix(".json"), json.dumps(asdict(clip)))
         return clip
 
     def _render(self, choices: Sequence[Choice], gain: float) -> Iterator[np.ndarray]:
@@ -357,7 +354,7 @@ def check_same_settings(path: Path, wanted: dict) -> None:
     """Refuse to go on with a data folder that was begun with other settings."""
     if not path.exists():
         return
-    found = json.loads(path.read_text())
+    found = read_json(path)
     for key, value in wanted.items():
         if found.get(key) != value:
             raise InputError(

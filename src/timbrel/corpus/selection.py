@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
 import os
@@ -20,7 +19,7 @@ from timbrel.corpus.parallel import run_parallel
 from timbrel.corpus.presets import Preset
 from timbrel.corpus.soundfont import to_midi
 from timbrel.errors import InputError, Skip
-from timbrel.files import atomic_path
+from timbrel.files import atomic_path, read_table
 from timbrel.progress import Progress
 from timbrel.score.midi import read_midi
 
@@ -88,7 +87,7 @@ def read_splits(midi_dir: Path, splits: str | os.PathLike | None) -> dict[str, l
     if splits is None:
         split_of = {name: "valid" if _is_valid(name) else "train" for name in names}
     else:
-        split_of = _listed_splits(splits)
+        split_of = listed_splits(splits)
         missing = sorted(set(split_of) - set(names))
         if missing:
             raise InputError(f"{splits}: lists {missing[0]}, which is not in {midi_dir}")
@@ -322,14 +321,20 @@ def _write_midi(midi: mido.MidiFile, target: Path) -> None:
             raise InputError(f"{target}: is another score than these options make; delete the data")
 
 
-def _listed_splits(splits: str | os.PathLike) -> dict[str, str]:
-    try:
-        with open(splits, newline="") as file:
-            return {row["file"]: row["split"] for row in csv.DictReader(file)}
-    except OSError as error:
-        raise InputError(f"{splits}: cannot be read ({error.strerror})") from None
-    except KeyError as error:
-        raise InputError(f"{splits}: has no column {error}") from None
+def listed_splits(path: str | os.PathLike) -> dict[str, str]:
+    """Read a CSV with the columns file and split: file → split.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, is not such a list, or lists a file twice.
+    """
+    found: dict[str, str] = {}
+    for row in read_table(path, ("file", "split")):
+        if row["file"] in found:
+            raise InputError(f"{path}: lists {row['file']} twice")
+        found[row["file"]] = row["split"]
+    return found
 
 
 def _is_valid(name: str) -> bool:

@@ -16,7 +16,7 @@ from timbrel.corpus.presets import Preset
 from timbrel.corpus.sheet import Sheet
 from timbrel.corpus.soundfont import as_preset, render_parts
 from timbrel.errors import InputError
-from timbrel.files import atomic_path
+from timbrel.files import read_json, write_text
 from timbrel.score.channels import DRUM_CHANNEL
 
 SOUNDS_FILE = "instruments.json"
@@ -65,9 +65,8 @@ def measure_sounds(presets: Sequence[Preset], soundfont: str | os.PathLike) -> l
 
 def write_sounds(folder: Path, sounds: Iterable[Sound]) -> None:
     """Write the table of a data folder."""
-    with atomic_path(folder / SOUNDS_FILE) as temporary:
-        lines = (json.dumps(asdict(sound)) for sound in sounds)
-        temporary.write_text("[\n  " + ",\n  ".join(lines) + "\n]\n")
+    lines = (json.dumps(asdict(sound)) for sound in sounds)
+    write_text(folder / SOUNDS_FILE, "[\n  " + ",\n  ".join(lines) + "\n]\n")
 
 
 def read_sounds(folder: Path) -> list[Sound]:
@@ -82,7 +81,7 @@ def read_sounds(folder: Path) -> list[Sound]:
     if not path.exists():
         return []
     try:
-        rows = json.loads(path.read_text())
+        rows = read_json(path)
         return [Sound(**{**row, "silent_keys": tuple(row["silent_keys"])}) for row in rows]
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path}: is damaged ({error})") from None

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from timbrel.errors import OutputError
-from timbrel.files import atomic_path
+from timbrel.files import atomic_path, read_json
 
 
 def key_of(*parts: Any) -> str:
@@ -70,11 +70,9 @@ class Cache:
 
     def read_json(self, kind: str, key: str) -> Any:
         """What `write_json` wrote, or None."""
-        try:
-            return json.loads(self.path(kind, key, ".json").read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+        path = self.path(kind, key, ".json")
+        return read_json(path) if path.is_file() else None
 
     def write_json(self, kind: str, key: str, content: Any) -> None:
         with self.writing(self.path(kind, key, ".json")) as temporary:
-            temporary.write_text(json.dumps(content))
+            temporary.write_text(json.dumps(content), encoding="utf-8")

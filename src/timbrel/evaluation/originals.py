@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import sys
@@ -15,10 +14,11 @@ import numpy as np
 
 from timbrel.bundles.bundle import Instrument
 from timbrel.corpus import soundfont as soundfont_module
-from timbrel.corpus.selection import file_sha256, find_midi_files
+from timbrel.corpus.selection import file_sha256, find_midi_files, listed_splits
 from timbrel.corpus.soundfont import TAIL_S, render_score
 from timbrel.errors import InputError, Skip, refuse
 from timbrel.evaluation.cache import Cache, key_of, source_key
+from timbrel.files import read_table
 from timbrel.geometry import MelConfig
 from timbrel.score import channels, container, exclusive, keys, midi, smf, timeline
 from timbrel.score import score as score_module
@@ -54,15 +54,12 @@ def read_excerpts(path: str | os.PathLike = EXCERPTS_FILE) -> list[Excerpt]:
     InputError
         If the file is missing or is not such a list, or a span is not a possible one.
     """
+    rows = read_table(path, ("file", "start_s", "duration_s"))
     try:
-        with open(path, newline="") as file:
-            found = [
-                Excerpt(row["file"], float(row["start_s"]), float(row["duration_s"]))
-                for row in csv.DictReader(file)
-            ]
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (KeyError, ValueError, TypeError) as error:
+        found = [
+            Excerpt(row["file"], float(row["start_s"]), float(row["duration_s"])) for row in rows
+        ]
+    except ValueError as error:
         raise InputError(f"{path}: is not a list of excerpts ({error})") from None
     if not found:
         raise InputError(f"{path}: lists no excerpts")
@@ -113,7 +110,7 @@ def choose_excerpts(
     if excerpts is not None:
         wanted = [(excerpt.file, excerpt) for excerpt in read_excerpts(excerpts)]
     elif splits is not None:
-        files = sorted(name for name, of in read_splits(splits).items() if of == split)
+        files = sorted(name for name, of in listed_splits(splits).items() if of == split)
         if not files:
             raise InputError(f"{splits}: lists no files for '{split}'")
         wanted = [(name, None) for name in files]
@@ -131,17 +128,6 @@ def choose_excerpts(
         return [Excerpt(name, 0.0, length_s + TAIL_S) for name, length_s in durations_s.items()]
     readable = [(name, excerpt) for name, excerpt in wanted if name in durations_s]
     return [excerpt or _middle(name, durations_s[name]) for name, excerpt in readable]
-
-
-def read_splits(path: str | os.PathLike) -> dict[str, str]:
-    """Read a CSV with the columns file and split: file → split."""
-    try:
-        with open(path, newline="") as file:
-            return {row["file"]: row["split"] for row in csv.DictReader(file)}
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except KeyError as error:
-        raise InputError(f"{path}: has no column {error}") from None
 
 
 def _durations_s(midi_dir: Path, names: Iterable[str], skip: Skip) -> dict[str, float]:

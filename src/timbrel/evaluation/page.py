@@ -17,6 +17,7 @@ from timbrel.evaluation.figures import Picture, chosen_clips
 from timbrel.evaluation.measuring import sound
 from timbrel.evaluation.run import Evaluation
 from timbrel.evaluation.tables import Table, all_tables, introduction
+from timbrel.files import read_text
 
 TEMPLATE_FILE = Path(__file__).parent / "report_template.html"
 CLIP_S = 6.0
@@ -30,7 +31,7 @@ def html(evaluation: Evaluation, pictures: Sequence[Picture]) -> str:
         "TABLES": "".join(_table(table) for table in all_tables(evaluation.results)),
         "PICTURES": "".join(_picture(picture) for picture in pictures),
     }
-    template = TEMPLATE_FILE.read_text()
+    template = read_text(TEMPLATE_FILE)
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
 
 

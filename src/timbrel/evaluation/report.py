@@ -13,7 +13,7 @@ from timbrel.evaluation import figures, page, tables
 from timbrel.evaluation.listening.clips import RatedClip, write_clips
 from timbrel.evaluation.measuring import sound_path
 from timbrel.evaluation.run import Evaluation
-from timbrel.files import atomic_path
+from timbrel.files import atomic_path, write_text
 from timbrel.progress import Progress, silent
 
 PAGE_FILE, JSON_FILE, CSV_FILE = "report.html", "results.json", "results.csv"
@@ -34,23 +34,23 @@ def write_report(
     results = evaluation.results
     try:
         (folder / PICTURES_FOLDER).mkdir(parents=True, exist_ok=True)
-        with atomic_path(folder / JSON_FILE) as temporary:
-            temporary.write_text(json.dumps(results.as_dict(), indent=2) + "\n")
-        with atomic_path(folder / CSV_FILE) as temporary, temporary.open("w", newline="") as file:
+        write_text(folder / JSON_FILE, json.dumps(results.as_dict(), indent=2) + "\n")
+        with (
+            atomic_path(folder / CSV_FILE) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
             rows = list(results.rows())
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
-        with atomic_path(folder / TABLES_FILE) as temporary:
-            temporary.write_text(tables.markdown(results))
+        write_text(folder / TABLES_FILE, tables.markdown(results))
         write_clips(folder, _clips(evaluation, folder))
         pictures = figures.draw_all(evaluation, progress=progress)
         for picture in pictures:
             path = folder / PICTURES_FOLDER / f"{picture.name}.{picture.suffix}"
             with atomic_path(path) as temporary:
                 temporary.write_bytes(picture.content)
-        with atomic_path(folder / PAGE_FILE) as temporary:
-            temporary.write_text(page.html(evaluation, pictures))
+        write_text(folder / PAGE_FILE, page.html(evaluation, pictures))
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror or error})") from None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +15,7 @@ import soundfile
 
 from timbrel.constants import SAMPLE_RATE
 from timbrel.errors import InputError
+from timbrel.files import read_json
 from timbrel.notes.faults import check_audio, check_entry
 from timbrel.notes.note import FAMILIES, QUALITIES, SOURCES, Note
 from timbrel.notes.storage import EXAMPLES_FILE, open_storage
@@ -104,14 +104,14 @@ def measured_qualities(folder: str | os.PathLike) -> list[int]:
     settings = Path(folder) / _SETTINGS_FILE
     if not settings.exists():
         return list(range(len(QUALITIES)))
-    names = json.loads(settings.read_text()).get("qualities_measured", QUALITIES)
+    names = read_json(settings).get("qualities_measured", QUALITIES)
     return [QUALITIES.index(name) for name in names]
 
 
 def data_origin(folder: str | os.PathLike) -> dict[str, Any]:
     """What a training run notes of its data: their hash, and the SoundFonts if there are any."""
     settings = Path(folder) / _SETTINGS_FILE
-    fonts = json.loads(settings.read_text())["soundfonts"] if settings.exists() else {}
+    fonts = read_json(settings)["soundfonts"] if settings.exists() else {}
     return {
         "data_manifest_sha256": data_sha256(folder),
         "soundfont": ", ".join(fonts) or "none",

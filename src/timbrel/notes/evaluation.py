@@ -21,7 +21,7 @@ import torch
 from timbrel.bundles.bundle import bundle_hash
 from timbrel.constants import SAMPLE_RATE
 from timbrel.errors import InputError, Skip, refuse
-from timbrel.files import atomic_path
+from timbrel.files import write_text
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
 from timbrel.notes.codec import NoteCodec
@@ -145,8 +145,7 @@ def write_report(report: dict[str, Any], output: str | os.PathLike) -> None:
     output = Path(output)
     output.mkdir(parents=True, exist_ok=True)
     for suffix, text in ((".json", json.dumps(report, indent=2) + "\n"), (".md", markdown(report))):
-        with atomic_path(output / f"{REPORT_NAME}{suffix}") as temporary:
-            temporary.write_text(text)
+        write_text(output / f"{REPORT_NAME}{suffix}", text)
 
 
 def markdown(report: dict[str, Any]) -> str:

@@ -16,6 +16,8 @@ import numpy as np
 import soundfile
 
 from timbrel.constants import SAMPLE_RATE
+from timbrel.errors import InputError
+from timbrel.files import read_text
 from timbrel.notes.tfrecord import SUFFIX, Record, RecordError, find_records, read_example
 
 EXAMPLES_FILE, AUDIO_FOLDER = "examples.json", "audio"
@@ -98,9 +100,11 @@ class JsonStorage:
             return found
 
         try:
-            entries = json.loads(path.read_text(), object_pairs_hook=noticing)
-        except OSError:
-            self.errors.append(StorageError("no-list", str(path), "is missing"))
+            entries = json.loads(read_text(path), object_pairs_hook=noticing)
+        except InputError as error:
+            kind = "damaged-list" if path.exists() else "no-list"
+            words = str(error).removeprefix(f"{path}: ") if path.exists() else "is missing"
+            self.errors.append(StorageError(kind, str(path), words))
             return {}
         except (ValueError, RecursionError) as error:
             self.errors.append(StorageError("damaged-list", str(path), f"is not JSON ({error})"))

@@ -25,7 +25,7 @@ import numpy as np
 
 from timbrel.bundles.bundle import Instrument, check_keys
 from timbrel.errors import InputError
-from timbrel.files import atomic_path
+from timbrel.files import read_json, write_text
 
 FILE_SUFFIX = ".timbre"
 FILE_FORMAT = 1
@@ -99,8 +99,7 @@ def save_timbre(path: str | os.PathLike, timbre: Timbre) -> None:
             for time, point in zip(timbre.times_s, timbre.points, strict=True)
         ],
     }
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def nearest_instruments(name: str, instruments: Sequence[Instrument]) -> list[str]:
@@ -112,12 +111,7 @@ def nearest_instruments(name: str, instruments: Sequence[Instrument]) -> list[st
 
 
 def _read_file(path: Path, instruments: Sequence[Instrument]) -> Timbre:
-    try:
-        content = json.loads(path.read_text())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is not a timbre file ({error})") from None
+    content = read_json(path)
     version = content.get("timbrel_timbre") if isinstance(content, dict) else None
     if version != FILE_FORMAT:
         raise InputError(

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from timbrel.bundles.kinds import KINDS, loaded
+from timbrel.files import read_json, read_text
 from timbrel.training.checkpoint import load_checkpoint
 from timbrel.training.loop import LOG_FILE, RECIPE_FILE, RUN_FILE
 from timbrel.training.recipe import read_recipe
@@ -36,7 +37,7 @@ def export_run(
     """
     run, output = Path(run), Path(output)
     checkpoint = load_checkpoint(run)
-    notes = json.loads((run / RUN_FILE).read_text())
+    notes = read_json(run / RUN_FILE)
     recipe = read_recipe(run / RECIPE_FILE)
     training = {
         **notes.get("card", {}),
@@ -62,7 +63,7 @@ def export_run(
 def _last_validation(run: Path) -> dict[str, float]:
     """The measures of the run's last validation."""
     found: dict[str, float] = {}
-    for line in (run / LOG_FILE).read_text().splitlines():
+    for line in read_text(run / LOG_FILE).splitlines():
         record = json.loads(line)
         if record.pop("kind") == "valid":
             found = {key: round(value, 4) for key, value in record.items()}

@@ -312,7 +312,7 @@ class _Log:
     def __init__(self, run: Path, rank: int) -> None:
         self._file: TextIO | None = None
         if rank == 0:
-            self._file = (run / LOG_FILE).open("a")
+            self._file = (run / LOG_FILE).open("a", encoding="utf-8")
             self._board = SummaryWriter(str(run / "tensorboard"))
 
     def line(self, kind: str, step: int, values: dict[str, float]) -> None:
@@ -401,7 +401,7 @@ def _describe(run: Path, task: Task, data: Path) -> None:
         "git_commit": _git_commit(),
         "torch": torch.__version__,
     }
-    (run / RUN_FILE).write_text(json.dumps(notes, indent=2) + "\n")
+    (run / RUN_FILE).write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")
 
 
 def _git_commit() -> str | None:

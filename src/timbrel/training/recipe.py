@@ -12,6 +12,7 @@ import yaml
 
 from timbrel.bundles.kinds import KINDS
 from timbrel.errors import InputError
+from timbrel.files import read_text
 from timbrel.geometry import MelConfig
 
 T = TypeVar("T")
@@ -90,11 +91,10 @@ def read_recipe(path: str | os.PathLike) -> Recipe:
     InputError
         If the file is missing or no YAML, a key is missing or unknown, or a value is not possible.
     """
+    text = read_text(path)
     try:
-        content = yaml.safe_load(Path(path).read_text())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         raise InputError(f"{path}: is not YAML ({error})") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: is not a recipe (a mapping of keys to values)")
@@ -109,7 +109,7 @@ def read_recipe(path: str | os.PathLike) -> Recipe:
 
 def write_recipe(path: Path, recipe: Recipe) -> None:
     """Write a recipe so that `read_recipe` gives it back."""
-    path.write_text(yaml.safe_dump(asdict(recipe), sort_keys=False))
+    path.write_text(yaml.safe_dump(asdict(recipe), sort_keys=False), encoding="utf-8")
 
 
 def known(cls: type[T], values: dict, where: str) -> T:

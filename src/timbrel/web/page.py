@@ -33,7 +33,7 @@ from timbrel.bundles.kinds import page_kinds
 from timbrel.engine.wavenet import Engine
 from timbrel.errors import InputError, MissingToolError, OutputError
 from timbrel.examples import TUNES, tune_path
-from timbrel.files import check_output_folder
+from timbrel.files import check_output_folder, read_json, read_text
 from timbrel.vocoder.catalog import DEFAULT_VOCODER
 from timbrel.vocoder.wavenet_stream import engine_parts
 
@@ -203,7 +203,7 @@ def _index(manifest: Mapping[str, Any]) -> bytes:
     """index.html with links to what takes longest, so that the browser asks for it at once."""
     wanted = (MANIFEST_FILE, manifest["runtime"])
     links = [f'<link rel="preload" as="fetch" crossorigin href="{path}" />' for path in wanted]
-    text = (STATIC / INDEX_FILE).read_text()
+    text = read_text(STATIC / INDEX_FILE)
     return text.replace("</head>", "".join(f"  {link}\n" for link in links) + "  </head>").encode()
 
 
@@ -246,7 +246,7 @@ def _compressed(content: bytes) -> bytes:
 def _timbre_map(model: str) -> dict[str, Any] | None:
     """What `tools/build_page.py` measured of a model, unless the model is another one by now."""
     path = STATIC / MAPS_FILE
-    measured = json.loads(path.read_text()).get(model) if path.is_file() else None
+    measured = read_json(path).get(model) if path.is_file() else None
     if measured is None or measured.pop("bundle") != bundle_hash(SHIPPED / model):
         return None
     return measured

@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 
 from timbrel.errors import InputError
-from timbrel.files import atomic_path
+from timbrel.files import read_json, write_text
 from timbrel.sound import read_audio
 
 CLIPS_FILE = "clips.json"
@@ -40,8 +40,7 @@ class RatedClip:
 
 def write_clips(report: Path, clips: Iterable[RatedClip]) -> None:
     """Write the list of a report's clips into its folder."""
-    with atomic_path(report / CLIPS_FILE) as temporary:
-        temporary.write_text(json.dumps([asdict(clip) for clip in clips], indent=1) + "\n")
+    write_text(report / CLIPS_FILE, json.dumps([asdict(clip) for clip in clips], indent=1) + "\n")
 
 
 def read_clips(report: str | os.PathLike, conditions: Sequence[str] = ()) -> list[RatedClip]:
@@ -60,13 +59,12 @@ def read_clips(report: str | os.PathLike, conditions: Sequence[str] = ()) -> lis
         If it is no report, a condition is not known, or the sounds are gone.
     """
     path = Path(report) / CLIPS_FILE
-    try:
-        clips = [RatedClip(**row) for row in json.loads(path.read_text())]
-    except OSError as error:
+    if not path.is_file():
         raise InputError(
-            f"{report}: is no report ({CLIPS_FILE}: {error.strerror}); make one with 'timbrel "
-            "evaluate'"
-        ) from None
+            f"{report}: is no report (it has no {CLIPS_FILE}); make one with 'timbrel evaluate'"
+        )
+    try:
+        clips = [RatedClip(**row) for row in read_json(path)]
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: is damaged ({error}); run 'timbrel evaluate' again") from None
     known = list(dict.fromkeys(clip.condition for clip in clips))

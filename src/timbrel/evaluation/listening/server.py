@@ -22,6 +22,7 @@ from starlette.routing import Route
 from timbrel.errors import InputError
 from timbrel.evaluation.listening.clips import equally_loud, read_clips, sound_path
 from timbrel.evaluation.listening.store import DATABASE_FILE, RATINGS, Store, draw_trials
+from timbrel.files import read_text
 
 PAGE_FILE = Path(__file__).parent / "page.html"
 DEFAULT_ITEMS = 4
@@ -60,7 +61,7 @@ def make_app(
     if n_items < 1:
         raise InputError(f"{n_items} items are not possible; 1 or more are")
     store = Store(report / DATABASE_FILE)
-    page = PAGE_FILE.read_text()
+    page = read_text(PAGE_FILE)
     sound = lru_cache(maxsize=_CACHED_SOUNDS)(equally_loud)
 
     def state(token: str) -> JSONResponse:
