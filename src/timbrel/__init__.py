@@ -6,13 +6,9 @@
 
 from __future__ import annotations
 
-import importlib
-from importlib.metadata import version
-from typing import Any
-
-from timbrel.errors import TimbrelError
-
-__version__ = version("timbrel")
+TYPE_CHECKING = False  # as in `typing`, whose import would take most of the time
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "PianoRoll",
@@ -33,6 +29,7 @@ _HOMES = {
     "Score": "timbrel.score.score",
     "Synthesizer": "timbrel.synthesizer",
     "Timbre": "timbrel.timbre.timbre",
+    "TimbrelError": "timbrel.errors",
     "mel_spectrogram": "timbrel.mel.spectrogram",
     "parse_timbre": "timbrel.timbre.timbre",
     "read_midi": "timbrel.score.midi",
@@ -40,6 +37,12 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("timbrel")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'timbrel' has no attribute '{name}'")

@@ -23,7 +23,7 @@ from timbrel.errors import InputError, OutputError, TimbrelError
 STDOUT = Path("-")  # as an output: standard output
 MAX_NAME_BYTES = 255  # of a file's name; what ext4, APFS and NTFS take, and what archives do
 MAX_TEXT_BYTES = 1 << 26
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def check_output(path: str | os.PathLike, *, force: bool = False, may_create: bool = False) -> Path:
@@ -265,7 +265,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         # What is said of the temporary file is meant of the one that it would have become.
         raise type(error)(str(error).replace(str(temporary), str(path))) from None
     except OSError as error:
-        if error.errno in _NO_SPACE:
+        if error.errno in NO_SPACE:
             raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
         raise
     finally:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import mido
 import numpy as np
 import pytest
 import soundfile
 
-from timbrel.bundles.bundle import Bundle
 from timbrel.commands.outputs import Outputs, Target, render_file
 from timbrel.errors import OutputError
 from timbrel.score.score import Score, Track
@@ -229,40 +223,6 @@ def test_a_folder_that_cannot_be_made_is_named() -> None:
     target = Target(Path("/proc/out/mix.wav"), ())
     with pytest.raises(OutputError, match="/proc/out: cannot be created"):
         render_file(stream(1), target)
-
-
-@pytest.mark.parametrize(
-    ("number", "exit_code", "message"),
-    [(signal.SIGINT, 130, "timbrel: interrupted\n"), (signal.SIGTERM, 143, "")],
-)
-def test_an_interrupted_render_leaves_nothing(
-    tiny_bundle: Bundle, number: signal.Signals, exit_code: int, message: str
-) -> None:
-    midi = mido.MidiFile(ticks_per_beat=500)
-    messages = [mido.Message("note_on", note=60), mido.Message("note_off", note=60, time=1000)]
-    midi.tracks.append(mido.MidiTrack(messages * 3000))
-    midi.save("long.mid")
-    command = [Path(sys.executable).with_name("timbrel"), "render", "long.mid"]
-    command += ["--model", tiny_bundle.path, "-o", "out.wav", "--stems", "stems"]
-    process = subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Who starts the tests in the background may have interrupts ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    until = time.monotonic() + 600
-    # Both files are there, and the first has grown beyond its header.
-    while not any(p.stat().st_size > 1000 for p in Path().glob(".timbrel-*.wav")):
-        assert process.poll() is None
-        assert time.monotonic() < until
-        time.sleep(0.02)
-    assert len(list(Path("stems").iterdir())) == 1
-    process.send_signal(number)
-    _, error = process.communicate(timeout=600)
-    assert process.returncode == exit_code
-    assert error == message
-    assert sorted(p.name for p in Path().rglob("*")) == ["long.mid", "stems"]
 
 
 def test_files_are_resampled_where_it_is_wanted() -> None:

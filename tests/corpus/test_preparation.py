@@ -467,5 +467,5 @@ def test_damaged_data_is_refused(small_data: Path, tmp_path: Path) -> None:
 
 
 def test_zero_jobs_are_refused(prepare_small: Callable[..., Settings]) -> None:
-    with pytest.raises(InputError, match="0 jobs"):
+    with pytest.raises(InputError, match="jobs must be 1 or more, or -1 for one"):
         prepare_small(jobs=0)

@@ -366,7 +366,7 @@ def test_sessions_refuse_what_cannot_be() -> None:
         ({"streams": range(100_000_000)}, "streams need .* GB of memory"),
         ({"streams": [0], "temperature": 0.0}, "temperature of 0 is not possible"),
         ({"streams": [0], "temperature": float("nan")}, "temperature of nan"),
-        ({"streams": [0], "threads": 0}, "0 threads are not possible"),
+        ({"streams": [0], "threads": 0}, "threads must be 1 or more, not 0"),
         ({"streams": [0], "seed": -1}, "seed of -1"),
     ]:
         with pytest.raises(InputError, match=message):

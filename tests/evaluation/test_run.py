@@ -404,7 +404,7 @@ def test_what_cannot_be_compared_is_refused(
         refused([small_bundle(tmp_path / "fast", mel=fast)])
     with pytest.raises(InputError, match="is neither a bundle's folder nor a shipped model"):
         refused(["none"])
-    with pytest.raises(InputError, match="0 jobs"):
+    with pytest.raises(InputError, match="jobs must be 1 or more"):
         refused([tiny], jobs=0)
     with pytest.raises(InputError, match="there is no instrument 'kazoo'; known: grand piano"):
         refused([tiny], instruments=["kazoo"])

@@ -6,12 +6,13 @@ import onnxruntime
 
 from timbrel.bundles.bundle import Bundle
 from timbrel.errors import InputError
+from timbrel.machine import within_cores
 
 
 def open_session(bundle: Bundle, name: str, threads: int) -> onnxruntime.InferenceSession:
-    """A bundle's ONNX file, ready to run on the CPU with a number of threads."""
+    """A bundle's ONNX file, ready to run on the CPU with threads, at most one for each core."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = within_cores(threads)
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     # Spinning threads take the other core away from whoever else computes.

@@ -121,7 +121,9 @@ def listen(
         print(json.dumps(found.as_dict(), indent=2) if as_json else markdown(found), end="")
         return
     from timbrel.evaluation.listening.server import make_app, serve
+    from timbrel.sockets import listening_socket, url_of
 
     test = make_app(report, conditions=condition or (), n_items=items)
-    print(f"http://{host}:{port}/ asks listeners; stop it with Ctrl-C", flush=True)
-    serve(test, host=host, port=port)
+    listener = listening_socket(host, port)
+    print(f"{url_of(listener)} is the listening test; stop it with Ctrl-C", flush=True)
+    serve(test, listener)

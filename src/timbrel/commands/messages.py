@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -16,7 +17,8 @@ OUT_OF_MEMORY = "there is not enough memory; render a shorter --duration or fewe
 
 def complain(message: object) -> None:
     """Say on one line of stderr what went wrong."""
-    print(f"timbrel: {' '.join(printable(str(message)).split())}", file=sys.stderr, flush=True)
+    with suppress(OSError):  # nobody may listen any more
+        print(f"timbrel: {' '.join(printable(str(message)).split())}", file=sys.stderr, flush=True)
 
 
 def report_faults(file: Path, score: Score, where: TextIO) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from timbrel.commands.batch import Batch, Failures
 from timbrel.commands.notes_data import add_notes_data_commands
-from timbrel.commands.options import Force, Json, Seed, StopAtFirst, Temperature
+from timbrel.commands.options import Force, Json, Seed, StopAtFirst, Temperature, within_machine
 from timbrel.errors import InputError, OutputError
 from timbrel.files import STDOUT, fitting_name
 from timbrel.progress import bar
@@ -33,7 +33,9 @@ Output = Annotated[
 Model = Annotated[str, typer.Option(help="A shipped model's name, or a bundle's folder.")]
 Stretch = Annotated[float, typer.Option(help="Longer or shorter, a factor; the pitch stays.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Keep the sounds that are there.")]
-Threads = Annotated[int, typer.Option(help="Of the encoder.", min=1)]
+Threads = Annotated[
+    int, typer.Option(help="Threads of the encoder.", min=1, callback=within_machine)
+]
 
 
 def add_notes_commands(app: typer.Typer) -> None:

@@ -6,6 +6,23 @@ from typing import Annotated
 
 import typer
 
+from timbrel.commands.messages import complain
+from timbrel.errors import InputError
+from timbrel.machine import n_cores
+
+
+def within_machine(option: typer.CallbackParam, value: int | None) -> int | None:
+    """Bound a number of threads or processes by that of the cores, and say so."""
+    if value == 0:
+        raise InputError(f"{option.opts[0]} must not be 0")
+    most = n_cores()
+    if value is not None and value > most:
+        cores = "1 core" if most == 1 else f"{most} cores"
+        complain(f"{option.opts[0]} {value}: this machine has {cores}; {most} will do")
+        return most
+    return value
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 Model = Annotated[
@@ -22,7 +39,12 @@ StopAtFirst = Annotated[
         "the others.",
     ),
 ]
-Jobs = Annotated[int, typer.Option(help="Parallel processes; -1: one for each core.", min=-1)]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        help="Parallel processes; -1: one for each core.", min=-1, callback=within_machine
+    ),
+]
 Seed = Annotated[int, typer.Option(help="The same number gives the same sound again.", min=0)]
 Temperature = Annotated[
     float, typer.Option(help="Below 1 calmer, above 1 noisier; 0 draws nothing.", min=0)

@@ -12,7 +12,7 @@ import typer
 
 from timbrel.commands.batch import Batch
 from timbrel.commands.messages import report_faults
-from timbrel.commands.options import Force, Json, MaxDuration, Model, StopAtFirst
+from timbrel.commands.options import Force, Json, MaxDuration, Model, StopAtFirst, within_machine
 from timbrel.errors import InputError, printable
 from timbrel.progress import bar
 from timbrel.render_options import RenderOptions
@@ -85,7 +85,12 @@ def render(
         typer.Option(help="Of a vocoder that draws samples; below 1, it dares less."),
     ] = None,
     threads: Annotated[
-        int, typer.Option(help="Threads of the networks; more help with many tracks only.", min=1)
+        int,
+        typer.Option(
+            help="Threads of the networks; more than one helps with many tracks only.",
+            min=1,
+            callback=within_machine,
+        ),
     ] = 1,
     max_duration: MaxDuration = 6.0,
     stop_at_first: StopAtFirst = False,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from timbrel.commands.options import within_machine
 from timbrel.errors import need_training
 from timbrel.progress import bar
 
@@ -27,7 +28,10 @@ def train(
         int | None, typer.Option(help="Stop after so many steps in all.", min=1)
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; a GPU if there is one.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Of PyTorch on the CPU.", min=1)] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(help="PyTorch's threads on the CPU.", min=1, callback=within_machine),
+    ] = None,
 ) -> None:
     """Train a model by a recipe. Under torchrun, with several processes or machines."""
     need_training()

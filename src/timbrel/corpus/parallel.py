@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import joblib
 
 from timbrel.errors import InputError, MissingToolError
+from timbrel.machine import n_processes
 from timbrel.progress import Progress
 
 _SCHEDULER_TIMEOUT_S = 10
@@ -23,10 +24,9 @@ def run_parallel(work: Callable, tasks: list[tuple], progress: Progress, label: 
 @contextmanager
 def worker_pool(scheduler: str | None, jobs: int) -> Iterator[None]:
     """Have joblib work in processes of this machine, or on a Dask cluster, for a with block."""
-    if jobs == 0:
-        raise InputError("0 jobs cannot do anything; -1 stands for one for each core")
+    n_jobs = n_processes(jobs)
     if scheduler is None:
-        with joblib.parallel_config(backend="loky", n_jobs=jobs):
+        with joblib.parallel_config(backend="loky", n_jobs=n_jobs):
             yield
         return
     try:

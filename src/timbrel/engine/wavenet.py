@@ -116,7 +116,7 @@ class Engine:
         if not (np.isfinite(temperature) and 1e-3 <= temperature <= 1e3):
             raise InputError(f"a temperature of {temperature:g} is not possible; 0.001 to 1000 are")
         if threads < 1:
-            raise InputError(f"{threads} threads are not possible; 1 and more are")
+            raise InputError(f"threads must be 1 or more, not {threads}")
         if not 0 <= seed < 2**64:
             raise InputError(f"a seed of {seed} is not possible; 0 to 2^64 - 1 are")
         needed, there = len(streams) * self.native.bytes_a_stream, _memory_bytes()
@@ -126,6 +126,7 @@ class Engine:
                 f"has {there / 1e9:.1f} GB; take fewer"
             )
         numbers = np.array(streams, np.uint64)
+        threads = min(threads, len(streams))
         return Session(_wavenet.Session(self.native, numbers, seed, temperature, threads))
 
 

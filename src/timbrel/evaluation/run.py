@@ -27,6 +27,7 @@ from timbrel.evaluation.judges import JUDGES, judge_version, load_judge
 from timbrel.evaluation.measuring import Measured, Work, finished, measure
 from timbrel.evaluation.originals import Clip, Excerpt
 from timbrel.evaluation.results import Results
+from timbrel.machine import n_processes
 from timbrel.measures.correlation import N_CQT_BINS, LogMelMeasures, log_mel_measures
 from timbrel.progress import Progress, silent
 
@@ -89,8 +90,7 @@ def evaluate(
     """
     find_fluidsynth()
     checked = check_soundfont(soundfont)
-    if jobs == 0:
-        raise InputError("0 jobs cannot do anything; -1 stands for one for each core")
+    n_jobs = n_processes(jobs)
     bundles = _comparable_bundles(models)
     first = bundles[0]
     chosen = _instruments(first, instruments)
@@ -116,7 +116,7 @@ def evaluate(
     }
     known = {key: finished(work) for key, work in works.items()}
     missing = [key for key in works if known[key] is None]
-    done = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(
+    done = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
         joblib.delayed(measure)(works[key]) for key in missing
     )
     for _ in progress(done, len(missing), "evaluating"):

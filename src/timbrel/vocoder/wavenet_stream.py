@@ -15,6 +15,7 @@ from timbrel.engine.mulaw import N_LEVELS, mu_law_decode
 from timbrel.engine.wavenet import AUTO, Engine, Session
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
+from timbrel.machine import within_cores
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.vocoder.mel_scale import N_AROUND, normalised
 from timbrel.vocoder.vocoder import Sampling, check_mel
@@ -67,7 +68,7 @@ class WaveNetVocoder:
     ) -> None:
         self.bundle = bundle
         self.mel: MelConfig = bundle.mel
-        self._threads, self._temperature = threads, temperature
+        self._threads, self._temperature = within_cores(threads), temperature
         config, arrays = engine_parts(bundle)
         self.engine = Engine(config, arrays, precision=precision, isa=isa)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import mimetypes
+import socket
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from timbrel.errors import InputError
+from timbrel.sockets import listening_socket, url_of
 from timbrel.web.page import HEADERS, INDEX_FILE, Files
 
 DEFAULT_PORT = 8765
@@ -43,12 +44,7 @@ def make_server(files: Files, *, host: str = "127.0.0.1", port: int = DEFAULT_PO
     InputError
         If the port is taken, or the host is not one of this machine's addresses.
     """
-    try:
-        return PageServer(files, (host, port))
-    except OSError as error:
-        raise InputError(
-            f"{host}:{port}: cannot be served ({error.strerror}); give another --port"
-        ) from None
+    return PageServer(files, listening_socket(host, port))
 
 
 class PageServer(ThreadingHTTPServer):
@@ -56,14 +52,15 @@ class PageServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, files: Files, address: tuple[str, int]) -> None:
+    def __init__(self, files: Files, listener: socket.socket) -> None:
         self.files = files
-        super().__init__(address, _Handler)
+        super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
 
     @property
     def url(self) -> str:
-        host, port = self.server_address[:2]
-        return f"http://{host!s}:{port}/"
+        return url_of(self.socket)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that goes away in the middle is no fault."""

@@ -7,6 +7,7 @@ trials, and all of them are equally loud.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -126,22 +127,7 @@ def make_app(
     )
 
 
-def serve(app: Starlette, *, host: str, port: int) -> None:
-    """Serve until interrupted.
-
-    Raises
-    ------
-    InputError
-        If the port is taken.
-    """
-    import socket
-
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise InputError(
-                f"{host}:{port}: cannot be served ({error.strerror}); give another --port"
-            ) from None
-    uvicorn.run(app, host=host, port=port, log_level="warning")
+def serve(app: Starlette, listener: socket.socket) -> None:
+    """Serve until interrupted, at a socket of `timbrel.sockets.listening_socket`."""
+    with listener:
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])

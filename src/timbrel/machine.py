@@ -1,0 +1,42 @@
+"""The machine that Timbrel runs on."""
+
+from __future__ import annotations
+
+import os
+
+from timbrel.errors import InputError
+
+
+def n_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # which containers and `taskset` set
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def within_cores(n: int) -> int:
+    """So many threads or processes, but no more than there are cores: more do not help.
+
+    Raises
+    ------
+    InputError
+        If it is less than 1.
+    """
+    if n < 1:
+        raise InputError(f"threads must be 1 or more, not {n}")
+    return min(n, n_cores())
+
+
+def n_processes(jobs: int) -> int:
+    """The number of processes that `jobs` stands for: -1 is one for each core.
+
+    Raises
+    ------
+    InputError
+        If it stands for none.
+    """
+    if jobs == -1:
+        return n_cores()
+    if jobs < 1:
+        raise InputError(f"jobs must be 1 or more, or -1 for one for each core, not {jobs}")
+    return within_cores(jobs)
