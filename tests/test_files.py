@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ast
 import os
-import resource
 import socket
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 
 import timbrel
+from support.small_disk import error_on_a_small_disk
 from timbrel import files
 from timbrel.errors import InputError, OutputError
 from timbrel.files import (
@@ -252,15 +252,6 @@ def test_devices_stay_what_they_are(device: str) -> None:
 # Full disks
 
 
-@pytest.fixture
-def small_disk() -> Iterator[None]:
-    """No file may be larger than ten thousand bytes, as if the disk ended there."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
 def _write_text(path: Path) -> None:
     path.write_text("x" * 20_000)
 
@@ -275,13 +266,16 @@ def _write_wave(path: Path) -> None:
         writer.write(np.zeros(20_000, np.float32))
 
 
-@pytest.mark.usefixtures("_here", "small_disk")
+@pytest.mark.usefixtures("_here")
 @pytest.mark.parametrize("write", [_write_text, _write_arrays, _write_wave])
 def test_a_full_disk_leaves_nothing_and_is_one_line(write: Callable[[Path], None]) -> None:
-    path = Path("out.wav")
-    one_line = r"^out\.wav: cannot be written \(File too large\)$"
-    with pytest.raises(OutputError, match=one_line), atomic_path(path) as temporary:
-        write(temporary)
+    def write_atomically() -> None:
+        with atomic_path("out.wav") as temporary:
+            write(temporary)
+
+    error = error_on_a_small_disk(write_atomically)
+    assert isinstance(error, OutputError)
+    assert str(error) == "out.wav: cannot be written (File too large)"
     assert list(Path().iterdir()) == []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from support.small_disk import error_on_a_small_disk
 from timbrel.errors import InputError, OutputError
 from timbrel.sound import AudioWriter, audio_format, read_audio, write_audio
 
@@ -132,15 +132,10 @@ def test_unknown_extensions_are_refused_with_those_that_are_known(
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
 def test_a_full_disk_is_an_error_that_names_the_file(tmp_path: Path, suffix: str) -> None:
-    # A limit on the size of files stands for the end of the disk.
     noise = np.random.default_rng(0).uniform(-1, 1, 60_000).astype(np.float32)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
-    try:
-        with pytest.raises(OutputError, match=rf"song\{suffix}: cannot be written \("):
-            write_audio(tmp_path / f"song{suffix}", noise, 16_000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    error = error_on_a_small_disk(lambda: write_audio(tmp_path / f"song{suffix}", noise, 16_000))
+    assert isinstance(error, OutputError)
+    assert f"song{suffix}: cannot be written (" in str(error)
     assert list(tmp_path.iterdir()) == []
 
 
