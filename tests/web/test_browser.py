@@ -29,13 +29,13 @@ def test_other_sounds_and_models_and_links(page: Page) -> None:
     until(page, "models.model", lambda name: name == "mel2mel-10d")
     expect(page.get_by_label("Dimension 10")).to_be_visible()
     assert len(state(page, "path.point")) == 10
-    expect(page.get_by_text(re.compile(r"A projection: \d+ % of how"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"it shows \d+ % of the variance"))).to_be_visible()
     assert_map_is_pythons(page)
     page.get_by_label("Instrument 2 of the mix").select_option("harp")
     page.get_by_label("Share of harp").fill("100")
     assert "harp" in state(page, "path.words")
     # Unless a WaveNet is chosen, the WAV is what is heard.
-    choice = page.get_by_label("Vocoder of the WAV")
+    choice = page.get_by_label("Vocoder for the WAV")
     expect(choice).to_have_value("griffin-lim")
     expect(choice.get_by_role("option").last).to_have_text("wavenet (experimental)")
     command = page.locator("code").inner_text()
@@ -77,7 +77,7 @@ def test_the_pictures_cost_less_where_the_computer_is_slow(
         page = opened(context, server.url)
         until(page, "transport.ahead", lambda ahead: ahead > 0.5)
         until(page, "quality.light", lambda found: found is light)
-        words = page.get_by_text("the pictures move less")
+        words = page.get_by_text("graphics reduced")
         expect(words).to_have_count(int(light))
         assert state(page, "quality.frameMs") == (120 if light else 30)
 
@@ -108,8 +108,8 @@ def test_bad_input_has_words_and_the_rest_goes_on(page: Page) -> None:
 @pytest.mark.parametrize(
     ("lacking", "words"),
     [
-        ("WebAssembly.validate = () => false", "does not know WebAssembly SIMD"),
-        ("delete window.AudioWorkletNode", "does not know AudioWorklet"),
+        ("WebAssembly.validate = () => false", "does not support WebAssembly SIMD"),
+        ("delete window.AudioWorkletNode", "does not support AudioWorklet"),
     ],
 )
 def test_old_browsers_are_told(context: BrowserContext, url: str, lacking: str, words: str) -> None:
@@ -125,7 +125,7 @@ def test_a_browser_that_holds_the_sound_back_is_named(context: BrowserContext, u
     )
     page = opened(context, url)
     press(page, "Play")
-    expect(page.get_by_role("alert")).to_contain_text("The browser holds the sound back")
+    expect(page.get_by_role("alert")).to_contain_text("The browser is blocking sound")
 
 
 def test_a_damaged_model_is_refused(context: BrowserContext) -> None:
@@ -186,7 +186,7 @@ def test_the_whole_page_is_used_by_keyboard(page: Page) -> None:
     page.get_by_label("Mute track 1").press("Enter")
     assert state(page, "piece.voices[0].muted")
     page.get_by_label("Mute track 1").press("Enter")
-    page.get_by_role("button", name="Add point here").press("Enter")
+    page.get_by_role("button", name="Add point").press("Enter")
     until(page, "path.timbre.times.length", lambda n: n == 2)
     before = state(page, "path.timbre.times[1]")
     handle = page.get_by_label(re.compile("^Point 2 at"))

@@ -48,7 +48,7 @@ def test_a_dropped_file_sounds_as_python_renders_it_while_a_timbre_is_dragged(
     until(page, "path.timbre.times.length", lambda n: n > 1)
     heard = captured(page)
     with page.expect_download() as download:
-        press(page, "Save the timbre")
+        press(page, "Save timbre")
     path = tmp_path / "duo.timbre"
     download.value.save_as(path)
 
@@ -113,7 +113,7 @@ def test_a_path_is_drawn_and_edited_and_the_wav_with_it_is_pythons(
     page.get_by_label(re.compile("^Point 2 at")).press("Escape")
 
     with page.expect_download() as download:
-        press(page, "Save the timbre")
+        press(page, "Save timbre")
     download.value.save_as(tmp_path / "melody.timbre")
     with page.expect_download() as download:
         press(page, "Save as WAV")

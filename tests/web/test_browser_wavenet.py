@@ -76,7 +76,7 @@ def test_a_wavenets_wav_is_cancelled_and_the_page_goes_on(
     wavenet_page: tuple[Page, list[str]],
 ) -> None:
     page, asked = wavenet_page
-    choice = page.get_by_label("Vocoder of the WAV")
+    choice = page.get_by_label("Vocoder for the WAV")
     # What is heard is what makes the WAV until another vocoder is chosen.
     expect(choice).to_have_value("parallel")
     choice.select_option("small")
@@ -87,7 +87,7 @@ def test_a_wavenets_wav_is_cancelled_and_the_page_goes_on(
     until(page, "export.progress", lambda progress: progress is not None and progress > 0)
     expect(page.get_by_text(re.compile(r"^about \d+ (s|min) left$"))).to_be_visible()
     expect(choice).to_be_disabled()
-    press(page, "Cancel the WAV")
+    press(page, "Cancel")
     assert state(page, "export.progress") is None
     play(page)
     until(page, "transport.seconds", lambda seconds: seconds > 0.3)
@@ -103,7 +103,7 @@ def test_a_wavenet_makes_the_wav_that_python_makes(
     """The same samples for the same seed and precision; others for another seed."""
     page, asked = wavenet_page
     open_two_notes(page)
-    page.get_by_label("Vocoder of the WAV").select_option("small")
+    page.get_by_label("Vocoder for the WAV").select_option("small")
     expect(page.locator("code")).to_have_text(re.compile("^timbrel .* --vocoder small$"))
     with page.expect_download() as download:
         press(page, "Save as WAV")
@@ -130,7 +130,7 @@ def test_a_damaged_wavenet_has_words_and_the_rest_goes_on(
 ) -> None:
     page, _ = wavenet_page
     open_two_notes(page)
-    choice = page.get_by_label("Vocoder of the WAV")
+    choice = page.get_by_label("Vocoder for the WAV")
     choice.select_option("damaged")
     press(page, "Save as WAV")
     expect(page.get_by_role("alert")).to_contain_text(

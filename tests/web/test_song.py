@@ -219,7 +219,7 @@ def test_a_song_that_is_too_much_is_rendered_first(context: BrowserContext) -> N
         page = opened(context, server.url)
         page.set_viewport_size(PHONE["viewport"])
         open_song(page, song())
-        warning = page.get_by_text("too slow to compute 13 tracks")
+        warning = page.get_by_text("too slow to play 13 tracks")
         expect(warning).to_be_visible()
         box = warning.bounding_box()
         assert box is not None
@@ -247,7 +247,7 @@ def test_a_song_that_is_too_much_is_rendered_first(context: BrowserContext) -> N
         page.get_by_label("Mute track 1", exact=True).click()
         until(page, "transport.nTracks", lambda n: n == 12)
         expect(warning).to_have_count(0)
-        expect(page.get_by_text("too slow to compute 12 tracks")).to_be_visible()
+        expect(page.get_by_text("too slow to play 12 tracks")).to_be_visible()
         page.get_by_label("Mute track 1", exact=True).click()
         until(page, "transport.rendered", lambda rendered: rendered)
         page.evaluate("timbrel.transport.play()")

@@ -83,7 +83,7 @@ export async function received<T>(
     throw new Error(`${nameOf(url)} cannot be loaded: there is no connection to the server`);
   }
   if (!response.ok || !response.body) {
-    throw new Error(`${nameOf(url)} cannot be loaded (the server says ${response.status})`);
+    throw new Error(`${nameOf(url)} cannot be loaded (the server answered ${response.status})`);
   }
   try {
     const compressed = new URL(response.url).pathname.endsWith(".gz");

@@ -86,7 +86,9 @@ class Engine {
   /** Load a model and a vocoder, and go on with them from where the listener is. */
   async choose(model: string, vocoder: string): Promise<void> {
     if (this.isWaveNet(vocoder)) {
-      throw new Error(`the vocoder “${vocoder}” is too slow to be played; it makes WAV files`);
+      throw new Error(
+        `the vocoder “${vocoder}” is too slow for live playback; it can only render WAV files`,
+      );
     }
     const [mel2mel, voice] = await Promise.all([this.model(model), this.voice(vocoder)]);
     expectSameMel(mel2mel, voice, vocoder);
@@ -335,7 +337,9 @@ class Engine {
 function expectSameMel(mel2mel: Mel2Mel, { mel }: Vocoder, vocoder: string): void {
   if (JSON.stringify(mel2mel.config.mel) === JSON.stringify(mel)) return;
   const model = mel2mel.config.name;
-  throw new Error(`the vocoder “${vocoder}” expects other mels than “${model}” makes`);
+  throw new Error(
+    `the vocoder “${vocoder}” and the model “${model}” use different mel spectrograms`,
+  );
 }
 
 /** What is loaded once; what failed may be tried again. */

@@ -8,16 +8,16 @@ export function missingFeature(): string {
     15, 253, 98, 11,
   ];
   if (!self.isSecureContext) {
-    return "browsers give sound and checks to pages over HTTPS or on this machine only; open the page that way";
+    return "sound and checksums need HTTPS or localhost; open the page over one of these";
   }
   if (typeof WebAssembly !== "object" || !WebAssembly.validate(new Uint8Array(simd))) {
-    return "this browser does not know WebAssembly SIMD, which the engine is made of; a current one does";
+    return "this browser does not support WebAssembly SIMD, which the engine needs; please update it";
   }
   if (!("AudioWorkletNode" in self)) {
-    return "this browser does not know AudioWorklet, through which the sound goes; a current one does";
+    return "this browser does not support AudioWorklet, which the sound needs; please update it";
   }
   if (!("DecompressionStream" in self))
-    return "this browser is too old for this page; a current one is needed";
+    return "this browser is too old for this page; please update it";
   return "";
 }
 

@@ -128,7 +128,7 @@ export class Session {
     const tune = this.models.manifest!.tunes.find((one) => one.name === name)!;
     try {
       const response = await fetch(tune.path);
-      if (!response.ok) throw new Error(`the server says ${response.status}`);
+      if (!response.ok) throw new Error(`the server answered ${response.status}`);
       this.open({ kind: "tune", name }, parseMidi(new Uint8Array(await response.arrayBuffer())));
     } catch (error) {
       this.message = `${name} cannot be loaded: ${(error as Error).message}`;
@@ -139,12 +139,12 @@ export class Session {
     try {
       if (file.name.toLowerCase().endsWith(".timbre")) {
         this.piece.setTimbre(parseTimbreFile(await file.text(), this.models.instruments));
-        this.say(`${file.name} is the timbre now.`);
+        this.say(`Loaded the timbre ${file.name}.`);
         return;
       }
       if (file.size > constants.maxFileBytes) {
         const limit = constants.maxFileBytes / 2 ** 20;
-        throw new Error(`is larger than ${limit} MiB, up to which MIDI files are read`);
+        throw new Error(`is larger than ${limit} MiB, the limit for MIDI files`);
       }
       const score = parseMidi(new Uint8Array(await file.arrayBuffer()));
       if (!score.tracks.length) {
@@ -323,7 +323,7 @@ export class Session {
       const { speaker, port } = await this.preparing!;
       this.transport.connect(speaker, port);
     } catch (error) {
-      return this.fail(`the browser gives no sound (${(error as Error).message})`);
+      return this.fail(`audio output cannot be opened (${(error as Error).message})`);
     }
     this.loadMs = performance.now();
     this.phase = "ready";

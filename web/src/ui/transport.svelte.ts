@@ -186,7 +186,7 @@ export class Transport {
     }
     if (!this.audible) {
       this.complain(
-        "The browser holds the sound back. Press Play again, or allow sound for this page.",
+        "The browser is blocking sound. Press Play again, or allow sound for this page.",
       );
     }
   }
