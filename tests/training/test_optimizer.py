@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from support.small_data import small_recipe
-from timbrel.errors import InputError
 from timbrel.training.checkpoint import load_checkpoint
 from timbrel.training.loop import train
 from timbrel.training.optimizer import Muon, Optimizer, hidden_matrices
@@ -111,18 +110,6 @@ def test_a_run_with_muon_learns_and_goes_on_as_if_undisturbed(
     train(wanted, small_data, twice, say=lambda _: None, steps=5)
     train(wanted, small_data, twice, say=lambda _: None, resume=True)
     one, two = load_checkpoint(once), load_checkpoint(twice)
-    assert one["optimizer"]["name"] == "muon"
+    assert len(one["optimizer"]["parts"]) == 2
     for name, value in one["model"].items():
         assert torch.equal(value, two["model"][name]), name
-
-
-@pytest.mark.usefixtures("one_thread")
-def test_the_checkpoint_of_another_optimizer_is_refused_and_kept(
-    small_data: Path, tmp_path: Path
-) -> None:
-    run = tmp_path / "run"
-    train(small_recipe(), small_data, run, say=lambda _: None, steps=1)
-    before = (run / "checkpoint.pt").read_bytes()
-    with pytest.raises(InputError, match="is of the optimizer adam, the recipe's is muon"):
-        train(muon_recipe(), small_data, run, say=lambda _: None, resume=True)
-    assert (run / "checkpoint.pt").read_bytes() == before

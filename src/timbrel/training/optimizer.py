@@ -9,7 +9,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from timbrel.errors import InputError
 from timbrel.training.recipe import Recipe
 
 
@@ -27,7 +26,6 @@ class Optimizer:
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe) -> None:
-        self._recipe = recipe
         matrices = list(hidden_matrices(model)) if recipe.optimizer == "muon" else []
         taken = {id(matrix) for matrix in matrices}
         others = [p for p in model.parameters() if p.requires_grad and id(p) not in taken]
@@ -54,25 +52,10 @@ class Optimizer:
             part.zero_grad(set_to_none=True)
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "name": self._recipe.optimizer,
-            "parts": [part.state_dict() for part, _ in self._parts],
-        }
+        return {"parts": [part.state_dict() for part, _ in self._parts]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take what `state_dict` gave.
-
-        Raises
-        ------
-        InputError
-            If it is of another optimiser.
-        """
-        name = state.get("name", "adam")
-        if name != self._recipe.optimizer:
-            raise InputError(
-                f"the checkpoint is of the optimizer {name}, the recipe's is "
-                f"{self._recipe.optimizer}; export the run and begin another with start_from"
-            )
+        """Take what `state_dict` gave."""
         for (part, _), content in zip(self._parts, state["parts"], strict=True):
             part.load_state_dict(content)
 
