@@ -34,6 +34,7 @@ from timbrel.training.checkpoint import load_checkpoint
 from timbrel.training.export import export_run
 from timbrel.training.loop import train
 from timbrel.training.recipe import Recipe, read_recipe, write_recipe
+from timbrel.training.record import git_commit
 from timbrel.training.trainer import AveragedWeights
 
 # Kills itself with SIGKILL in the middle of a step, or between writing a checkpoint and moving it
@@ -176,7 +177,7 @@ def test_run_says_where_it_comes_from(undisturbed: Path, small_data: Path) -> No
 
 def test_run_without_git_has_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert loop._git_commit() is None
+    assert git_commit() is None
 
 
 def test_average_is_another_model_than_the_trained_one(undisturbed: Path) -> None:

@@ -166,7 +166,7 @@ def notes_of(task: Task, start: dict[str, str] | None) -> dict[str, Any]:
     return {
         **task.describe(),
         "start": start,
-        "git_commit": _git_commit(),
+        "git_commit": git_commit(),
         "torch": str(torch.__version__),
     }
 
@@ -183,7 +183,7 @@ def differences(
             yield prefix + key, a, b
 
 
-def _git_commit() -> str | None:
+def git_commit() -> str | None:
     """The commit of a checkout of Timbrel; None where it was installed in another way."""
     if shutil.which("git") is None:
         return None
