@@ -5,7 +5,6 @@ The sounds are those of a report of `timbrel notes evaluate`, the curves the tra
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 from timbrel.notes.dataset import NoteSplit, read_split
 from timbrel.notes.rainbowgram import draw_rainbowgrams
 from timbrel.sound import read_audio
-from timbrel.training.loop import LOG_FILE
+from timbrel.training.log import read_log
 
 ROOT = Path(__file__).parents[1]
 CURVES, RAINBOWS, MORPHS = (
@@ -36,7 +35,7 @@ def draw_curves(runs: Sequence[Path]) -> None:
     """Loss of training and of validation by step, a panel for each run."""
     figure = Figure(figsize=(4 * len(runs), 2.6), layout="constrained")
     for axes, run in zip(figure.subplots(1, len(runs), squeeze=False)[0], runs, strict=True):
-        lines = [json.loads(line) for line in (run / LOG_FILE).read_text().splitlines()]
+        lines = read_log(run)
         for kind in ("train", "valid"):
             points = [line for line in lines if line["kind"] == kind]
             values = [line.get("loss", line.get("nll")) for line in points]

@@ -18,7 +18,8 @@ from timbrel.evaluation.conditions import TRUE_MEL
 from timbrel.evaluation.originals import choose_excerpts
 from timbrel.evaluation.results import CORRELATION
 from timbrel.evaluation.run import evaluate
-from timbrel.training.loop import LOG_FILE, RECIPE_FILE
+from timbrel.training.log import read_log
+from timbrel.training.loop import RECIPE_FILE
 from timbrel.training.recipe import read_recipe
 from timbrel.vocoder.catalog import GRIFFIN_LIM
 
@@ -31,8 +32,7 @@ def main(midi: Path, soundfont: Path, cache: Path, run: Path, bundles: Sequence[
     """Write docs/images/wavenet-training.png, and print its numbers as JSON."""
     recipe = read_recipe(run / RECIPE_FILE)
     samples = recipe.batch_size * recipe.options["crop_frames"] * recipe.mel.hop_length
-    lines = [json.loads(line) for line in (run / LOG_FILE).read_text().splitlines()]
-    nll = [(samples * line["step"], line["nll"]) for line in lines if line["kind"] == "valid"]
+    nll = [(samples * r["step"], r["nll"]) for r in read_log(run) if r["kind"] == "valid"]
     names = [instrument.name for instrument in load_bundle(DEFAULT_MODEL).instruments]
     results = evaluate(
         midi,

@@ -21,44 +21,49 @@ class CheckedPass {
     explicit CheckedPass(const Sizes& sizes) : s_(sizes), pass_(make_pass(sizes)) {}
 
     void forward(const Array<const float>& x, const Array<const float>& condition,
-                 const std::vector<Array<const float>>& weights, const Array<float>& skip,
+                 const std::vector<Array<const float>>& weights, const Array<Half>& outputs,
                  int threads) {
-        check(x, condition, skip);
+        check(x, condition, outputs);
+        if (reinterpret_cast<std::uintptr_t>(outputs.data()) % 64)
+            throw nb::value_error("the outputs do not begin on a cache line's boundary");
         const auto parameters = taken<const float>(weights);
         const nb::gil_scoped_release released;
-        pass_->forward(x.data(), condition.data(), parameters, skip.data(), threads);
+        pass_->forward(x.data(), condition.data(), parameters, outputs.data(), threads);
     }
 
-    void backward(const Array<const float>& skip, const Array<float>& x,
-                  const Array<float>& condition, const std::vector<Array<float>>& gradients,
-                  int threads) {
-        check(x, condition, skip);
+    void backward(const Array<const Half>& outputs, const Array<const Half>& gradient,
+                  const Array<float>& x, const Array<float>& condition,
+                  const std::vector<Array<float>>& gradients, int threads) {
+        check(x, condition, outputs);
+        check(x, condition, gradient);
         const auto parameters = taken<float>(gradients);
         const nb::gil_scoped_release released;
-        pass_->backward(skip.data(), x.data(), condition.data(), parameters, threads);
+        pass_->backward(outputs.data(), gradient.data(), x.data(), condition.data(), parameters,
+                        threads);
     }
 
   private:
-    template <class X, class Condition, class Skip>
-    void check(const X& x, const Condition& condition, const Skip& skip) const {
+    template <class X, class Outputs>
+    void check(const X& x, const X& condition, const Outputs& outputs) const {
         const std::size_t batch = s_.batch, gates = 2 * s_.residual;
         require(x, batch * s_.time() * s_.residual);
         require(condition, batch * (s_.frames + Sizes::kAround - 1) * s_.layers() * gates);
-        require(skip, batch * (s_.time() - s_.first) * s_.skip);
+        require(outputs, batch * (s_.time() - s_.first) * s_.skip);
     }
 
     template <class Float>
     Parameters<Float> taken(const std::vector<Array<Float>>& arrays) const {
         const std::size_t layers = s_.layers(), C = s_.residual;
-        if (arrays.size() != 6) throw nb::value_error("there must be six arrays of parameters");
+        if (arrays.size() != 7) throw nb::value_error("there must be seven arrays of parameters");
         require(arrays[0], std::size_t(Sizes::kAround) * s_.hop);
         require(arrays[1], layers * 2 * C * C);
         require(arrays[2], layers * 2 * C * C);
         require(arrays[3], (layers - 1) * C * C);
         require(arrays[4], (layers - 1) * C);
         require(arrays[5], layers * s_.skip * C);
-        return {arrays[0].data(), arrays[1].data(), arrays[2].data(),
-                arrays[3].data(), arrays[4].data(), arrays[5].data()};
+        require(arrays[6], s_.skip);
+        return {arrays[0].data(), arrays[1].data(), arrays[2].data(), arrays[3].data(),
+                arrays[4].data(), arrays[5].data(), arrays[6].data()};
     }
 
     template <class A>
@@ -84,8 +89,8 @@ NB_MODULE(_training, m) {
                     CheckedPass({batch, frames, hop, residual, skip, std::move(dilations), first});
             },
             "batch"_a, "frames"_a, "hop"_a, "residual"_a, "skip"_a, "dilations"_a, "first"_a)
-        .def("forward", &CheckedPass::forward, "x"_a, "condition"_a, "weights"_a, "skip"_a,
+        .def("forward", &CheckedPass::forward, "x"_a, "condition"_a, "weights"_a, "outputs"_a,
              "threads"_a)
-        .def("backward", &CheckedPass::backward, "skip"_a, "x"_a, "condition"_a, "gradients"_a,
-             "threads"_a);
+        .def("backward", &CheckedPass::backward, "outputs"_a, "gradient"_a, "x"_a, "condition"_a,
+             "gradients"_a, "threads"_a);
 }

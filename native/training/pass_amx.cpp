@@ -22,7 +22,7 @@ struct Scratch {
     Buffer<float> stream;                       // the residual stream of a block, or its gradient
     Buffer<Half> gates, later;  // gradients: of a block's gates, and those that follow it
     Buffer<Half> gate_tiles, z_columns, out, out_tiles, skip, skip_tiles;
-    Buffer<float> taps_sum, out_sum, bias_sum, skip_sum, kernel_sum;
+    Buffer<float> taps_sum, out_sum, bias_sum, skip_sum, skip_bias_sum, kernel_sum;
 };
 
 class AmxPass final : public Pass {
@@ -56,25 +56,27 @@ class AmxPass final : public Pass {
         kernel_ = Buffer<Half>(std::size_t(s_.hop) * kDepth);
         kernel_columns_ = Buffer<Half>(std::size_t(kTile) * s_.hop);
         bias_ = Buffer<float>(std::size_t(L_) * C_);
+        skip_bias_ = Buffer<float>(S_);
     }
 
     void forward(const float* x, const float* condition, const Parameters<const float>& weights,
-                 float* skip, int threads) override {
+                 Half* outputs, int threads) override {
         pack_weights(weights);
         share(threads, [&](Scratch& scratch, int item) {
             const std::size_t n_frames = std::size_t(s_.frames + Sizes::kAround - 1) * L_ * G_;
             to_halves(condition + item * n_frames, frames_ + item * n_frames, n_frames);
             forward_item(scratch, item, x + std::size_t(item) * T_ * C_,
-                         skip + std::size_t(item) * (T_ - s_.first) * S_);
+                         outputs + std::size_t(item) * (T_ - s_.first) * S_);
         });
     }
 
-    void backward(const float* skip, float* x, float* condition, const Parameters<float>& gradients,
-                  int threads) override {
+    void backward(const Half* outputs, const Half* gradient, float* x, float* condition,
+                  const Parameters<float>& gradients, int threads) override {
         const std::size_t n_frames = std::size_t(s_.frames + Sizes::kAround - 1) * L_ * G_;
         std::memset(condition, 0, K_ * n_frames * sizeof(float));
         share(threads, [&](Scratch& scratch, int item) {
-            backward_item(scratch, item, skip + std::size_t(item) * (T_ - s_.first) * S_,
+            const std::size_t from = std::size_t(item) * (T_ - s_.first) * S_;
+            backward_item(scratch, item, outputs + from, gradient + from,
                           x + std::size_t(item) * T_ * C_, condition + item * n_frames);
         });
         give(gradients);
@@ -118,6 +120,7 @@ class AmxPass final : public Pass {
         s.out_sum = Buffer<float>(std::size_t(L_) * C_ * C_);
         s.bias_sum = Buffer<float>(std::size_t(L_) * C_);
         s.skip_sum = Buffer<float>(std::size_t(L_) * C_ * S_);
+        s.skip_bias_sum = Buffer<float>(S_);
         s.kernel_sum = Buffer<float>(std::size_t(s_.hop) * kTile);
         return s;
     }
@@ -153,6 +156,7 @@ class AmxPass final : public Pass {
                  [&](int k, int n) { return to_half(out[k * C + n]); });
             std::copy_n(w.out_bias + std::size_t(l) * C, C, bias_ + std::size_t(l) * C);
         }
+        std::copy_n(w.skip_bias, S_, skip_bias_.data());
         for (int r = 0; r < s_.hop; ++r)
             for (int j = 0; j < Sizes::kAround; ++j)
                 kernel_[r * kDepth + j] = kernel_columns_[j * s_.hop + r] =
@@ -168,11 +172,13 @@ class AmxPass final : public Pass {
         return columns_ + (std::size_t(item) * L_ + layer) * C_ * stride_ + pad_;
     }
 
-    Half* gates(int item, int layer, int t) {
-        return gates_ + ((std::size_t(item) * L_ + layer) * T_ + t) * G_;
+    // tanh and σ of 16 channels at a time, side by side.
+    Half* gates(int item, int layer, int t, int tile) {
+        const std::size_t tiles = C_ / kTile, row = (std::size_t(item) * L_ + layer) * tiles + tile;
+        return gates_ + (row * T_ + t) * kDepth;
     }
 
-    void forward_item(Scratch& s, int item, const float* x, float* skip) {
+    void forward_item(Scratch& s, int item, const float* x, Half* outputs) {
         const int step = block_rows(s_.hop, kForwardRows), C = C_;
         s.x.clear();
         for (int t = 0; t < T_; t += step) {
@@ -186,8 +192,8 @@ class AmxPass final : public Pass {
                 to_halves(s.stream.data(), now, std::size_t(rows) * C);
                 for (int r = 0; r < rows; r += kDepth)
                     for (int c = 0; c < C; c += kTile)
-                        transpose(now + r * C + c, C, columns(item, l) + c * stride_ + t + r,
-                                  stride_);
+                        transpose<true>(now + r * C + c, C, columns(item, l) + c * stride_ + t + r,
+                                        stride_);
                 if (t + rows > needed_[l]) {
                     gate(s, item, l, t, rows, inputs, now);
                     if (l < L_ - 1) add_out(s, l, rows);
@@ -196,7 +202,7 @@ class AmxPass final : public Pass {
                              std::size_t(d) * C * sizeof(Half));
                 inputs += std::size_t(d + step) * C;
             }
-            if (t + rows > s_.first) add_skip(s, t, rows, skip);
+            if (t + rows > s_.first) give_outputs(s, t, rows, outputs);
         }
     }
 
@@ -229,14 +235,13 @@ class AmxPass final : public Pass {
                 multiply(kernel_ + std::size_t(r % hop) * kDepth, kDepth,
                          condition + n * kTileHalves, condition + m * kTileHalves, 0, 1);
                 store_sums(sums, kDepth);
+                Half* kept = gates(item, l, t + r, n);
+                Half* z = s.z + (std::size_t(r) * width + l * C + n * kTile);
                 for (int i = 0; i < kDepth; ++i) {
                     const __m512 a = tanh(_mm512_load_ps(sums + i * kDepth));
                     const __m512 b = sigmoid(_mm512_load_ps(sums + i * kDepth + kTile));
-                    Half* kept = gates(item, l, t + r + i) + n * kTile;
-                    store_half(kept, a);
-                    store_half(kept + C, b);
-                    store_half(s.z + (std::size_t(r + i) * width + l * C + n * kTile),
-                               _mm512_mul_ps(a, b));
+                    stream(kept + i * kDepth, (__m512i)_mm512_cvtne2ps_pbh(b, a));
+                    store_half(z + i * width, _mm512_mul_ps(a, b));
                 }
             }
         }
@@ -264,7 +269,7 @@ class AmxPass final : public Pass {
             }
     }
 
-    void add_skip(Scratch& s, int t, int rows, float* skip) {
+    void give_outputs(Scratch& s, int t, int rows, Half* outputs) {
         const int S = S_, width = L_ * C_, depth = width / kDepth;
         const std::size_t tiles = std::size_t(depth) * kTileHalves;
         alignas(64) float sums[kDepth * kDepth];
@@ -275,29 +280,28 @@ class AmxPass final : public Pass {
                 zero_sums();
                 multiply(s.z + std::size_t(r) * width, width, skip_weights_ + n / kTile * tiles,
                          skip_weights_ + (n / kTile + 1) * tiles, kTileHalves, depth);
-                if (row >= 0) {
-                    store_sums(skip + std::size_t(row) * S + n, S);
-                    continue;
-                }
                 store_sums(sums, kDepth);
-                for (int i = -row; i < kDepth; ++i)
-                    std::copy_n(sums + i * kDepth, kDepth, skip + std::size_t(row + i) * S + n);
+                const __m512 zero = _mm512_setzero_ps(), left = _mm512_load_ps(skip_bias_ + n),
+                             right = _mm512_load_ps(skip_bias_ + n + kTile);
+                for (int i = std::max(0, -row); i < kDepth; ++i) {
+                    const float* sum = sums + i * kDepth;
+                    const __m512 a = _mm512_add_ps(_mm512_load_ps(sum), left),
+                                 b = _mm512_add_ps(_mm512_load_ps(sum + kTile), right);
+                    stream(outputs + std::size_t(row + i) * S + n,
+                           (__m512i)_mm512_cvtne2ps_pbh(_mm512_max_ps(b, zero),
+                                                        _mm512_max_ps(a, zero)));
+                }
             }
     }
 
-    void backward_item(Scratch& s, int item, const float* skip, float* x, float* condition) {
-        const int step = block_rows(s_.hop, kBackwardRows), C = C_, S = S_;
+    void backward_item(Scratch& s, int item, const Half* outputs, const Half* gradient, float* x,
+                       float* condition) {
+        const int step = block_rows(s_.hop, kBackwardRows), C = C_;
         s.later.clear();
         for (int t = (T_ - 1) / step * step; t >= 0; t -= step) {
             const int rows = std::min(step, T_ - t);
-            for (int r = 0; r < rows; ++r) {
-                Half* to = s.skip + std::size_t(r) * S;
-                if (t + r < s_.first)
-                    std::fill_n(to, S, Half(0));
-                else
-                    to_halves(skip + std::size_t(t + r - s_.first) * S, to, S);
-            }
-            pack_block(s.skip.data(), S, rows, s.skip_tiles.data());
+            take_gradient(s, t, rows, outputs, gradient);
+            pack_block(s.skip.data(), S_, rows, s.skip_tiles.data());
             std::fill_n(s.stream.data(), std::size_t(rows) * C, 0.0f);
             Half* later = s.later + s.later.size();
             for (int l = L_ - 1; l >= 0; --l) {
@@ -314,6 +318,27 @@ class AmxPass final : public Pass {
                 std::copy_n(s.gates.data(), std::size_t(d) * G_, later);
             }
             std::copy_n(s.stream.data(), std::size_t(rows) * C, x + std::size_t(t) * C);
+        }
+    }
+
+    // The gradient of the skip sums: that of the outputs, where these are not 0.
+    void take_gradient(Scratch& s, int t, int rows, const Half* outputs, const Half* gradient) {
+        const int before = std::clamp(s_.first - t, 0, rows), S = S_;
+        std::fill_n(s.skip.data(), std::size_t(before) * S, Half(0));
+        for (int c = 0; c < S; c += kDepth) {
+            __m512 left = _mm512_load_ps(s.skip_bias_sum + c),
+                   right = _mm512_load_ps(s.skip_bias_sum + c + kTile);
+            for (int r = before; r < rows; ++r) {
+                const std::size_t from = std::size_t(t + r - s_.first) * S + c;
+                const __mmask32 on = _mm512_test_epi16_mask(_mm512_loadu_si512(outputs + from),
+                                                            _mm512_set1_epi16(-1));
+                const __m512i x = _mm512_maskz_loadu_epi16(on, gradient + from);
+                _mm512_store_si512(s.skip + (std::size_t(r) * S + c), x);
+                left = _mm512_add_ps(left, from_halves(_mm512_castsi512_si256(x)));
+                right = _mm512_add_ps(right, from_halves(_mm512_extracti64x4_epi64(x, 1)));
+            }
+            _mm512_store_ps(s.skip_bias_sum + c, left);
+            _mm512_store_ps(s.skip_bias_sum + c + kTile, right);
         }
     }
 
@@ -357,19 +382,23 @@ class AmxPass final : public Pass {
                     multiply(s.out + std::size_t(r) * C, C, out + n * out_tiles,
                              out + (n + 1) * out_tiles, kTileHalves, C / kDepth);
                 store_sums(sums, kDepth);
-                for (int i = 0; i < kDepth; ++i)
-                    for (int half = 0; half < 2; ++half) {
-                        const int c = (n + half) * kTile;
-                        const Half* kept = gates(item, l, t + r + i) + c;
-                        const __m512 a = load_half(kept), b = load_half(kept + C);
+                for (int half = 0; half < 2; ++half) {
+                    const Half* kept = gates(item, l, t + r, n + half);
+                    Half* to = s.gates + (std::size_t(r) * G + (n + half) * kTile);
+                    Half* z_to = s.z + (std::size_t(r) * C + (n + half) * kTile);
+                    for (int i = 0; i < kDepth; ++i) {
+                        const __m512i both = _mm512_load_si512(kept + i * kDepth);
+                        const __m512 a = from_halves(_mm512_castsi512_si256(both)),
+                                     b = from_halves(_mm512_extracti64x4_epi64(both, 1));
                         const __m512 dz = _mm512_load_ps(sums + i * kDepth + half * kTile);
                         const __m512 z = _mm512_mul_ps(a, b), db = _mm512_mul_ps(dz, b);
-                        Half* to = s.gates + (std::size_t(r + i) * G + c);
-                        store_half(to, _mm512_fnmadd_ps(_mm512_mul_ps(a, a), db, db));
-                        store_half(to + C, _mm512_mul_ps(_mm512_mul_ps(dz, z),
-                                                         _mm512_sub_ps(_mm512_set1_ps(1), b)));
-                        store_half(s.z + (std::size_t(r + i) * C + c), z);
+                        store_half(to + i * G, _mm512_fnmadd_ps(_mm512_mul_ps(a, a), db, db));
+                        store_half(to + i * G + C,
+                                   _mm512_mul_ps(_mm512_mul_ps(dz, z),
+                                                 _mm512_sub_ps(_mm512_set1_ps(1), b)));
+                        store_half(z_to + i * C, z);
                     }
+                }
             }
         pack_block(s.gates.data(), G, rows, s.gate_tiles.data());
         for (int r = 0; r < rows; r += kDepth)
@@ -488,6 +517,7 @@ class AmxPass final : public Pass {
             add_and_clear(s.out_sum, other.out_sum);
             add_and_clear(s.bias_sum, other.bias_sum);
             add_and_clear(s.skip_sum, other.skip_sum);
+            add_and_clear(s.skip_bias_sum, other.skip_bias_sum);
             add_and_clear(s.kernel_sum, other.kernel_sum);
         }
         for (int l = 0; l < L_; ++l) {
@@ -502,6 +532,8 @@ class AmxPass final : public Pass {
         for (int j = 0; j < Sizes::kAround; ++j)
             for (int r = 0; r < s_.hop; ++r)
                 to.kernel[j * s_.hop + r] = s.kernel_sum[std::size_t(r) * kTile + j];
+        std::copy_n(s.skip_bias_sum.data(), S, to.skip_bias);
+        s.skip_bias_sum.clear();
         s.taps_sum.clear();
         s.out_sum.clear();
         s.bias_sum.clear();
@@ -524,12 +556,12 @@ class AmxPass final : public Pass {
     int pad_ = 0;
     std::size_t stride_ = 0;
     std::vector<int> needed_;
-    // Of a pass: inputs of the layers (channel, time) with zeros in front; tanh and σ (time, both);
-    // the condition of the frames.
+    // Of a pass: inputs of the layers (channel, time) with zeros in front; tanh and σ (tile, time,
+    // both); the condition of the frames.
     Buffer<Half> columns_, gates_, frames_;
     Buffer<Half> gate_weights_, out_weights_, skip_weights_, gate_back_, out_back_, skip_back_;
     Buffer<Half> kernel_, kernel_columns_;
-    Buffer<float> bias_;
+    Buffer<float> bias_, skip_bias_;
     std::vector<Scratch> scratch_;
 };
 

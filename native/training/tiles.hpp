@@ -9,9 +9,9 @@
 #include <cstring>
 #include <memory>
 
-namespace timbrel::training {
+#include "stack.hpp"
 
-using Half = std::uint16_t;  // bits of a bfloat16
+namespace timbrel::training {
 
 constexpr int kTile = 16;   // rows of a tile, and its columns of 32 bits
 constexpr int kDepth = 32;  // bfloat16 in a row
@@ -57,7 +57,10 @@ class TileSession {
         }
         _tile_loadconfig(&config);
     }
-    ~TileSession() { _tile_release(); }
+    ~TileSession() {
+        _tile_release();
+        _mm_sfence();  // what was streamed is there for other threads
+    }
     TileSession(const TileSession&) = delete;
 };
 
@@ -113,9 +116,8 @@ inline void store_half(Half* to, __m512 x) {
     _mm256_storeu_si256((__m256i*)to, (__m256i)_mm512_cvtneps_pbh(x));
 }
 
-inline __m512 load_half(const Half* from) {
-    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)from));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+inline __m512 from_halves(__m256i x) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
 }
 
 // Two rows of 16 numbers side by side: what a row of a right-hand tile is.
@@ -132,8 +134,12 @@ inline void pack_rows(const Half* from, std::size_t stride, Half* tile) {
                            pair(from + 2 * p * stride, from + (2 * p + 1) * stride));
 }
 
+// What is not needed again soon goes past the caches.
+inline void stream(Half* to, __m512i x) { _mm512_stream_si512((__m512i*)to, x); }
+
 // The transpose of 16 × 16 numbers of 32 bits, row i of which goes to `to + i · stride` halves.
-inline void store_transposed(const __m512i (&rows)[16], Half* to, std::size_t stride) {
+template <bool kPastCaches>
+void store_transposed(const __m512i (&rows)[16], Half* to, std::size_t stride) {
     __m512i a[16], b[16];
     for (int i = 0; i < 8; ++i) {
         a[2 * i] = _mm512_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
@@ -146,23 +152,30 @@ inline void store_transposed(const __m512i (&rows)[16], Half* to, std::size_t st
         b[4 * i + 3] = _mm512_unpackhi_epi64(a[4 * i + 1], a[4 * i + 3]);
     }
     // b[4 i + j] has column 4 q + j of rows 4 i … 4 i + 3 in its quarter q.
+    const auto store = [&](int row, __m512i x) {
+        if constexpr (kPastCaches)
+            stream(to + row * stride, x);
+        else
+            _mm512_storeu_si512(to + row * stride, x);
+    };
     for (int j = 0; j < 4; ++j) {
         const __m512i u = _mm512_shuffle_i32x4(b[j], b[4 + j], 0x88);
         const __m512i v = _mm512_shuffle_i32x4(b[j], b[4 + j], 0xdd);
         const __m512i w = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0x88);
         const __m512i x = _mm512_shuffle_i32x4(b[8 + j], b[12 + j], 0xdd);
-        _mm512_storeu_si512(to + (0 + j) * stride, _mm512_shuffle_i32x4(u, w, 0x88));
-        _mm512_storeu_si512(to + (4 + j) * stride, _mm512_shuffle_i32x4(v, x, 0x88));
-        _mm512_storeu_si512(to + (8 + j) * stride, _mm512_shuffle_i32x4(u, w, 0xdd));
-        _mm512_storeu_si512(to + (12 + j) * stride, _mm512_shuffle_i32x4(v, x, 0xdd));
+        store(0 + j, _mm512_shuffle_i32x4(u, w, 0x88));
+        store(4 + j, _mm512_shuffle_i32x4(v, x, 0x88));
+        store(8 + j, _mm512_shuffle_i32x4(u, w, 0xdd));
+        store(12 + j, _mm512_shuffle_i32x4(v, x, 0xdd));
     }
 }
 
 // 32 rows × 16 columns → 16 rows × 32 columns.
-inline void transpose(const Half* from, std::size_t stride, Half* to, std::size_t to_stride) {
+template <bool kPastCaches = false>
+void transpose(const Half* from, std::size_t stride, Half* to, std::size_t to_stride) {
     __m512i rows[16];
     for (int p = 0; p < 16; ++p) rows[p] = pair(from + 2 * p * stride, from + (2 * p + 1) * stride);
-    store_transposed(rows, to, to_stride);
+    store_transposed<kPastCaches>(rows, to, to_stride);
 }
 
 // Weights → right-hand tiles: `at(k, n)` in (n_tiles, depth / 32) tiles.

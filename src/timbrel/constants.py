@@ -13,3 +13,6 @@ MEL_FLOOR = 1e-5  # −100 dB of magnitude, where every mel spectrogram is clipp
 LOWEST_PITCH = 21  # A0
 HIGHEST_PITCH = 108  # C8
 N_PITCHES = HIGHEST_PITCH - LOWEST_PITCH + 1
+
+# Of data and models whose licence nobody has stated.
+LICENSE_NOT_STATED = "not stated"

@@ -19,7 +19,15 @@ import pytest
 import soundfile
 
 from conftest import EXAMPLES
-from support.small_data import SPLITS, TWO_INSTRUMENTS, kill_at_once, run_timbrel, start_timbrel
+from support.small_data import (
+    ATTRIBUTION,
+    LICENSE,
+    SPLITS,
+    TWO_INSTRUMENTS,
+    kill_at_once,
+    run_timbrel,
+    start_timbrel,
+)
 from support.small_soundfont import SmallPreset, write_soundfont
 from timbrel.corpus import parallel, preparation
 from timbrel.corpus.preparation import (
@@ -81,6 +89,8 @@ def prepare_small(small_midis: Path, soundfont: Path, tmp_path: Path) -> Callabl
             "soundfont": soundfont,
             "instruments": TWO_INSTRUMENTS,
             "splits": small_midis / "splits.csv",
+            "license": LICENSE,
+            "attribution": ATTRIBUTION,
         }
         return prepare(small_midis, tmp_path / "data", **given | options)
 
@@ -161,6 +171,7 @@ def test_killed_and_resumed_gives_what_an_undisturbed_run_gives(
     output = tmp_path / "data"
     arguments = ["prepare", small_midis, "--soundfont", soundfont, "-o", output]
     arguments += ["--instruments", "two", "--splits", small_midis / "splits.csv", "--jobs", 2]
+    arguments += ["--license", LICENSE, "--attribution", ATTRIBUTION]
     process = start_timbrel(*arguments)
     deadline = time.monotonic() + 600
     while not (output / "data.json").exists() and time.monotonic() < deadline:
@@ -246,6 +257,20 @@ def test_second_run_renders_nothing_again(
     assert run() == first
     # FluidSynth plays all six in one go, so that each sounds as it did.
     assert quick == {"peaks": 2, "clips": 12}
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_is_said_of_the_licence_stays_until_something_else_is_said(
+    tmp_path: Path, prepare_small: Callable[..., Settings]
+) -> None:
+    def said(**statement: str) -> tuple[str, str]:
+        settings = prepare_small(jobs=1, **statement)
+        assert read_data(tmp_path / "data")[0] == settings
+        return settings.license, settings.attribution
+
+    assert said() == (LICENSE, ATTRIBUTION)
+    assert said(license="CC BY 4.0", attribution="By someone.") == ("CC BY 4.0", "By someone.")
+    assert said(license=None, attribution=None) == ("CC BY 4.0", "By someone.")
 
 
 @pytest.mark.usefixtures("quick")

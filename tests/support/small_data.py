@@ -14,6 +14,7 @@ from typing import Any
 from timbrel.training.recipe import Recipe
 
 TWO_INSTRUMENTS = {"grand piano": 0, "trumpet": 56}
+LICENSE, ATTRIBUTION = "CC0", "Of no use."
 SPLITS = {
     "prelude/a.mid": "train",
     "prelude/b.mid": "train",
@@ -82,8 +83,6 @@ def small_recipe(**changes: Any) -> Recipe:
         "seed": 3,
         "validate_every": 30,
         "checkpoint_every": 10,
-        "license": "CC0",
-        "attribution": "Of no use.",
         **changes,
     }
     return Recipe(**given)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from conftest import EXAMPLES
-from support.small_data import SPANS, SPLITS, TWO_INSTRUMENTS
+from support.small_data import ATTRIBUTION, LICENSE, SPANS, SPLITS, TWO_INSTRUMENTS
 from timbrel.corpus.preparation import prepare
 from timbrel.corpus.soundfont import to_midi
 from timbrel.score.midi import read_midi
@@ -41,6 +41,8 @@ def small_data(
         soundfont=soundfont,
         instruments=TWO_INSTRUMENTS,
         splits=small_midis / "splits.csv",
+        license=LICENSE,
+        attribution=ATTRIBUTION,
         jobs=1,
     )
     return folder

@@ -14,6 +14,7 @@ import torch
 from timbrel.errors import InputError, OutputError
 from timbrel.training import checkpoint
 from timbrel.training.checkpoint import (
+    CHECKPOINT_FILE,
     load_checkpoint,
     random_state,
     restore_random_state,
@@ -28,7 +29,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
         "average": [torch.ones(2, dtype=torch.bfloat16)],
         "random": random_state(),
     }
-    save_checkpoint(tmp_path, content)
+    save_checkpoint(tmp_path / CHECKPOINT_FILE, content)
     found = load_checkpoint(tmp_path)
     assert found["step"] == 7
     torch.testing.assert_close(found["model"], content["model"], rtol=0, atol=0)
@@ -39,7 +40,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
 def test_old_one_survives_a_failure_while_saving(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_checkpoint(tmp_path, {"step": 1})
+    save_checkpoint(tmp_path / CHECKPOINT_FILE, {"step": 1})
     save = torch.save
 
     def half(content: dict, path: Path) -> None:
@@ -49,7 +50,7 @@ def test_old_one_survives_a_failure_while_saving(
 
     monkeypatch.setattr(checkpoint.torch, "save", half)
     with pytest.raises(OutputError, match=r"checkpoint\.pt: cannot be written \(No space left"):
-        save_checkpoint(tmp_path, {"step": 2, "weights": torch.zeros(10_000)})
+        save_checkpoint(tmp_path / CHECKPOINT_FILE, {"step": 2, "weights": torch.zeros(10_000)})
     assert load_checkpoint(tmp_path) == {"step": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
 
@@ -57,7 +58,7 @@ def test_old_one_survives_a_failure_while_saving(
 def test_new_one_is_on_the_disk_before_it_replaces_the_old(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_checkpoint(tmp_path, {"step": 1})
+    save_checkpoint(tmp_path / CHECKPOINT_FILE, {"step": 1})
     seen = []
     sync = os.fsync
 
@@ -66,7 +67,7 @@ def test_new_one_is_on_the_disk_before_it_replaces_the_old(
         seen.append(load_checkpoint(tmp_path)["step"])
 
     monkeypatch.setattr(checkpoint.os, "fsync", watched)
-    save_checkpoint(tmp_path, {"step": 2})
+    save_checkpoint(tmp_path / CHECKPOINT_FILE, {"step": 2})
     assert seen == [1]
     assert load_checkpoint(tmp_path)["step"] == 2
 
@@ -113,7 +114,7 @@ def test_random_states_go_on_where_they_were(tmp_path: Path) -> None:
         ]
 
     np.random.standard_normal()  # of a pair, the second is kept for the next time
-    save_checkpoint(tmp_path, {"random": random_state()})
+    save_checkpoint(tmp_path / CHECKPOINT_FILE, {"random": random_state()})
     expected = [draw(), draw()]
     assert draw() not in expected
     restore_random_state(load_checkpoint(tmp_path)["random"])

@@ -11,10 +11,9 @@ import torch
 from torch import nn
 
 from support.small_data import small_recipe
-from timbrel.errors import InputError
 from timbrel.training.checkpoint import load_checkpoint
 from timbrel.training.loop import train
-from timbrel.training.optimizer import Optimizer, hidden_matrices
+from timbrel.training.optimizer import Muon, Optimizer, hidden_matrices
 from timbrel.training.recipe import Recipe
 from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig
 from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
@@ -67,6 +66,26 @@ def test_muon_moves_a_kernel_by_an_orthogonal_matrix_and_a_bias_as_adam_does() -
     assert values.max() < 1.3
 
 
+def test_muon_steps_as_that_of_torch_does() -> None:
+    """Matrices of three shapes, two of them alike, over some steps with weight decay."""
+    torch.manual_seed(0)
+    shapes = [(8, 12), (8, 12), (12, 8), (6, 6)]
+    ours = [nn.Parameter(torch.randn(shape)) for shape in shapes]
+    theirs = [nn.Parameter(p.detach().clone()) for p in ours]
+    steppers = (
+        Muon(ours, lr=0.02, weight_decay=0.1),
+        torch.optim.Muon(theirs, lr=0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+    )
+    for _ in range(4):
+        for one, other in zip(ours, theirs, strict=True):
+            one.grad = torch.randn_like(one)
+            other.grad = one.grad.clone()
+        for stepper in steppers:
+            stepper.step()
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=2e-3)  # of steps of .06 in bfloat16
+
+
 def test_adamw_shrinks_weights_and_adam_does_not() -> None:
     def after(optimizer: str, decay: float) -> torch.Tensor:
         model = nn.Linear(2, 2)
@@ -91,18 +110,6 @@ def test_a_run_with_muon_learns_and_goes_on_as_if_undisturbed(
     train(wanted, small_data, twice, say=lambda _: None, steps=5)
     train(wanted, small_data, twice, say=lambda _: None, resume=True)
     one, two = load_checkpoint(once), load_checkpoint(twice)
-    assert one["optimizer"]["name"] == "muon"
+    assert len(one["optimizer"]["parts"]) == 2
     for name, value in one["model"].items():
         assert torch.equal(value, two["model"][name]), name
-
-
-@pytest.mark.usefixtures("one_thread")
-def test_the_checkpoint_of_another_optimizer_is_refused_and_kept(
-    small_data: Path, tmp_path: Path
-) -> None:
-    run = tmp_path / "run"
-    train(small_recipe(), small_data, run, say=lambda _: None, steps=1)
-    before = (run / "checkpoint.pt").read_bytes()
-    with pytest.raises(InputError, match="is of the optimizer adam, the recipe's is muon"):
-        train(muon_recipe(), small_data, run, say=lambda _: None, resume=True)
-    assert (run / "checkpoint.pt").read_bytes() == before

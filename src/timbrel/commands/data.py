@@ -10,7 +10,15 @@ from typing import Annotated
 import typer
 
 from timbrel.commands.batch import Failures
-from timbrel.commands.options import RESUME_REMEDY, Force, Jobs, Json, StopAtFirst
+from timbrel.commands.options import (
+    RESUME_REMEDY,
+    Attribution,
+    Force,
+    Jobs,
+    Json,
+    License,
+    StopAtFirst,
+)
 from timbrel.errors import InputError, need_training
 from timbrel.files import check_output_folder
 from timbrel.progress import bar
@@ -57,6 +65,8 @@ def prepare(
     ] = 0,
     seed: Annotated[int, typer.Option(help="Another seed, other etudes.", min=0)] = 0,
     sample_rate: Annotated[int, typer.Option(help="In Hz.", min=8000, max=96000)] = 16_000,
+    license: License = None,
+    attribution: Attribution = None,
     jobs: Jobs = -1,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
@@ -99,6 +109,8 @@ def prepare(
             seed=seed,
         ),
         sample_rate=sample_rate,
+        license=license,
+        attribution=attribution,
         jobs=jobs,
         scheduler=scheduler,
         skip=failures,

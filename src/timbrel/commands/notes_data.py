@@ -9,7 +9,16 @@ from typing import Annotated
 import typer
 
 from timbrel.commands.batch import Failures
-from timbrel.commands.options import RESUME_REMEDY, Jobs, Json, Seed, StopAtFirst, Temperature
+from timbrel.commands.options import (
+    RESUME_REMEDY,
+    Attribution,
+    Jobs,
+    Json,
+    License,
+    Seed,
+    StopAtFirst,
+    Temperature,
+)
 from timbrel.errors import InputError, need_training
 from timbrel.files import check_output_folder
 from timbrel.progress import bar
@@ -34,6 +43,8 @@ def prepare(
     ] = None,
     pitches: Annotated[str, typer.Option(help="FIRST-LAST, or FIRST-LAST:STEP.")] = "21-108",
     velocities: Annotated[str, typer.Option(help="Separated by commas.")] = "25,50,75,100,127",
+    license: License = None,
+    attribution: Attribution = None,
     jobs: Jobs = -1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
     as_json: Json = False,
@@ -51,6 +62,8 @@ def prepare(
         held_out=hold_out or [],
         pitches=_pitches(pitches),
         velocities=_velocities(velocities),
+        license=license,
+        attribution=attribution,
         jobs=jobs,
         progress=bar,
     )

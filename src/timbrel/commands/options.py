@@ -45,6 +45,13 @@ Jobs = Annotated[
         help="Parallel processes; -1: one for each core.", min=-1, callback=within_machine
     ),
 ]
+License = Annotated[
+    str | None,
+    typer.Option(help="Of models trained on the data, for their cards, as in 'CC BY 4.0'."),
+]
+Attribution = Annotated[
+    str | None, typer.Option(help="What these cards say of where the data come from.")
+]
 Seed = Annotated[int, typer.Option(help="The same number gives the same sound again.", min=0)]
 Temperature = Annotated[
     float, typer.Option(help="Below 1 calmer, above 1 noisier; 0 draws nothing.", min=0)

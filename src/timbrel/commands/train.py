@@ -1,32 +1,52 @@
-"""The commands that train models and write them as bundles."""
+"""The commands that train models, compare their runs and write them as bundles."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from timbrel.commands.options import within_machine
+from timbrel.commands.options import Force, Json, within_machine
 from timbrel.errors import need_training
+from timbrel.files import check_output
 from timbrel.progress import bar
+
+if TYPE_CHECKING:
+    from timbrel.training.comparison import Run
 
 
 def add_train_commands(app: typer.Typer) -> None:
-    """Add `timbrel train` and `timbrel export` to the program."""
-    app.command()(train)
-    app.command()(export)
+    """Add `timbrel train`, `runs` and `export` to the program."""
+    for command in (train, runs, export):
+        app.command()(command)
 
 
 def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe.", metavar="RECIPE.yaml")],
     data: Annotated[Path, typer.Option(help="A folder that 'timbrel prepare' made.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The run's folder.")],
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on from the checkpoint; the recipe may have other rates or steps."
+        ),
+    ] = False,
     minutes: Annotated[float | None, typer.Option(help="Stop after so long.", min=0)] = None,
     steps: Annotated[
         int | None, typer.Option(help="Stop after so many steps in all.", min=1)
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="Another value for a key of the recipe, as in options.loss=abs; may be given "
+            "again.",
+            metavar="KEY=VALUE",
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="The recipe's, replaced.", min=0)] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; a GPU if there is one.")] = None,
     threads: Annotated[
         int | None,
@@ -42,8 +62,9 @@ def train(
 
     if threads is not None:
         torch.set_num_threads(threads)
+    changes = [*(settings or []), *([] if seed is None else [f"seed={seed}"])]
     done = run_training(
-        read_recipe(recipe),
+        read_recipe(recipe, changes),
         data,
         output,
         resume=resume,
@@ -56,14 +77,80 @@ def train(
     print(f"{output}: {done} steps done")
 
 
+def runs(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of runs.", metavar="RUN...")],
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw losses and validations to this PNG or SVG file.")
+    ] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Compare training runs: where they are, their best validation, how their recipes differ."""
+    need_training()
+    from timbrel.training.comparison import as_json as json_of
+    from timbrel.training.comparison import plot_runs, read_runs
+
+    if plot is not None:
+        check_output(plot, force=force)
+    found = read_runs(folders)
+    if plot is not None:
+        plot_runs(found, plot)
+    if as_json:
+        print(json_of(found))
+        return
+    _print_runs(found)
+    if plot is not None:
+        print(f"{plot}: drawn")
+
+
 def export(
     run: Annotated[Path, typer.Argument(help="A run's folder.", metavar="RUN")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The bundle's folder.")],
     name: Annotated[str | None, typer.Option(help="The model's name.")] = None,
+    best: Annotated[
+        bool, typer.Option("--best", help="The weights of the best validation, not the last ones.")
+    ] = False,
 ) -> None:
     """Write a trained model as a bundle."""
     need_training()
     from timbrel.training.export import export_run
 
-    export_run(run, output, name=name)
+    export_run(run, output, name=name, best=best)
     print(f"{output}: written")
+
+
+_LINE = "{:20} {:18} {:>15} {:>9} {:>9}  {}"
+
+
+def _print_runs(found: Sequence[Run]) -> None:
+    from timbrel.training.comparison import recipe_differences
+
+    print(_LINE.format("run", "task", "steps", "steps/s", "loss", "validation: last, best"))
+    for run in found:
+        row = run.row()
+        judged = "none yet"
+        if row["best"] is not None:
+            judged = (
+                f"{row['judged_by']} {row['last']:.4f}, {row['best']:.4f} at {row['best_step']}"
+            )
+        print(
+            _LINE.format(
+                row["run"],
+                row["task"],
+                f"{row['step']}/{row['steps']}",
+                _shown(row["steps_per_s"], ".2f"),
+                _shown(row["loss"], ".4f"),
+                judged,
+            )
+        )
+    for key, values in recipe_differences(found).items():
+        said = [f"{run.name} {_said(value)}" for run, value in zip(found, values, strict=True)]
+        print(f"{key}: {', '.join(said)}")
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _said(value: Any) -> str:
+    return "–" if value in (None, "") else str(value)

@@ -32,6 +32,7 @@ from timbrel.corpus.selection import VALID_SHARE, file_sha256, shuffle_key
 from timbrel.corpus.soundfont import check_soundfont, find_fluidsynth, render_midi
 from timbrel.errors import InputError
 from timbrel.files import read_json, write_text
+from timbrel.notes.dataset import data_statement
 from timbrel.notes.note import NOTE_SAMPLES, NOTE_SECONDS, SPLITS, Note, NoteName, make_note
 from timbrel.notes.storage import AUDIO_FOLDER, EXAMPLES_FILE
 from timbrel.progress import Progress, silent
@@ -72,6 +73,8 @@ def prepare_notes(
     held_out: Sequence[str | os.PathLike] = (),
     pitches: Sequence[int] = range(21, 109),
     velocities: Sequence[int] = (25, 50, 75, 100, 127),
+    license: str | None = None,
+    attribution: str | None = None,
     jobs: int = -1,
     progress: Progress = silent,
 ) -> dict[str, list[Note]]:
@@ -87,6 +90,9 @@ def prepare_notes(
         SoundFonts for the test split, of other families.
     pitches, velocities
         Of the notes, as MIDI numbers.
+    license, attribution
+        For the cards of models that are trained on the data. Where they are None, a folder that is
+        gone on with keeps what it says.
     jobs
         Processes; −1 is one for each core.
     progress
@@ -124,7 +130,9 @@ def prepare_notes(
     for split in SPLITS:
         (output / f"nsynth-{split}" / AUDIO_FOLDER).mkdir(parents=True, exist_ok=True)
     (output / "parts").mkdir(exist_ok=True)
-    write_text(output / SETTINGS_FILE, json.dumps(wanted, indent=2) + "\n")
+    said = data_statement(output)
+    stated = {"license": license or said[0], "attribution": attribution or said[1]}
+    write_text(output / SETTINGS_FILE, json.dumps(wanted | stated, indent=2) + "\n")
     tasks = [
         (output.resolve(), instrument, tuple(pitches), tuple(velocities))
         for instrument in list_instruments(fonts, tests)

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 import mido
 import numpy as np
 
-from timbrel.constants import SAMPLE_RATE
+from timbrel.constants import LICENSE_NOT_STATED, SAMPLE_RATE
 from timbrel.corpus.parallel import run_parallel, worker_pool
 from timbrel.corpus.presets import Preset, named_programs
 from timbrel.corpus.selection import (
@@ -99,6 +99,8 @@ class Settings:
     soundfont: str
     soundfont_sha256: str
     banks: dict[str, int] = field(default_factory=dict)  # of the instruments not of bank 0
+    license: str = LICENSE_NOT_STATED  # of models that are trained on the data, for their cards
+    attribution: str = ""  # what the cards say of where the data come from
 
     def is_kit(self, instrument: str) -> bool:
         """Whether an instrument is a drum kit, whose pitches are its keys."""
@@ -114,6 +116,8 @@ def prepare(
     splits: str | os.PathLike | None = None,
     amount: Amount | None = None,
     sample_rate: int = SAMPLE_RATE,
+    license: str | None = None,
+    attribution: str | None = None,
     jobs: int = -1,
     scheduler: str | None = None,
     skip: Skip = refuse,
@@ -139,6 +143,9 @@ def prepare(
         etudes; all of the scores and no etudes where None.
     sample_rate
         In Hz.
+    license, attribution
+        For the cards of models that are trained on the data. Where they are None, a folder that is
+        gone on with keeps what it says.
     jobs
         Processes; −1 is one for each core.
     scheduler
@@ -190,7 +197,12 @@ def prepare(
             settings = Settings(**read_json(output / SETTINGS_FILE))
         else:
             settings = Settings(gain=_choose_gain(renderer, choices, progress), **wanted)
-            write_text(output / SETTINGS_FILE, json.dumps(asdict(settings), indent=2) + "\n")
+        settings = replace(
+            settings,
+            license=settings.license if license is None else license,
+            attribution=settings.attribution if attribution is None else attribution,
+        )
+        write_text(output / SETTINGS_FILE, json.dumps(asdict(settings), indent=2) + "\n")
         tasks = [(batch, settings.gain) for batch in _batches(choices)]
         parts = run_parallel(renderer.clips, tasks, progress, "rendering")
         if not (output / SOUNDS_FILE).exists():

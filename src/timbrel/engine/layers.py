@@ -36,6 +36,7 @@ class LayerWeights(NamedTuple):
     out: np.ndarray  # (layers - 1, residual, residual): to the residual stream
     out_bias: np.ndarray  # (layers - 1, residual)
     skip: np.ndarray  # (layers, skip, residual)
+    skip_bias: np.ndarray  # (skip,)
 
 
 class LayersPass:
@@ -81,35 +82,46 @@ class LayersPass:
         x: np.ndarray,
         condition: np.ndarray,
         weights: LayerWeights,
-        skip: np.ndarray,
+        outputs: np.ndarray,
         *,
         threads: int,
     ) -> None:
-        """Compute the skip sums.
+        """Compute the rectified skip sums.
 
         Parameters
         ----------
         x
-            Inputs of the first layer, (batch, frames · hop, residual).
+            Inputs of the first layer, (batch, frames · hop, residual) float32.
         condition
-            Of each frame, (batch, frames + 3, layers, 2 · residual).
+            Of each frame, (batch, frames + 3, layers, 2 · residual) float32.
         weights
             Of the layers.
-        skip
-            Where the sums go, (batch, frames · hop - first, skip).
+        outputs
+            Where the sums go, (batch, frames · hop - first, skip), bits of bfloat16 in uint16.
         threads
             Share the crops.
         """
-        self._native.forward(x, condition, list(weights), skip, threads)
+        self._native.forward(x, condition, list(weights), outputs, threads)
 
     def backward(
         self,
-        skip: np.ndarray,
+        outputs: np.ndarray,
+        gradient: np.ndarray,
         x: np.ndarray,
         condition: np.ndarray,
         gradients: LayerWeights,
         *,
         threads: int,
     ) -> None:
-        """Compute the gradients of `forward` from that of the skip sums, once."""
-        self._native.backward(skip, x, condition, list(gradients), threads)
+        """Compute the gradients of what `forward` was given, once.
+
+        Parameters
+        ----------
+        outputs, gradient
+            What `forward` gave and its gradient, bits of bfloat16 in uint16.
+        x, condition, gradients
+            Where the gradients go.
+        threads
+            Share the crops.
+        """
+        self._native.backward(outputs, gradient, x, condition, list(gradients), threads)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from timbrel.constants import SAMPLE_RATE
+from timbrel.constants import LICENSE_NOT_STATED, SAMPLE_RATE
 from timbrel.errors import InputError
 from timbrel.files import read_json
 from timbrel.notes.faults import check_audio, check_entry
@@ -101,21 +101,31 @@ def data_sha256(folder: str | os.PathLike) -> str:
 
 def measured_qualities(folder: str | os.PathLike) -> list[int]:
     """Columns of the qualities that a data set's labels speak of: all, if it does not say."""
-    settings = Path(folder) / _SETTINGS_FILE
-    if not settings.exists():
-        return list(range(len(QUALITIES)))
-    names = read_json(settings).get("qualities_measured", QUALITIES)
+    names = _settings(folder).get("qualities_measured", QUALITIES)
     return [QUALITIES.index(name) for name in names]
 
 
 def data_origin(folder: str | os.PathLike) -> dict[str, Any]:
     """What a training run notes of its data: their hash, and the SoundFonts if there are any."""
-    settings = Path(folder) / _SETTINGS_FILE
-    fonts = read_json(settings)["soundfonts"] if settings.exists() else {}
+    license, attribution = data_statement(folder)
+    fonts = _settings(folder).get("soundfonts", {})
     return {
         "data_manifest_sha256": data_sha256(folder),
         "soundfont": ", ".join(fonts) or "none",
+        "license": license,
+        "attribution": attribution,
     }
+
+
+def data_statement(folder: str | os.PathLike) -> tuple[str, str]:
+    """Licence and attribution that a data set states for models trained on it."""
+    settings = _settings(folder)
+    return settings.get("license", LICENSE_NOT_STATED), settings.get("attribution", "")
+
+
+def _settings(folder: str | os.PathLike) -> dict[str, Any]:
+    path = Path(folder) / _SETTINGS_FILE
+    return read_json(path) if path.exists() else {}
 
 
 def family_source_counts(notes: tuple[Note, ...] | list[Note]) -> dict[str, dict[str, int]]:

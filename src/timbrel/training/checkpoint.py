@@ -14,23 +14,24 @@ from timbrel.errors import InputError
 from timbrel.files import atomic_path
 
 CHECKPOINT_FILE = "checkpoint.pt"
+BEST_FILE = "best.pt"  # without what only training needs
 
 
-def save_checkpoint(run: Path, content: dict[str, Any]) -> None:
-    """Write a run's checkpoint; a kill at any moment leaves the old one or the new one, whole."""
-    with atomic_path(run / CHECKPOINT_FILE) as temporary:
+def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint; a kill at any moment leaves the old one or the new one, whole."""
+    with atomic_path(path) as temporary:
         torch.save(content, temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
 
 
-def load_checkpoint(run: Path) -> dict[str, Any]:
-    """Read a run's checkpoint, onto the CPU and without executing anything that it holds."""
-    path = run / CHECKPOINT_FILE
+def load_checkpoint(run: Path, file: str = CHECKPOINT_FILE) -> dict[str, Any]:
+    """Read a checkpoint of a run, onto the CPU and without executing anything that it holds."""
+    path = run / file
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise InputError(f"{run}: holds no {CHECKPOINT_FILE}; is it a training run?") from None
+        raise InputError(f"{run}: holds no {file}; is it a training run?") from None
     except Exception as error:  # torch raises what its unpickler stumbles over
         words = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: is not a readable checkpoint ({words})") from None

@@ -16,7 +16,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 
-from timbrel.corpus.preparation import Clip, Settings, read_clip, read_data
+from timbrel.corpus.preparation import Clip, Settings, manifest_sha256, read_clip, read_data
 from timbrel.errors import InputError
 from timbrel.files import atomic_path
 from timbrel.geometry import MelConfig
@@ -89,6 +89,15 @@ class MelClips:
         self.n_frames = np.array([clip.n_samples // config.hop_length for clip in self.clips])
         self.labels = np.array([self.instruments.index(clip.instrument) for clip in self.clips])
         self._mels = [np.load(path, mmap_mode="r") for path in self._paths]
+
+    def origin(self) -> dict[str, str]:
+        """What a model's card says of the data."""
+        return {
+            "soundfont": self.settings.soundfont,
+            "license": self.settings.license,
+            "attribution": self.settings.attribution,
+            "data_manifest_sha256": manifest_sha256(self._folder),
+        }
 
     def roll(self, index: int) -> PianoRoll:
         name = self.clips[index].midi

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 from timbrel.bundles.kinds import KINDS, loaded
-from timbrel.files import read_json, read_text
-from timbrel.training.checkpoint import load_checkpoint
-from timbrel.training.loop import LOG_FILE, RECIPE_FILE, RUN_FILE
-from timbrel.training.recipe import read_recipe
+from timbrel.training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load_checkpoint
+from timbrel.training.record import Record
 from timbrel.training.task import FinishedRun
 
 
 def export_run(
-    run: str | os.PathLike, output: str | os.PathLike, *, name: str | None = None
+    run: str | os.PathLike,
+    output: str | os.PathLike,
+    *,
+    name: str | None = None,
+    best: bool = False,
 ) -> None:
     """Write the bundle of a run, with its averaged weights.
+
+    What its card says comes from the checkpoint alone: the run's other files are for people.
 
     Parameters
     ----------
@@ -27,6 +30,8 @@ def export_run(
         The bundle's folder, which must not exist yet.
     name
         The model's name; the folder's where it is None.
+    best
+        Take the weights of the best validation instead of the last ones.
 
     Raises
     ------
@@ -36,35 +41,8 @@ def export_run(
         If the folder exists, or its parent does not.
     """
     run, output = Path(run), Path(output)
-    checkpoint = load_checkpoint(run)
-    notes = read_json(run / RUN_FILE)
-    recipe = read_recipe(run / RECIPE_FILE)
-    training = {
-        **notes.get("card", {}),
-        **({"status": recipe.status} if recipe.status else {}),
-        "steps": checkpoint["step"],
-        "sequences per step": recipe.batch_size,
-        "start": recipe.start_from or "random",
-        "SoundFont": notes["soundfont"],
-        "data manifest (SHA-256)": notes["data_manifest_sha256"],
-        "validation": _last_validation(run),
-        "options": ", ".join(f"{key}: {value}" for key, value in recipe.options.items()),
-    }
-    about = {
-        "name": name or output.name,
-        "license": recipe.license,
-        "attribution": recipe.attribution,
-        "training": training,
-    }
-    finished = FinishedRun(recipe, notes, checkpoint)
-    loaded(KINDS[recipe.task].task).export(finished, output, about)
-
-
-def _last_validation(run: Path) -> dict[str, float]:
-    """The measures of the run's last validation."""
-    found: dict[str, float] = {}
-    for line in read_text(run / LOG_FILE).splitlines():
-        record = json.loads(line)
-        if record.pop("kind") == "valid":
-            found = {key: round(value, 4) for key, value in record.items()}
-    return found
+    checkpoint = load_checkpoint(run, BEST_FILE if best else CHECKPOINT_FILE)
+    record = Record.of_checkpoint(checkpoint, str(run))
+    about = {"name": name or output.name, **record.about(checkpoint["step"])}
+    finished = FinishedRun(record.recipe, record.notes, checkpoint)
+    loaded(KINDS[record.recipe.task].task).export(finished, output, about)

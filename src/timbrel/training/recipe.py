@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TypeVar, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import yaml
 
@@ -19,6 +20,7 @@ T = TypeVar("T")
 _CHECKED_TYPES = (bool, int, float, str, dict)
 _POSITIVE = ("steps", "batch_size", "learning_rate", "validate_every", "checkpoint_every")
 OPTIMIZERS = ("adam", "adamw", "muon")
+_OF_THE_DATA = ("license", "attribution")
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,6 @@ class Recipe:
     validate_every: int = 1000
     checkpoint_every: int = 250
     start_from: str = ""  # a bundle whose weights are the start
-    license: str = "not stated"  # of the weights, for the model's card
-    attribution: str = ""  # what the card says of the data
     status: str = ""  # what the card says of the model's worth, such as "experimental"
     mel: MelConfig = field(default_factory=MelConfig)  # of kinds that have mels
 
@@ -83,13 +83,21 @@ class Recipe:
         return self.learning_rate * warmup * min(1.0, remaining)
 
 
-def read_recipe(path: str | os.PathLike) -> Recipe:
+def read_recipe(path: str | os.PathLike, settings: Iterable[str] = ()) -> Recipe:
     """Read a recipe.
+
+    Parameters
+    ----------
+    path
+        A YAML file.
+    settings
+        Changes, each as ``key=value`` with a value in YAML; ``options.loss=abs`` reaches into a
+        mapping.
 
     Raises
     ------
     InputError
-        If the file is missing or no YAML, a key is missing or unknown, or a value is not possible.
+        If the file is missing or no YAML, a key is missing or unknown, or a change is none.
     """
     text = read_text(path)
     try:
@@ -98,13 +106,43 @@ def read_recipe(path: str | os.PathLike) -> Recipe:
         raise InputError(f"{path}: is not YAML ({error})") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: is not a recipe (a mapping of keys to values)")
+    for setting in settings:
+        _change(content, setting)
+    return recipe_from(content, str(path))
+
+
+def recipe_from(content: dict[str, Any], where: str) -> Recipe:
+    """Make a recipe of a mapping; an InputError says `where` something is wrong with it."""
+    content = dict(content)
+    for key in _OF_THE_DATA:
+        if key in content:
+            raise InputError(
+                f"{where}: '{key}' belongs to the data; remove it here and give it to "
+                f"'timbrel prepare --{key}'"
+            )
     try:
         mel = content.pop("mel", {})
         if not isinstance(mel, dict):
-            raise InputError(f"{path}: 'mel' must be a mapping of keys to values, not {mel!r}")
-        return known(Recipe, {**content, "mel": known(MelConfig, mel, f"{path}: mel")}, str(path))
+            raise InputError(f"{where}: 'mel' must be a mapping of keys to values, not {mel!r}")
+        return known(Recipe, {**content, "mel": known(MelConfig, mel, f"{where}: mel")}, where)
     except TypeError as error:
-        raise InputError(f"{path}: is not a complete recipe ({error})") from None
+        raise InputError(f"{where}: is not a complete recipe ({error})") from None
+
+
+def _change(content: dict[str, Any], setting: str) -> None:
+    """Set what ``key=value`` says."""
+    name, equals, text = setting.partition("=")
+    *mappings, key = name.strip().split(".")
+    if not equals or not key:
+        raise InputError(f"--set {setting}: is not of the form key=value, as in options.loss=abs")
+    for mapping in mappings:
+        content = content.setdefault(mapping, {})
+        if not isinstance(content, dict):
+            raise InputError(f"--set {setting}: '{mapping}' is not a mapping of the recipe")
+    try:
+        content[key] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"--set {setting}: '{text}' is not a value in YAML") from None
 
 
 def write_recipe(path: Path, recipe: Recipe) -> None:

@@ -51,6 +51,9 @@ class Task(ABC):
     """
 
     kind: ClassVar[str]  # a row of `timbrel.bundles.kinds.KINDS`
+    # The measure of a validation that says which weights of a run are the best.
+    judged_by: ClassVar[str]
+    lower_is_better: ClassVar[bool] = True
     model: nn.Module
     critic: nn.Module | None = None
 
@@ -83,7 +86,8 @@ class Task(ABC):
     @abstractmethod
     def describe(self) -> dict:
         """What an export must know: `config`, the network's sizes; `bundle`, what the kind's bundle
-        holds beside; `card`, what its card says beside the recipe; and the data's origin.
+        holds beside; `card`, what its card says beside the recipe; and of the data `soundfont`,
+        `license`, `attribution` and `data_manifest_sha256`.
         """
 
     @classmethod

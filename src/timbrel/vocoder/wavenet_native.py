@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -44,23 +45,25 @@ class NativeWaveNet(nn.Module):
     def forward(self, samples: Tensor, mel: Tensor, first: int = 0) -> Tensor:
         """See `WaveNet.forward`."""
         parts = [cast(WaveNetLayer, layer) for layer in self.model.layers]
-        condition = functional.linear(
-            mel,
-            torch.cat([part.condition.weight for part in parts]),
-            torch.cat([part.condition.bias for part in parts]),
-        )
-        residuals = [cast(nn.Linear, part.residual) for part in parts[:-1]]
-        weights = [
-            self.model.interpolation(),
-            torch.stack([cast(Tensor, part.taps[0].weight) for part in parts]),
-            torch.stack([cast(Tensor, part.taps[1].weight) for part in parts]),
-            torch.stack([residual.weight for residual in residuals]),
-            torch.stack([residual.bias for residual in residuals]),
-            torch.stack([part.skip.weight for part in parts]),
-        ]
-        x = self.model.inputs(samples)
-        skip = _Layers.apply(self.passes, first, x, condition, *weights)
-        return self.model.outputs(skip + parts[-1].skip.bias)
+        with torch.autocast("cpu", torch.bfloat16):
+            condition = functional.linear(
+                mel,
+                torch.cat([part.condition.weight for part in parts]),
+                torch.cat([part.condition.bias for part in parts]),
+            )
+            residuals = [cast(nn.Linear, part.residual) for part in parts[:-1]]
+            weights = [
+                self.model.interpolation(),
+                torch.stack([cast(Tensor, part.taps[0].weight) for part in parts]),
+                torch.stack([cast(Tensor, part.taps[1].weight) for part in parts]),
+                torch.stack([residual.weight for residual in residuals]),
+                torch.stack([residual.bias for residual in residuals]),
+                torch.stack([part.skip.weight for part in parts]),
+                parts[-1].skip.bias,
+            ]
+            x = self.model.inputs(samples)
+            rectified = _Layers.apply(self.passes, first, x, condition, *weights)
+            return self.model.last(functional.relu(self.model.hidden(rectified)))
 
 
 class _Passes:
@@ -89,45 +92,44 @@ class _Passes:
 
 
 class _Layers(torch.autograd.Function):
-    """Inputs of the first layer, condition and weights → skip sums."""
+    """Inputs of the first layer, condition and weights → rectified skip sums, bfloat16."""
 
     @staticmethod
     def forward(ctx: Any, passes: _Passes, first: int, *given: Tensor) -> Tensor:
-        arrays = [value.detach().float().contiguous() for value in given]
+        arrays = [value.detach().float().contiguous().numpy() for value in given]
         x, condition, *weights = arrays
         batch, time = x.shape[:2]
         size = (batch, condition.shape[1] - N_AROUND + 1, first)
-        skip = torch.empty(batch, time - first, weights[-1].shape[1])
+        outputs = torch.empty(batch, time - first, len(weights[-1]), dtype=torch.bfloat16)
         used = passes.take(*size)
-        used.forward(
-            x.numpy(),
-            condition.numpy(),
-            LayerWeights(*(weight.numpy() for weight in weights)),
-            skip.numpy(),
-            threads=torch.get_num_threads(),
-        )
+        threads = torch.get_num_threads()
+        used.forward(x, condition, LayerWeights(*weights), _bits(outputs), threads=threads)
         if any(ctx.needs_input_grad):
+            ctx.save_for_backward(outputs)
             ctx.passes, ctx.size, ctx.used = passes, size, used
             ctx.like = [(value.shape, value.dtype) for value in given]
         else:
             passes.give_back(used, *size)
-        return skip
+        return outputs
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (skip,) = gradients
+        (gradient,), (outputs,) = gradients, ctx.saved_tensors
         found = [torch.empty(shape) for shape, _ in ctx.like]
         x, condition, *weights = (value.numpy() for value in found)
         ctx.used.backward(
-            skip.float().contiguous().numpy(),
+            _bits(outputs),
+            _bits(gradient.contiguous()),
             x,
             condition,
             LayerWeights(*weights),
             threads=torch.get_num_threads(),
         )
         ctx.passes.give_back(ctx.used, *ctx.size)
-        return (
-            None,
-            None,
-            *(value.to(dtype) for value, (_, dtype) in zip(found, ctx.like, strict=True)),
-        )
+        typed = (value.to(dtype) for value, (_, dtype) in zip(found, ctx.like, strict=True))
+        return None, None, *typed
+
+
+def _bits(values: Tensor) -> np.ndarray:
+    """The bits of bfloat16 numbers, in their place."""
+    return values.detach().view(torch.uint16).numpy()

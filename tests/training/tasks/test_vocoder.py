@@ -200,7 +200,7 @@ def test_the_parallel_vocoder_also_trains_without_the_excitation(
 
 @pytest.mark.usefixtures("one_thread")
 def test_a_run_becomes_a_bundle_from_which_another_starts(small_data: Path, tmp_path: Path) -> None:
-    wanted = recipe("parallel", steps=4, warmup_steps=1, license="CC0")
+    wanted = recipe("parallel", steps=4, warmup_steps=1)
     train(wanted, small_data, tmp_path / "run", say=lambda _: None, device="cpu")
     export_run(tmp_path / "run", tmp_path / "bundle", name="first try")
     bundle = load_bundle(tmp_path / "bundle", kind="parallel")
@@ -227,7 +227,7 @@ def test_a_run_becomes_a_bundle_from_which_another_starts(small_data: Path, tmp_
 
 @pytest.mark.usefixtures("one_thread")
 def test_a_wavenet_run_becomes_a_bundle_that_plays(small_data: Path, tmp_path: Path) -> None:
-    wanted = recipe("wavenet", steps=4, warmup_steps=1, license="CC0", status="experimental")
+    wanted = recipe("wavenet", steps=4, warmup_steps=1, status="experimental")
     train(wanted, small_data, tmp_path / "run", say=lambda _: None, device="cpu")
     export_run(tmp_path / "run", tmp_path / "bundle")
     bundle = load_bundle(tmp_path / "bundle", kind="wavenet")

@@ -61,6 +61,7 @@ class AutoencoderTask(NotesTask):
     """Train the autoencoder on a data set of notes."""
 
     kind = KIND
+    judged_by = "nll"
     options_type = AutoencoderOptions
 
     def __init__(

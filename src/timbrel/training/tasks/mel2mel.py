@@ -54,6 +54,7 @@ class Mel2MelTask(Task):
     """
 
     kind = "mel2mel"
+    judged_by = "error_db"
 
     def __init__(
         self, recipe: Recipe, folder: Path, *, rank: int, world: int, progress: Progress
@@ -144,7 +145,7 @@ class Mel2MelTask(Task):
                 "instruments": self._train.settings.instruments,
             },
             "card": {"loss": self._options.loss},
-            "soundfont": self._train.settings.soundfont,
+            **self._train.origin(),
         }
 
     @classmethod

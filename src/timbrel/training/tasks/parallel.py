@@ -65,6 +65,7 @@ class ParallelTask(VocoderTask):
     """Train the parallel vocoder on prepared data; see `Mel2MelTask` for the parameters."""
 
     kind = "parallel"
+    judged_by, lower_is_better = "log_cqt_correlation", False
     options_type = ParallelOptions
 
     def __init__(

@@ -72,6 +72,7 @@ class BaselineTask(SpectralTask):
     """Train the baseline to reconstruct spectra."""
 
     kind = BASELINE_KIND
+    judged_by = "loss"
 
     @classmethod
     def network(cls, sizes: BaselineConfig, recipe: Recipe) -> SpectralBaseline:  # noqa: ARG003
@@ -86,6 +87,7 @@ class ClassifierTask(SpectralTask):
     """Train the classifier on pitch and qualities."""
 
     kind = CLASSIFIER_KIND
+    judged_by = "loss"
 
     def __init__(
         self, recipe: Recipe, folder: Path, *, rank: int, world: int, progress: Progress

@@ -58,5 +58,5 @@ class VocoderTask(Task):
         return {
             "config": asdict(self.config),
             "bundle": {"gain": self._train.settings.gain},
-            "soundfont": self._train.settings.soundfont,
+            **self._train.origin(),
         }

@@ -38,6 +38,7 @@ class WaveNetTask(VocoderTask):
     """Train WaveNet on prepared data; see `Mel2MelTask` for the parameters."""
 
     kind = "wavenet"
+    judged_by = "nll"
     options_type = WaveNetOptions
 
     def __init__(
