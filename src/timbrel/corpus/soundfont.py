@@ -39,6 +39,9 @@ _MODULATION, _REGISTERED_PARAMETERS = 1, (6, 38, 96, 97, 100, 101)
 _PLAYED_CONTROLLERS = (_MODULATION, SUSTAIN, SOSTENUTO, *_REGISTERED_PARAMETERS)
 
 _BLOCK_SAMPLES = 64  # of FluidSynth
+# Of the semitones that the pitch wheel asks for, FluidSynth plays this share: it takes the range of
+# bends for so many 128ths. And it plays whole cents, rounded down.
+BEND_SHARE, PITCH_RESOLUTION = 127 / 128, 0.01
 _PAUSE_S = 0.5  # between two files that are played in one go
 _BLOCK_FRAMES = 1 << 18
 _STEREO_BYTES = 8  # of a sample in two channels, float32

@@ -16,9 +16,14 @@ from timbrel.bundles.bundle import Bundle
 from timbrel.bundles.weights import with_weights
 from timbrel.constants import N_MELS
 from timbrel.errors import InputError
+from timbrel.score.performance_roll import N_PERFORMANCE_CHANNELS
 from timbrel.score.piano_roll import N_CHANNELS
 
 State = tuple[Tensor, Tensor]  # of an LSTM: hidden and cell, each (1, batch, hidden_size)
+
+
+# How wide each kind of roll is: that of the paper, and that of all keys and bends.
+ROLL_SIZES = {"piano": N_CHANNELS, "performance": N_PERFORMANCE_CHANNELS}
 
 
 @dataclass(frozen=True)
@@ -27,9 +32,17 @@ class Mel2MelConfig:
 
     n_instruments: int
     timbre_size: int = 2
-    roll_size: int = N_CHANNELS
+    roll: str = "piano"  # the kind of roll that it reads, of `ROLL_SIZES`
     hidden_size: int = 256
     n_mels: int = N_MELS
+    roll_size: int = 0  # follows from the roll where it is 0
+
+    def __post_init__(self) -> None:
+        if self.roll not in ROLL_SIZES:
+            raise InputError(f"roll '{self.roll}' is unknown; known: {', '.join(ROLL_SIZES)}")
+        if self.roll_size not in (0, ROLL_SIZES[self.roll]):
+            raise InputError(f"a {self.roll} roll has {ROLL_SIZES[self.roll]} channels")
+        object.__setattr__(self, "roll_size", ROLL_SIZES[self.roll])
 
 
 class FiLM(nn.Module):

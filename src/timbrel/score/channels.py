@@ -18,6 +18,9 @@ UNREGISTERED_LOW, UNREGISTERED, REGISTERED_LOW, REGISTERED = 98, 99, 100, 101
 RESET_CONTROLLERS = 121
 DEFAULT_VOLUME, DEFAULT_EXPRESSION, DEFAULT_PAN = 100, 127, 64
 
+# Semitones of the modulation wheel's vibrato, all the way up: the SoundFont standard's default.
+VIBRATO_DEPTH = 0.5
+
 # Registered parameters.
 _BEND_RANGE, _FINE_TUNING, _COARSE_TUNING, _NO_PARAMETER = (0, 0), (0, 1), (0, 2), (127, 127)
 _DEFAULT_ENTRIES = {_BEND_RANGE: (2, 0), _FINE_TUNING: (64, 0), _COARSE_TUNING: (64, 0)}
@@ -89,7 +92,8 @@ class Channel:
     def __init__(self, number: int, keys: Keys) -> None:
         self.keys = keys
         self.gains, self.pans = Curve(_gain(DEFAULT_VOLUME, DEFAULT_EXPRESSION)), Curve(0.0)
-        self.bends, self.tunings = Curve(0.0), Curve(0.0)  # semitones
+        # In semitones.
+        self.bends, self.tunings, self.vibratos = Curve(0.0), Curve(0.0), Curve(0.0)
         self._number = number
         self._set_defaults()
 
@@ -121,7 +125,7 @@ class Channel:
         self.keys.set_sostenuto(False, time_s)
         self._set_defaults()
         self.gains.change(time_s, _gain(DEFAULT_VOLUME, DEFAULT_EXPRESSION))
-        for curve in (self.pans, self.bends, self.tunings):
+        for curve in (self.pans, self.bends, self.tunings, self.vibratos):
             curve.change(time_s, 0.0)
 
     def choose_program(self, program: int, *, is_gs: bool) -> None:
@@ -177,6 +181,8 @@ class Channel:
             else:
                 self._expression = value
             self.gains.add(time_s, _gain(self._volume, self._expression))
+        elif number == MODULATION:
+            self.vibratos.change(time_s, value / 128 * VIBRATO_DEPTH)
         elif number == PAN:
             self.pans.add(time_s, max((value - DEFAULT_PAN) / 63, -1.0))
         elif number in (REGISTERED, REGISTERED_LOW, UNREGISTERED, UNREGISTERED_LOW):
@@ -191,6 +197,7 @@ class Channel:
         self._expression = DEFAULT_EXPRESSION
         self.gains.add(time_s, _gain(self._volume, self._expression))
         self._parameter, self._is_registered = _NO_PARAMETER, True
+        self.vibratos.change(time_s, 0.0)
         if self._bend:
             self.bend(0, time_s)
 

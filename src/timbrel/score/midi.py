@@ -144,7 +144,7 @@ class _Performance:
         for part, notes in sorted(self._parts.items()):
             number, port, channel, program, is_drums = part
             name = _DRUM_TRACK_NAME if is_drums else PROGRAM_NAMES[program]
-            gain, pan, bend, tuning = curves[port, channel]
+            gain, pan, bend, tuning, vibrato = curves[port, channel]
             track = Track(
                 name=self._names.get(number) or name,
                 program=program,
@@ -155,6 +155,7 @@ class _Performance:
                 port=ports[port],
                 bend=bend,
                 tuning=tuning,
+                vibrato=vibrato,
             )
             (drum_tracks if is_drums else tracks).append(track)
         if self._detuned:
@@ -163,7 +164,7 @@ class _Performance:
         return Score(tuple(tracks), self._pedal_events, unplayable, tuple(drum_tracks), warnings)
 
     def _curves(self, key: tuple[Port, int]) -> tuple[Automation, ...]:
-        """Gain, pan, bend and tuning of a channel, with what is set for the whole device."""
+        """Gain, pan, bend, tuning and vibrato of a channel, with those of the whole device."""
         channel = self._channels[key]
         gain, tuning = channel.gains.automation(), channel.tunings.automation()
         return (
@@ -171,6 +172,7 @@ class _Performance:
             channel.pans.automation(),
             channel.bends.automation(),
             self._with_master(tuning, self._master_tunings, operator.add),
+            channel.vibratos.automation(),
         )
 
     def _with_master(

@@ -35,6 +35,8 @@ class PianoRoll:
         Length of the roll; just long enough for the last note where it is None.
     """
 
+    lowest_key, n_keys = LOWEST_PITCH, N_PITCHES
+
     def __init__(
         self,
         notes: Iterable[Note] | np.ndarray,
@@ -48,14 +50,20 @@ class PianoRoll:
         self._starts = to_frames(table[:, 0], frame_rate)
         self._stops = np.maximum(to_frames(table[:, 1], frame_rate), self._starts + 1)
         self._latest_stops = np.maximum.accumulate(self._stops)
-        self._keys = table[:, 2].astype(np.int64) - LOWEST_PITCH
+        self._keys = table[:, 2].astype(np.int64) - self.lowest_key
         self._values = (table[:, 3] / 127).astype(np.float32)
-        if len(table) and not (self._keys.min() >= 0 and self._keys.max() < N_PITCHES):
-            raise InputError("a piano roll holds the pitches 21–108 only")
+        if len(table) and not (self._keys.min() >= 0 and self._keys.max() < self.n_keys):
+            keys = f"{self.lowest_key}–{self.lowest_key + self.n_keys - 1}"
+            raise InputError(f"a piano roll holds the pitches {keys} only")
         self.n_frames = int(self._stops.max(initial=0)) if n_frames is None else n_frames
 
     def __len__(self) -> int:
         return self.n_frames
+
+    @property
+    def n_channels(self) -> int:
+        """Width of the roll."""
+        return 2 * self.n_keys
 
     def window(self, start: int, stop: int) -> np.ndarray:
         """Frames `start` to `stop`; what lies outside the roll is empty.
@@ -64,7 +72,7 @@ class PianoRoll:
         -------
         roll : ndarray of float32, shape (stop - start, 176)
         """
-        roll = np.zeros((stop - start, N_CHANNELS), np.float32)
+        roll = np.zeros((stop - start, self.n_channels), np.float32)
         # The part of the window that lies within the roll; empty where none does.
         first = max(start, 0)
         last = max(min(stop, self.n_frames), first)
@@ -75,7 +83,7 @@ class PianoRoll:
             frames = roll[max(self._starts[i], first) - start : min(self._stops[i], last) - start]
             np.maximum(frames[:, key], value, out=frames[:, key])
             if self._starts[i] >= first:
-                onset = self._starts[i] - start, key + N_PITCHES
+                onset = self._starts[i] - start, key + self.n_keys
                 roll[onset] = max(roll[onset], value)
         return roll
 

@@ -78,6 +78,7 @@ class Track:
     # In semitones, and not part of the notes' pitches, which are whole. No model plays them yet.
     bend: Automation = Automation((0.0,), (0.0,))
     tuning: Automation = Automation((0.0,), (0.0,))
+    vibrato: Automation = Automation((0.0,), (0.0,))  # depth to either side
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ class Score:
                 pan=moved(track.pan),
                 bend=moved(track.bend),
                 tuning=moved(track.tuning),
+                vibrato=moved(track.vibrato),
             )
 
         return replace(

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
-from timbrel.vocoder.losses import magnitude, stft
+from timbrel.mel.torch_spectrogram import stft
+from timbrel.vocoder.losses import magnitude
 
 PERIODS = (2, 3, 5, 7, 11)
 RESOLUTIONS = ((256, 64), (512, 128), (1024, 256))  # window, hop
@@ -60,7 +61,8 @@ class SpectrumDiscriminator(nn.Module):
 
     def forward(self, audio: Tensor) -> Judgement:
         """(batch, samples) → judgements and features."""
-        compressed = magnitude(stft(audio, self.n_fft, self.hop)) ** _COMPRESSION
+        window = torch.hann_window(self.n_fft, device=audio.device)
+        compressed = magnitude(stft(audio, window, self.hop)).mT ** _COMPRESSION
         return _judge(self.layers, self.last, compressed[:, None])  # (batch, 1, bins, frames)
 
 
