@@ -16,3 +16,6 @@ N_PITCHES = HIGHEST_PITCH - LOWEST_PITCH + 1
 
 # Of data and models whose licence nobody has stated.
 LICENSE_NOT_STATED = "not stated"
+
+# Kinds of piano rolls: the paper's, and that of all keys and bends.
+PIANO, PERFORMANCE = "piano", "performance"

@@ -25,6 +25,7 @@ from heapq import heappop, heappush
 import numpy as np
 
 from timbrel.mel.generator import MelGenerator, MelStream
+from timbrel.score.performance_roll import roll_of
 from timbrel.score.piano_roll import PianoRoll, to_frames
 from timbrel.score.voices import RING_S, Voice
 from timbrel.vocoder.vocoder import Vocoder, VocoderStream
@@ -154,7 +155,7 @@ class _Player:
     def _wake(self, frame: int) -> None:
         voice, frame_rate = self._voice, self._generator.bundle.mel.frame_rate
         if self._roll is None or self._stream is None:
-            self._roll = PianoRoll(voice.notes, frame_rate)
+            self._roll = roll_of(self._generator.bundle.roll, voice.track, voice.notes, frame_rate)
             self._stream = self._vocoder.stream(
                 [self._roll], seed=self._seed, numbers=[voice.number]
             )

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from timbrel.abilities import Abilities
 from timbrel.bundles.bundle import DEFAULT_MODEL, Bundle, load_bundle
 from timbrel.ensemble import PRE_ROLL_S, Ensemble
 from timbrel.errors import InputError
 from timbrel.mel.generator import MelGenerator
 from timbrel.mixer import Mixer
 from timbrel.render_options import RenderOptions
-from timbrel.score.instruments import nearest_program
+from timbrel.score.instruments import nearest_kit, nearest_program
 from timbrel.score.midi import read_midi
 from timbrel.score.score import Score, Track
 from timbrel.score.voices import Voices, excerpt, voices_of
@@ -84,6 +85,11 @@ class Synthesizer:
     """
 
     def __init__(self, generator: MelGenerator, vocoder: Vocoder, *, threads: int = 1) -> None:
+        if vocoder.roll not in (None, generator.bundle.roll):
+            raise InputError(
+                f"the vocoder wants {vocoder.roll} rolls; the model reads {generator.bundle.roll} "
+                "rolls: give one that was made for it"
+            )
         if vocoder.mel != generator.bundle.mel:
             raise InputError(
                 f"the vocoder expects mels of {vocoder.mel}; the model makes {generator.bundle.mel}"
@@ -179,8 +185,7 @@ class Synthesizer:
             If there is no such option.
         """
         options = replace(options or RenderOptions(), **changes)
-        if not isinstance(score, Score):
-            score = read_midi(score)
+        score = self.playable(score)
         if not score.n_notes:
             raise InputError(f"the score has no notes that can be played{_left_out(score)}")
         if options.start_s >= score.duration_s:
@@ -201,9 +206,17 @@ class Synthesizer:
             _play=lambda: self._stream(len(score.tracks), voices, span, options),
         )
 
+    def playable(self, score: Score | str | os.PathLike) -> Score:
+        """A score, or that of a MIDI file, as the model plays it; see `Abilities.playable`."""
+        if not isinstance(score, Score):
+            score = read_midi(score)
+        return Abilities.of(self.model).playable(score)
+
     def timbres(self, score: Score, timbre: Timbres) -> list[Timbre]:
-        """The timbre of each track of a score."""
-        instruments = self.model.instruments
+        """The timbre of each track of a score, as `playable` gives it.
+
+        What is given for all tracks holds for those of melody instruments.
+        """
         if timbre is None or isinstance(timbre, str | Timbre):
             given: Mapping[int, str | Timbre] = {}
             common = timbre
@@ -214,7 +227,8 @@ class Synthesizer:
                 raise InputError(f"there is no track {number}; the score has {len(score.tracks)}")
         chosen = []
         for number, track in enumerate(score.tracks, 1):
-            wish = given.get(number, common)
+            instruments = [i for i in self.model.instruments if i.is_kit == track.is_kit]
+            wish = given.get(number, None if track.is_kit else common)
             if wish is None:
                 wish = self.nearest_instrument(track)
             if not isinstance(wish, Timbre):
@@ -228,9 +242,11 @@ class Synthesizer:
         return chosen
 
     def nearest_instrument(self, track: Track) -> str:
-        """Name of the model's instrument that is nearest to a track's MIDI program."""
-        names = {instrument.program: instrument.name for instrument in self.model.instruments}
-        return names[nearest_program(track.program, list(names))]
+        """Name of the model's instrument, or kit, that is nearest to a track's MIDI program."""
+        known = self.model.instruments
+        names = {i.program: i.name for i in known if i.is_kit == track.is_kit}
+        nearest = nearest_kit if track.is_kit else nearest_program
+        return names[nearest(track.program, list(names))]
 
     def _stream(
         self, n_tracks: int, voices: Voices, span: _Span, options: RenderOptions

@@ -10,7 +10,7 @@ import typer
 
 from timbrel.commands.batch import Batch
 from timbrel.commands.messages import report_faults
-from timbrel.commands.options import Force, Json, MaxDuration, StopAtFirst
+from timbrel.commands.options import Force, Json, MaxDuration, Model, StopAtFirst
 from timbrel.errors import InputError, printable
 
 if TYPE_CHECKING:
@@ -27,12 +27,15 @@ def inspect(
     plot: Annotated[
         Path | None, typer.Option(help="Draw the piano roll of one file, as .png or .svg.")
     ] = None,
+    model: Model = "",
     max_duration: MaxDuration = 6.0,
     stop_at_first: StopAtFirst = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Say what MIDI files hold, and what of it cannot be played."""
+    from timbrel.abilities import Abilities
+    from timbrel.bundles.bundle import DEFAULT_MODEL, load_bundle
     from timbrel.files import check_output
     from timbrel.score.midi import read_midi
 
@@ -41,10 +44,11 @@ def inspect(
             raise InputError("--plot draws one file; give one")
         check_output(plot, force=force)
     batch = Batch(files, stop_at_first=stop_at_first)
+    abilities = Abilities.of(load_bundle(model or DEFAULT_MODEL, kind="mel2mel"))
 
     def look_into(place: int) -> dict[str, Any]:
         file = files[place]
-        score = read_midi(file, max_duration_s=3600 * max_duration)
+        score = abilities.playable(read_midi(file, max_duration_s=3600 * max_duration))
         if plot is not None:
             from timbrel.score.plot import plot_piano_roll
 
@@ -69,6 +73,7 @@ def _described(file: Path, score: Score) -> dict[str, Any]:
             {
                 "name": track.name,
                 "program": track.program,
+                "drums": track.is_kit,
                 "port": track.port + 1,
                 "channel": track.channel + 1,
                 "notes": len(track.notes),
@@ -90,8 +95,9 @@ def _print_score(file: Path, score: Score) -> None:
     several_ports = any(track.port for track in score.tracks)
     for number, track in enumerate(score.tracks, 1):
         port = f"port {track.port + 1} " if several_ports else ""
+        instrument = "Drum kit" if track.is_kit else PROGRAM_NAMES[track.program]
         print(
             f"  {number:3} {track.name:24} {port}channel {track.channel + 1:2}  "
-            f"{PROGRAM_NAMES[track.program]} ({track.program})  {len(track.notes)} notes"
+            f"{instrument} ({track.program})  {len(track.notes)} notes"
         )
     report_faults(file, score, sys.stdout)

@@ -124,16 +124,18 @@ def render(
     scores = batch.each(lambda i: read_midi(files[i], max_duration_s=3600 * max_duration))
     if not scores:
         batch.end()
-    targets = outputs.plan(scores)
     synthesizer = Synthesizer.load(
         model or DEFAULT_MODEL,
         vocoder=vocoder or DEFAULT_VOCODER,
         threads=threads,
         sampling=Sampling(precision, temperature),
     )
-    instruments = synthesizer.model.instruments
-    timbres = {number: parse_timbre(spec, instruments) for number, spec in specs.items()}
-    options = replace(options, timbre=timbres)
+    for spec in specs.values():
+        parse_timbre(spec, synthesizer.model.instruments)
+    # What is given for a track may be a kit or not, which shows when its score is known.
+    options = replace(options, timbre=specs)
+    scores = {i: synthesizer.playable(score) for i, score in scores.items()}
+    targets = outputs.plan(scores)
     streams = batch.each(lambda i: _stream(synthesizer, files[i], scores[i], options))
     common = {
         "model": synthesizer.model.name,

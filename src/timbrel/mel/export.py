@@ -25,7 +25,13 @@ WINDOW = WindowConfig(hop=16, context=64)  # what new bundles state
 
 
 def write_mel2mel_bundle(
-    model: Mel2Mel, output: Path, *, mel: MelConfig, instruments: dict[str, int], **about: Any
+    model: Mel2Mel,
+    output: Path,
+    *,
+    mel: MelConfig,
+    instruments: dict[str, int],
+    kits: dict[str, list[int]] | None = None,
+    **about: Any,
 ) -> None:
     """Write a bundle; its weights are stored in half precision.
 
@@ -39,6 +45,8 @@ def write_mel2mel_bundle(
         The geometry of what it was trained on.
     instruments
         Names and General MIDI programs, in the order of the embeddings.
+    kits
+        The keys of those that are drum kits, whose programs are the kits'.
     about
         What else `timbrel.bundles.weights.bundle_config` wants to know.
 
@@ -55,6 +63,7 @@ def write_mel2mel_bundle(
         window=asdict(WINDOW),
         instruments=[
             {"name": instrument, "program": program, "embedding": embedding}
+            | ({"keys": kits[instrument]} if kits and instrument in kits else {})
             for (instrument, program), embedding in zip(
                 instruments.items(), model.embedding.weight.tolist(), strict=True
             )

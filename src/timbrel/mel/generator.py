@@ -22,7 +22,8 @@ import numpy as np
 from timbrel.bundles.bundle import CONFIG_FILE, Bundle
 from timbrel.bundles.session import open_session
 from timbrel.errors import InputError
-from timbrel.score.piano_roll import N_CHANNELS, PianoRoll
+from timbrel.score.performance_roll import ROLL_SIZES
+from timbrel.score.piano_roll import PianoRoll
 from timbrel.timbre.timbre import Timbre
 
 PAST_FILE, FUTURE_FILE, MEL_FILE = "past.onnx", "future.onnx", "mel.onnx"
@@ -153,7 +154,7 @@ class MelGenerator:
             return nothing, nothing
         timbre = np.frombuffer(points, np.float32).reshape(n_points, -1)
         timbre = np.repeat(timbre, n_frames // n_points, axis=0)[None]
-        roll = np.zeros((1, n_frames, N_CHANNELS), np.float32)
+        roll = np.zeros((1, n_frames, ROLL_SIZES[self.bundle.roll]), np.float32)
         return self.past(roll, timbre, (nothing, nothing))[1]
 
 

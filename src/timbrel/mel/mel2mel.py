@@ -14,16 +14,11 @@ from torch import Tensor, nn
 
 from timbrel.bundles.bundle import Bundle
 from timbrel.bundles.weights import with_weights
-from timbrel.constants import N_MELS
+from timbrel.constants import N_MELS, PIANO
 from timbrel.errors import InputError
-from timbrel.score.performance_roll import N_PERFORMANCE_CHANNELS
-from timbrel.score.piano_roll import N_CHANNELS
+from timbrel.score.performance_roll import ROLL_SIZES
 
 State = tuple[Tensor, Tensor]  # of an LSTM: hidden and cell, each (1, batch, hidden_size)
-
-
-# How wide each kind of roll is: that of the paper, and that of all keys and bends.
-ROLL_SIZES = {"piano": N_CHANNELS, "performance": N_PERFORMANCE_CHANNELS}
 
 
 @dataclass(frozen=True)
@@ -32,7 +27,7 @@ class Mel2MelConfig:
 
     n_instruments: int
     timbre_size: int = 2
-    roll: str = "piano"  # the kind of roll that it reads, of `ROLL_SIZES`
+    roll: str = PIANO  # the kind of roll that it reads, of `ROLL_SIZES`
     hidden_size: int = 256
     n_mels: int = N_MELS
     roll_size: int = 0  # follows from the roll where it is 0

@@ -88,6 +88,21 @@ NEAREST = (
 )
 
 
+_STANDARD_KIT, _KITS_OF_A_KIND = 0, 8  # as Roland's GS and General MIDI 2 number kits
+
+
+def nearest_kit(program: int, available: list[int]) -> int:
+    """The one of the `available` drum kits that stands for a kit's program.
+
+    The kit itself where it is available; else the first of its eight, of which the others are
+    variations; else the standard kit, or the one with the nearest number.
+    """
+    for candidate in (program, program // _KITS_OF_A_KIND * _KITS_OF_A_KIND, _STANDARD_KIT):
+        if candidate in available:
+            return candidate
+    return min(available, key=lambda other: (abs(other - program), other))
+
+
 def nearest_program(program: int, available: list[int]) -> int:
     """The one of the `available` programs whose sound is nearest to `program`'s.
 

@@ -156,6 +156,7 @@ class _Performance:
                 bend=bend,
                 tuning=tuning,
                 vibrato=vibrato,
+                is_kit=is_drums,
             )
             (drum_tracks if is_drums else tracks).append(track)
         if self._detuned:
@@ -281,7 +282,7 @@ class _Performance:
             elif kind is Kind.MASTER_SHIFT:
                 self._master_shift = int(value)
             elif kind is Kind.SCALE:
-                self._detuned.add(kind)
+                self._unplayable["scale_tunings"] += 1
             else:
                 port, device = event.port
                 channel = self._channel((port + part // 16, device), part % 16)

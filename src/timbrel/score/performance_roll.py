@@ -12,12 +12,35 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from timbrel.score.piano_roll import PianoRoll
+from timbrel.constants import PERFORMANCE, PIANO
+from timbrel.score.piano_roll import N_CHANNELS, PianoRoll
 from timbrel.score.pitch import AS_WRITTEN, Pitches
-from timbrel.score.score import Note
+from timbrel.score.score import Note, Track
 
 N_KEYS = 128
 N_PERFORMANCE_CHANNELS = 2 * N_KEYS + 1
+# How wide each kind of roll is.
+ROLL_SIZES = {PIANO: N_CHANNELS, PERFORMANCE: N_PERFORMANCE_CHANNELS}
+
+
+def roll_of(
+    kind: str, track: Track, notes: Iterable[Note] | np.ndarray, frame_rate: float
+) -> PianoRoll:
+    """The roll of some notes of a track, of the kind that a model reads.
+
+    Parameters
+    ----------
+    kind
+        Of `ROLL_SIZES`.
+    track
+        Whose bends, tuning and vibrato count, if the kind knows them.
+    notes, frame_rate
+        See `PianoRoll`.
+    """
+    if kind == PIANO:
+        return PianoRoll(notes, frame_rate)
+    pitches = Pitches(track.bend, track.tuning, track.vibrato, track.program)
+    return PerformanceRoll(notes, frame_rate, pitches=pitches, is_kit=track.is_kit)
 
 
 class PerformanceRoll(PianoRoll):

@@ -11,6 +11,8 @@ import numpy as np
 
 from timbrel.constants import HIGHEST_PITCH, LOWEST_PITCH
 
+LACKING_KEYS = "notes_of_lacking_keys"
+
 # What the kinds of `Score.unplayable` are, in words.
 UNPLAYABLE = {
     "channel_pressure": "channel pressure",
@@ -20,11 +22,13 @@ UNPLAYABLE = {
     "key_pressure": "key pressure",
     "modulation": "modulation",
     "mono_mode": "mono mode",
+    LACKING_KEYS: "notes of keys that the drum kit lacks",
     "notes_outside_21_108": "notes outside the 88 keys",
     "other_effect_sends": "other effects",
     "pitch_bends": "pitch bends",
     "portamento": "portamento",
     "reverb_sends": "reverb",
+    "scale_tunings": "tuning of single keys",
     "soft_pedal": "soft pedal",
     "sound_controllers": "sound controllers",
 }
@@ -75,7 +79,9 @@ class Track:
     gain: Automation = Automation((0.0,), (1.0,))
     pan: Automation = Automation((0.0,), (0.0,))  # −1 left, 0 centre, 1 right
     port: int = 0  # channels of one number on two ports are two channels
-    # In semitones, and not part of the notes' pitches, which are whole. No model plays them yet.
+    # Whether a drum kit plays them: pitches are its keys, 0–127, and the program is the kit's.
+    is_kit: bool = False
+    # In semitones, and not part of the notes' pitches, which are whole.
     bend: Automation = Automation((0.0,), (0.0,))
     tuning: Automation = Automation((0.0,), (0.0,))
     vibrato: Automation = Automation((0.0,), (0.0,))  # depth to either side
@@ -83,13 +89,15 @@ class Track:
 
 @dataclass(frozen=True)
 class Score:
-    """Tracks of notes in seconds, with a count of what the file holds and Timbrel cannot play."""
+    """Tracks of notes in seconds, with a count of what the file holds and not all models play.
+
+    `timbrel.score.abilities` says what a model makes of it.
+    """
 
     tracks: tuple[Track, ...]
     pedal_events: int = 0
     unplayable: dict[str, int] = field(default_factory=dict)  # messages or notes, by `UNPLAYABLE`
-    # What drums play: the pitch of a note is a key of the kit, 0–127, and `program` is the kit. No
-    # model plays them yet, so they are no part of the properties below.
+    # What drums play. Not all models do, so they are no part of the properties below.
     drum_tracks: tuple[Track, ...] = ()
     warnings: tuple[str, ...] = ()  # what of a damaged file could not be read, in words
 

@@ -30,6 +30,8 @@ _MOST_TRIES = 16  # voices that a track is compared with
 # What of a track decides how it sounds, beside its notes and its timbre.
 _DECISIVE = [f.name for f in fields(Track) if f.name not in ("name", "port", "channel", "notes")]
 
+_BENDS = ("bend", "tuning", "vibrato")
+
 Spans = list[tuple[float, float]]  # disjoint and sorted, in seconds
 
 
@@ -90,11 +92,20 @@ def voices_of(
 
 
 def excerpt(voice: Voice, start_s: float) -> Voice:
-    """What a voice plays from a time on, which is then 0; see `Score.excerpt`."""
+    """What a voice plays from a time on, which is then 0; see `Score.excerpt`.
+
+    Its volume and pan stay where they are: those are the mixer's affair.
+    """
     notes = voice.notes
     notes = notes[(notes[:, 1] > start_s) | (notes[:, 0] >= start_s)]
     shifted = notes - np.array([start_s, start_s, 0.0, 0.0])
-    return replace(voice, timbre=voice.timbre.shifted(-start_s), notes=shifted)
+    bends = {name: getattr(voice.track, name).shifted(-start_s) for name in _BENDS}
+    return replace(
+        voice,
+        track=replace(voice.track, **bends),
+        timbre=voice.timbre.shifted(-start_s),
+        notes=shifted,
+    )
 
 
 def _shared(

@@ -31,3 +31,8 @@ def source_of(roll: PianoRoll, sizes: Mapping[str, Any]) -> Source:
     timing = Timing(sizes["onset_grid_s"], sizes["onset_clock_s"], sizes["onset_delay_s"])
     kind = Strokes if roll.is_kit else BentExcitation
     return kind(roll, timing=timing, **geometry)
+
+
+def is_kit(roll: PianoRoll) -> bool:
+    """Whether a track is that of a drum kit."""
+    return isinstance(roll, PerformanceRoll) and roll.is_kit

@@ -24,6 +24,7 @@ import numpy as np
 
 from timbrel.score.performance_roll import N_KEYS, PerformanceRoll
 from timbrel.score.pitch import Timing
+from timbrel.vocoder.chance import scattered, unit_interval
 
 N_SOURCES = 4
 IMPULSE, ATTACK_NOISE, BODY_IMPULSES, BODY_NOISE = range(N_SOURCES)
@@ -152,22 +153,9 @@ def stack_strokes(tracks: Sequence[StrokeFrames[np.ndarray]]) -> StrokeFrames[np
     )
 
 
-def scattered(numbers: np.ndarray) -> np.ndarray:
-    """Scatter 32-bit numbers over all 32-bit numbers, one to one (Wellons' hash "lowbias32")."""
-    x = numbers.astype(np.uint32)
-    x ^= x >> np.uint32(16)
-    x *= np.uint32(0x7FEB352D)
-    x ^= x >> np.uint32(15)
-    x *= np.uint32(0x846CA68B)
-    x ^= x >> np.uint32(16)
-    return x
-
-
 def _noise() -> np.ndarray:
     """Even noise of power 1, twice in a row, float32."""
-    numbers = scattered(np.arange(_NOISE_SIZE)) >> np.uint32(8)  # 24 bits
-    noise = _NOISE_PEAK * (numbers.astype(np.float32) * np.float32(2**-23) - 1)
-    return np.tile(noise, 2)
+    return np.tile(_NOISE_PEAK * (2 * unit_interval(scattered(np.arange(_NOISE_SIZE))) - 1), 2)
 
 
 _NOISE = _noise()

@@ -53,6 +53,7 @@ class Vocoder(Protocol):
     """A way from mel spectrograms to sound."""
 
     mel: MelConfig
+    roll: str | None  # the kind of piano roll that it wants; None where it does not look at them
 
     def stream(
         self, rolls: Sequence[PianoRoll], *, seed: int = 0, numbers: Sequence[int] | None = None

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from timbrel.constants import PERFORMANCE
 from timbrel.errors import InputError
 from timbrel.measures.correlation import log_mel_measures
 from timbrel.mel.losses import LOSSES
@@ -71,7 +72,7 @@ class Mel2MelTask(Task):
                 folder,
                 split,
                 recipe.mel,
-                performance=recipe.model.get("roll") == "performance",
+                performance=recipe.model.get("roll") == PERFORMANCE,
                 equal_instruments=self._options.equal_instruments,
                 progress=progress,
             )
@@ -169,10 +170,19 @@ class Mel2MelTask(Task):
             "bundle": {
                 "gain": self._train.settings.gain,
                 "instruments": self._train.settings.instruments,
+                "kits": self._kits(),
             },
             "card": {"loss": self._options.loss},
             **self._train.origin(),
         }
+
+    def _kits(self) -> dict[str, list[int]]:
+        """The keys of each drum kit: those that were struck."""
+        kits: dict[str, set[int]] = {}
+        for index in np.flatnonzero(self._train.is_kit):
+            keys = self._train.roll(index).notes[:, 2].astype(int).tolist()
+            kits.setdefault(self._train.clips[index].instrument, set()).update(keys)
+        return {name: sorted(keys) for name, keys in kits.items()}
 
     @classmethod
     def network(cls, sizes: Mel2MelConfig, recipe: Recipe) -> Mel2Mel:  # noqa: ARG003

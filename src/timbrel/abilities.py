@@ -1,0 +1,61 @@
+"""What a model can play of what scores hold: drum kits, bends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from timbrel.bundles.bundle import Bundle
+from timbrel.constants import PERFORMANCE
+from timbrel.score.instruments import nearest_kit
+from timbrel.score.score import LACKING_KEYS, Score, Track
+
+# What of `Score.unplayable` a model of bends plays, and one of kits.
+_BENDS = ("fine_tunings", "modulation", "pitch_bends")
+_DRUMS = "drum_notes"
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a model can play beside notes of the 88 keys."""
+
+    bends: bool = False  # pitch bends, tuning, and vibrato by the modulation wheel
+    kits: Mapping[int, frozenset[int]] = field(default_factory=dict)  # program → keys that it has
+
+    def playable(self, score: Score) -> Score:
+        """The score as the model plays it.
+
+        Its tracks are those of melody instruments, then those of drums, where the model has kits.
+        Notes of keys that the kit lacks are left out; what the model cannot play is counted.
+        """
+        unplayable = dict(score.unplayable)
+        if self.bends:
+            for kind in _BENDS:
+                unplayable.pop(kind, None)
+        if not self.kits or not score.drum_tracks:
+            return replace(score, unplayable=unplayable, drum_tracks=())
+        tracks, n_lacking = [], 0
+        for track in score.drum_tracks:
+            played = self._on_kit(track)
+            n_lacking += len(track.notes) - len(played.notes)
+            if played.notes:
+                tracks.append(played)
+        unplayable.pop(_DRUMS, None)
+        if n_lacking:
+            unplayable[LACKING_KEYS] = n_lacking
+        return replace(
+            score,
+            tracks=(*score.tracks, *tracks),
+            unplayable=dict(sorted(unplayable.items())),
+            drum_tracks=(),
+        )
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Abilities:
+        """Those of a Mel2Mel."""
+        kits = {i.program: frozenset(i.keys) for i in bundle.instruments if i.is_kit}
+        return cls(bends=bundle.roll == PERFORMANCE, kits=kits)
+
+    def _on_kit(self, track: Track) -> Track:
+        keys = self.kits[nearest_kit(track.program, list(self.kits))]
+        return replace(track, notes=tuple(note for note in track.notes if note.pitch in keys))
