@@ -60,6 +60,9 @@ class WindowConfig:
     context: int
 
 
+WINDOW = WindowConfig(hop=16, context=64)  # what bundles state unless their training says more
+
+
 @dataclass(frozen=True)
 class Bundle:
     """A model's configuration, and where its files lie."""

@@ -282,7 +282,7 @@ class _Performance:
             elif kind is Kind.MASTER_SHIFT:
                 self._master_shift = int(value)
             elif kind is Kind.SCALE:
-                self._unplayable["scale_tunings"] += 1
+                self._detuned.add(kind)
             else:
                 port, device = event.port
                 channel = self._channel((port + part // 16, device), part % 16)

@@ -28,7 +28,6 @@ UNPLAYABLE = {
     "pitch_bends": "pitch bends",
     "portamento": "portamento",
     "reverb_sends": "reverb",
-    "scale_tunings": "tuning of single keys",
     "soft_pedal": "soft pedal",
     "sound_controllers": "sound controllers",
 }

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from timbrel.bundles.bundle import WINDOW
 from timbrel.constants import PERFORMANCE
 from timbrel.errors import InputError
 from timbrel.measures.correlation import log_mel_measures
@@ -35,6 +36,9 @@ class Mel2MelOptions:
     hops: tuple[int, ...] = (512, 512, 256, 128)
     contexts: tuple[int, ...] = (16, 32, 64)
     equal_instruments: bool = False  # all are equally likely, instead of all frames
+    # What bundles say of windowed inference.
+    window_hop: int = WINDOW.hop
+    window_context: int = WINDOW.context
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
@@ -171,6 +175,10 @@ class Mel2MelTask(Task):
                 "gain": self._train.settings.gain,
                 "instruments": self._train.settings.instruments,
                 "kits": self._kits(),
+                "window": {
+                    "hop": self._options.window_hop,
+                    "context": self._options.window_context,
+                },
             },
             "card": {"loss": self._options.loss},
             **self._train.origin(),
