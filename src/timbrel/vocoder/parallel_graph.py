@@ -297,29 +297,41 @@ class _Streaming(FourierGraph):
 
     def pulses(self) -> str:
         """The excitation, as `timbrel.vocoder.excitation.pulses`: (tracks, envelopes, samples)."""
-        last = self.integers(-1)
+        # (tracks, frames, notes, 1)
         phase, step, harmonics, first = (
-            self.add("Unsqueeze", [name, last]) for name in ("phase", "step", "harmonics", "first")
+            self.add(
+                "Unsqueeze",
+                [self.add("Transpose", [name], perm=[0, 2, 1]), self.integers(-1)],
+            )
+            for name in ("phase", "step", "harmonics", "first")
         )
         samples = self.constant(np.arange(self.config.hop_length))
         cycles = self.add("Add", [phase, self.add("Mul", [step, samples])])
         rest = self.add("Sub", [cycles, self.add("Round", [cycles])])
-        half = self.add("Mul", [rest, self.constant(np.pi)])
-        sine = self.add("Sin", [half])
-        smallest = self.constant(self.config.smallest_sine)
-        limit = self.add("Less", [self.add("Abs", [sine]), smallest])
+        half = self.add("Abs", [self.add("Mul", [rest, self.constant(np.pi)])])
         two, one = self.constant(2.0), self.constant(1.0)
         order = self.add("Add", [self.add("Mul", [harmonics, two]), one])
+        # sin(order · half) / sin(half) − 1 is twice the sum of cosines; it is even in `half`.
+        smallest = self.constant(self.config.smallest_sine)
+        if self.config.plays_kits:
+            half = self.add("Max", [half, smallest])
+            sine = self.add("Sin", [half])
+        else:
+            sine = self.add("Sin", [half])
         above = self.add("Sin", [self.add("Mul", [order, half])])
-        below = self.add("Where", [limit, one, self.add("Mul", [sine, two])])
-        ratio = self.add("Sub", [self.add("Div", [above, below]), self.constant(0.5)])
-        train = self.add("Where", [limit, harmonics, ratio])
-        amplitude = self.add("Sqrt", [self.add("Div", [two, harmonics])])
+        if self.config.plays_kits:
+            train = self.add("Sub", [self.add("Div", [above, sine]), one])
+        else:
+            limit = self.add("Less", [sine, smallest])
+            ratio = self.add("Div", [above, self.add("Where", [limit, one, sine])])
+            twice = self.add("Mul", [harmonics, two])
+            train = self.add("Where", [limit, twice, self.add("Sub", [ratio, one])])
         begun = self.add("GreaterOrEqual", [samples, first])
-        sounding = self.add("Where", [begun, amplitude, self.constant(0.0)])
-        notes = self.add("Mul", [train, sounding])  # (tracks, notes, frames, hop_length)
-        notes = self.add("Transpose", [notes], perm=[0, 2, 1, 3])
-        gain = self.add("Transpose", ["gain"], perm=[0, 2, 3, 1])  # (…, envelopes, notes)
+        notes = self.add("Where", [begun, train, self.constant(0.0)])
+        # Of each note, √(2 / harmonics), and half of what is twice as much.
+        amplitude = self.add("Sqrt", [self.add("Div", [self.constant(0.5), harmonics])])
+        gain = self.add("Transpose", ["gain"], perm=[0, 2, 1, 3])  # (…, notes, envelopes)
+        gain = self.add("Transpose", [self.add("Mul", [gain, amplitude])], perm=[0, 1, 3, 2])
         total = self.add("MatMul", [gain, notes])  # (tracks, frames, envelopes, hop_length)
         total = self.add("Transpose", [total], perm=[0, 2, 1, 3])
         return self.add("Reshape", [total, self.integers(0, 0, -1)])
