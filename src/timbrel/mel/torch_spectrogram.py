@@ -53,7 +53,7 @@ class _Stft(torch.autograd.Function):
         return torch.fft.rfft(padded.unfold(-1, len(window), hop) * window)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (window,) = ctx.saved_tensors
         n_fft, hop, n_frames = len(window), ctx.hop, grad.shape[1]
         # The inverse transform counts all bins but the first and the last for their mirror images.

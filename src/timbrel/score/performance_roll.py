@@ -93,7 +93,7 @@ class PerformanceRoll(PianoRoll):
         last = max(min(stop, self.n_frames), first)
         times_s = np.arange(first, last) / self.frame_rate
         begun = int(np.searchsorted(self._starts, last))
-        for i in np.flatnonzero(self._stops[:begun] > first):
+        for i in np.flatnonzero(self._stops[:begun] > first).tolist():
             begin, end = max(self._starts[i], first), min(self._stops[i], last)
             part = slice(begin - first, end - first)
             keys, _ = self._nearest(i, times_s[part])
@@ -104,10 +104,10 @@ class PerformanceRoll(PianoRoll):
                 roll[onset] = max(roll[onset], self._values[i])
         # Of the newest note, also when it is over: what rings on is bent as well.
         newest = np.searchsorted(self._starts, np.arange(first, last), side="right") - 1
-        for i in np.unique(newest[newest >= 0]):
-            part = np.flatnonzero(newest == i)
-            _, rest = self._nearest(i, times_s[part])
-            roll[part + first - start, -1] = 2 * rest
+        for i in np.unique(newest[newest >= 0]).tolist():
+            own = np.flatnonzero(newest == i)
+            _, rest = self._nearest(i, times_s[own])
+            roll[own + first - start, -1] = 2 * rest
         return roll
 
     def _nearest(self, index: int, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -141,8 +141,8 @@ class Pitches:
     def sways(self, start_s: float, stop_s: float, timing: Timing) -> bool:
         """Whether there is vibrato in a span of time."""
         depths_s = timing.acted(np.asarray(self._depths.times_s))
-        first = max(np.searchsorted(depths_s, start_s, side="right") - 1, 0)
-        return any(self._depths.values[first : np.searchsorted(depths_s, stop_s)])
+        first = max(int(np.searchsorted(depths_s, start_s, side="right")) - 1, 0)
+        return any(self._depths.values[first : int(np.searchsorted(depths_s, stop_s))])
 
     def _rounded(self, shift: np.ndarray) -> np.ndarray:
         if not self._resolution:

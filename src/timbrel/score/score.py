@@ -90,7 +90,7 @@ class Track:
 class Score:
     """Tracks of notes in seconds, with a count of what the file holds and not all models play.
 
-    `timbrel.score.abilities` says what a model makes of it.
+    `timbrel.abilities` says what a model makes of it.
     """
 
     tracks: tuple[Track, ...]

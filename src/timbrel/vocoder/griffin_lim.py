@@ -41,7 +41,7 @@ class GriffinLim:
 
     def __init__(self, mel: MelConfig | None = None, *, iterations: int = _ITERATIONS) -> None:
         self.mel = mel or MelConfig()
-        self.roll = None
+        self.roll: str | None = None
         self.iterations = iterations
         self._filters = mel_filters(self.mel).T  # (n_mels, bins)
         self._inverse = np.linalg.pinv(self._filters).T.astype(np.float32)  # (n_mels, bins)

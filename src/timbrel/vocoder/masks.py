@@ -61,9 +61,7 @@ class _Masked(torch.autograd.Function):
         return total
 
     @staticmethod
-    def backward(  # type: ignore[override]
-        ctx: Any, grad: Tensor
-    ) -> tuple[Tensor, Tensor | None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
         head, envelope, spectra = ctx.saved_tensors
         outputs, n_bins = ctx.outputs, envelope.shape[-1]
         by_head = torch.empty_like(head)

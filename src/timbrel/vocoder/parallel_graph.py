@@ -18,6 +18,8 @@ between mel and sound.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 from onnx import TensorProto
@@ -84,7 +86,7 @@ def streaming_graph(model: ParallelVocoder, mel: MelConfig) -> onnx.ModelProto:
             "gain": ["tracks", "notes", "frames", len(ENVELOPES)],
             "first": ["tracks", "notes", "frames"],
         }
-    return graph.finished(graph.audio(*total, "audio_tail"), inputs)
+    return graph.finished(graph.audio(total, "audio_tail"), inputs)
 
 
 def kits_graph(model: ParallelVocoder, mel: MelConfig) -> onnx.ModelProto:
@@ -110,7 +112,7 @@ def kits_graph(model: ParallelVocoder, mel: MelConfig) -> onnx.ModelProto:
     ):
         sums.append([graph.add("Add", parts) for parts in zip(*pair, strict=True)])
     attack, body = (
-        graph.audio(*total, tail)
+        graph.audio(total, tail)
         for total, tail in zip(sums, ("attack_tail", "audio_tail"), strict=True)
     )
     audio = graph.add("Add", [body, graph.add("Mul", [attack, "gate"])])
@@ -264,7 +266,7 @@ class _Streaming(FourierGraph):
             spectra.append(tuple(self.add("Split", [one], 2, axis=-1)))
         return spectra
 
-    def audio(self, real: str, imaginary: str, tail_name: str) -> str:
+    def audio(self, spectrum: Sequence[str], tail_name: str) -> str:
         """Inverse transform and overlap-add, on the tail of what came before."""
         c = self.config
         overlap = c.n_fft // c.hop_length
@@ -272,6 +274,7 @@ class _Streaming(FourierGraph):
         # The windows' squares add up to the same for all samples.
         weight = window / c.n_fft / np.square(window)[:: c.hop_length].sum()
         shape = [self.integers(-1), self._n_frames, self.integers(c.n_fft)]
+        real, imaginary = spectrum
         frames = self.transformed_back(real, imaginary, self.add("Concat", shape, axis=0))
         frames = self.add("Mul", [frames, self.constant(weight)])
         total = self.add("Concat", [tail_name, self.silence()], axis=1)

@@ -91,7 +91,7 @@ class Strokes:
         sources = np.zeros((N_SOURCES, end - begin), np.float32)
         keys = np.zeros((stop - start, len(AGES_S), N_KEYS), np.float32)
         frame_starts = np.arange(start, stop) * hop
-        for i in ringing:
+        for i in ringing.tolist():
             for place in range(begin, end, _NOISE_SIZE):
                 part = sources[:, place - begin :]
                 self._add_sources(i, place, min(place + _NOISE_SIZE, end), part)

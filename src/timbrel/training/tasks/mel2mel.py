@@ -187,7 +187,7 @@ class Mel2MelTask(Task):
     def _kits(self) -> dict[str, list[int]]:
         """The keys of each drum kit: those that were struck."""
         kits: dict[str, set[int]] = {}
-        for index in np.flatnonzero(self._train.is_kit):
+        for index in np.flatnonzero(self._train.is_kit).tolist():
             keys = self._train.roll(index).notes[:, 2].astype(int).tolist()
             kits.setdefault(self._train.clips[index].instrument, set()).update(keys)
         return {name: sorted(keys) for name, keys in kits.items()}
