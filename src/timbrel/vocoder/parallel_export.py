@@ -1,16 +1,16 @@
 """The parallel vocoder → model bundle: one ONNX graph that streams, for Python and the browser.
 
-A step takes some frames of mel and gives as many hops of audio, `latency_frames` later. What it
-must remember goes in and comes out:
+A step takes some frames of mel and returns as many hops of audio, `latency_frames` later. The
+states that it needs are inputs and outputs:
 
 - `history`, the last inputs of each convolution;
-- `mel_tail`, the mels whose spectra are not made yet;
-- `audio_tail`, the overlap that later spectra will add to;
+- `mel_tail`, the mels whose spectra have not been computed yet;
+- `audio_tail`, the overlap to which later spectra will be added;
 - and with the score `pulse_tail`, the last pulses, and `mask_tail`, the spectra of pulses whose
   masks are not known yet.
 
-Transforms are matrix products, so the graph holds everything between mel and sound. Its matrices
-are made of integers when the graph is loaded, and not stored.
+Transforms are matrix products, so the graph contains everything between mel and sound. The matrices
+are computed from integers when the graph is loaded, and are not stored.
 """
 
 from __future__ import annotations

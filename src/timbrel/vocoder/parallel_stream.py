@@ -1,4 +1,4 @@
-"""The parallel vocoder as it runs: a bundle's ONNX graph, step by step, with its state."""
+"""The parallel vocoder at run time: a bundle's ONNX graph, step by step, with its state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from timbrel.vocoder.vocoder import Sampling, check_mel
 
 GRAPH_FILE = "vocoder.onnx"
 _LONGEST_STEP = 128  # frames
-# Notes · frames of a step. Each takes a hop of samples, several times over.
+# Limit of notes · frames in a step, each of which needs memory for several hops of samples.
 _MOST_NOTE_FRAMES = 8192
 _SIZES = ("hop_length", "n_fft", "width", "n_blocks", "kernel_size", "lookahead", "onset_grid_s")
 
