@@ -1,4 +1,4 @@
-"""Timbrel: a neural music synthesizer. Scores and timbres in, sound out.
+"""Timbrel: a neural music synthesizer that renders scores and timbres as audio.
 
 >>> from timbrel import Synthesizer
 >>> audio = Synthesizer.load().render("song.mid", timbre="church organ:0.7, trumpet:0.3")
@@ -22,7 +22,7 @@ __all__ = [
     "read_midi",
 ]
 
-# Loaded when they are asked for: `import timbrel` is to cost next to nothing.
+# Loaded on first use, so that `import timbrel` costs next to nothing.
 _HOMES = {
     "PianoRoll": "timbrel.score.piano_roll",
     "RenderOptions": "timbrel.render_options",

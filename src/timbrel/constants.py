@@ -1,4 +1,4 @@
-"""What every part of Timbrel shares: the published geometry and the keys of a piano."""
+"""Constants that every part of Timbrel shares: the published geometry and the keys of a piano."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOWEST_PITCH = 21  # A0
 HIGHEST_PITCH = 108  # C8
 N_PITCHES = HIGHEST_PITCH - LOWEST_PITCH + 1
 
-# Of data and models whose licence nobody has stated.
+# The licence of data and models for which none has been stated.
 LICENSE_NOT_STATED = "not stated"
 
 # Kinds of piano rolls: the paper's, and that of all keys and bends.

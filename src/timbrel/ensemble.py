@@ -1,16 +1,16 @@
-"""The voices of a score as they sound, each apart from the others and only while it sounds.
+"""The voices of a score, each computed separately and only while it sounds.
 
 A voice is computed by itself, so that neither other voices nor the number of threads change a bit
-of its sound. It sleeps before its first note and in its rests:
+of its sound. It sleeps before its first note and during its rests:
 
-- It falls asleep at the end of a hop that is silent (every band of its mel is below `SILENCE_DB`),
-  `REST_S` after its last note at the earliest, `RING_S` after it at the latest.
+- It falls asleep at the end of a silent hop (every band of its mel is below `SILENCE_DB`), at the
+  earliest `REST_S` after its last note, at the latest `RING_S` after it.
 - It wakes in the hop in which the window of a mel frame first reaches its next note. The networks
-  then begin anew, as they do with an excerpt: Mel2Mel has heard `PRE_ROLL_S` of silence, or as much
-  as there was since the beginning, and the vocoder long silence.
+  then start from new states, as they do for an excerpt: Mel2Mel has been fed `PRE_ROLL_S` of
+  silence, or as much as there was since the beginning, and the vocoder a long silence.
 
 Where a rest is too short for a sleep of `REST_S`, the voice stays awake. All of this happens on the
-grid of hops, so that it does not depend on blocks.
+grid of hops, so that it does not depend on the block size.
 """
 
 from __future__ import annotations

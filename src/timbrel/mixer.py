@@ -1,8 +1,8 @@
 """Voices → one stereo mix: volume, pan, and a limiter.
 
-A mix is the sum of its voices, as on a mixing desk whose faders stand where the score puts them:
-none is softer because others exist. One note of a piano lies some 30 dB below full scale, so that
-ten parts at once rarely reach the limiter, which holds what is louder.
+A mix is the sum of its voices, as on a mixing desk whose faders follow the score: no voice is
+turned down because there are others. One note of a piano is some 30 dB below full scale, so ten
+simultaneous parts rarely reach the limiter, which catches anything louder.
 """
 
 from __future__ import annotations

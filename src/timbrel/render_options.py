@@ -1,4 +1,4 @@
-"""How a score is to be played: the options that the library and the command line share."""
+"""Options for rendering a score, shared by the library and the command line."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from timbrel.errors import InputError
 if TYPE_CHECKING:
     from timbrel.timbre.timbre import Timbre
 
-    # One timbre for all tracks, or one for each track's number, counted from 1, and under 0 one
-    # for the others; a track that is given none gets the instrument nearest to its MIDI program.
+    # One timbre for all tracks, or a mapping from track numbers, counted from 1, to timbres, with 0
+    # for all others; a track without a timbre gets the instrument nearest to its MIDI program.
     Timbres = str | Timbre | Mapping[int, str | Timbre] | None
 
 MAX_GAIN_DB = 100.0
@@ -26,19 +26,21 @@ class RenderOptions:
     Parameters
     ----------
     timbre
-        A timbre (see `timbrel.timbre`) for all tracks, or a mapping from the numbers of tracks,
-        counted from 1, to timbres; the number 0 stands for all others. Tracks without one get the
-        instrument nearest to their MIDI program. A path's times are those of the score.
+        A timbre (see `timbrel.timbre.timbre`) for all tracks, or a mapping from track numbers,
+        counted from 1, to timbres; the number 0 stands for all other tracks. Tracks without a
+        timbre get the instrument nearest to their MIDI program. The times of a timbre path are
+        score times.
     seed
         Seed of the vocoder's noise: the same seed gives the same sound.
     start_s, duration_s
-        The part of the score to play; without a duration to its end, with what rings on.
+        The part of the score to play, in seconds; without a duration, it ends with the score and
+        its release.
     channels
         2 for stereo, 1 for mono.
     gain_db
         Gain of the mix, from −100 to 100 dB; a limiter keeps it from clipping.
     stems
-        Whether the sound of each track alone is wanted, too. Then no tracks share a voice.
+        Whether to return each track separately as well. Tracks then do not share voices.
 
     Raises
     ------

@@ -32,34 +32,34 @@ from timbrel.vocoder.vocoder import Sampling, Vocoder
 if TYPE_CHECKING:
     from timbrel.render_options import Timbres
 
-RELEASE_S = 2.0  # what is rendered after the last note
+RELEASE_S = 2.0  # rendered after the end of the last note
 _BLOCK_HOPS = 8
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some audio of a stream."""
+    """A block of a stream's audio."""
 
     mix: np.ndarray  # (samples, channels)
-    # (tracks, samples), before volume and pan, as long as the mix in all; no tracks where
-    # `RenderOptions.stems` does not ask for them.
+    # (tracks, samples), before volume and pan; over the whole stream, as long as the mix. Empty
+    # unless `RenderOptions.stems` is set.
     tracks: np.ndarray
 
 
 @dataclass(frozen=True)
 class AudioStream:
-    """The sound of a score, made while it is iterated over, block by block.
+    """The sound of a score, computed block by block while it is iterated over.
 
-    Every iteration begins anew and gives the same sound, with memory that does not depend on its
-    length.
+    Every iteration starts from the beginning and gives the same sound, in memory that does not
+    depend on the length.
     """
 
     length: int  # samples of the mix
     sample_rate: int  # Hz
     channels: int
     n_blocks: int
-    n_voices: int  # what is computed apart
-    notes_left_out: int  # too many at one time; see `timbrel.score.voices`
+    n_voices: int  # voices that are computed separately
+    notes_left_out: int  # beyond the limits on simultaneous notes; see `timbrel.score.voices`
     _play: Callable[[], Iterator[Block]]
 
     @property
@@ -71,7 +71,7 @@ class AudioStream:
 
 
 class _Span(NamedTuple):
-    """Frames of a score: where the work begins (unheard), where the sound does, where both end."""
+    """Frames of a score: where computing begins (unheard), where the sound does, where both end."""
 
     first: int
     start: int
@@ -81,7 +81,7 @@ class _Span(NamedTuple):
 class Synthesizer:
     """Plays scores with a trained model.
 
-    Make one with `load`; it can then be used for any number of scores, also in several threads.
+    Create one with `load`; it can be used for any number of scores, also from several threads.
     """
 
     def __init__(self, generator: MelGenerator, vocoder: Vocoder, *, threads: int = 1) -> None:
@@ -114,16 +114,16 @@ class Synthesizer:
         model
             A shipped model's name, or a bundle's folder.
         vocoder
-            A name or a bundle's folder; see `timbrel.vocoder.catalog`.
+            A vocoder's name, or a bundle's folder; see `timbrel.vocoder.catalog`.
         threads
-            That voices are shared among; the sound does not depend on them.
+            Number of threads that compute the voices; the sound does not depend on it.
         sampling
-            For a vocoder that draws samples one by one: its precision and temperature.
+            Precision and sampling temperature, for vocoders that sample, such as a WaveNet.
 
         Raises
         ------
         InputError
-            If the model or the vocoder cannot be loaded, or they do not fit each other.
+            If the model or the vocoder cannot be loaded, or if they do not match.
         """
         bundle = load_bundle(model, kind="mel2mel")
         return cls(
@@ -146,7 +146,7 @@ class Synthesizer:
         options: RenderOptions | None = None,
         **changes: Any,
     ) -> np.ndarray:
-        """Play a score and give the sound; see `stream` for the parameters.
+        """Render a score and return the audio; see `stream` for the parameters.
 
         Returns
         -------
@@ -160,29 +160,30 @@ class Synthesizer:
         options: RenderOptions | None = None,
         **changes: Any,
     ) -> AudioStream:
-        """Play a score block by block, with memory that does not depend on its length.
+        """Render a score block by block, in memory that does not depend on its length.
 
         Parameters
         ----------
         score
-            A score or the path of a MIDI file.
+            A score, or the path of a MIDI file.
         options
-            How to play it; by default as `RenderOptions` has it.
+            How to render it; the defaults of `RenderOptions` if None.
         **changes
-            Fields of `RenderOptions` instead of those of `options`: ``timbre``, ``seed``,
+            Fields of `RenderOptions` that replace those of `options`: ``timbre``, ``seed``,
             ``start_s``, ``duration_s``, ``channels``, ``gain_db``, ``stems``.
 
         Returns
         -------
         AudioStream
-            Iterates over `Block`; nothing is computed before.
+            Iterates over `Block`; no audio is computed before the iteration.
 
         Raises
         ------
         InputError
-            If the score has no notes to play, or a timbre or a number is not valid.
+            If the score cannot be read or has no notes that can be played, or if a timbre or
+            another option is not valid.
         TypeError
-            If there is no such option.
+            If an option does not exist.
         """
         options = replace(options or RenderOptions(), **changes)
         score = self.playable(score)
@@ -283,7 +284,7 @@ class Synthesizer:
             yield Block(mixer.process(sounds, n_samples, last=end == span.stop), tracks)
 
     def _span(self, score: Score, options: RenderOptions) -> _Span:
-        """The span of an excerpt; its work begins on the grid of hops, as it does in the whole."""
+        """The span of an excerpt; computing begins on the grid of hops, as for the whole score."""
         frame_rate, hop = self.model.mel.frame_rate, self.model.window.hop
         start = round(options.start_s * frame_rate)
         first = max(start - round(PRE_ROLL_S * frame_rate), 0) // hop * hop

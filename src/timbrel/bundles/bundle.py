@@ -1,6 +1,6 @@
 """Model bundles: a folder with config.json, weights, a card, and the SHA-256 of each of them.
 
-Loading checks every hash and the version, refuses keys that it does not know, and never unpickles.
+Loading checks every hash and the version, refuses unknown keys, and never unpickles.
 """
 
 from __future__ import annotations

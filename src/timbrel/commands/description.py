@@ -1,4 +1,4 @@
-"""`timbrel prepare --describe`: what a data folder holds, as a table."""
+"""`timbrel prepare --describe`: the contents of a data folder as a table."""
 
 from __future__ import annotations
 

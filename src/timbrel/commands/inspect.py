@@ -1,4 +1,4 @@
-"""The command that says what MIDI files hold."""
+"""The command that lists what MIDI files contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands say beside their results."""
+"""Messages that the commands print besides their results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores → audio files: where they go, and writing them block by block."""
+"""Scores → audio files: choosing the paths, and writing the files block by block."""
 
 from __future__ import annotations
 

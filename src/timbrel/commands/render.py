@@ -1,4 +1,4 @@
-"""The command that turns scores into sound."""
+"""The command that renders scores as audio."""
 
 from __future__ import annotations
 

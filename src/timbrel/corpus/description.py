@@ -1,4 +1,4 @@
-"""What prepared data holds: hours, pitches and velocities by instrument."""
+"""Statistics of prepared data: hours, pitches and velocities by instrument."""
 
 from __future__ import annotations
 

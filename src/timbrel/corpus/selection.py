@@ -1,4 +1,4 @@
-"""Which scores become training data: those of a folder, excerpts of them, and etudes."""
+"""Selecting the scores for training data: whole scores of a folder, excerpts, and etudes."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The network of Kim, Bittner, Kumar and Bello, "Neural Music Synthesis for Flexible Timbre Control"
 (ICASSP 2019): 1×1 convolution, FiLM, bidirectional LSTM, FiLM, 1×1 convolution. This file is the
-reference; what runs in production is its ONNX export (`timbrel.mel.generator`).
+reference; its ONNX export is used at run time (`timbrel.mel.generator`).
 """
 
 from __future__ import annotations

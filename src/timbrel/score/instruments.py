@@ -1,8 +1,8 @@
-"""General MIDI programs, and the ten instruments that the default models know."""
+"""General MIDI programs, and the ten instruments of the default models."""
 
 from __future__ import annotations
 
-# General MIDI Level 1, in the order of the program numbers, counted from 0.
+# General MIDI Level 1, in order of the program numbers, which are counted from 0.
 PROGRAM_NAMES = (
     *("Acoustic Grand Piano", "Bright Acoustic Piano", "Electric Grand Piano", "Honky-tonk Piano"),
     *("Electric Piano 1", "Electric Piano 2", "Harpsichord", "Clavinet"),
@@ -38,7 +38,7 @@ PROGRAM_NAMES = (
     *("Telephone Ring", "Helicopter", "Applause", "Gunshot"),
 )
 
-# The ten instruments of Kim et al. (2019), by the names that a user types.
+# The ten instruments of Kim et al. (2019), by the names that users type.
 TEN_INSTRUMENTS = {
     "grand piano": 0,
     "electric piano": 4,

@@ -1,4 +1,4 @@
-"""Pictures of scores and of the mel spectrograms that models make of them."""
+"""Plots of scores and of the mel spectrograms that models make from them."""
 
 from __future__ import annotations
 

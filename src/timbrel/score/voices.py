@@ -1,11 +1,12 @@
-"""Tracks → voices: which notes one state of the networks plays.
+"""Tracks → voices: which notes are played together by one instance of the networks.
 
-Tracks of a file often are parts of one instrument: the hands of a pianist, a part that a notation
-program has divided. What would sound alike is played as one voice, which costs as much as a track,
-and lets the model hear all that the instrument plays.
+Tracks of a file are often parts of one instrument: the two hands of a pianist, or a part that a
+notation program has split. Tracks that would sound alike are played as one voice, which costs as
+much as a single track and lets the model hear everything that the instrument plays.
 
-What is played at once is bounded, so that every score can be played in the same memory. Bounds are
-far above what people write; beyond them the quietest notes are left out, and counted.
+The number of simultaneous voices and notes is limited, so that every score can be played in the
+same memory. The limits are far above what people write; beyond them the quietest notes are left out
+and counted.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ RING_S = 6.0  # a voice may sound so long after its last note
 _GRID_S = 0.128  # voices are counted in steps of so much
 _MOST_TRIES = 16  # voices that a track is compared with
 
-# What of a track decides how it sounds, beside its notes and its timbre.
+# The fields of a track that decide how it sounds, besides its notes and its timbre.
 _DECISIVE = [f.name for f in fields(Track) if f.name not in ("name", "port", "channel", "notes")]
 
 _BENDS = ("bend", "tuning", "vibrato")

@@ -3,9 +3,9 @@
 The grammar of a timbre, as a user types it:
 
     church organ                      an instrument
-    church organ:0.7, trumpet:0.3     a mix; weights are divided by their sum
-    @0.3,-1.2                         coordinates in the model's space
-    0s harp; 8s trumpet:2, harp       a path: one of the above at some times, straight lines between
+    church organ:0.7, trumpet:0.3     a mix; the weights are divided by their sum
+    @0.3,-1.2                         coordinates in the model's embedding space
+    0s harp; 8s trumpet:2, harp       a path: any of the above with times, linearly interpolated
     my.timbre                         a file that holds a path
 """
 
@@ -34,9 +34,10 @@ _BREAKPOINT = re.compile(r"\s*([0-9.eE+-]+)\s*s\s+(.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Timbre:
-    """A way through the timbre space; a timbre that stays the same has one breakpoint.
+    """A trajectory through the timbre space; a constant timbre has one breakpoint.
 
-    Before the first breakpoint and after the last one the timbre stays there.
+    Before the first breakpoint and after the last one, the timbre is that of the nearest
+    breakpoint; between breakpoints it is interpolated linearly.
     """
 
     times_s: tuple[float, ...]
@@ -47,31 +48,32 @@ class Timbre:
         return cls((0.0,), (tuple(float(value) for value in point),))
 
     def at(self, times_s: np.ndarray) -> np.ndarray:
-        """Points at some times (n,), shape (n, timbre_size), float32."""
+        """The points at the given times (n,), in seconds; float32, shape (n, timbre_size)."""
         points = np.asarray(self.points)
         columns = [np.interp(times_s, self.times_s, column) for column in points.T]
         return np.stack(columns, axis=-1).astype(np.float32)
 
     def shifted(self, seconds: float) -> Timbre:
-        """The same way, `seconds` later; earlier where they are negative."""
+        """The same trajectory, `seconds` later, or earlier if negative."""
         return Timbre(tuple(time + seconds for time in self.times_s), self.points)
 
 
 def parse_timbre(spec: str | os.PathLike, instruments: Sequence[Instrument]) -> Timbre:
-    """Read a timbre in the grammar above.
+    """Parse a timbre: an instrument, a mix, coordinates, a path, or a ``.timbre`` file.
 
     Parameters
     ----------
     spec
-        What the user typed; a path of a ``.timbre`` file reads that file.
+        The text that the user typed, such as ``church organ:0.7, trumpet:0.3``, or the path of a
+        ``.timbre`` file; see `timbrel.timbre.timbre` for the grammar.
     instruments
         The instruments of the model.
 
     Raises
     ------
     InputError
-        If it does not parse, names an unknown instrument, has coordinates that are not finite or
-        of another number than the model's, or times that do not rise.
+        If the text cannot be parsed, names an unknown instrument, has coordinates that are not
+        finite or whose number is not the model's, or times that do not increase.
     """
     text = str(spec).strip()
     if text.lower().endswith(FILE_SUFFIX):
@@ -103,7 +105,7 @@ def save_timbre(path: str | os.PathLike, timbre: Timbre) -> None:
 
 
 def nearest_instruments(name: str, instruments: Sequence[Instrument]) -> list[str]:
-    """Names that a user may have meant, best first."""
+    """Names that the user may have meant, best match first."""
     names = [instrument.name.lower() for instrument in instruments]
     close = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.4)
     words = [other for other in names if set(name.lower().split()) & set(other.split())]

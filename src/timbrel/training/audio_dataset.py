@@ -1,4 +1,4 @@
-"""Prepared data → batches for vocoders: crops of audio with the mel and the score around them."""
+"""Prepared data → batches for vocoders: crops of audio with the corresponding mel and score."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """Prepared data → batches for Mel2Mel.
 
-A batch is a pure function of the step, so that a run that was killed goes on as if it had not been.
-It holds `batch_size` lanes. A lane visits a clip for `crops_per_visit` consecutive crops, and the
-network's state is carried from one to the next: so it learns to hold long notes, and no crop but
-the first of a visit begins without knowing what was struck before it.
+A batch is a pure function of the step, so that a run that was killed can be resumed as if it had
+not been. A batch holds `batch_size` lanes. A lane visits a clip for `crops_per_visit` consecutive
+crops, and the network's state is carried from one crop to the next. The network thus learns to hold
+long notes, and only the first crop of a visit begins without knowing which notes were struck
+before it.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ from timbrel.score.performance_roll import PerformanceRoll
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.pitch import Pitches
 
-# At the start of a visit inside a clip, the network does not know what sounds already: so many
-# frames do not count.
+# At the start of a visit inside a clip, the network does not know which notes are already sounding,
+# so this many frames do not count.
 _WARM_UP_FRAMES = 32
 
 

@@ -1,4 +1,4 @@
-"""Vocoders by name: Griffin-Lim, and those that came with Timbrel or lie in a folder."""
+"""Vocoders by name: Griffin-Lim, the shipped ones, and those in a bundle's folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses on audio for vocoders that give it all at once."""
+"""Losses on audio for vocoders that generate all samples at once."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from timbrel.constants import SAMPLE_RATE
 from timbrel.geometry import MelConfig
 from timbrel.mel.torch_spectrogram import TorchMelSpectrogram, stft
 
-# Window and hop at 16 kHz; at other rates they last as long. The longest tells the semitones of the
-# second octave apart.
+# Window and hop in samples at 16 kHz; at other rates they have the same durations. The longest
+# window resolves the semitones of the second octave.
 RESOLUTIONS = ((256, 64), (512, 128), (1024, 256), (2048, 512), (4096, 1024), (8192, 2048))
 _SMALLEST = 1e-12
 _FLOOR = 1e-4  # magnitude; what is quieter is not worth matching
-# Of the ear's scale by Glasberg and Moore (1990), whose slope is that of log(f + corner).
+# Corner of the ear's frequency scale (Glasberg and Moore 1990), whose slope is that of
+# log(f + corner).
 _ERB_CORNER_HZ = 228.8
 
 

@@ -1,4 +1,4 @@
-"""How vocoders read mels: brought to about [-1, 1], and drawn out over the bins of a spectrum."""
+"""How vocoders read mels: normalised to about [-1, 1], and spread over the bins of a spectrum."""
 
 from __future__ import annotations
 

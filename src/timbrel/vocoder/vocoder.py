@@ -1,4 +1,4 @@
-"""What every vocoder is to the rest of Timbrel: blocks of mel (and score) in, of audio out."""
+"""The interface of every vocoder: blocks of mel (and the score) in, blocks of audio out."""
 
 from __future__ import annotations
 

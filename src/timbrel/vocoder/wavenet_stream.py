@@ -1,4 +1,4 @@
-"""The WaveNet vocoder as it runs: a bundle's weights in the native engine."""
+"""The WaveNet vocoder at run time: a bundle's weights in the native engine."""
 
 from __future__ import annotations
 

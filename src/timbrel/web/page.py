@@ -1,8 +1,8 @@
-"""The files of the page: what was built of web/, the models, tunes, and samples of a report.
+"""The files of the page: the build of web/, the models, tunes, and samples from a report.
 
-The same files are served (`timbrel.web.server`) and written into a folder (`write_page`). What is
-large is compressed here and decompressed by the page, so that its size over the wire does not
-depend on the host.
+The same files are served (`timbrel.web.server`) and written to a folder (`write_page`). Large files
+are compressed here and decompressed by the page, so that the size of the transfer does not depend
+on the host.
 """
 
 from __future__ import annotations

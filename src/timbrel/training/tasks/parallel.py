@@ -1,4 +1,4 @@
-"""Training of the parallel vocoder: by reconstruction, then also against discriminators."""
+"""Training of the parallel vocoder: by reconstruction, then optionally adversarial as well."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tasks of vocoders have in common: clips of audio, with true or predicted mels."""
+"""Code shared by the tasks of vocoders: clips of audio, with true or predicted mels."""
 
 from __future__ import annotations
 
