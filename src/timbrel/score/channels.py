@@ -1,4 +1,4 @@
-"""What a MIDI channel remembers: its program, whether it is drums, controllers and tunings."""
+"""The state of a MIDI channel: its program, whether it plays drums, controllers and tunings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from timbrel.score.keys import ALL_SOUND_OFF, Keys, releases_keys
 from timbrel.score.score import Automation
 
 DRUM_CHANNEL = 9  # counted from 0; the others are drums only where a file says so
-# Banks of drum kits (GM2 120, XG 126 and 127), and of GM2's melody instruments.
+# Banks of drum kits (GM2 120, XG 126 and 127), and of GM2's melodic instruments.
 DRUM_BANKS, MELODY_BANK = (120, 126, 127), 121
 PEDAL_THRESHOLD = 64
 
@@ -18,16 +18,16 @@ UNREGISTERED_LOW, UNREGISTERED, REGISTERED_LOW, REGISTERED = 98, 99, 100, 101
 RESET_CONTROLLERS = 121
 DEFAULT_VOLUME, DEFAULT_EXPRESSION, DEFAULT_PAN = 100, 127, 64
 
-# Semitones of the modulation wheel's vibrato, all the way up: the SoundFont standard's default.
+# Semitones of vibrato with the modulation wheel fully up: the default of the SoundFont standard.
 VIBRATO_DEPTH = 0.5
 
-# Registered parameters.
+# Registered parameter numbers (RPN).
 _BEND_RANGE, _FINE_TUNING, _COARSE_TUNING, _NO_PARAMETER = (0, 0), (0, 1), (0, 2), (127, 127)
 _DEFAULT_ENTRIES = {_BEND_RANGE: (2, 0), _FINE_TUNING: (64, 0), _COARSE_TUNING: (64, 0)}
 BEND_CENTRE = 8192
 
-# Controllers that change the sound and are not played, as what they are counted, and with which
-# values they change nothing.
+# Controllers that change the sound but are not played: the kind under which they are counted, and
+# the values at which they change nothing.
 _NONE, _OFF, _UP, _CENTRED = range(0), range(1), range(PEDAL_THRESHOLD), range(64, 65)
 UNPLAYABLE_CONTROLS: dict[int, tuple[str, range]] = {
     MODULATION: ("modulation", _OFF),

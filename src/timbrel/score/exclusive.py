@@ -1,7 +1,8 @@
-"""System-exclusive messages that change what is played: General MIDI, Roland GS, Yamaha XG.
+"""System exclusive messages that change what is played: General MIDI, Roland GS, Yamaha XG.
 
-After the Universal System Exclusive Messages of the MIDI standard, and the MIDI implementations
-that Roland prints for the Sound Canvas and Yamaha for its XG tone generators.
+The sources are the Universal System Exclusive Messages of the MIDI standard, and the MIDI
+implementation documents published by Roland for the Sound Canvas and by Yamaha for its XG tone
+generators.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _GS_PARAMETERS = b"\x42\x12"
 _XG_PARAMETERS = tuple(bytes([0x10 | device, 0x4C]) for device in range(16))
 _CENTRE = 0x40  # of a value that goes up and down from the middle
 
-# Where the settings of a device and of a part lie, from the beginning of their blocks.
+# Offsets of the settings of a device and of a part from the beginning of their blocks.
 _TUNE, _VOLUME = 0x00, 0x04
 _ROLAND_SHIFT, _YAMAHA_SHIFT = 0x05, 0x06
 _ROLAND_DRUMS, _YAMAHA_DRUMS = 0x15, 0x07  # the next one is the part's key shift

@@ -1,8 +1,9 @@
 """Standard MIDI Files → Score.
 
-The MIDI is taken out of what it is wrapped in (`container`), its bytes become events (`smf`), the
-events of all tracks one row in seconds (`timeline`), and the channels that follow them
-(`channels`, `keys`) turn them into notes, which become tracks of one program each.
+The MIDI data is taken out of its container (`container`), its bytes become events (`smf`), and the
+events of all tracks are merged into one list, timed in seconds (`timeline`). The channels that
+follow these events (`channels`, `keys`) produce notes, which are grouped into tracks of one program
+each.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from timbrel.score.text import decoded
 from timbrel.score.timeline import Event, Port, Timeline
 
 MAX_DURATION_S = 6 * 3600.0
-# A key that is never released ends with the file, but so long after its last event at most.
+# A key that is never released ends with the file, but at most this long after the last event.
 LONGEST_HOLD_S = 10.0
 MAX_CURVE_POINTS = 2**20  # of volumes and tunings of the whole device, for all channels together
 
@@ -51,27 +52,27 @@ _DRUM_TRACK_NAME = "Drums"
 
 
 def read_midi(path: str | os.PathLike, *, max_duration_s: float = MAX_DURATION_S) -> Score:
-    """Read a Standard MIDI File of type 0, 1 or 2, also one that is wrapped in RIFF or MacBinary.
+    """Read a Standard MIDI File of type 0, 1 or 2, also inside a RIFF or MacBinary file.
 
     Parameters
     ----------
     path
-        The file.
+        Path of the file.
     max_duration_s
-        A file whose notes last longer is refused.
+        Files whose notes last longer than this are refused.
 
     Returns
     -------
     Score
-        One track for each (MIDI track, port, channel, program) that has notes. What is damaged is
-        read as far as it can be; `Score.warnings` says what could not.
+        One track for each (MIDI track, port, channel, program) that has notes. Damaged files are
+        read as far as possible; `Score.warnings` says what could not be read.
 
     Raises
     ------
     InputError
-        If the file is missing, is not MIDI, holds more than 4 MiB of it, lasts longer
-        than `max_duration_s`, or is so damaged that no note can be read. A file without notes is no
-        error otherwise: its score is empty.
+        If the file is missing, is not MIDI, holds more than 4 MiB of MIDI, lasts longer than
+        `max_duration_s`, or is so damaged that no note can be read. An undamaged file without notes
+        is not an error: its score is empty.
     """
     try:
         with open(path, "rb") as file:
@@ -83,7 +84,7 @@ def read_midi(path: str | os.PathLike, *, max_duration_s: float = MAX_DURATION_S
 def parse_midi(
     data: bytes, *, name: str = "MIDI data", max_duration_s: float = MAX_DURATION_S
 ) -> Score:
-    """Read the bytes of a Standard MIDI File; `name` is what errors call it. See `read_midi`."""
+    """Read the bytes of a Standard MIDI File, called `name` in errors. See `read_midi`."""
     return _parsed(io.BytesIO(data), name, max_duration_s)
 
 

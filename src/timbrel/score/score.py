@@ -13,7 +13,7 @@ from timbrel.constants import HIGHEST_PITCH, LOWEST_PITCH
 
 LACKING_KEYS = "notes_of_lacking_keys"
 
-# What the kinds of `Score.unplayable` are, in words.
+# Descriptions of the kinds of `Score.unplayable`.
 UNPLAYABLE = {
     "channel_pressure": "channel pressure",
     "chorus_sends": "chorus",
@@ -39,21 +39,21 @@ class Note(NamedTuple):
     pitch: int  # MIDI number
     velocity: int  # 1–127
     start_s: float
-    end_s: float  # when it stops sounding: the key's release, or the pedal's where that is later
+    end_s: float  # when it is released: by the key, or by the pedal if that is later
 
 
 @dataclass(frozen=True)
 class Automation:
-    """A stepwise curve: `values[i]` holds from `times_s[i]` until the next time.
+    """A step function of time: `values[i]` applies from `times_s[i]` until the next time.
 
-    Before the first time the first value holds.
+    Before the first time, the first value applies.
     """
 
     times_s: tuple[float, ...]
     values: tuple[float, ...]
 
     def at(self, times_s: np.ndarray) -> np.ndarray:
-        """Values at some times, both of shape (n,)."""
+        """The values at the given times, both of shape (n,)."""
         times, values = self._arrays
         return values[np.maximum(np.searchsorted(times, times_s, side="right") - 1, 0)]
 
@@ -62,7 +62,7 @@ class Automation:
         return np.array(self.times_s), np.array(self.values)
 
     def shifted(self, seconds: float) -> Automation:
-        """The same curve, `seconds` later; earlier where they are negative."""
+        """The same curve, `seconds` later, or earlier if negative."""
         return replace(self, times_s=tuple(time + seconds for time in self.times_s))
 
 
@@ -74,13 +74,13 @@ class Track:
     program: int  # General MIDI, 0–127
     channel: int  # 0–15
     notes: tuple[Note, ...]  # sorted by start, then pitch; all of them playable
-    # Linear amplitude; 1 is the level of a track that sets neither volume nor expression.
+    # Linear amplitude; 1 is the level of a track whose volume and expression are never set.
     gain: Automation = Automation((0.0,), (1.0,))
     pan: Automation = Automation((0.0,), (0.0,))  # −1 left, 0 centre, 1 right
-    port: int = 0  # channels of one number on two ports are two channels
-    # Whether a drum kit plays them: pitches are its keys, 0–127, and the program is the kit's.
+    port: int = 0  # the same channel number on two ports means two channels
+    # Whether the track is a drum kit: its pitches are keys of the kit, 0–127, `program` is the kit.
     is_kit: bool = False
-    # In semitones, and not part of the notes' pitches, which are whole.
+    # In semitones; not included in the notes' pitches, which are integers.
     bend: Automation = Automation((0.0,), (0.0,))
     tuning: Automation = Automation((0.0,), (0.0,))
     vibrato: Automation = Automation((0.0,), (0.0,))  # depth to either side
@@ -88,17 +88,17 @@ class Track:
 
 @dataclass(frozen=True)
 class Score:
-    """Tracks of notes in seconds, with a count of what the file holds and not all models play.
+    """Tracks of notes, timed in seconds, and counts of what the file holds but not all models play.
 
-    `timbrel.abilities` says what a model makes of it.
+    `timbrel.abilities` determines what a given model can play of it.
     """
 
     tracks: tuple[Track, ...]
     pedal_events: int = 0
     unplayable: dict[str, int] = field(default_factory=dict)  # messages or notes, by `UNPLAYABLE`
-    # What drums play. Not all models do, so they are no part of the properties below.
+    # The drum parts. Not all models play them, so the properties below do not include them.
     drum_tracks: tuple[Track, ...] = ()
-    warnings: tuple[str, ...] = ()  # what of a damaged file could not be read, in words
+    warnings: tuple[str, ...] = ()  # descriptions of damaged parts that could not be read
 
     @property
     def duration_s(self) -> float:
@@ -111,12 +111,12 @@ class Score:
 
     @property
     def unplayable_notes(self) -> int:
-        """Notes that the file holds and no track plays: of drums, or outside the 88 keys."""
+        """Number of notes in the file that no track plays: drum notes, or outside the 88 keys."""
         return sum(count for kind, count in self.unplayable.items() if "notes" in kind)
 
     @property
     def left_out(self) -> str:
-        """What the file holds and Timbrel cannot play, in words; empty where there is nothing."""
+        """Description of what the file holds but Timbrel cannot play; empty if there is nothing."""
         return ", ".join(f"{UNPLAYABLE[kind]} ({n})" for kind, n in self.unplayable.items())
 
     @property
@@ -128,16 +128,16 @@ class Score:
         )
 
     def merged(self) -> Score:
-        """The same notes in one track of neutral volume and pan."""
+        """The same notes in one track with neutral volume and pan."""
         programs = [track.program for track in self.tracks]
         track = Track("all tracks", programs[0] if programs else 0, 0, tuple(self.notes))
         return replace(self, tracks=(track,))
 
     def excerpt(self, start_s: float, duration_s: float | None = None) -> Score:
-        """The part of the score that sounds in a span of time, which then starts at 0.
+        """The part of the score that sounds in a span of time, shifted so that it starts at 0.
 
-        Notes that began before the span keep their (negative) start, so that whoever plays them
-        knows that they were struck earlier. Tracks without notes in the span are kept.
+        Notes that began before the span keep their start, which is then negative, to show that they
+        were struck earlier. Tracks without notes in the span are kept.
         """
         stop_s = np.inf if duration_s is None else start_s + duration_s
         shifted: dict[int, Automation] = {}  # tracks of one channel share their curves
@@ -174,11 +174,11 @@ class Score:
 
 
 def note_table(notes: Iterable[Note]) -> np.ndarray:
-    """Notes as an array, (notes, 4): start and end in seconds, pitch, velocity; sorted as rows."""
+    """Notes as an array, (notes, 4): start and end in seconds, pitch, velocity; rows are sorted."""
     table = np.array(list(notes), np.float64).reshape(-1, 4)[:, [2, 3, 0, 1]]
     return table[np.lexsort(table.T[::-1])]
 
 
 def is_playable(pitch: int) -> bool:
-    """Whether a pitch is one of the 88 keys that models know."""
+    """Whether a pitch is one of the 88 keys that models can play."""
     return LOWEST_PITCH <= pitch <= HIGHEST_PITCH
