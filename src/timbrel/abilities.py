@@ -1,4 +1,4 @@
-"""What a model can play of what scores hold: drum kits, bends."""
+"""Which parts of a score a model can play: drum kits, bends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from timbrel.constants import PERFORMANCE
 from timbrel.score.instruments import nearest_kit
 from timbrel.score.score import LACKING_KEYS, Score, Track
 
-# What of `Score.unplayable` a model of bends plays, and one of kits.
+# The kinds of `Score.unplayable` that models with bends can play, and the one for models with kits.
 _BENDS = ("fine_tunings", "modulation", "pitch_bends")
 _DRUMS = "drum_notes"
 

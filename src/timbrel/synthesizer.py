@@ -208,7 +208,7 @@ class Synthesizer:
         )
 
     def playable(self, score: Score | str | os.PathLike) -> Score:
-        """A score, or that of a MIDI file, as the model plays it; see `Abilities.playable`."""
+        """The part of a score, or a MIDI file, that the model plays; see `Abilities.playable`."""
         if not isinstance(score, Score):
             score = read_midi(score)
         return Abilities.of(self.model).playable(score)

@@ -1,9 +1,9 @@
-"""Score → piano roll of all 128 keys, with bends: what the models of all instruments read.
+"""Score → piano roll of all 128 keys, with bends: the input of the models of all instruments.
 
-As `timbrel.score.piano_roll`, but with a channel for each MIDI key, so that every key of a drum kit
-has its own, and one for what keys cannot say. A note is shown at the key nearest to where it
-sounds; where it is bent over to the next key, its frames go there without a new onset. The last
-channel holds how far the newest note is above its key, doubled: from −1 to 1.
+It is like `timbrel.score.piano_roll`, but has a channel for each MIDI key, so that every key of a
+drum kit has its own, and one more channel for bends. A note appears at the key nearest to its
+sounding pitch; if it is bent across to the next key, its frames move there without a new onset. The
+last channel holds the deviation of the newest note from its key, doubled: from −1 to 1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from timbrel.score.score import Note, Track
 
 N_KEYS = 128
 N_PERFORMANCE_CHANNELS = 2 * N_KEYS + 1
-# How wide each kind of roll is.
+# The width of each kind of roll.
 ROLL_SIZES = {PIANO: N_CHANNELS, PERFORMANCE: N_PERFORMANCE_CHANNELS}
 
 

@@ -1,14 +1,14 @@
-"""Where the pitches of a track's notes are at each moment: bends, tuning and vibrato.
+"""The pitches of a track's notes over time: bends, tuning and vibrato.
 
-A bend and a tuning move all notes of a track. Vibrato is each note's own: a triangle that begins
-with the note, as that of FluidSynth's vibrato oscillator does, as deep as the modulation wheel
-says. How fast it is and how late it begins is the instrument's affair; here it is what MuseScore
-General says of the program, which the models have been trained on.
+A bend and a tuning move all notes of a track. Vibrato belongs to each note: a triangle wave that
+begins with the note, as that of FluidSynth's vibrato oscillator does, with the depth set by the
+modulation wheel. Its rate and its delay depend on the instrument; the values here are those of the
+programs of MuseScore General, on which the models have been trained.
 
-FluidSynth acts at the beginnings of its blocks of samples: a message of time t counts from the
-first block that begins no earlier than the next whole millisecond, and is heard a block later.
-Only where this is followed is the phase of a partial since its note's onset always the same, and
-can be learnt.
+FluidSynth acts at the beginnings of its blocks of samples: a message at time t takes effect in the
+first block that begins no earlier than the next whole millisecond, and is heard one block later.
+Only if this is reproduced is the phase of a partial relative to its note's onset always the same,
+so that it can be learnt.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Vibrato(NamedTuple):
     delay_s: float = 0.001
 
 
-# Programs of MuseScore General whose vibrato is not the SoundFont standard's default.
+# Programs of MuseScore General whose vibrato differs from the SoundFont standard's default.
 _VIBRATOS: dict[Vibrato, tuple[int, ...]] = {
     Vibrato(0.0): (4,),
     Vibrato(5.0): (5, 38, 46, 50, 51, 78, 86, 87, 88, 89, 90),

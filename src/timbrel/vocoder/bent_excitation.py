@@ -1,8 +1,8 @@
 """Pulse trains of notes that are bent; see `timbrel.vocoder.excitation`.
 
 The phase of a note is the integral of its frequency since its onset, computed in double precision
-for the edges of every frame; within a frame the frequency stays. So the pulses follow any bend
-without a jump, however they are cut into blocks.
+for the edges of every frame; within a frame the frequency is constant. The pulses therefore follow
+any bend without discontinuities, regardless of how they are cut into blocks.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from timbrel.vocoder.excitation import (
     silent_from,
 )
 
-# Where the denominator of the Dirichlet kernel is smaller, its limit is taken: with so many
-# partials as fit below 20 kHz, it is narrow.
+# Where the denominator of the Dirichlet kernel is smaller, the limit of the kernel is used: with as
+# many partials as fit below 20 kHz, its peak is narrow.
 SMALLEST_SINE = 1e-5
 
 

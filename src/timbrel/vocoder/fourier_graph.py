@@ -1,8 +1,8 @@
 """The Fourier transform of frames in ONNX graphs, as matrix products in two stages.
 
 ONNX Runtime's own operator is slow, and a single matrix product takes ten times as many
-multiplications at 1536 samples. The matrices are made of integers when the graph is loaded, and
-not stored.
+multiplications at 1536 samples. The matrices are computed from integers when the graph is loaded,
+and are not stored.
 """
 
 from __future__ import annotations

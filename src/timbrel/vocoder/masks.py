@@ -1,9 +1,9 @@
 """Spectra of sources under the masks that the parallel vocoder's heads predict, and their sum.
 
-For each bin the head says the log magnitude of the noise, and the log magnitude and the direction,
-as (cos, sin), of the mask of each source. All magnitudes are relative to the mel, drawn out over
-the bins. The gradient is written by hand, crop by crop and source by source, since PyTorch's own
-would take half of a training step.
+For each bin the head predicts the log magnitude of the noise, and the log magnitude and the
+direction, as (cos, sin), of the mask of each source. All magnitudes are relative to the mel, spread
+over the bins. The gradient is computed explicitly, crop by crop and source by source, because
+PyTorch's own would take half of a training step.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
 """The parallel vocoder: mel spectrogram, and the score where it is known, → audio, all at once.
 
-ConvNeXt blocks over mel frames predict a short-time spectrum, as in Vocos (Siuzdak 2023). It is
-the sum of noise, of which the magnitude alone is predicted, and of sources times complex masks.
-Knowing the score, the sources are the spectra of its pulse trains (`timbrel.vocoder.excitation`),
-one for each envelope, made as loud in every band: the pitch and the phase of what rings come from
-the score, and the network colours them. Else the source is 1, as in Vocos, and the network has to
-make up the phase; while the mel stands still, the sound then repeats with the frames. All
-magnitudes are relative to the mel, drawn out over the bins, so that the network has to learn only
-what the mel does not say.
+ConvNeXt blocks over mel frames predict a short-time spectrum, as in Vocos (Siuzdak 2023). It is the
+sum of noise, of which only the magnitude is predicted, and of sources multiplied by complex masks.
+If the score is known, the sources are the spectra of its pulse trains
+(`timbrel.vocoder.excitation`), one for each envelope, whitened to the same level in every band: the
+pitch and phase of the sounding notes come from the score, and the network acts as a filter. If not,
+the source is 1, as in Vocos, and the network has to make up the phase; while the mel is constant,
+the sound then repeats with the frames. All magnitudes are relative to the mel, spread over the
+bins, so that the network has to learn only what the mel does not say.
 
-Every convolution looks ahead a stated number of frames, `lookahead` in all, so that audio can be
-streamed with that delay and the inverse transform's. This file is the reference; what runs is its
-export (`timbrel.vocoder.parallel_export`).
+Every convolution has a fixed number of look-ahead frames, `lookahead` in total, so that audio can
+be streamed with a latency of these frames plus that of the inverse transform. This file is the
+reference; its export is used at run time (`timbrel.vocoder.parallel_export`).
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ from timbrel.vocoder.strokes import (
 )
 
 CONDITIONINGS = ("mel", "roll", "excitation", "performance")
-# Where magnitudes start, above the mel: masks and noise. A mel sums over a band, so they are
-# smaller; the noise starts as good as silent.
+# Initial magnitudes of masks and noise, as natural logs relative to the mel. A mel band sums over
+# several bins, so they are lower; the noise is nearly silent at first.
 _FIRST_LOG_MASK, _FIRST_LOG_NOISE = -3.0, -6.0
-# Power below which whitening leaves what is faint as it is: beside the frame's mean, and at all.
+# Power below which whitening leaves bands alone: relative to the frame's mean, and absolute.
 FAINT_SHARE, FAINT = 1e-3, 1e-9
 SMALLEST_BAND = 1e-9
-# The attack of a kit is one sum, its body the other.
+# A kit has two sums of sources: one for the attack, one for the body.
 _KIT_OUTPUTS = (1, 0, 0, 1)
 A4_PITCH = 69
 QUIETEST_KEY = 1e-3  # gain below which a key hardly counts

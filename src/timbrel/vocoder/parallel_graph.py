@@ -1,18 +1,18 @@
 """The parallel vocoder as ONNX graphs that stream, for Python and the browser.
 
-A step takes some frames of mel and gives as many hops of audio, `latency_frames` later. What it
-must remember goes in and comes out:
+A step takes some frames of mel and returns as many hops of audio, `latency_frames` later. The
+states that it needs are inputs and outputs:
 
 - `history`, the last inputs of each convolution;
-- `mel_tail`, the mels whose spectra are not made yet;
-- `audio_tail`, the overlap that later spectra will add to;
+- `mel_tail`, the mels whose spectra have not been computed yet;
+- `audio_tail`, the overlap to which later spectra will be added;
 - and with the score `pulse_tail`, the last pulses, and `mask_tail`, the spectra of pulses whose
   masks are not known yet.
 
-Kits have a graph of their own, whose sources are computed outside, and which has a second tail,
-`attack_tail`, since the attacks are opened by a gate.
+Kits have a graph of their own, whose sources are computed outside the graph, and which has a second
+overlap, `attack_tail`, because the attacks pass through a gate.
 
-Transforms are matrix products (`timbrel.vocoder.fourier_graph`), so the graph holds everything
+Transforms are matrix products (`timbrel.vocoder.fourier_graph`), so the graph contains everything
 between mel and sound.
 """
 

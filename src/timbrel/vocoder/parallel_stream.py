@@ -1,4 +1,4 @@
-"""The parallel vocoder as it runs: a bundle's ONNX graph, step by step, with its state."""
+"""The parallel vocoder at run time: a bundle's ONNX graph, step by step, with its state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a parallel vocoder hears of a track's score: pulses of its notes, or a kit's strokes."""
+"""The sources of a parallel vocoder for a track: pulses of its notes, or a kit's strokes."""
 
 from __future__ import annotations
 

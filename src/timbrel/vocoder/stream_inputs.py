@@ -1,4 +1,4 @@
-"""What the graphs of the parallel vocoder are given beside the mel, step by step."""
+"""The inputs of the parallel vocoder's graphs besides the mel, step by step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from timbrel.vocoder.excitation import ENVELOPES, NoteFrames, stack_notes
 from timbrel.vocoder.sources import is_kit, source_of
 from timbrel.vocoder.strokes import N_SOURCES, StrokeFrames, stack_strokes
 
-# Notes · frames of a step. Each takes a hop of samples, several times over.
+# Limit of notes · frames in a step, each of which needs memory for several hops of samples.
 _MOST_NOTE_FRAMES = 8192
 
 

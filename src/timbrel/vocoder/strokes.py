@@ -1,13 +1,13 @@
-"""A drum part as sound: what the vocoder colours where there is no pitch.
+"""A drum part as sound: the sources that the vocoder filters where there is no pitch.
 
-Pulse trains say nothing of a drum. Each stroke is four sources instead, which begin on the sample
-on which it is heard, and repeat for the same key, so that what a kit's recording does can be learnt
-by heart:
+Pulse trains cannot represent a drum. Each stroke has four sources instead, which begin at the exact
+sample at which it is heard and are the same for every stroke of a key, so that the recording of a
+kit can be learnt exactly:
 
-0. an impulse, from which comes the attack;
-1. noise of the first moments;
-2. impulses from then on, 16 ms apart, for what rings with a pitch;
-3. noise from then on.
+0. an impulse, from which the attack is made;
+1. noise during the first moments;
+2. impulses after that, 16 ms apart, for anything that rings with a pitch;
+3. noise after that.
 
 The first two make the attack, which is silent until the sample of the stroke, whatever masks do to
 it (`gate`); the others fade in a few milliseconds later.
@@ -28,7 +28,7 @@ from timbrel.vocoder.chance import scattered, unit_interval
 
 N_SOURCES = 4
 IMPULSE, ATTACK_NOISE, BODY_IMPULSES, BODY_NOISE = range(N_SOURCES)
-# Seconds in which what the network reads of a stroke falls by e: it tells the stroke's age.
+# Time constants, in seconds, of the decaying inputs that tell the network a stroke's age.
 AGES_S = (3.0, 0.4, 0.05)
 _BODY_S = 1.0  # in which the sources of the body fall by e
 _RINGS_S = 8.0  # a stroke is left out from then on, or when its key is struck again
