@@ -1,4 +1,4 @@
-"""The mix: volume, pan, headroom, and a limiter that is heard only where it has to be."""
+"""The mix: volume, pan, and a limiter that is heard only where it has to be."""
 
 from __future__ import annotations
 
@@ -31,13 +31,18 @@ def noise(n_tracks: int, n_samples: int, *, level: float, seed: int = 0) -> np.n
 
 def mixed(tracks: list[Track], audio: np.ndarray, *, channels: int = 2) -> np.ndarray:
     """The whole mix, made in one block."""
-    return Mixer(tracks, RATE, channels).process(audio, last=True)
+    return in_one(Mixer(tracks, RATE, channels), audio)
+
+
+def in_one(mixer: Mixer, audio: np.ndarray, *, last: bool = True) -> np.ndarray:
+    """A block in which all voices sound."""
+    return mixer.process(dict(enumerate(audio)), audio.shape[1], last=last)
 
 
 def mixed_in_blocks(tracks: list[Track], audio: np.ndarray, cuts: list[int]) -> np.ndarray:
     mixer = Mixer(tracks, RATE, 2)
     blocks = np.split(audio, sorted(cuts), axis=1)
-    out = [mixer.process(block, last=i == len(blocks) - 1) for i, block in enumerate(blocks)]
+    out = [in_one(mixer, block, last=i == len(blocks) - 1) for i, block in enumerate(blocks)]
     return np.concatenate(out)
 
 
@@ -72,26 +77,43 @@ def test_pan_moves_to_the_side_that_it_says() -> None:
 
 
 @pytest.mark.parametrize("n_tracks", [1, 2, 4, 9])
-def test_tracks_are_divided_by_the_root_of_their_number(n_tracks: int) -> None:
-    audio = noise(n_tracks, 5000, level=0.2)
+def test_a_mix_is_the_sum_of_its_voices(n_tracks: int) -> None:
+    audio = noise(n_tracks, 5000, level=0.8 / n_tracks)
     out = mixed([track() for _ in audio], audio)
-    np.testing.assert_allclose(out[:, 0], audio.sum(axis=0) / np.sqrt(n_tracks), atol=1e-6)
+    np.testing.assert_allclose(out[:, 0], audio.sum(axis=0), atol=1e-6)
+
+
+def test_a_voice_is_as_loud_whatever_others_exist() -> None:
+    audio = noise(1, 5000, level=0.2)
+    tracks = [track(gain=0.7, pan=0.3)]
+    alone = mixed(tracks, audio)
+    among = Mixer(tracks * 128, RATE, 2).process({77: audio[0]}, 5000, last=True)
+    np.testing.assert_array_equal(among, alone)
+
+
+def test_of_a_block_without_voices_comes_silence() -> None:
+    mixer = Mixer([track()], RATE, 2)
+    sounding = mixer.process({0: np.full(1000, 0.5, np.float32)}, 1000)
+    rest = mixer.process({}, 500, last=True)
+    assert (sounding == 0.5).all()
+    assert (rest[:80] == 0.5).all()
+    assert not rest[80:].any()
 
 
 @pytest.mark.parametrize("gain_db", [-20.0, 6.0, 40.0])
 def test_the_gain_is_that_of_the_whole_mix_before_the_limiter(gain_db: float) -> None:
-    audio, factor = noise(2, 5000, level=0.3), 10 ** (gain_db / 20)
-    loud = Mixer([track(), track()], RATE, 2, gain_db=gain_db).process(audio, last=True)
+    audio, factor = noise(2, 5000, level=0.2), 10 ** (gain_db / 20)
+    loud = in_one(Mixer([track(), track()], RATE, 2, gain_db=gain_db), audio)
     np.testing.assert_allclose(loud, mixed([track(gain=factor)] * 2, audio), atol=1e-6)
     if gain_db <= 6:
-        np.testing.assert_allclose(loud[:, 0], factor * audio.sum(axis=0) / np.sqrt(2), atol=1e-6)
+        np.testing.assert_allclose(loud[:, 0], factor * audio.sum(axis=0), atol=1e-6)
     assert np.abs(loud).max() <= CEILING + 1e-6
 
 
 def test_a_mono_mix_ignores_the_pan() -> None:
     audio = noise(2, 5000, level=0.3)
     out = mixed([track(pan=-1.0), track(pan=1.0, gain=0.5)], audio, channels=1)
-    expected = (audio[0] + 0.5 * audio[1]) / np.sqrt(2)
+    expected = audio[0] + 0.5 * audio[1]
     np.testing.assert_allclose(out[:, 0], expected, atol=1e-6)
 
 
@@ -119,7 +141,7 @@ def test_a_mix_that_begins_later_follows_the_same_curves() -> None:
     audio = noise(1, RATE, level=0.5)
     whole = mixed(tracks, audio)
     for position in (1, 3200, 4799, 4800, 12_345):
-        later = Mixer(tracks, RATE, 2, position=position).process(audio[:, position:], last=True)
+        later = in_one(Mixer(tracks, RATE, 2, position=position), audio[:, position:])
         np.testing.assert_allclose(later, whole[position:], atol=1e-6)
 
 
@@ -182,9 +204,9 @@ def test_as_many_samples_come_out_as_went_in(blocks: list[int]) -> None:
 
 def test_until_the_last_block_the_newest_five_milliseconds_are_kept_back() -> None:
     mixer = Mixer([track()], RATE, 2)
-    assert len(mixer.process(noise(1, 60, level=0.1))) == 0
-    assert len(mixer.process(noise(1, 1000, level=0.1))) == 1060 - 80
-    assert len(mixer.process(noise(1, 0, level=0.1), last=True)) == 80
+    assert len(in_one(mixer, noise(1, 60, level=0.1), last=False)) == 0
+    assert len(in_one(mixer, noise(1, 1000, level=0.1), last=False)) == 1060 - 80
+    assert len(mixer.process({}, 0, last=True)) == 80
 
 
 def test_silence_stays_silence() -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from timbrel import constants, mixer, synthesizer
+from timbrel import constants, ensemble, mixer, synthesizer
 from timbrel.evaluation import timbre_space
 from timbrel.score import instruments, midi
 from timbrel.timbre import timbre
@@ -18,7 +18,6 @@ OUTPUT = Path(__file__).parents[1] / "web" / "src" / "constants.json"
 def shared() -> dict[str, Any]:
     """All of them, by the names that the page uses."""
     return {
-        "frameRate": constants.FRAME_RATE,
         "lowestPitch": constants.LOWEST_PITCH,
         "highestPitch": constants.HIGHEST_PITCH,
         "nPitches": constants.N_PITCHES,
@@ -49,6 +48,7 @@ def shared() -> dict[str, Any]:
         "limiterReleaseS": mixer.RELEASE_S,
         "limiterNegligible": mixer.NEGLIGIBLE,
         "smoothingBlockS": mixer.SMOOTHING_BLOCK_S,
+        "preRollS": ensemble.PRE_ROLL_S,
         "releaseS": synthesizer.RELEASE_S,
         "timbreFileFormat": timbre.FILE_FORMAT,
         "phrase": [note._asdict() for note in timbre_space.PHRASE],

@@ -122,8 +122,9 @@ class _Player:
         self._stream: VocoderStream | None = None
         self._mels: MelStream | None = None  # while it is awake
         self._ready = np.zeros(0, np.float32)  # audio ahead of what was asked for
+        self._behind = 0  # frames by which audio follows its mel, as far as is known
         # The frame in which it will wake; None where it will not.
-        self.wakes = self._reaching(int(to_frames(voice.notes[:1, 0], mel.frame_rate)[0]))
+        self.wakes = self._reaching(next(iter(to_frames(voice.notes[:1, 0], mel.frame_rate)), None))
 
     @property
     def awake(self) -> bool:
@@ -141,6 +142,7 @@ class _Player:
                 audio[at : at + len(part)] = part
                 at += len(part)
             elif self._mels is not None:
+                self._behind = max(self._behind, self._mels.frame - start - at // samples)
                 self._go_on(self._mels, stop)
             elif self.wakes is not None and self.wakes < stop:
                 at = max((self.wakes - start) * samples, at)
@@ -162,10 +164,10 @@ class _Player:
         )
 
     def _go_on(self, mels: MelStream, stop: int) -> None:
-        """Make more audio: of the hops up to `stop`, or of the next one."""
+        """Make more audio, if the vocoder gives it as soon as it did before all of it to `stop`."""
         assert self._stream is not None
         start = mels.frame
-        n_hops = min(max(-(-(stop - start) // self._hop), 1), _BLOCK_HOPS)
+        n_hops = min(max(-(-(stop + self._behind - start) // self._hop), 1), _BLOCK_HOPS)
         mel = mels.next(n_hops)
         end = self._end(start, mel[0])
         if end is None:
@@ -194,11 +196,12 @@ class _Player:
 
     def _wakes_after(self, frame: int) -> int | None:
         assert self._roll is not None
-        onset = self._roll.first_sounding(frame)
-        return None if onset is None else self._reaching(onset)
+        return self._reaching(self._roll.first_sounding(frame))
 
-    def _reaching(self, onset: int) -> int | None:
-        """The hop in which a window first reaches a note; None after the end."""
+    def _reaching(self, onset: int | None) -> int | None:
+        """The hop in which a window first reaches a note; None after the end, or without one."""
+        if onset is None:
+            return None
         hop = max(onset - self._reach, 0) // self._hop * self._hop
         return hop if hop < self._n_frames else None
 

@@ -83,6 +83,18 @@ it("what is loud is held below the ceiling", () => {
   expect(peak).toBeGreaterThan(0.8);
 });
 
+it("a mix is the sum of its tracks, none of them softer because others exist", () => {
+  const sounds = [sine(2000, 440, 16000, 0.2), sine(2000, 660, 16000, 0.1)];
+  const both = new Float32Array([...sounds[0], ...sounds[1]]);
+  const mixer = new Mixer([track, track], 16000);
+  const heard = (which: boolean[]) => mixer.process(both, 0, which, mixer.start()).mix[0];
+  const sum = heard([true, true]);
+  const alone = heard([true, false]);
+  expect(sum.length).toBe(2000 - mixer.lookahead);
+  sum.forEach((value, i) => expect(value).toBeCloseTo(sounds[0][i] + sounds[1][i], 6));
+  alone.forEach((value, i) => expect(value).toBeCloseTo(sounds[0][i], 6));
+});
+
 it("a muted track is not heard", () => {
   const mixer = new Mixer([track], 16000);
   const { mix } = mixer.process(sine(1000, 440, 16000), 0, [false], mixer.start());
@@ -90,7 +102,7 @@ it("a muted track is not heard", () => {
 });
 
 it("a note's pulses begin at its onset and fade with its release", () => {
-  const roll = new PianoRoll([{ pitch: 69, velocity: 127, start: 0.1, end: 0.5 }]);
+  const roll = new PianoRoll([{ pitch: 69, velocity: 127, start: 0.1, end: 0.5 }], 125);
   const frames = new Excitation(roll, 16000, 128, 0.002).frames(12, 80);
   expect(frames.nNotes).toBe(1);
   expect(frames.step[0]).toBeCloseTo(440 / 16000, 7);
@@ -128,7 +140,7 @@ it("Griffin-Lim gives a hop of sound for each hop, of the mel's pitch and level"
     ),
   );
   const hop = Float32Array.from({ length: 16 * 80 }, (_, i) => frame[i % 80]);
-  const roll = new PianoRoll([]);
+  const roll = new PianoRoll([], 125);
   let state = await vocoder.start([roll]);
   const out: number[] = [];
   for (let i = 0; i < 16; i++) {

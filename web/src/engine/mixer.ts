@@ -1,4 +1,4 @@
-// Tracks → one stereo mix, as src/timbrel/mixer.py makes it. The limiter's state is a value that is
+// Tracks → one stereo mix, their sum, as src/timbrel/mixer.py makes it. The limiter's state is a value that is
 // never altered, so that the engine can go back to an earlier one.
 
 import constants from "../constants.json";
@@ -18,17 +18,14 @@ export interface MixerState {
 export class Mixer {
   readonly lookahead: number;
   private readonly logRelease: number;
-  private readonly headroom: number;
   private readonly step: number;
 
   constructor(
     private readonly tracks: Track[],
     private readonly sampleRate: number,
-    nHeard = tracks.length,
   ) {
     this.lookahead = Math.round(limiterLookaheadS * sampleRate);
     this.logRelease = -1 / (limiterReleaseS * sampleRate);
-    this.headroom = 1 / Math.sqrt(Math.max(nHeard, 1));
     this.step = Math.round(smoothingBlockS * sampleRate);
   }
 
@@ -93,7 +90,7 @@ export class Mixer {
   }
 
   private sides(track: Track, time: number): [number, number] {
-    const gain = this.headroom * valueAt(track.gain, time);
+    const gain = valueAt(track.gain, time);
     const angle = ((valueAt(track.pan, time) + 1) * Math.PI) / 4;
     return [gain * Math.SQRT2 * Math.cos(angle), gain * Math.SQRT2 * Math.sin(angle)];
   }

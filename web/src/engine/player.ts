@@ -2,7 +2,6 @@
 // muted or a key is struck, goes back to a state before the change and computes what has not been
 // heard yet once more. So there is a reserve against interruptions, and a change is heard at once.
 
-import constants from "../constants.json";
 import type { Output } from "./output";
 import { FULL, QualityMeter, type Quality } from "./quality";
 import type { Playing, Snapshot, Step, Stream } from "./stream";
@@ -71,6 +70,10 @@ export class Player {
     private readonly events: PlayerEvents,
   ) {}
 
+  private get frameRate(): number {
+    return this.sampleRate / this.hopLength;
+  }
+
   /** Computes for ever; errors go to whoever awaits it. */
   async run(): Promise<never> {
     for (;;) {
@@ -105,7 +108,7 @@ export class Player {
 
   /** The share of the time for which it plays that a hop's computation takes. */
   get realTimeFactor(): number {
-    return this.stepMs / 1000 / ((this.stream?.hop ?? 16) / constants.frameRate);
+    return this.stepMs / 1000 / ((this.stream?.hop ?? 16) / this.frameRate);
   }
 
   /** Whether nothing else should be computed now: a change is to be heard, or the reserve is short. */
@@ -122,7 +125,7 @@ export class Player {
     // Who presses Play before the new sound is there must not hear the old one.
     if (!this.playing) this.output.finish(this.output.read);
     this.cueing = async () => {
-      const frame = stream.aligned(Math.min(seconds * constants.frameRate, stream.nFrames - 1));
+      const frame = stream.aligned(Math.min(seconds * stream.frameRate, stream.nFrames - 1));
       this.liveTrack = liveTrack;
       this.stream = stream;
       this.now = playing;
@@ -247,7 +250,7 @@ export class Player {
     const step = await stream.step(before, this.now, this.from);
     const took = performance.now() - began;
     this.stepMs += 0.2 * (took - this.stepMs);
-    this.measure(took / 1000 / (stream.hop / constants.frameRate));
+    this.measure(took / 1000 / (stream.hop / this.frameRate));
     if (this.stream !== stream) return;
     this.next = step.next;
     this.chain.push({ before, base: this.base });
@@ -338,7 +341,7 @@ export class Player {
   private updateLiveRoll(time: number): void {
     this.liveNotes = this.liveNotes.filter((note) => note.end > time - LIVE_NOTE_MEMORY_S);
     this.stream!.rolls = [...this.stream!.rolls];
-    this.stream!.rolls[this.liveTrack] = new PianoRoll(this.liveNotes);
+    this.stream!.rolls[this.liveTrack] = new PianoRoll(this.liveNotes, this.frameRate);
   }
 
   private notify(): void {

@@ -2,6 +2,7 @@
 // a state and gives the next one, and alters neither: who keeps a state can go back to it.
 
 import constants from "../constants.json";
+import { frameRateOf } from "./bundle";
 import { Mixer, type MixerState } from "./mixer";
 import type { Mel2Mel, MelState } from "./mel2mel";
 import type { Vocoder } from "./vocoder";
@@ -11,7 +12,7 @@ import { timbreAt, type Timbre } from "../timbre/timbre";
 
 // Before a position in the middle, so much of the score is played unheard, as Python does it. The
 // vocoder, which forgets sooner, hears the last hops of it only.
-const PRE_ROLL_FRAMES = 4 * constants.frameRate;
+const { preRollS, releaseS } = constants;
 const PRE_ROLL_HOPS = 4;
 
 export interface Snapshot {
@@ -43,6 +44,7 @@ export class Stream {
   rolls: PianoRoll[];
   /** Frames of the piece, with what rings on; without end where a keyboard is played alone. */
   readonly nFrames: number;
+  readonly frameRate: number;
   private readonly mixer: Mixer;
   private readonly hopSamples: number;
 
@@ -50,10 +52,11 @@ export class Stream {
     private readonly mel2mel: Mel2Mel,
     private readonly vocoder: Vocoder,
     tracks: Track[],
-    { endless = false, nHeard = tracks.length }: { endless?: boolean; nHeard?: number } = {},
+    { endless = false }: { endless?: boolean } = {},
   ) {
-    this.rolls = tracks.map((track) => new PianoRoll(track.notes));
-    this.mixer = new Mixer(tracks, mel2mel.config.mel.sample_rate, nHeard);
+    this.frameRate = frameRateOf(mel2mel.config.mel);
+    this.rolls = tracks.map((track) => new PianoRoll(track.notes, this.frameRate));
+    this.mixer = new Mixer(tracks, mel2mel.config.mel.sample_rate);
     this.hopSamples = mel2mel.config.mel.hop_length;
     let end = 0;
     for (const track of tracks) {
@@ -61,7 +64,7 @@ export class Stream {
     }
     this.nFrames = endless
       ? Infinity
-      : Math.max(roundHalfEven((end + constants.releaseS) * constants.frameRate), 1);
+      : Math.max(roundHalfEven((end + releaseS) * this.frameRate), 1);
   }
 
   get hop(): number {
@@ -80,7 +83,7 @@ export class Stream {
   /** From `frame` on, which must be aligned; steps give sound from there on. */
   async start(frame: number, playing: Playing): Promise<Snapshot> {
     const n = this.rolls.length;
-    const first = this.aligned(frame - PRE_ROLL_FRAMES);
+    const first = this.aligned(frame - Math.round(preRollS * this.frameRate));
     const warm = Math.max(frame - PRE_ROLL_HOPS * this.hop, 0);
     const timbre = this.timbre(playing, warm);
     const mel = await this.mel2mel.skim(this.rolls, timbre, first, warm, this.mel2mel.start(n));
@@ -135,7 +138,7 @@ export class Stream {
   private timbre({ timbres }: Playing, frame: number): Float32Array {
     const size = this.mel2mel.timbreSize;
     const out = new Float32Array(timbres.length * size);
-    timbres.forEach((one, i) => out.set(timbreAt(one, frame / constants.frameRate), i * size));
+    timbres.forEach((one, i) => out.set(timbreAt(one, frame / this.frameRate), i * size));
     return out;
   }
 }
