@@ -8,10 +8,9 @@ from typing import Any
 
 from typer.main import get_command
 
-from timbrel import constants, mixer, synthesizer
+from timbrel import constants, ensemble, mixer, synthesizer
 from timbrel.commands.app import app
 from timbrel.evaluation import timbre_space
-from timbrel.geometry import MelConfig
 from timbrel.score import channels, container, instruments, keys, midi, smf, timeline
 from timbrel.score.score import UNPLAYABLE
 from timbrel.timbre import timbre
@@ -25,7 +24,6 @@ OUTPUT = Path(__file__).parents[1] / "web" / "src" / "constants.json"
 def shared() -> dict[str, Any]:
     """All of them, by the names that the page uses."""
     return {
-        "frameRate": MelConfig().frame_rate,
         "lowestPitch": constants.LOWEST_PITCH,
         "highestPitch": constants.HIGHEST_PITCH,
         "nPitches": constants.N_PITCHES,
@@ -71,6 +69,7 @@ def shared() -> dict[str, Any]:
         "limiterReleaseS": mixer.RELEASE_S,
         "limiterNegligible": mixer.NEGLIGIBLE,
         "smoothingBlockS": mixer.SMOOTHING_BLOCK_S,
+        "preRollS": ensemble.PRE_ROLL_S,
         "releaseS": synthesizer.RELEASE_S,
         "timbreFileFormat": timbre.FILE_FORMAT,
         "renderOptions": _option_names("render", RENDER_OPTIONS),

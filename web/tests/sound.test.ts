@@ -76,6 +76,20 @@ it("what is loud is held below the ceiling", () => {
   expect(peak).toBeGreaterThan(0.8);
 });
 
+it("a mix is the sum of its tracks, none of them softer because others exist", () => {
+  const sounds = [sine(2000, 440, 16000, 0.2), sine(2000, 660, 16000, 0.1)];
+  const mixer = new Mixer([track, track], 16000);
+  const heard = (which: number[]) => {
+    const audio = Float32Array.from(which.flatMap((i) => [...sounds[i]]));
+    return mixer.process(audio, which, 2000, 0, mixer.start()).mix[0];
+  };
+  const sum = heard([0, 1]);
+  const alone = heard([0]);
+  expect(sum.length).toBe(2000 - mixer.lookahead);
+  sum.forEach((value, i) => expect(value).toBeCloseTo(sounds[0][i] + sounds[1][i], 6));
+  alone.forEach((value, i) => expect(value).toBeCloseTo(sounds[0][i], 6));
+});
+
 it("where no track is heard there is silence", () => {
   const mixer = new Mixer([track], 16000);
   const { mix } = mixer.process(new Float32Array(0), [], 1000, 0, mixer.start());
@@ -84,7 +98,7 @@ it("where no track is heard there is silence", () => {
 });
 
 it("a note's pulses begin at its onset and fade with its release", () => {
-  const roll = new PianoRoll([{ pitch: 69, velocity: 127, start: 0.1, end: 0.5 }]);
+  const roll = new PianoRoll([{ pitch: 69, velocity: 127, start: 0.1, end: 0.5 }], 125);
   const frames = new Excitation(roll, 16000, 128, 0.002).frames(12, 80);
   expect(frames.nNotes).toBe(1);
   expect(frames.step[0]).toBeCloseTo(440 / 16000, 7);
@@ -122,7 +136,7 @@ it("Griffin-Lim gives a hop of sound for each hop, of the mel's pitch and level"
     ),
   );
   const hop = Float32Array.from({ length: 16 * 80 }, (_, i) => frame[i % 80]);
-  const roll = new PianoRoll([]);
+  const roll = new PianoRoll([], 125);
   const ensemble = { tracks: [0], rolls: [roll] };
   let state = await vocoder.start(ensemble);
   const out: number[] = [];

@@ -1,4 +1,4 @@
-// Tracks → one stereo mix, as src/timbrel/mixer.py makes it. The limiter's state is a value that is
+// Tracks → one stereo mix, their sum, as src/timbrel/mixer.py makes it. The limiter's state is a value that is
 // never altered, so that the engine can go back to an earlier one.
 
 import constants from "../constants.json";

@@ -3,6 +3,7 @@
 // are not heard are not computed; one that comes in is brought to where it would be.
 
 import constants from "../constants.json";
+import { frameRateOf } from "./bundle";
 import { pickedRows, type Ensemble } from "./ensemble";
 import { Mixer, type MixerState } from "./mixer";
 import type { Mel2Mel, MelState } from "./mel2mel";
@@ -14,7 +15,7 @@ import { timbreAt } from "../timbre/timbre";
 
 // Before a position in the middle, so much of the score is played unheard, as Python does it. The
 // vocoder, which forgets sooner, hears the last hops of it only.
-const PRE_ROLL_FRAMES = 4 * constants.frameRate;
+const { preRollS, releaseS } = constants;
 const PRE_ROLL_HOPS = 4;
 
 /** Where some tracks' networks are. */
@@ -34,6 +35,7 @@ export class Stream implements Source<Snapshot> {
   readonly computes = true;
   /** Frames of the piece, with what rings on; without end where a keyboard is played alone. */
   readonly nFrames: number;
+  readonly frameRate: number;
   private readonly rolls: PianoRoll[];
   private readonly mixer: Mixer;
   private readonly hopSamples: number;
@@ -44,7 +46,8 @@ export class Stream implements Source<Snapshot> {
     tracks: Track[],
     { endless = false }: { endless?: boolean } = {},
   ) {
-    this.rolls = tracks.map((track) => new PianoRoll(track.notes));
+    this.frameRate = frameRateOf(mel2mel.config.mel);
+    this.rolls = tracks.map((track) => new PianoRoll(track.notes, this.frameRate));
     this.mixer = new Mixer(tracks, mel2mel.config.mel.sample_rate);
     this.hopSamples = mel2mel.config.mel.hop_length;
     let end = 0;
@@ -53,7 +56,7 @@ export class Stream implements Source<Snapshot> {
     }
     this.nFrames = endless
       ? Infinity
-      : Math.max(roundHalfEven((end + constants.releaseS) * constants.frameRate), 1);
+      : Math.max(roundHalfEven((end + releaseS) * this.frameRate), 1);
   }
 
   get hop(): number {
@@ -135,7 +138,7 @@ export class Stream implements Source<Snapshot> {
   private async warmedUp(tracks: number[], frame: number, playing: Playing): Promise<Voices> {
     if (!tracks.length) return this.nobody();
     const ensemble = this.ensemble(tracks);
-    const first = aligned(frame - PRE_ROLL_FRAMES, this.hop);
+    const first = aligned(frame - Math.round(preRollS * this.frameRate), this.hop);
     const warm = Math.max(frame - PRE_ROLL_HOPS * this.hop, 0);
     const timbre = this.rowsOf(tracks, this.timbre(playing, warm));
     const start = this.mel2mel.start(tracks.length);
@@ -199,7 +202,7 @@ export class Stream implements Source<Snapshot> {
   private timbre({ timbres }: Playing, frame: number): Float32Array {
     const size = this.mel2mel.timbreSize;
     const out = new Float32Array(timbres.length * size);
-    timbres.forEach((one, i) => out.set(timbreAt(one, frame / constants.frameRate), i * size));
+    timbres.forEach((one, i) => out.set(timbreAt(one, frame / this.frameRate), i * size));
     return out;
   }
 

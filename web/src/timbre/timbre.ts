@@ -56,14 +56,14 @@ export function thinned(timbre: Timbre, tolerance: number, most: number): Timbre
 }
 
 /** What a hand drew, as a path on the grid of frames; of several places in a frame the last counts. */
-export function drawn(stroke: { time: number; point: Point }[]): Timbre {
+export function drawn(stroke: { time: number; point: Point }[], frameRate: number): Timbre {
   const frames = new Map<number, Point>();
   for (const { time, point } of stroke) {
-    frames.set(Math.round(time * constants.frameRate), point);
+    frames.set(Math.round(time * frameRate), point);
   }
   const inOrder = [...frames].sort(([a], [b]) => a - b);
   return {
-    times: inOrder.map(([frame]) => frame / constants.frameRate),
+    times: inOrder.map(([frame]) => frame / frameRate),
     points: inOrder.map(([, point]) => point),
   };
 }
