@@ -98,6 +98,20 @@ def test_a_track_joins_the_first_voice_that_it_does_not_clash_with() -> None:
     assert members([first, second, track((60, 2, 4)), track((60, 3, 5))]) == [(0, 2), (1, 2)]
 
 
+def test_only_notes_whose_key_is_held_go_to_another_voice() -> None:
+    right = track((60, 0, 1), (64, 1, 3), (67, 3, 4))
+    left = track((48, 0, 1), (64, 2, 4), (52, 4, 5))
+    first, second = voices([right, left]).voices
+    assert (first.number, second.number) == (0, 1)
+    assert [tuple(row[:3]) for row in second.notes] == [(2, 4, 64)]
+    assert [row[2] for row in first.notes] == [48, 60, 64, 67, 52]
+
+
+def test_strikes_of_one_track_stay_in_one_voice_though_its_key_is_held() -> None:
+    odd = track((60, 0, 2), (60, 1, 3))
+    assert [len(voice.notes) for voice in voices([odd, track((60, 2.5, 4))]).voices] == [2, 1]
+
+
 def test_no_key_of_a_voice_is_held_by_two_tracks_and_no_note_is_lost() -> None:
     random = np.random.default_rng(5)
     tracks = []

@@ -16,6 +16,7 @@ class PlainVocoder:
 
     def __init__(self, mel: MelConfig) -> None:
         self.mel = mel
+        self.roll: str | None = None
 
     def stream(
         self,
