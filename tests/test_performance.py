@@ -7,68 +7,25 @@ from pathlib import Path
 import mido
 import numpy as np
 import pytest
-import torch
 
 from support.command_line import result_of
+from support.small_studio import KITS, small_mel2mel, small_vocoder
 from timbrel.abilities import Abilities
-from timbrel.bundles.bundle import Bundle, load_bundle
+from timbrel.bundles.bundle import Bundle
 from timbrel.errors import InputError
-from timbrel.geometry import MelConfig
-from timbrel.mel.export import write_mel2mel_bundle
-from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
 from timbrel.score.midi import read_midi
 from timbrel.score.score import Automation, Note, Score, Track
 from timbrel.synthesizer import Synthesizer
-from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig
-from timbrel.vocoder.parallel_export import write_parallel_bundle
-
-MEL = MelConfig(sample_rate=48_000, hop_length=384, n_fft=3072, n_mels=32, f_max_hz=20_000)
-ABOUT = {"gain": 0.5, "license": "CC0", "attribution": "Made by chance.", "training": {}}
-INSTRUMENTS = {"piano": 0, "flute": 73, "standard kit": 0, "jazz kit": 32}
-KITS = {"standard kit": [36, 38, 42, 46], "jazz kit": [36, 38]}
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return small_model(tmp_path_factory.mktemp("model") / "small", "performance")
-
-
-def small_model(folder: Path, roll: str) -> Bundle:
-    torch.manual_seed(1)
-    network = Mel2Mel(Mel2MelConfig(4, timbre_size=3, roll=roll, hidden_size=8, n_mels=32))
-    with torch.no_grad():
-        network.output.bias.fill_(-3.0)
-    window = {"hop": 8, "context": 8}
-    write_mel2mel_bundle(
-        network,
-        folder,
-        name="small",
-        mel=MEL,
-        instruments=INSTRUMENTS,
-        kits=KITS,
-        window=window,
-        **ABOUT,
-    )
-    return load_bundle(folder, kind="mel2mel")
+    return small_mel2mel(tmp_path_factory.mktemp("model") / "small")
 
 
 @pytest.fixture(scope="module")
 def vocoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(2)
-    sizes = ParallelVocoderConfig(
-        conditioning="performance",
-        n_mels=32,
-        sample_rate=48_000,
-        hop_length=384,
-        n_fft=1536,
-        width=8,
-        n_blocks=1,
-        lookahead=1,
-        onset_grid_s=64 / 48_000,
-    )
-    folder = tmp_path_factory.mktemp("vocoder") / "small"
-    write_parallel_bundle(ParallelVocoder(sizes, MEL), folder, mel=MEL, name="small", **ABOUT)
-    return folder
+    return small_vocoder(tmp_path_factory.mktemp("vocoder") / "small")
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +123,7 @@ def test_an_excerpt_is_a_part_of_the_whole(synthesizer: Synthesizer) -> None:
 
 
 def test_a_vocoder_of_other_rolls_is_refused(vocoder: Path, tmp_path: Path) -> None:
-    piano = small_model(tmp_path / "piano", "piano")
+    piano = small_mel2mel(tmp_path / "piano", "piano")
     with pytest.raises(InputError, match="wants performance rolls; the model reads piano rolls"):
         Synthesizer.load(piano.path, vocoder=vocoder)
     assert Synthesizer.load(piano.path, vocoder="griffin-lim").model.roll == "piano"
@@ -200,7 +157,8 @@ def test_commands_say_what_is_played(model: Bundle, vocoder: Path, tmp_path: Pat
     assert inspected["notes"] == 3
     (plain,) = result_of("inspect", file)
     assert plain["unplayable"] == {"drum_notes": 2, "pitch_bends": 1}
-    assert [t["drums"] for t in plain["tracks"]] == [False]
+    assert [t["drums"] for t in plain["tracks"]] == [False, True]
+    assert plain["notes"] == 3
 
 
 def test_midi_gives_bends_in_semitones_and_vibrato_by_depth(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from timbrel.constants import A4_HZ
 from timbrel.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     Timbres = str | Timbre | Mapping[int, str | Timbre] | None
 
 MAX_GAIN_DB = 100.0
+LOWEST_TUNING_HZ, HIGHEST_TUNING_HZ = A4_HZ / 2, A4_HZ * 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,8 @@ class RenderOptions:
         2 for stereo, 1 for mono.
     gain_db
         Gain of the mix, from −100 to 100 dB; a limiter keeps it from clipping.
+    tuning_hz
+        Of the a above middle C, for models that play bends. Drums stay as they are.
     stems
         Whether to return each track separately as well. Tracks then do not share voices.
 
@@ -54,7 +58,13 @@ class RenderOptions:
     duration_s: float | None = None
     channels: int = 2
     gain_db: float = 0.0
+    tuning_hz: float = A4_HZ
     stems: bool = False
+
+    @property
+    def tuning(self) -> float:
+        """The tuning in semitones above the usual one."""
+        return 12 * math.log2(self.tuning_hz / A4_HZ)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.start_s) and self.start_s >= 0):
@@ -67,6 +77,11 @@ class RenderOptions:
             raise InputError(f"channels must be 1 or 2, not {self.channels}")
         if self.seed < 0:
             raise InputError(f"the seed must not be negative, not {self.seed}")
+        if not LOWEST_TUNING_HZ <= self.tuning_hz <= HIGHEST_TUNING_HZ:
+            raise InputError(
+                f"the tuning must lie between {LOWEST_TUNING_HZ:g} and {HIGHEST_TUNING_HZ:g} Hz, "
+                f"not {self.tuning_hz:g} Hz"
+            )
         if not -MAX_GAIN_DB <= self.gain_db <= MAX_GAIN_DB:
             raise InputError(
                 f"the gain must lie between −{MAX_GAIN_DB:g} and {MAX_GAIN_DB:g} dB, "

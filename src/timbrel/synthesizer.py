@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from timbrel.abilities import Abilities
-from timbrel.bundles.bundle import DEFAULT_MODEL, Bundle, load_bundle
+from timbrel.bundles.bundle import Bundle, load_bundle
+from timbrel.constants import A4_HZ, DEFAULT_MODEL
 from timbrel.ensemble import PRE_ROLL_S, Ensemble
 from timbrel.errors import InputError
 from timbrel.mel.generator import MelGenerator
@@ -26,7 +27,7 @@ from timbrel.score.midi import read_midi
 from timbrel.score.score import Score, Track
 from timbrel.score.voices import Voices, excerpt, voices_of
 from timbrel.timbre.timbre import Timbre, parse_timbre
-from timbrel.vocoder.catalog import DEFAULT_VOCODER, load_vocoder
+from timbrel.vocoder.catalog import load_vocoder, vocoder_for
 from timbrel.vocoder.vocoder import Sampling, Vocoder
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Synthesizer:
                 f"the vocoder expects mels of {vocoder.mel}; the model makes {generator.bundle.mel}"
             )
         self._generator = generator
+        self._abilities = Abilities.of(generator.bundle)
         self._vocoder = vocoder
         self._threads = threads
 
@@ -103,7 +105,7 @@ class Synthesizer:
         cls,
         model: str | os.PathLike = DEFAULT_MODEL,
         *,
-        vocoder: str | os.PathLike = DEFAULT_VOCODER,
+        vocoder: str | os.PathLike | None = None,
         threads: int = 1,
         sampling: Sampling | None = None,
     ) -> Synthesizer:
@@ -114,7 +116,8 @@ class Synthesizer:
         model
             A shipped model's name, or a bundle's folder.
         vocoder
-            A vocoder's name, or a bundle's folder; see `timbrel.vocoder.catalog`.
+            A vocoder's name, or a bundle's folder; see `timbrel.vocoder.catalog`. If None, the one
+            that was made for the model.
         threads
             Number of threads that compute the voices; the sound does not depend on it.
         sampling
@@ -128,7 +131,9 @@ class Synthesizer:
         bundle = load_bundle(model, kind="mel2mel")
         return cls(
             MelGenerator(bundle),
-            load_vocoder(vocoder, bundle.mel, sampling=sampling),
+            load_vocoder(
+                vocoder_for(bundle) if vocoder is None else vocoder, bundle.mel, sampling=sampling
+            ),
             threads=threads,
         )
 
@@ -170,7 +175,7 @@ class Synthesizer:
             How to render it; the defaults of `RenderOptions` if None.
         **changes
             Fields of `RenderOptions` that replace those of `options`: ``timbre``, ``seed``,
-            ``start_s``, ``duration_s``, ``channels``, ``gain_db``, ``stems``.
+            ``start_s``, ``duration_s``, ``channels``, ``gain_db``, ``tuning_hz``, ``stems``.
 
         Returns
         -------
@@ -186,7 +191,12 @@ class Synthesizer:
             If an option does not exist.
         """
         options = replace(options or RenderOptions(), **changes)
-        score = self.playable(score)
+        if options.tuning and not self._abilities.bends:
+            raise InputError(
+                f"{self.model.name}: plays in the tuning of {A4_HZ:g} Hz alone; another tuning "
+                "needs a model that plays bends"
+            )
+        score = self.playable(score).tuned(options.tuning)
         if not score.n_notes:
             raise InputError(f"the score has no notes that can be played{_left_out(score)}")
         if options.start_s >= score.duration_s:
@@ -211,7 +221,7 @@ class Synthesizer:
         """The part of a score, or a MIDI file, that the model plays; see `Abilities.playable`."""
         if not isinstance(score, Score):
             score = read_midi(score)
-        return Abilities.of(self.model).playable(score)
+        return self._abilities.playable(score)
 
     def timbres(self, score: Score, timbre: Timbres) -> list[Timbre]:
         """The timbre of each track of a score, as `playable` gives it.

@@ -24,7 +24,6 @@ FORMAT = 2
 CONFIG_FILE, CARD_FILE, SUMS_FILE = "config.json", "README.md", "SHA256SUMS"
 WEIGHTS_FILE = "weights.safetensors"
 SHIPPED = Path(__file__).parents[1] / "models"
-DEFAULT_MODEL = "mel2mel"
 
 _KEYS = {
     "format": int,

@@ -14,7 +14,7 @@ from timbrel.commands.options import Force, Json, MaxDuration, Model, StopAtFirs
 from timbrel.errors import InputError, printable
 
 if TYPE_CHECKING:
-    from timbrel.score.score import Score
+    from timbrel.score.score import Score, Track
 
 
 def add_inspect_command(app: typer.Typer) -> None:
@@ -35,7 +35,8 @@ def inspect(
 ) -> None:
     """Say what MIDI files hold, and what of it cannot be played."""
     from timbrel.abilities import Abilities
-    from timbrel.bundles.bundle import DEFAULT_MODEL, load_bundle
+    from timbrel.bundles.bundle import load_bundle
+    from timbrel.constants import DEFAULT_MODEL
     from timbrel.files import check_output
     from timbrel.score.midi import read_midi
 
@@ -78,11 +79,16 @@ def _described(file: Path, score: Score) -> dict[str, Any]:
                 "channel": track.channel + 1,
                 "notes": len(track.notes),
             }
-            for track in score.tracks
+            for track in _tracks(score)
         ],
         "unplayable": score.unplayable,
         "warnings": list(score.warnings),
     }
+
+
+def _tracks(score: Score) -> tuple[Track, ...]:
+    """What is played, as numbered for a render, then drums that the model does not play."""
+    return (*score.tracks, *score.drum_tracks)
 
 
 def _print_score(file: Path, score: Score) -> None:
@@ -92,12 +98,13 @@ def _print_score(file: Path, score: Score) -> None:
         f"{printable(str(file))}: {score.duration_s:.1f} s, "
         f"{score.n_notes + score.unplayable_notes} notes, {score.pedal_events} pedal events"
     )
-    several_ports = any(track.port for track in score.tracks)
-    for number, track in enumerate(score.tracks, 1):
+    several_ports = any(track.port for track in _tracks(score))
+    for number, track in enumerate(_tracks(score), 1):
         port = f"port {track.port + 1} " if several_ports else ""
         instrument = "Drum kit" if track.is_kit else PROGRAM_NAMES[track.program]
         print(
             f"  {number:3} {track.name:24} {port}channel {track.channel + 1:2}  "
             f"{instrument} ({track.program})  {len(track.notes)} notes"
+            + (", not played by this model" if number > len(score.tracks) else "")
         )
     report_faults(file, score, sys.stdout)

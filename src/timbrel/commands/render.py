@@ -13,6 +13,7 @@ import typer
 from timbrel.commands.batch import Batch
 from timbrel.commands.messages import report_faults
 from timbrel.commands.options import Force, Json, MaxDuration, Model, StopAtFirst, within_machine
+from timbrel.constants import A4_HZ
 from timbrel.errors import InputError, printable
 from timbrel.progress import bar
 from timbrel.render_options import RenderOptions
@@ -50,7 +51,10 @@ def render(
     ] = None,
     model: Model = "",
     vocoder: Annotated[
-        str, typer.Option(help="What turns spectrograms into sound. By default parallel.")
+        str,
+        typer.Option(
+            help="What turns spectrograms into sound. By default what was made for the model."
+        ),
     ] = "",
     seed: Annotated[
         int, typer.Option(help="A number; the same one gives the same sound again.", min=0)
@@ -67,6 +71,9 @@ def render(
         int | None,
         typer.Option(help="Of the file, in Hz. By default the model's.", min=8000, max=192_000),
     ] = None,
+    tuning: Annotated[
+        float, typer.Option(help="Of the a above middle C, in Hz, such as 415. Not of drums.")
+    ] = A4_HZ,
     stems: Annotated[
         Path | None,
         typer.Option(
@@ -98,13 +105,14 @@ def render(
     as_json: Json = False,
 ) -> None:
     """Turn MIDI files into sound."""
-    from timbrel.bundles.bundle import DEFAULT_MODEL
+    from timbrel.bundles.bundle import load_bundle
     from timbrel.commands.outputs import Outputs
+    from timbrel.constants import DEFAULT_MODEL
     from timbrel.files import STDOUT
     from timbrel.score.midi import read_midi
     from timbrel.synthesizer import Synthesizer
     from timbrel.timbre.timbre import parse_timbre
-    from timbrel.vocoder.catalog import DEFAULT_VOCODER
+    from timbrel.vocoder.catalog import vocoder_for
     from timbrel.vocoder.vocoder import Sampling
 
     # All that can be wrong is found before the first file is written.
@@ -114,6 +122,7 @@ def render(
         duration_s=duration,
         channels=1 if mono else 2,
         gain_db=gain,
+        tuning_hz=tuning,
         stems=stems is not None,
     )
     specs = _timbre_specs(timbre or [])
@@ -124,9 +133,10 @@ def render(
     scores = batch.each(lambda i: read_midi(files[i], max_duration_s=3600 * max_duration))
     if not scores:
         batch.end()
+    vocoder = vocoder or vocoder_for(load_bundle(model or DEFAULT_MODEL, kind="mel2mel"))
     synthesizer = Synthesizer.load(
         model or DEFAULT_MODEL,
-        vocoder=vocoder or DEFAULT_VOCODER,
+        vocoder=vocoder,
         threads=threads,
         sampling=Sampling(precision, temperature),
     )
@@ -136,10 +146,16 @@ def render(
     options = replace(options, timbre=specs)
     scores = {i: synthesizer.playable(score) for i, score in scores.items()}
     targets = outputs.plan(scores)
+    if sample_rate is not None and sample_rate > synthesizer.sample_rate and not as_json:
+        print(
+            f"timbrel: {synthesizer.model.name} plays at {synthesizer.sample_rate} Hz; at "
+            f"{sample_rate} Hz its sound still ends at {synthesizer.sample_rate // 2} Hz",
+            file=sys.stderr,
+        )
     streams = batch.each(lambda i: _stream(synthesizer, files[i], scores[i], options))
     common = {
         "model": synthesizer.model.name,
-        "vocoder": vocoder or DEFAULT_VOCODER,
+        "vocoder": vocoder,
         "seed": seed,
     }
     songs = {i: _Song(files[i], scores[i], streams[i], targets[i]) for i in streams}

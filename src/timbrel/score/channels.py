@@ -25,6 +25,7 @@ VIBRATO_DEPTH = 0.5
 _BEND_RANGE, _FINE_TUNING, _COARSE_TUNING, _NO_PARAMETER = (0, 0), (0, 1), (0, 2), (127, 127)
 _DEFAULT_ENTRIES = {_BEND_RANGE: (2, 0), _FINE_TUNING: (64, 0), _COARSE_TUNING: (64, 0)}
 BEND_CENTRE = 8192
+_EQUAL: tuple[float, ...] = (0.0,) * 12
 
 # Controllers that change the sound but are not played: the kind under which they are counted, and
 # the values at which they change nothing.
@@ -102,6 +103,7 @@ class Channel:
         self.is_drums = self._number == DRUM_CHANNEL
         self._is_drums_by_bank = False
         self.shift = 0  # of the keys, by an exclusive message; semitones
+        self.scale = _EQUAL  # of the notes that begin: semitones for each key of an octave, from C
         self._volume, self._expression = DEFAULT_VOLUME, DEFAULT_EXPRESSION
         self._bend = 0
         self._parameter, self._is_registered = _NO_PARAMETER, True

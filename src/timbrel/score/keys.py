@@ -28,6 +28,7 @@ class Sounding:
 
     part: list[Note]  # where it goes when it ends
     pitch: int
+    detune: float  # semitones
     velocity: int
     start_s: float
     stroke: int  # its number among those of the channel
@@ -63,6 +64,7 @@ class Keys:
         *,
         part: list[Note],
         pitch: int,
+        detune: float,
         velocity: int,
         answered: int,
     ) -> None:
@@ -81,7 +83,7 @@ class Keys:
             self._end(earlier, time_s)
         self._n_strokes += 1
         self._down[track << 7 | key] = Sounding(
-            part, pitch, velocity, time_s, self._n_strokes, awaited, coming
+            part, pitch, detune, velocity, time_s, self._n_strokes, awaited, coming
         )
 
     def release(self, track: int, key: int, time_s: float) -> bool:

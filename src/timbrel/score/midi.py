@@ -230,7 +230,7 @@ class _Performance:
     def _note_on(self, event: Event, channel: Channel) -> None:
         answered = next(self._answered)
         self._reach(event.time_s)
-        pitch = event.first
+        pitch, detune = event.first, 0.0
         if channel.is_drums:
             self._unplayable["drum_notes"] += 1
         else:
@@ -239,6 +239,7 @@ class _Performance:
             if not is_playable(pitch):
                 self._unplayable["notes_outside_21_108"] += 1
                 return
+            detune = channel.scale[event.first % len(channel.scale)]
             if channel.fine_tuning:
                 self._detuned.add(channel)
             if self._master_tunings.last:
@@ -251,6 +252,7 @@ class _Performance:
                 event.track, event.port, event.channel, channel.program, channel.is_drums
             ],
             pitch=pitch,
+            detune=detune,
             velocity=event.second,
             answered=answered,
         )
@@ -258,7 +260,7 @@ class _Performance:
 
     def _end(self, note: Sounding, time_s: float) -> None:
         self._reach(time_s)
-        note.part.append(Note(note.pitch, note.velocity, note.start_s, time_s))
+        note.part.append(Note(note.pitch, note.velocity, note.start_s, time_s, note.detune))
 
     def _reach(self, time_s: float) -> None:
         """Something begins or ends to sound."""
@@ -271,7 +273,7 @@ class _Performance:
 
     def _exclusive(self, event: Event) -> None:
         time_s = event.time_s
-        for kind, value, part in settings_of(event.data):
+        for kind, value, part, scale in settings_of(event.data):
             if kind is Kind.RESET:
                 self._reset(time_s, is_gs=bool(value))
             elif kind is Kind.MASTER_VOLUME:
@@ -282,12 +284,15 @@ class _Performance:
                 self._master_coarse = int(value)
             elif kind is Kind.MASTER_SHIFT:
                 self._master_shift = int(value)
-            elif kind is Kind.SCALE:
+            elif kind is Kind.SCALE and not scale:
                 self._detuned.add(kind)
             else:
                 port, device = event.port
                 channel = self._channel((port + part // 16, device), part % 16)
-                if kind is Kind.PART_DRUMS:
+                if kind is Kind.SCALE:
+                    self._detuned.add(kind)
+                    channel.scale = scale
+                elif kind is Kind.PART_DRUMS:
                     channel.set_drums(bool(value))
                 else:
                     channel.shift = int(value)

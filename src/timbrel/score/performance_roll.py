@@ -74,6 +74,8 @@ class PerformanceRoll(PianoRoll):
         super().__init__(notes, frame_rate, n_frames=n_frames)
         self.pitches = AS_WRITTEN if is_kit else pitches
         self.is_kit = is_kit
+        off_keys = bool(np.mod(self.notes[:, 2], 1).any())  # by the scale that they are tuned to
+        self._between_keys = self.pitches.is_bent or self.pitches.has_vibrato or off_keys
 
     @property
     def n_channels(self) -> int:
@@ -86,7 +88,7 @@ class PerformanceRoll(PianoRoll):
         -------
         roll : ndarray of float32, shape (stop - start, 257)
         """
-        if not (self.pitches.is_bent or self.pitches.has_vibrato):
+        if not self._between_keys:
             return super().window(start, stop)
         roll = np.zeros((stop - start, self.n_channels), np.float32)
         first = max(start, 0)

@@ -50,7 +50,7 @@ class PianoRoll:
         self._starts = to_frames(table[:, 0], frame_rate)
         self._stops = np.maximum(to_frames(table[:, 1], frame_rate), self._starts + 1)
         self._latest_stops = np.maximum.accumulate(self._stops)
-        self._keys = table[:, 2].astype(np.int64) - self.lowest_key
+        self._keys = np.floor(table[:, 2] + 0.5).astype(np.int64) - self.lowest_key
         self._values = (table[:, 3] / 127).astype(np.float32)
         if len(table) and not (self._keys.min() >= 0 and self._keys.max() < self.n_keys):
             keys = f"{self.lowest_key}–{self.lowest_key + self.n_keys - 1}"

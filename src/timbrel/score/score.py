@@ -11,12 +11,13 @@ import numpy as np
 
 from timbrel.constants import HIGHEST_PITCH, LOWEST_PITCH
 
-LACKING_KEYS = "notes_of_lacking_keys"
+LACKING_KEYS, DRUM_BENDS = "notes_of_lacking_keys", "drum_bends"
 
 # Descriptions of the kinds of `Score.unplayable`.
 UNPLAYABLE = {
     "channel_pressure": "channel pressure",
     "chorus_sends": "chorus",
+    DRUM_BENDS: "bends of drums",
     "drum_notes": "notes of drums",
     "fine_tunings": "fine tuning",
     "key_pressure": "key pressure",
@@ -40,6 +41,7 @@ class Note(NamedTuple):
     velocity: int  # 1–127
     start_s: float
     end_s: float  # when it is released: by the key, or by the pedal if that is later
+    detune: float = 0.0  # semitones above its pitch, by its channel's scale tuning
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,20 @@ class Score:
         track = Track("all tracks", programs[0] if programs else 0, 0, tuple(self.notes))
         return replace(self, tracks=(track,))
 
+    def tuned(self, semitones: float) -> Score:
+        """The same score, higher by so much, but for drums."""
+        if not semitones:
+            return self
+
+        def higher(track: Track) -> Track:
+            if track.is_kit:
+                return track
+            tuning = track.tuning
+            moved = replace(tuning, values=tuple(value + semitones for value in tuning.values))
+            return replace(track, tuning=moved)
+
+        return replace(self, tracks=tuple(map(higher, self.tracks)))
+
     def excerpt(self, start_s: float, duration_s: float | None = None) -> Score:
         """The part of the score that sounds in a span of time, shifted so that it starts at 0.
 
@@ -174,8 +190,12 @@ class Score:
 
 
 def note_table(notes: Iterable[Note]) -> np.ndarray:
-    """Notes as an array, (notes, 4): start and end in seconds, pitch, velocity; rows are sorted."""
-    table = np.array(list(notes), np.float64).reshape(-1, 4)[:, [2, 3, 0, 1]]
+    """Notes as an array, (notes, 4): start and end in seconds, pitch, velocity; rows are sorted.
+
+    The pitch includes `Note.detune`, so it need not be whole.
+    """
+    rows = [(note.start_s, note.end_s, note.pitch + note.detune, note.velocity) for note in notes]
+    table = np.array(rows, np.float64).reshape(-1, 4)
     return table[np.lexsort(table.T[::-1])]
 
 

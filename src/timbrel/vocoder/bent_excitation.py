@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from timbrel.constants import A4_HZ
 from timbrel.score.performance_roll import PerformanceRoll
 from timbrel.score.pitch import SMALLEST_PART, Timing
 from timbrel.vocoder.excitation import (
-    A4_HZ,
     BAND_SHARE,
     ENVELOPES,
     NoteFrames,
@@ -75,10 +75,12 @@ class BentExcitation:
         falls = np.exp(-since_s @ (1 / np.array(ENVELOPES).T))  # (notes, frames, envelopes)
         cycles = self._hz[notes, None] * self._elapsed(notes, edges_s)  # (notes, frames + 1)
         step = np.diff(cycles, axis=1) / self._hop_length
+        harmonics = np.floor(BAND_SHARE / 2 / step)
+        level = level * (harmonics > 0)  # what is bent above the band is not heard
         return NoteFrames(
             phase=np.mod(cycles[:, :-1], 1.0).astype(np.float32),
             step=step.astype(np.float32),
-            harmonics=np.floor(BAND_SHARE / 2 / step).astype(np.float32),
+            harmonics=np.maximum(harmonics, 1.0).astype(np.float32),
             gain=(level[..., None] * falls).astype(np.float32),
             first=first.astype(np.float32),
         )

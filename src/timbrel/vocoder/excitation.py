@@ -28,13 +28,13 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from timbrel.constants import A4_HZ
 from timbrel.score.piano_roll import PianoRoll
 
 # Time constants in seconds, in which a note decays by a factor of e: while held, and once released.
 ENVELOPES = ((np.inf, 0.05), (1.5, 0.3), (0.25, 0.15))
 SILENT_AFTER_S = 1.5  # a released note is left out from then on
 BAND_SHARE = 0.98  # of half the sample rate is filled with harmonics
-A4_HZ = 440.0
 # Where the denominator of the Dirichlet kernel is smaller, the limit of the kernel is used.
 SMALLEST_SINE = 1e-3
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timbrel.constants import HOP_LENGTH, LOWEST_PITCH, N_MELS, N_PITCHES, SAMPLE_RATE
+from timbrel.constants import A4_HZ, HOP_LENGTH, LOWEST_PITCH, N_MELS, N_PITCHES, SAMPLE_RATE
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.mel.spectrogram import hann_window
@@ -31,7 +31,7 @@ from timbrel.score.performance_roll import N_KEYS
 from timbrel.score.piano_roll import N_CHANNELS
 from timbrel.score.pitch import Timing
 from timbrel.vocoder import bent_excitation
-from timbrel.vocoder.excitation import A4_HZ, ENVELOPES, SMALLEST_SINE, NoteFrames
+from timbrel.vocoder.excitation import ENVELOPES, SMALLEST_SINE, NoteFrames
 from timbrel.vocoder.masks import masked
 from timbrel.vocoder.mel_scale import natural, spread_of
 from timbrel.vocoder.strokes import (

@@ -24,10 +24,11 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
+from timbrel.constants import A4_HZ
 from timbrel.geometry import MelConfig
 from timbrel.mel.spectrogram import hann_window
 from timbrel.score.performance_roll import N_KEYS
-from timbrel.vocoder.excitation import A4_HZ, ENVELOPES
+from timbrel.vocoder.excitation import ENVELOPES
 from timbrel.vocoder.fourier_graph import FourierGraph
 from timbrel.vocoder.masks import LARGEST_LOG_MAGNITUDE, SMALLEST_SQUARE
 from timbrel.vocoder.mel_scale import spread_of

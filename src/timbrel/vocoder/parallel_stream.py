@@ -8,11 +8,11 @@ import numpy as np
 
 from timbrel.bundles.bundle import CONFIG_FILE, Bundle
 from timbrel.bundles.session import open_session
-from timbrel.constants import PERFORMANCE, PIANO
+from timbrel.constants import PERFORMANCE
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.score.piano_roll import PianoRoll
-from timbrel.vocoder.sources import is_kit
+from timbrel.vocoder.sources import is_kit, wanted_roll
 from timbrel.vocoder.stream_inputs import inputs_of
 from timbrel.vocoder.vocoder import Sampling, VocoderStream, check_mel
 
@@ -50,9 +50,7 @@ class ParallelVocoder:
     @property
     def roll(self) -> str | None:
         """The kind of piano roll that it wants; None where it knows nothing of the score."""
-        return {"excitation": PIANO, "performance": PERFORMANCE}.get(
-            str(self.bundle.model.get("conditioning"))
-        )
+        return wanted_roll(self.bundle.model)
 
     @property
     def plays_kits(self) -> bool:
@@ -70,9 +68,8 @@ class ParallelVocoder:
     ) -> VocoderStream:
         """Begin with some tracks; the rolls say what they play."""
         numbers = range(len(rolls)) if numbers is None else numbers
-        kits = [i for i, roll in enumerate(rolls) if is_kit(roll)]
-        if kits and not self.plays_kits:
-            raise InputError(f"{self.bundle.name}: plays no drum kits")
+        # A vocoder that knows nothing of the score takes a kit's mel for any other.
+        kits = [i for i, roll in enumerate(rolls) if self.plays_kits and is_kit(roll)]
         others = [i for i in range(len(rolls)) if i not in kits]
         groups = [group for group in (others, kits) if group]
         streams = [
@@ -105,7 +102,7 @@ class ParallelStream:
         self._inputs = inputs_of(
             rolls, sizes, seed=seed, numbers=numbers, latency_frames=self._latency
         )
-        kits = vocoder.kits if is_kit(rolls[0]) else None
+        kits = vocoder.kits if vocoder.plays_kits and is_kit(rolls[0]) else None
         self._session = kits or vocoder.session
         self._n_past = (sizes["n_blocks"] + 1) * (sizes["kernel_size"] - 1)
         self._shapes: dict[str, tuple[int, ...]] = {

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from timbrel.constants import PERFORMANCE, PIANO
 from timbrel.score.performance_roll import PerformanceRoll
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.pitch import Timing
 from timbrel.vocoder.bent_excitation import BentExcitation
 from timbrel.vocoder.excitation import Excitation
 from timbrel.vocoder.strokes import Strokes
+
+# By a vocoder's conditioning.
+_ROLLS = {"excitation": PIANO, "performance": PERFORMANCE}
 
 Source = Excitation | BentExcitation | Strokes
 
@@ -31,6 +35,11 @@ def source_of(roll: PianoRoll, sizes: Mapping[str, Any]) -> Source:
     timing = Timing(sizes["onset_grid_s"], sizes["onset_clock_s"], sizes["onset_delay_s"])
     kind = Strokes if roll.is_kit else BentExcitation
     return kind(roll, timing=timing, **geometry)
+
+
+def wanted_roll(sizes: Mapping[str, Any]) -> str | None:
+    """The kind of piano roll that a vocoder of a configuration wants; None: it looks at none."""
+    return _ROLLS.get(str(sizes.get("conditioning")))
 
 
 def is_kit(roll: PianoRoll) -> bool:

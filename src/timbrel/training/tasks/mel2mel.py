@@ -22,6 +22,8 @@ from timbrel.training.recipe import Recipe, known
 from timbrel.training.task import Task
 from timbrel.training.tasks.mels import MelValidation
 
+_SHARES = (1, 1, 2, 4)  # how many hops make a crop, unless a recipe says more
+
 
 @dataclass(frozen=True)
 class Mel2MelOptions:
@@ -32,8 +34,9 @@ class Mel2MelOptions:
     crops_per_visit: int = 8
     # The right context is cut as windowed inference will cut it: each step draws after how many
     # frames the backward LSTM begins anew, and how many frames it sees beyond its window: no more
-    # than the window has, so that this costs no more than twice the time.
-    hops: tuple[int, ...] = (512, 512, 256, 128)
+    # than the window has, so that this costs no more than twice the time. Where no hops are given,
+    # they are `_SHARES` of the crop.
+    hops: tuple[int, ...] = ()
     contexts: tuple[int, ...] = (16, 32, 64)
     equal_instruments: bool = False  # all are equally likely, instead of all frames
     # What bundles say of windowed inference.
@@ -43,6 +46,9 @@ class Mel2MelOptions:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise InputError(f"loss '{self.loss}' is unknown; known: {', '.join(LOSSES)}")
+        if not self.hops:
+            shares = tuple(self.crop_frames // share for share in _SHARES)
+            object.__setattr__(self, "hops", shares)
         for hop in self.hops:
             if self.crop_frames % hop:
                 raise InputError(
