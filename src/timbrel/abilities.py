@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from timbrel.bundles.bundle import Bundle
 from timbrel.constants import PERFORMANCE
 from timbrel.score.instruments import nearest_kit
-from timbrel.score.score import LACKING_KEYS, Score, Track
+from timbrel.score.score import DRUM_NOTES, LACKING_KEYS, Score, Track
 
-# What of `Score.unplayable` a model of bends plays, and one of kits.
+# What of `Score.unplayable` a model of bends plays.
 _BENDS = ("fine_tunings", "modulation", "pitch_bends")
-_DRUMS = "drum_notes"
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Abilities:
             n_lacking += len(track.notes) - len(played.notes)
             if played.notes:
                 tracks.append(played)
-        unplayable.pop(_DRUMS, None)
+        unplayable.pop(DRUM_NOTES, None)
         if n_lacking:
             unplayable[LACKING_KEYS] = n_lacking
         return replace(
