@@ -51,10 +51,8 @@ def shared() -> dict[str, Any]:
         ],
         "unplayable": UNPLAYABLE,
         "programNames": instruments.PROGRAM_NAMES,
-        "nearestPrograms": [
-            {"from": programs.start, "to": programs.stop, "candidates": candidates}
-            for programs, candidates in instruments.NEAREST
-        ],
+        # A row for each program.
+        "programDistances": instruments.DISTANCES_FILE.read_text().splitlines(),
         # A decay that never ends is null: JSON has no infinity.
         "envelopes": [
             [seconds if seconds != float("inf") else None for seconds in envelope]

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from timbrel.bundles.bundle import Bundle
 from timbrel.constants import PERFORMANCE
 from timbrel.score.instruments import nearest_kit
-from timbrel.score.score import DRUM_BENDS, LACKING_KEYS, Score, Track
+from timbrel.score.score import DRUM_BENDS, DRUM_NOTES, LACKING_KEYS, Score, Track
 
-# The kinds of `Score.unplayable` that models with bends can play, and the one for models with kits.
+# The kinds of `Score.unplayable` that models with bends can play.
 _BENDS = ("fine_tunings", "modulation", "pitch_bends")
-_DRUMS = "drum_notes"
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Abilities:
             n_lacking += len(track.notes) - len(played.notes)
             if played.notes:
                 tracks.append(played)
-        unplayable.pop(_DRUMS, None)
+        unplayable.pop(DRUM_NOTES, None)
         counts = {LACKING_KEYS: n_lacking, DRUM_BENDS: _n_bends(score.drum_tracks)}
         unplayable |= {kind: count for kind, count in counts.items() if count}
         return replace(

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from timbrel.constants import A4_HZ
 from timbrel.errors import InputError
 
 if TYPE_CHECKING:
-    from timbrel.timbre.timbre import Timbre
+    from timbrel.timbre.timbre import TimbreLike
 
-    # One timbre for all tracks, or a mapping from track numbers, counted from 1, to timbres, with 0
-    # for all others; a track without a timbre gets the instrument nearest to its MIDI program.
-    Timbres = str | Timbre | Mapping[int, str | Timbre] | None
+    # One timbre for all tracks, or a mapping from track numbers, counted from 1, or track names to
+    # timbres, with 0 for all others; a track without a timbre gets the nearest instrument.
+    Timbres = TimbreLike | Mapping[Any, TimbreLike] | None
 
+ALL_OTHERS = 0  # the number under which a timbre is given for the tracks without one
 MAX_GAIN_DB = 100.0
 LOWEST_TUNING_HZ, HIGHEST_TUNING_HZ = A4_HZ / 2, A4_HZ * 2
 
@@ -29,9 +30,9 @@ class RenderOptions:
     ----------
     timbre
         A timbre (see `timbrel.timbre.timbre`) for all tracks, or a mapping from track numbers,
-        counted from 1, to timbres; the number 0 stands for all other tracks. Tracks without a
-        timbre get the instrument nearest to their MIDI program. The times of a timbre path are
-        score times.
+        counted from 1, or track names to timbres; the number 0 stands for all other tracks. Tracks
+        without a timbre get the instrument whose sound is nearest to their MIDI program. The times
+        of a timbre path are score times.
     seed
         Seed of the vocoder's noise: the same seed gives the same sound.
     start_s, duration_s

@@ -8,30 +8,31 @@ timbre (name, mix, path, file) ──────────┘
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from timbrel.abilities import Abilities
-from timbrel.bundles.bundle import Bundle, load_bundle
+from timbrel.bundles.bundle import Bundle, Instrument, load_bundle
 from timbrel.constants import A4_HZ, DEFAULT_MODEL
 from timbrel.ensemble import PRE_ROLL_S, Ensemble
 from timbrel.errors import InputError
 from timbrel.mel.generator import MelGenerator
 from timbrel.mixer import Mixer
 from timbrel.render_options import RenderOptions
-from timbrel.score.instruments import nearest_kit, nearest_program
-from timbrel.score.midi import read_midi
 from timbrel.score.score import Score, Track
+from timbrel.score.source import as_score
 from timbrel.score.voices import Voices, excerpt, voices_of
-from timbrel.timbre.timbre import Timbre, parse_timbre
+from timbrel.timbre.assignment import instrument_for, timbres_of
+from timbrel.timbre.timbre import Timbre
 from timbrel.vocoder.catalog import load_vocoder, vocoder_for
 from timbrel.vocoder.vocoder import Sampling, Vocoder
 
 if TYPE_CHECKING:
     from timbrel.render_options import Timbres
+    from timbrel.score.source import Source
 
 RELEASE_S = 2.0  # rendered after the end of the last note
 _BLOCK_HOPS = 8
@@ -61,10 +62,12 @@ class AudioStream:
     n_blocks: int
     n_voices: int  # voices that are computed separately
     notes_left_out: int  # beyond the limits on simultaneous notes; see `timbrel.score.voices`
-    _play: Callable[[], Iterator[Block]]
+    timbres: tuple[Timbre, ...]  # of the score's tracks
+    _play: Callable[[], Iterator[Block]] = field(repr=False)
 
     @property
     def duration_s(self) -> float:
+        """How long the sound is, in seconds."""
         return self.length / self.sample_rate
 
     def __iter__(self) -> Iterator[Block]:
@@ -83,6 +86,25 @@ class Synthesizer:
     """Plays scores with a trained model.
 
     Create one with `load`; it can be used for any number of scores, also from several threads.
+
+    >>> from timbrel import Synthesizer, write_audio
+    >>> synthesizer = Synthesizer.load()
+    >>> audio = synthesizer.render("song.mid", timbre="70% church organ + 30% trumpet")
+    >>> write_audio("song.wav", audio, synthesizer.sample_rate)
+
+    Parameters
+    ----------
+    generator
+        A network that makes mel spectrograms of notes.
+    vocoder
+        Turns mel spectrograms into sound.
+    threads
+        Threads that the voices of a score are shared among.
+
+    Raises
+    ------
+    InputError
+        If the vocoder was made for other mel spectrograms.
     """
 
     def __init__(self, generator: MelGenerator, vocoder: Vocoder, *, threads: int = 1) -> None:
@@ -137,17 +159,30 @@ class Synthesizer:
             threads=threads,
         )
 
+    def __repr__(self) -> str:
+        return (
+            f"<Synthesizer {self.model.name}: {len(self.instruments)} instruments, "
+            f"{self.sample_rate} Hz>"
+        )
+
     @property
     def model(self) -> Bundle:
+        """The model's bundle: its name, sizes and instruments."""
         return self._generator.bundle
 
     @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """The instruments that the model knows: name, General MIDI program, coordinates."""
+        return self.model.instruments
+
+    @property
     def sample_rate(self) -> int:
+        """Samples a second of the sound, in Hz."""
         return self.model.mel.sample_rate
 
     def render(
         self,
-        score: Score | str | os.PathLike,
+        score: Source,
         options: RenderOptions | None = None,
         **changes: Any,
     ) -> np.ndarray:
@@ -161,7 +196,7 @@ class Synthesizer:
 
     def stream(
         self,
-        score: Score | str | os.PathLike,
+        score: Source,
         options: RenderOptions | None = None,
         **changes: Any,
     ) -> AudioStream:
@@ -170,7 +205,9 @@ class Synthesizer:
         Parameters
         ----------
         score
-            A score, or the path of a MIDI file.
+            The path of a MIDI file, its bytes, an open file, a `Score`, a `Track` or several, a
+            `mido.MidiFile`, a `pretty_midi.PrettyMIDI`, or notes, each a `Note` or ``(pitch,
+            velocity, start_s, end_s)``; see `timbrel.score.source`.
         options
             How to render it; the defaults of `RenderOptions` if None.
         **changes
@@ -214,50 +251,25 @@ class Synthesizer:
             n_blocks=len(self._block_ends(span)),
             n_voices=len(voices.voices),
             notes_left_out=voices.notes_left_out,
+            timbres=tuple(timbres),
             _play=lambda: self._stream(len(score.tracks), voices, span, options),
         )
 
-    def playable(self, score: Score | str | os.PathLike) -> Score:
-        """The part of a score, or a MIDI file, that the model plays; see `Abilities.playable`."""
-        if not isinstance(score, Score):
-            score = read_midi(score)
-        return self._abilities.playable(score)
+    def playable(self, score: Source) -> Score:
+        """The part of a score, from whatever `stream` takes, that the model plays."""
+        return self._abilities.playable(as_score(score))
 
     def timbres(self, score: Score, timbre: Timbres) -> list[Timbre]:
         """The timbre of each track of a score, as `playable` gives it.
 
-        What is given for all tracks holds for those of melody instruments.
+        A timbre for all tracks applies to those of melodic instruments; see
+        `timbrel.timbre.assignment.timbres_of`.
         """
-        if timbre is None or isinstance(timbre, str | Timbre):
-            given: Mapping[int, str | Timbre] = {}
-            common = timbre
-        else:
-            given, common = timbre, timbre.get(0)
-        for number in given:
-            if not 0 <= number <= len(score.tracks):
-                raise InputError(f"there is no track {number}; the score has {len(score.tracks)}")
-        chosen = []
-        for number, track in enumerate(score.tracks, 1):
-            instruments = [i for i in self.model.instruments if i.is_kit == track.is_kit]
-            wish = given.get(number, None if track.is_kit else common)
-            if wish is None:
-                wish = self.nearest_instrument(track)
-            if not isinstance(wish, Timbre):
-                wish = parse_timbre(wish, instruments)
-            size = len(instruments[0].embedding)
-            if any(len(point) != size for point in wish.points):
-                raise InputError(
-                    f"a timbre of another model was given; this one's have {size} coordinates"
-                )
-            chosen.append(wish)
-        return chosen
+        return timbres_of(score.tracks, timbre, self.instruments)
 
     def nearest_instrument(self, track: Track) -> str:
         """Name of the model's instrument, or kit, that is nearest to a track's MIDI program."""
-        known = self.model.instruments
-        names = {i.program: i.name for i in known if i.is_kit == track.is_kit}
-        nearest = nearest_kit if track.is_kit else nearest_program
-        return names[nearest(track.program, list(names))]
+        return instrument_for(track, self.instruments).name
 
     def _stream(
         self, n_tracks: int, voices: Voices, span: _Span, options: RenderOptions

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from timbrel.commands.batch import Batch
+from timbrel.commands.cast import cast_in_words, remarks_on, track_rows
 from timbrel.commands.messages import report_faults
 from timbrel.commands.options import Force, Json, MaxDuration, Model, StopAtFirst, within_machine
+from timbrel.commands.songs import Song, Songs, find_songs, read_song
 from timbrel.constants import A4_HZ
 from timbrel.errors import InputError, printable
 from timbrel.progress import bar
-from timbrel.render_options import RenderOptions
+from timbrel.render_options import ALL_OTHERS, RenderOptions
 
 if TYPE_CHECKING:
     from timbrel.commands.outputs import Target
@@ -30,7 +32,7 @@ def add_render_command(app: typer.Typer) -> None:
 
 
 def render(
-    files: Annotated[list[Path], typer.Argument(help="MIDI files.", metavar="SONG.mid")],
+    files: Songs,
     output: Annotated[
         str | None,  # a Path would lose the '/' at the end of a folder's name
         typer.Option(
@@ -43,10 +45,12 @@ def render(
     timbre: Annotated[
         list[str] | None,
         typer.Option(
-            help="How it sounds: 'church organ', 'trumpet:0.6, harp:0.4', '@0.3,-1.2', a .timbre "
-            "file, or a path '0s harp; 8s trumpet'. For one track, by its number: '2=trumpet'; "
-            "may be given for each of several. By default each track gets the instrument nearest "
-            "to its MIDI program."
+            help="The timbre: 'church organ', a General MIDI name or number such as 'violin' or "
+            "40, a mix '60% trumpet + 40% harp' or 'trumpet:0.6, harp:0.4', coordinates "
+            "'@0.3,-1.2', a .timbre file, or a path '0s harp; 8s trumpet'. For one track, after "
+            "its number or name: '2=trumpet', 'Violin I=harp'; the option may be given for each "
+            "of several. By default each track gets the instrument that sounds nearest to its "
+            "MIDI program."
         ),
     ] = None,
     model: Model = "",
@@ -109,7 +113,6 @@ def render(
     from timbrel.commands.outputs import Outputs
     from timbrel.constants import DEFAULT_MODEL
     from timbrel.files import STDOUT
-    from timbrel.score.midi import read_midi
     from timbrel.synthesizer import Synthesizer
     from timbrel.timbre.timbre import parse_timbre
     from timbrel.vocoder.catalog import vocoder_for
@@ -126,11 +129,12 @@ def render(
         stems=stems is not None,
     )
     specs = _timbre_specs(timbre or [])
-    outputs = Outputs(files, output, stems=stems, force=force)
+    songs = find_songs(files)
+    outputs = Outputs([song.name for song in songs], output, stems=stems, force=force)
     if output == str(STDOUT) and as_json:
         raise InputError("--json prints to standard output, where '-o -' writes the sound")
-    batch = Batch(files, stop_at_first=stop_at_first)
-    scores = batch.each(lambda i: read_midi(files[i], max_duration_s=3600 * max_duration))
+    batch = Batch([song.path for song in songs], stop_at_first=stop_at_first)
+    scores = batch.each(lambda i: read_song(songs[i], max_hours=max_duration))
     if not scores:
         batch.end()
     vocoder = vocoder or vocoder_for(load_bundle(model or DEFAULT_MODEL, kind="mel2mel"))
@@ -141,7 +145,7 @@ def render(
         sampling=Sampling(precision, temperature),
     )
     for spec in specs.values():
-        parse_timbre(spec, synthesizer.model.instruments)
+        parse_timbre(spec, synthesizer.instruments)
     # What is given for a track may be a kit or not, which shows when its score is known.
     options = replace(options, timbre=specs)
     scores = {i: synthesizer.playable(score) for i, score in scores.items()}
@@ -152,45 +156,46 @@ def render(
             f"{sample_rate} Hz its sound still ends at {synthesizer.sample_rate // 2} Hz",
             file=sys.stderr,
         )
-    streams = batch.each(lambda i: _stream(synthesizer, files[i], scores[i], options))
+    streams = batch.each(lambda i: _stream(synthesizer, songs[i], scores[i], options))
     common = {
         "model": synthesizer.model.name,
         "vocoder": vocoder,
         "seed": seed,
     }
-    songs = {i: _Song(files[i], scores[i], streams[i], targets[i]) for i in streams}
-    rows = batch.each(lambda i: _rendered(songs[i], sample_rate, silent=as_json) | common)
+    work = {i: _Work(songs[i], scores[i], streams[i], targets[i]) for i in streams}
+    rows = batch.each(lambda i: _rendered(work[i], sample_rate, silent=as_json) | common)
     if as_json:
         batch.print_json(rows)
     batch.end()
 
 
 @dataclass(frozen=True)
-class _Song:
-    """A MIDI file on its way to sound."""
+class _Work:
+    """A song on its way to sound."""
 
-    file: Path
+    song: Song
     score: Score
     stream: AudioStream
     target: Target
 
 
 def _stream(
-    synthesizer: Synthesizer, file: Path, score: Score, options: RenderOptions
+    synthesizer: Synthesizer, song: Song, score: Score, options: RenderOptions
 ) -> AudioStream:
     try:
         return synthesizer.stream(score, options)
     except InputError as error:
-        raise InputError(f"{file}: {error}") from None
+        raise InputError(f"{song.title}: {error}") from None
 
 
-def _rendered(song: _Song, file_rate: int | None, *, silent: bool) -> dict[str, Any]:
+def _rendered(work: _Work, file_rate: int | None, *, silent: bool) -> dict[str, Any]:
     """Write a song's sound, and describe it."""
     from timbrel.commands.outputs import render_file
 
+    stream, target = work.stream, work.target
+    remarks = remarks_on(stream.timbres)
     if not silent:
-        report_faults(song.file, song.score, sys.stderr)
-    stream, target = song.stream, song.target
+        _introduce(work, remarks)
     began = time.perf_counter()
     render_file(stream, target, file_rate=file_rate, progress=bar)
     took_s = time.perf_counter() - began
@@ -201,27 +206,41 @@ def _rendered(song: _Song, file_rate: int | None, *, silent: bool) -> dict[str, 
             file=sys.stderr if target.is_live else sys.stdout,
         )
     return {
-        "file": str(song.file),
+        "file": str(work.song.path),
         "output": str(target.mix),
         "stems": [str(path) for path in target.stems],
         "duration_s": round(stream.duration_s, 3),
         "sample_rate": file_rate or stream.sample_rate,
         "took_s": round(took_s, 3),
         "real_time_factor": round(took_s / stream.duration_s, 4),
-        "tracks": len(song.score.tracks),
-        "unplayable": song.score.unplayable,
-        "warnings": list(song.score.warnings),
+        "tracks": track_rows(work.score.tracks, stream.timbres),
+        "unplayable": work.score.unplayable,
+        "warnings": [*work.score.warnings, *remarks],
     }
 
 
-def _timbre_specs(given: list[str]) -> dict[int, str]:
-    """What --timbre was given: 'NUMBER=TIMBRE' for a track, and under 0 one for all others."""
-    specs: dict[int, str] = {}
+def _introduce(work: _Work, remarks: list[str]) -> None:
+    """Say who plays what, and what had to be done differently."""
+    title = printable(work.song.title)
+    report_faults(work.song.title, work.score, sys.stderr)
+    for remark in remarks:
+        print(f"{title}: {printable(remark)}", file=sys.stderr)
+    cast = printable(cast_in_words(work.stream.timbres))
+    print(f"{title}: {cast}", file=sys.stderr if work.target.is_live else sys.stdout)
+
+
+def _timbre_specs(given: list[str]) -> dict[int | str, str]:
+    """What --timbre was given: 'TRACK=TIMBRE' by numbers and names, and under 0 that of others."""
+    specs: dict[int | str, str] = {}
     for spec in given:
-        before, _, rest = spec.partition("=")
-        number, wish = (int(before), rest) if before.strip().isdecimal() else (0, spec)
-        if number in specs:
-            where = f"track {number}" if number else "all tracks"
-            raise InputError(f"two timbres for {where}; give one, or 'NUMBER=TIMBRE' for each")
-        specs[number] = wish
+        before, equals, rest = spec.partition("=")
+        key: int | str = before.strip()
+        if not equals or Path(spec).is_file():  # the name of a .timbre file may hold a '='
+            key, rest = ALL_OTHERS, spec
+        elif before.strip().isdecimal():
+            key = int(before)
+        if key in specs:
+            where = f"track {key}" if key else "all tracks"
+            raise InputError(f"two timbres for {where}; give one, or 'TRACK=TIMBRE' for each")
+        specs[key] = rest
     return specs

@@ -134,17 +134,6 @@ def _quantiles(counts: np.ndarray) -> list[int]:
     return [int(np.searchsorted(share, q)) for q in (1e-9, 0.25, 0.5, 0.75, 1.0)]
 
 
-def in_ranges(numbers: Sequence[int]) -> str:
-    """Whole numbers in the way of people: ``21–27, 30``."""
-    ranges: list[list[int]] = []
-    for number in numbers:
-        if ranges and number == ranges[-1][1] + 1:
-            ranges[-1][1] = number
-        else:
-            ranges.append([number, number])
-    return ", ".join(f"{a}" if a == b else f"{a}–{b}" for a, b in ranges)
-
-
 def plot_contents(contents: Sequence[Content], path: str | os.PathLike) -> None:
     """Draw minutes, pitches and velocities, a row an instrument, to a PNG file.
 

@@ -23,7 +23,15 @@ from timbrel.score.container import midi_inside
 from timbrel.score.exclusive import Kind, settings_of
 from timbrel.score.instruments import PROGRAM_NAMES
 from timbrel.score.keys import Keys, Sounding, is_note_on, strokes_with_note_offs
-from timbrel.score.score import Automation, Note, Score, Track, is_playable
+from timbrel.score.score import (
+    DRUM_NOTES,
+    OUTSIDE_KEYS,
+    Automation,
+    Note,
+    Score,
+    Track,
+    is_playable,
+)
 from timbrel.score.smf import (
     CHANNEL_PRESSURE,
     CONTROL,
@@ -232,12 +240,12 @@ class _Performance:
         self._reach(event.time_s)
         pitch, detune = event.first, 0.0
         if channel.is_drums:
-            self._unplayable["drum_notes"] += 1
+            self._unplayable[DRUM_NOTES] += 1
         else:
             pitch += channel.coarse_tuning + channel.shift + self._master_coarse
             pitch += self._master_shift
             if not is_playable(pitch):
-                self._unplayable["notes_outside_21_108"] += 1
+                self._unplayable[OUTSIDE_KEYS] += 1
                 return
             detune = channel.scale[event.first % len(channel.scale)]
             if channel.fine_tuning:

@@ -11,6 +11,8 @@ import numpy as np
 
 from timbrel.constants import HIGHEST_PITCH, LOWEST_PITCH
 
+# Kinds of `Score.unplayable`.
+DRUM_NOTES, OUTSIDE_KEYS = "drum_notes", "notes_outside_21_108"
 LACKING_KEYS, DRUM_BENDS = "notes_of_lacking_keys", "drum_bends"
 
 # Descriptions of the kinds of `Score.unplayable`.
@@ -18,13 +20,13 @@ UNPLAYABLE = {
     "channel_pressure": "channel pressure",
     "chorus_sends": "chorus",
     DRUM_BENDS: "bends of drums",
-    "drum_notes": "notes of drums",
+    DRUM_NOTES: "notes of drums",
     "fine_tunings": "fine tuning",
     "key_pressure": "key pressure",
     "modulation": "modulation",
     "mono_mode": "mono mode",
     LACKING_KEYS: "notes of keys that the drum kit lacks",
-    "notes_outside_21_108": "notes outside the 88 keys",
+    OUTSIDE_KEYS: "notes outside the 88 keys",
     "other_effect_sends": "other effects",
     "pitch_bends": "pitch bends",
     "portamento": "portamento",
