@@ -67,14 +67,15 @@ def as_notes(items: Sequence[object], where: str) -> tuple[Note, ...]:
     for number, item in enumerate(items, 1):
         at = f"{where}, note {number} of {len(items)}"
         try:
-            pitch, velocity, start_s, end_s = (float(value) for value in item)  # type: ignore[attr-defined]
+            note = Note(*map(float, item))  # type: ignore[call-overload]
         except (TypeError, ValueError):
             raise InputError(f"{at}: is {_short(item)}; {_NOTE_HELP}") from None
+        pitch, velocity, start_s, end_s, detune = note
         if pitch not in _KEYS:
             raise InputError(f"{at}: its key is {pitch:g}; keys are 0 to 127")
         if velocity not in _VELOCITIES:
             raise InputError(f"{at}: its velocity is {velocity:g}; velocities are 1 to 127")
-        if not (math.isfinite(start_s) and math.isfinite(end_s)):
+        if not all(map(math.isfinite, (start_s, end_s, detune))):
             raise InputError(f"{at}: lasts from {start_s:g} to {end_s:g} s; times must be finite")
         if end_s < max(start_s, 0.0):
             what = "its start" if end_s < start_s else "the score begins"
@@ -83,7 +84,7 @@ def as_notes(items: Sequence[object], where: str) -> tuple[Note, ...]:
             )
         if end_s > LONGEST_S:
             raise InputError(f"{at}: ends after {end_s:g} s; scores last up to {LONGEST_S:g} s")
-        notes.append(Note(int(pitch), int(velocity), start_s, end_s))
+        notes.append(Note(int(pitch), int(velocity), start_s, end_s, detune))
     return tuple(sorted(notes, key=lambda note: (note.start_s, note.pitch)))
 
 
@@ -94,7 +95,7 @@ def _are_fine(items: Sequence[object]) -> bool:
     table = np.array(items)
     if table.dtype.kind not in "iuf" or not np.isfinite(table).all():
         return not items
-    pitches, velocities, starts, ends = table.reshape(-1, 4).T
+    pitches, velocities, starts, ends, _ = table.reshape(-1, len(Note._fields)).T
     return bool(
         np.isin(pitches, _KEYS).all()
         and np.isin(velocities, _VELOCITIES).all()
