@@ -20,11 +20,11 @@ from timbrel.score.instruments import TEN_INSTRUMENTS
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note, Track, note_table
-from timbrel.score.voices import RING_S, Voice, excerpt
 from timbrel.timbre.timbre import Timbre
 from timbrel.vocoder.catalog import load_vocoder
 from timbrel.vocoder.griffin_lim import GriffinLim
 from timbrel.vocoder.vocoder import Vocoder
+from timbrel.voices import RING_S, Voice, excerpt
 
 MEL = MelConfig()
 STILL = Timbre.constant((0.4, -0.7))

@@ -21,12 +21,12 @@ from timbrel.score.performance_roll import N_KEYS, PerformanceRoll, roll_of
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.pitch import Timing
 from timbrel.score.score import Score
-from timbrel.score.voices import voices_of
 from timbrel.synthesizer import Synthesizer
 from timbrel.vocoder.bent_excitation import BentExcitation
 from timbrel.vocoder.catalog import load_vocoder
 from timbrel.vocoder.excitation import pulses
 from timbrel.vocoder.vocoder import Vocoder, VocoderStream
+from timbrel.voices import voices_of
 
 RATE, HOP = 48_000, 384
 KIT_KEYS = (36, 38, 42, 46)

@@ -13,6 +13,7 @@ struck or sustained.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,8 @@ LARGEST = 255  # of the numbers written; the largest distance measured
 def measured(soundfont: Path) -> np.ndarray:
     """Distances from each program to each, (128, 128), in dB."""
     presets = sorted(find_instruments("gm", soundfont), key=lambda preset: preset.program)
-    return distances(sounds([preset for preset in presets if not preset.is_kit], soundfont))
+    melodic = [preset for preset in presets if not preset.is_kit]
+    return distances(sounds(melodic, soundfont), [preset.program for preset in melodic])
 
 
 def sounds(presets: list[Preset], soundfont: Path) -> np.ndarray:
@@ -54,15 +56,15 @@ def sounds(presets: list[Preset], soundfont: Path) -> np.ndarray:
     return powers[:, :, : round(HEARD_S * MEL.frame_rate)]
 
 
-def distances(powers: np.ndarray) -> np.ndarray:
-    """Distances of General MIDI's programs, in dB, from their sounds, of which each is a row."""
+def distances(powers: np.ndarray, programs: Sequence[int]) -> np.ndarray:
+    """Distances in dB from each of some programs to each, from their `sounds`."""
     bands = _relative_db(powers, (2, 3), BANDS_RANGE_DB)
     levels = _relative_db(powers.sum(axis=3), (2,), LEVELS_RANGE_DB)
     rows = []
-    for program in range(len(powers)):
+    for row, program in enumerate(programs):
         low, high = natural_range(program)
         keys = [i for i, key in enumerate(KEYS) if low <= key <= high]
-        squares = [(db[:, keys] - db[program, keys]) ** 2 for db in (bands, levels)]
+        squares = [(db[:, keys] - db[row, keys]) ** 2 for db in (bands, levels)]
         rows.append(
             np.sqrt(sum(square.reshape(len(powers), -1).mean(axis=1) for square in squares))
         )

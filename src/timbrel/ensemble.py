@@ -27,8 +27,8 @@ import numpy as np
 from timbrel.mel.generator import MelGenerator, MelStream
 from timbrel.score.performance_roll import roll_of
 from timbrel.score.piano_roll import PianoRoll, to_frames
-from timbrel.score.voices import RING_S, Voice
 from timbrel.vocoder.vocoder import Vocoder, VocoderStream
+from timbrel.voices import RING_S, Voice
 
 SILENCE_DB = -90.0  # of a band, beside a sine of full scale: the last bit of 16
 REST_S = 2.0

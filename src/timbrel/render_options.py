@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from timbrel.constants import A4_HZ
 from timbrel.errors import InputError
 
 if TYPE_CHECKING:
-    from timbrel.timbre.timbre import TimbreLike
+    from timbrel.timbre.assignment import Timbres
 
-    # One timbre for all tracks, or a mapping from track numbers, counted from 1, or track names to
-    # timbres, with 0 for all others; a track without a timbre gets the nearest instrument.
-    Timbres = TimbreLike | Mapping[Any, TimbreLike] | None
-
-ALL_OTHERS = 0  # the number under which a timbre is given for the tracks without one
 MAX_GAIN_DB = 100.0
 LOWEST_TUNING_HZ, HIGHEST_TUNING_HZ = A4_HZ / 2, A4_HZ * 2
 

@@ -24,15 +24,15 @@ from timbrel.mixer import Mixer
 from timbrel.render_options import RenderOptions
 from timbrel.score.score import Score, Track
 from timbrel.score.source import as_score
-from timbrel.score.voices import Voices, excerpt, voices_of
 from timbrel.timbre.assignment import instrument_for, timbres_of
 from timbrel.timbre.timbre import Timbre
 from timbrel.vocoder.catalog import load_vocoder, vocoder_for
 from timbrel.vocoder.vocoder import Sampling, Vocoder
+from timbrel.voices import Voices, excerpt, voices_of
 
 if TYPE_CHECKING:
-    from timbrel.render_options import Timbres
     from timbrel.score.source import Source
+    from timbrel.timbre.assignment import Timbres
 
 RELEASE_S = 2.0  # rendered after the end of the last note
 _BLOCK_HOPS = 8
@@ -61,7 +61,7 @@ class AudioStream:
     channels: int
     n_blocks: int
     n_voices: int  # voices that are computed separately
-    notes_left_out: int  # beyond the limits on simultaneous notes; see `timbrel.score.voices`
+    notes_left_out: int  # beyond the limits on simultaneous notes; see `timbrel.voices`
     timbres: tuple[Timbre, ...]  # of the score's tracks
     _play: Callable[[], Iterator[Block]] = field(repr=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -21,20 +22,23 @@ def test_inspect_tells_what_a_file_holds() -> None:
     left_out = "left out, as they cannot be played: notes of drums (1)"
     assert lines == [
         "song.mid: 1.0 s, 3 notes, 2 pedal events",
-        "1 Acoustic Grand Piano channel 1 Acoustic Grand Piano (0) 2 notes",
-        "2 Trumpet channel 2 Trumpet (56) 1 notes",
+        "1 Acoustic Grand Piano channel 1 Acoustic Grand Piano (0) 2 notes, played by grand piano",
+        "2 Trumpet channel 2 Trumpet (56) 1 notes, played by trumpet",
         "odd.mid: 0.5 s, 3 notes, 0 pedal events",
-        "1 Acoustic Grand Piano channel 1 Acoustic Grand Piano (0) 1 notes",
-        "2 Drums channel 10 Drum kit (0) 1 notes, not played by this model",
+        "1 Acoustic Grand Piano channel 1 Acoustic Grand Piano (0) 1 notes, played by grand piano",
+        "2 Drums channel 10 Drum kit (0) 1 notes, not played",
         f"odd.mid: {left_out}, notes outside the 88 keys (1), pitch bends (2)",
         "drums.mid: 0.0 s, 1 notes, 0 pedal events",
-        "1 Drums channel 10 Drum kit (0) 1 notes, not played by this model",
+        "1 Drums channel 10 Drum kit (0) 1 notes, not played",
         f"drums.mid: {left_out}",
     ]
 
 
-def row(title: str, program: int, *, drums: bool = False, **more: int) -> dict[str, object]:
-    return {"name": title, "program": program, "drums": drums, "port": 1, **more}
+def row(
+    number: int, title: str, program: int, instrument: str | None, **more: int
+) -> dict[str, object]:
+    described = {"number": number, "name": title, "program": program, "instrument": instrument}
+    return {**described, "drums": False, "port": 1, **more}
 
 
 def test_inspect_tells_the_same_in_json() -> None:
@@ -45,8 +49,8 @@ def test_inspect_tells_the_same_in_json() -> None:
             "notes": 3,
             "pedal_events": 2,
             "tracks": [
-                row("Acoustic Grand Piano", 0, channel=1, notes=2),
-                row("Trumpet", 56, channel=2, notes=1),
+                row(1, "Acoustic Grand Piano", 0, "grand piano", channel=1, notes=2),
+                row(2, "Trumpet", 56, "trumpet", channel=2, notes=1),
             ],
             "unplayable": {},
             "warnings": [],
@@ -56,7 +60,7 @@ def test_inspect_tells_the_same_in_json() -> None:
             "duration_s": 0.0,
             "notes": 1,
             "pedal_events": 0,
-            "tracks": [row("Drums", 0, drums=True, channel=10, notes=1)],
+            "tracks": [row(1, "Drums", 0, None, drums=True, channel=10, notes=1)],
             "unplayable": {"drum_notes": 1},
             "warnings": [],
         },
@@ -68,6 +72,26 @@ def test_inspect_draws_the_roll(name: str, start: bytes) -> None:
     assert run("inspect", "song.mid", "--plot", name).returncode == 0
     assert files() == {name}
     assert Path(name).read_bytes().startswith(start)
+
+
+def test_folders_and_standard_input_are_looked_into_and_models_named(
+    model: tuple[str, str],
+) -> None:
+    Path("album/one").mkdir(parents=True)
+    for copy in ("album/b.mid", "album/one/a.MID"):
+        shutil.copy("other.mid", copy)
+    assert [row["file"] for row in result_of("inspect", "album", *model)] == [
+        "album/b.mid",
+        "album/one/a.MID",
+    ]
+    command = f"{TIMBREL} inspect - < song.mid"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.stdout.startswith("standard input: 1.0 s, 3 notes")
+    command = f"{TIMBREL} inspect - < text.mid"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch("timbrel: standard input: is not a MIDI file[^\n]*\n", done.stderr)
+    assert "give - once" in failure_of("inspect", "-", "-")
 
 
 def test_damage_is_told_of() -> None:
@@ -89,8 +113,9 @@ def test_ports_are_named_where_there_are_several() -> None:
     Path("ports.mid").write_bytes(smf(port(0) + note(60), port(1) + program(56) + note(62)))
     lines = [" ".join(line.split()) for line in run("inspect", "ports.mid").stdout.splitlines()]
     assert lines[1:] == [
-        "1 Acoustic Grand Piano port 1 channel 1 Acoustic Grand Piano (0) 1 notes",
-        "2 Trumpet port 2 channel 1 Trumpet (56) 1 notes",
+        "1 Acoustic Grand Piano port 1 channel 1 Acoustic Grand Piano (0) 1 notes, "
+        "played by grand piano",
+        "2 Trumpet port 2 channel 1 Trumpet (56) 1 notes, played by trumpet",
     ]
     (result,) = result_of("inspect", "ports.mid")
     assert [track["port"] for track in result["tracks"]] == [1, 2]

@@ -28,6 +28,7 @@ def test_a_song_is_rendered_to_a_file(model: tuple[str, str], suffix: str) -> No
     done = run("render", "song.mid", *model, "-o", f"out.{suffix}")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(
+        r"song\.mid: grand piano plays track 1; trumpet plays track 2\n"
         rf"out\.{suffix}: 3\.0 s of sound in \d+\.\d s, \d+\.\d× real time\n",
         done.stdout,
     )
@@ -56,7 +57,16 @@ def test_several_songs_go_to_a_folder_and_are_told_of_in_json(model: tuple[str, 
         "stems": [],
         "duration_s": 3.0,
         "sample_rate": 16_000,
-        "tracks": 2,
+        "tracks": [
+            {
+                **{"number": 1, "name": "Acoustic Grand Piano", "program": 0, "drums": False},
+                **{"port": 1, "channel": 1, "notes": 2, "instrument": "grand piano"},
+            },
+            {
+                **{"number": 2, "name": "Trumpet", "program": 56, "drums": False},
+                **{"port": 1, "channel": 2, "notes": 1, "instrument": "trumpet"},
+            },
+        ],
         "unplayable": {},
         "warnings": [],
         "model": "tiny",
@@ -106,6 +116,61 @@ def test_options_change_the_sound_and_the_same_ones_do_not(model: tuple[str, str
     assert len({default, harp, one, seed, louder}) == 5
 
 
+def test_general_midi_names_and_track_names_choose_timbres(model: tuple[str, str]) -> None:
+    rendered = {}
+    for options in (
+        ("--timbre", "0"),
+        ("--timbre", "piano"),
+        ("--timbre", "100% grand piano"),
+        ("--timbre", "acoustic grand piano=trumpet", "--timbre", "TRUMPET=0"),
+        ("--timbre", "1=56", "--timbre", "0"),
+        ("--timbre", "50% trumpet + 50% harp"),
+        ("--timbre", "trumpet, orchestral harp"),
+    ):
+        done = run("render", "song.mid", *model, "--force", *options)
+        assert done.returncode == 0, done.stderr
+        rendered[options] = Path("song.wav").read_bytes()
+    number, everyday, whole, names, numbers, percent, commas = rendered.values()
+    assert number == everyday == whole
+    assert names == numbers
+    assert percent == commas
+    assert len({number, names, percent}) == 3
+
+
+def test_what_should_be_known_of_a_timbre_is_said(model: tuple[str, str]) -> None:
+    done = run("render", "song.mid", *model, "--timbre", "1=violin", "--timbre", "2=@99,99")
+    assert done.stderr == (
+        "song.mid: the model has no Violin; string ensemble sounds nearest to it and plays "
+        "instead\n"
+        "song.mid: timbre '@99,99': lies far outside the model's instruments and may not sound "
+        "well\n"
+    )
+    assert "string ensemble plays track 1; @99,99 plays track 2" in done.stdout
+    (row,) = result_of("render", "song.mid", *model, "--timbre", "harp:2, trumpet:-1", "--force")
+    assert row["tracks"][0]["instrument"] == "harp:2, trumpet:-1"
+    assert "a negative weight leads away from its instrument" in row["warnings"][0]
+
+
+def test_folders_are_rendered_with_their_subfolders(model: tuple[str, str]) -> None:
+    Path("album/one").mkdir(parents=True)
+    for name in ("album/b.mid", "album/one/b.midi"):
+        shutil.copy("other.mid", name)
+    Path("album/notes.txt").write_text("no music")
+    rows = result_of("render", "album", "other.mid", *model, "-o", "out")
+    assert [row["output"] for row in rows] == ["out/b.wav", "out/one/b.wav", "out/other.wav"]
+    assert "folder.mid: holds no MIDI files" in failure_of("render", "folder.mid", *model)
+
+
+def test_standard_input_is_a_song(model: tuple[str, str]) -> None:
+    command = f"cat song.mid | {TIMBREL} render - {' '.join(model)}"
+    run("render", "song.mid", *model)
+    subprocess.run(["bash", "-c", command], check=True, capture_output=True)
+    assert files() == {"song.wav", "stdin.wav"}
+    assert Path("stdin.wav").read_bytes() == Path("song.wav").read_bytes()
+    done = subprocess.run(["bash", "-c", f"{command} -o - | tail -c +45"], capture_output=True)
+    assert done.stdout == Path("song.wav").read_bytes()[44:]
+
+
 def test_force_overwrites(model: tuple[str, str]) -> None:
     Path("song.wav").write_text("old")
     assert "--force" in failure_of("render", "song.mid", *model)
@@ -139,7 +204,9 @@ def test_a_dash_is_standard_output(model: tuple[str, str]) -> None:
     )
     assert done.returncode == 0
     assert re.fullmatch(
-        rb"standard output: 3\.0 s of sound in \d+\.\d s, \d+\.\d\xc3\x97 real time\n", done.stderr
+        rb"song\.mid: grand piano plays track 1; trumpet plays track 2\n"
+        rb"standard output: 3\.0 s of sound in \d+\.\d s, \d+\.\d\xc3\x97 real time\n",
+        done.stderr,
     )
     stems = {"stems/song-01-acoustic-grand-piano.wav", "stems/song-02-trumpet.wav"}
     assert files() == stems
@@ -282,6 +349,9 @@ def test_a_file_that_is_no_song_is_refused_before_anything_is_written(
         (["--timbre", "harp", "--timbre", "trumpet"], "two timbres for all tracks"),
         (["--timbre", "1=harp", "--timbre", "1=trumpet"], "two timbres for track 1"),
         (["--timbre", "3=harp"], "song.mid: there is no track 3; the score has 2"),
+        (["--timbre", "Flute=harp"], "song.mid: there is no track 'Flute'; the score has 1 'Aco"),
+        (["--timbre", "128"], "there is no General MIDI program 128; they are 0 to 127"),
+        (["--timbre", "50% harp, trumpet"], "give each instrument of the mix its share in percent"),
         (["--start", "-1"], "the start must be 0 s or later, not -1 s"),
         (["--start", "1"], "song.mid: the start, 1 s, lies beyond the score's end (1.0 s)"),
         (["--start", "nan"], "the start must be 0 s or later, not nan s"),

@@ -37,3 +37,12 @@ def test_a_timbre_is_looked_up_and_saved(model: tuple[str, str], tiny_bundle: Bu
     assert "ends with '.timbre'" in failure_of("timbres", "harp", *model, "-o", "my.json")
     assert "name it" in failure_of("timbres", *model, "-o", "new.timbre")
     assert "nowhere: is neither" in failure_of("timbres", "--model", "nowhere")
+
+
+def test_a_general_midi_name_is_looked_up(model: tuple[str, str]) -> None:
+    done = run("timbres", "40", *model)
+    assert done.returncode == 0
+    assert done.stderr == (
+        "the model has no Violin; string ensemble sounds nearest to it and plays instead\n"
+    )
+    assert done.stdout == run("timbres", "string ensemble", *model).stdout

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import instrument_distances
+import numpy as np
 import pytest
 
+from timbrel.corpus.presets import find_instruments
+from timbrel.errors import InputError
 from timbrel.score.instruments import (
+    DISTANCES_FILE,
     INSTRUMENT_SETS,
     PROGRAM_NAMES,
     TEN_INSTRUMENTS,
+    distance,
+    first_with_words,
     nearest_program,
+    program_named,
 )
 
 TEN = list(TEN_INSTRUMENTS.values())
@@ -68,10 +78,9 @@ def test_every_program_finds_one_that_is_available(available: list[int]) -> None
 @pytest.mark.parametrize(
     ("program", "expected"),
     [
-        *((1, 0), (3, 0), (5, 4), (6, 24), (9, 11), (14, 11), (16, 19), (20, 19)),
-        *((25, 24), (30, 80), (33, 24), (40, 48), (42, 48), (47, 45), (49, 48), (52, 48)),
-        *((57, 56), (60, 56), (65, 56), (68, 56), (73, 80), (81, 80), (90, 48), (105, 24)),
-        *((108, 11), (114, 11), (127, 45)),
+        *((1, 0), (3, 0), (5, 4), (6, 0), (12, 45), (18, 19), (25, 24), (32, 46), (40, 48)),
+        *((41, 48), (42, 48), (43, 48), (44, 48), (47, 45), (49, 48), (52, 48), (59, 56)),
+        *((61, 56), (65, 56), (79, 80), (87, 80), (89, 48), (110, 48)),
     ],
 )
 def test_one_of_the_ten_that_sounds_alike_stands_in(program: int, expected: int) -> None:
@@ -83,6 +92,54 @@ def test_the_next_candidate_stands_in_where_the_first_is_missing() -> None:
     assert nearest_program(40, [0, 19]) == 19
 
 
-def test_numbers_decide_where_no_candidate_is_available() -> None:
-    assert nearest_program(40, [30, 60]) == 30
-    assert nearest_program(40, [41, 39]) == 39  # the lower one where two are as near
+def test_a_family_is_nearest_to_itself() -> None:
+    others = set(range(128))
+    assert nearest_program(40, others - {40}) == 110  # the violin's is the fiddle
+    assert nearest_program(48, others - {48}) == 49
+    assert nearest_program(29, others - {29}) == 30
+    assert nearest_program(65, others - {65}) in (64, 66, 67)
+
+
+def test_distances_are_0_to_themselves_alone() -> None:
+    table = np.loadtxt(DISTANCES_FILE, delimiter=",", dtype=int)
+    assert table.shape == (128, 128)
+    assert ((table == 0) == np.eye(128, dtype=bool)).all()
+    assert table.max() == 255
+    assert distance(0, 1) == table[0, 1] < distance(0, 48) == table[0, 48]
+
+
+@pytest.mark.parametrize(
+    ("name", "program"),
+    [
+        *(("violin", 40), ("46", 46), (" 0 ", 0), ("127", 127), ("Orchestral  HARP", 46)),
+        *(("lead 1 square", 80), ("Lead 8 (bass + lead)", 87), ("acoustic-guitar nylon", 24)),
+        *(("piano", 0), ("harp", 46), ("strings", 48), ("alto saxophone", 65), ("sax", 65)),
+        *(("cor anglais", 69), ("honky tonk piano", 3), ("fx 8 sci fi", 103)),
+        *(("grand", None), ("", None), ("zzz", None), ("4.5", None), ("-1", None)),
+    ],
+)
+def test_programs_are_known_by_name_and_number(name: str, program: int | None) -> None:
+    assert program_named(name) == program
+
+
+def test_a_number_beyond_127_is_refused() -> None:
+    with pytest.raises(InputError, match="there is no General MIDI program 128; they are 0 to 127"):
+        program_named("128")
+
+
+def test_a_name_is_found_by_some_of_its_words() -> None:
+    assert first_with_words("french", PROGRAM_NAMES) == "French Horn"
+    assert first_with_words("square lead", PROGRAM_NAMES) == "Lead 1 (square)"
+    assert first_with_words("french piano", PROGRAM_NAMES) is None
+    assert first_with_words("", PROGRAM_NAMES) is None
+
+
+def test_the_tool_measures_what_the_table_says(soundfont: Path) -> None:
+    """Four programs rendered anew are as far from each other as the table has it."""
+    programs = [0, 3, 40, 48]
+    presets = [p for p in find_instruments("gm", soundfont) if not p.is_kit]
+    powers = instrument_distances.sounds([presets[p] for p in programs], soundfont)
+    measured = instrument_distances.distances(powers, programs)
+    table = np.loadtxt(DISTANCES_FILE, delimiter=",")[np.ix_(programs, programs)]
+    scale = measured[0, 3] / table[0, 3]
+    np.testing.assert_allclose(measured, table * scale, atol=1.0)

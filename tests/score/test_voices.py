@@ -11,14 +11,14 @@ import pytest
 
 from conftest import FRAME_RATE
 from timbrel.score.score import Automation, Note, Score, Track, note_table
-from timbrel.score.voices import (
+from timbrel.timbre.timbre import Timbre
+from timbrel.voices import (
     MOST_NOTES,
     MOST_VOICES,
     Voices,
     excerpt,
     voices_of,
 )
-from timbrel.timbre.timbre import Timbre
 
 PIANO, HARP = Timbre.constant((0.0, 1.0)), Timbre.constant((1.0, 0.0))
 

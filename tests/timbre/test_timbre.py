@@ -11,7 +11,7 @@ import pytest
 from timbrel.bundles.bundle import Instrument
 from timbrel.errors import InputError
 from timbrel.timbre.lookup import nearest_names
-from timbrel.timbre.timbre import Timbre, parse_timbre, save_timbre
+from timbrel.timbre.timbre import Timbre, as_timbre, parse_timbre, save_timbre
 
 INSTRUMENTS = (
     Instrument("grand piano", 0, (1.0, 0.0)),
@@ -51,6 +51,127 @@ def test_a_name_is_its_instrument_however_it_is_typed(spec: str) -> None:
 )
 def test_weights_of_a_mix_are_divided_by_their_sum(spec: str, expected: tuple[float, ...]) -> None:
     np.testing.assert_allclose(point(spec), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "grand piano:75%, harp:25%",
+        "75% grand piano + 25% harp",
+        "grand piano 75% + harp 25%",
+        "75 % piano+25 % orchestral harp",
+        "0:3 + 46",
+        "grand piano:+3, harp:1e+0",
+    ],
+)
+def test_shares_may_be_percents_and_parts_joined_by_plus(spec: str) -> None:
+    np.testing.assert_allclose(point(spec), (0.75, 0.5), rtol=1e-12)
+    assert parse_timbre(spec, INSTRUMENTS).name == "grand piano:0.75, harp:0.25"
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "lacking"),
+    [
+        ("piano", "grand piano", None),
+        ("0", "grand piano", None),
+        ("Acoustic Grand Piano", "grand piano", None),
+        ("organ", "church organ", None),
+        ("19", "church organ", None),
+        ("bright acoustic piano", "grand piano", "Bright Acoustic Piano"),
+        ("1", "grand piano", "Bright Acoustic Piano"),
+        ("tremolo", "church organ", "Tremolo Strings"),
+        ("Pad 8 (sweep)", "church organ", "Pad 8 (sweep)"),
+        ("Lead 8 (bass + lead)", "trumpet", "Lead 8 (bass + lead)"),
+        ("brass", "trumpet", "Brass Section"),
+    ],
+)
+def test_general_midi_names_mean_the_instrument_that_sounds_nearest(
+    spec: str, name: str, lacking: str | None
+) -> None:
+    timbre = parse_timbre(spec, INSTRUMENTS)
+    assert timbre.name == name
+    assert timbre == parse_timbre(name, INSTRUMENTS)
+    remark = f"the model has no {lacking}; {name} sounds nearest to it and plays instead"
+    assert timbre.remarks == ((remark,) if lacking else ())
+
+
+def test_the_first_instrument_of_a_program_is_meant() -> None:
+    twins = (*INSTRUMENTS, Instrument("harp (8-46)", 46, (5.0, 5.0)))
+    assert parse_timbre("46", twins).points == ((0.0, 2.0),)
+    assert parse_timbre("harp (8-46)", twins).points == ((5.0, 5.0),)
+
+
+def test_kits_are_meant_by_their_names_and_their_numbers_among_kits() -> None:
+    kits = (
+        Instrument("Standard Kit", 0, (1.0, 1.0), (36,)),
+        Instrument("Jazz Kit", 32, (2.0, 2.0), (36,)),
+    )
+    assert parse_timbre("32", kits).name == "Jazz Kit"
+    assert parse_timbre("jazz kit", (*INSTRUMENTS, *kits)).points == ((2.0, 2.0),)
+    assert parse_timbre("0", (*kits, *INSTRUMENTS)).name == "grand piano"
+
+
+@pytest.mark.parametrize("spec", ["@9,9", "@0,-40", "harp:10, trumpet:-9", "0s harp; 9s @99,0"])
+def test_a_point_far_outside_is_remarked_on(spec: str) -> None:
+    remarks = parse_timbre(spec, INSTRUMENTS).remarks
+    assert "lies far outside the model's instruments and may not sound well" in remarks[-1]
+
+
+def test_a_negative_weight_is_remarked_on() -> None:
+    (remark,) = parse_timbre("harp:2, grand piano:-1", INSTRUMENTS).remarks
+    assert "a negative weight leads away from its instrument" in remark
+
+
+@pytest.mark.parametrize(
+    "spec", ["church organ", "@1,1", "@-4,-1", "harp, trumpet", "0s harp; 9s trumpet"]
+)
+def test_what_lies_among_the_instruments_needs_no_remark(spec: str) -> None:
+    timbre = parse_timbre(spec, INSTRUMENTS)
+    assert timbre.remarks == ()
+    assert parse_timbre(timbre.name, INSTRUMENTS) == timbre
+
+
+def test_a_timbre_keeps_its_name_when_it_is_moved_in_time() -> None:
+    timbre = parse_timbre("1s violin; 3s trumpet", INSTRUMENTS).shifted(-1)
+    assert timbre.times_s == (0.0, 2.0)
+    assert timbre.name.startswith("1s ")
+    assert timbre.remarks
+
+
+@pytest.mark.parametrize(
+    ("wish", "expected"),
+    [
+        ("harp", (0.0, 2.0)),
+        (46, (0.0, 2.0)),
+        (np.int64(56), (-3.0, -1.0)),
+        ((0.5, 1), (0.5, 1.0)),
+        ([0, -1], (0.0, -1.0)),
+        (np.array([0.25, 2], np.float32), (0.25, 2.0)),
+        (Timbre.constant((3, 4)), (3.0, 4.0)),
+    ],
+)
+def test_programs_give_timbres_as_they_have_them(wish: object, expected: tuple[float, ...]) -> None:
+    assert as_timbre(wish, INSTRUMENTS).points == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        ((1.0, 2.0, 3.0), r"a timbre of shape \(3,\) was given; coordinates are 2 finite numbers"),
+        (np.zeros((4, 2)), r"a timbre of shape \(4, 2\) was given"),
+        ((0.0, float("nan")), "coordinates are 2 finite numbers"),
+        (("harp", "trumpet"), "a timbre cannot be made of tuple; give a name, a General MIDI"),
+        (None, "a timbre cannot be made of NoneType"),
+        (0.5, "a timbre cannot be made of float"),
+        ({"harp": 0.5}, "a timbre cannot be made of dict"),
+        (128, "there is no General MIDI program 128"),
+        (-1, "there is no instrument '-1'"),
+        (Timbre.constant((1, 2, 3)), "a timbre of another model was given"),
+    ],
+)
+def test_what_is_no_timbre_is_refused(wish: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        as_timbre(wish, INSTRUMENTS)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +263,8 @@ def test_a_name_like_no_other_points_to_the_list() -> None:
         ("harp:1:2", "'1:2' is not a number"),
         ("harp:nan", "'nan' is not finite"),
         ("harp:inf, trumpet", "'inf' is not finite"),
+        ("50% harp, trumpet", "give each instrument of the mix its share in percent"),
+        ("128", "there is no General MIDI program 128; they are 0 to 127"),
         ("harp:0", "must add up to more than 0"),
         ("harp:1, trumpet:-1", "must add up to more than 0"),
         ("harp:1e308, trumpet:1e308", "must add up to more than 0"),

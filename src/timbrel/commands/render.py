@@ -18,7 +18,7 @@ from timbrel.commands.songs import Song, Songs, find_songs, read_song
 from timbrel.constants import A4_HZ
 from timbrel.errors import InputError, printable
 from timbrel.progress import bar
-from timbrel.render_options import ALL_OTHERS, RenderOptions
+from timbrel.render_options import RenderOptions
 
 if TYPE_CHECKING:
     from timbrel.commands.outputs import Target
@@ -231,6 +231,8 @@ def _introduce(work: _Work, remarks: list[str]) -> None:
 
 def _timbre_specs(given: list[str]) -> dict[int | str, str]:
     """What --timbre was given: 'TRACK=TIMBRE' by numbers and names, and under 0 that of others."""
+    from timbrel.timbre.assignment import ALL_OTHERS
+
     specs: dict[int | str, str] = {}
     for spec in given:
         before, equals, rest = spec.partition("=")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from timbrel.commands.options import Force, Json, Model
-from timbrel.errors import InputError
+from timbrel.errors import InputError, printable
 
 
 def add_timbres_command(app: typer.Typer) -> None:
@@ -54,6 +55,8 @@ def timbres(
         ]
     else:
         found = parse_timbre(spec, bundle.instruments)
+        for remark in found.remarks:
+            print(printable(remark), file=sys.stderr)
         rows = [
             {"time_s": time_s, "coordinates": list(point)}
             for time_s, point in zip(found.times_s, found.points, strict=True)

@@ -122,7 +122,7 @@ def first_with_words(name: str, candidates: Iterable[str]) -> str | None:
     """The first of some names that has all the words of `name`."""
     wanted = set(words_of(name))
     having = (other for other in candidates if wanted <= set(words_of(other)))
-    return next(having, None) if wanted else None
+    return next(having, None) if any(not word.isdecimal() for word in wanted) else None
 
 
 def distance(program: int, other: int) -> int:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import Any, TypeAlias
 
 from timbrel.bundles.bundle import Instrument
 from timbrel.errors import InputError
-from timbrel.render_options import ALL_OTHERS
 from timbrel.score.score import Track
 from timbrel.timbre.lookup import nearest_instrument
-from timbrel.timbre.timbre import Timbre, as_timbre
+from timbrel.timbre.timbre import Timbre, TimbreLike, as_timbre
 
-if TYPE_CHECKING:
-    from timbrel.render_options import Timbres
-    from timbrel.timbre.timbre import TimbreLike
+ALL_OTHERS = 0  # the number under which a timbre is given for the tracks without one
+
+# One timbre for all tracks, or a mapping from track numbers, counted from 1, or track names to
+# timbres, with `ALL_OTHERS`; a track without a timbre gets the nearest instrument.
+Timbres: TypeAlias = "TimbreLike | Mapping[Any, TimbreLike] | None"
 
 
 def timbres_of(

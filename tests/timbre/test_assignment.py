@@ -1,0 +1,77 @@
+"""Which timbre each track gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from timbrel.bundles.bundle import Instrument
+from timbrel.errors import InputError
+from timbrel.score.score import Track
+from timbrel.timbre.assignment import ALL_OTHERS, instrument_for, timbres_of
+
+INSTRUMENTS = (
+    Instrument("grand piano", 0, (1.0, 0.0)),
+    Instrument("string ensemble", 48, (0.0, 2.0)),
+    Instrument("trumpet", 56, (-3.0, -1.0)),
+    Instrument("Standard Kit", 0, (7.0, 7.0), (36, 38)),
+    Instrument("Jazz Kit", 32, (8.0, 8.0), (36, 38)),
+)
+TRACKS = (
+    Track("Violin I", 40, 0, ()),
+    Track("Violin  II", 40, 1, ()),
+    Track("Piano", 1, 2, ()),
+    Track("Drums", 33, 9, (), is_kit=True),
+)
+
+
+def names(wishes: object) -> list[str]:
+    return [timbre.name for timbre in timbres_of(TRACKS, wishes, INSTRUMENTS)]
+
+
+def test_each_track_gets_the_nearest_instrument_or_kit() -> None:
+    assert names(None) == ["string ensemble", "string ensemble", "grand piano", "Jazz Kit"]
+    assert [instrument_for(track, INSTRUMENTS).name for track in TRACKS] == names(None)
+    assert timbres_of(TRACKS, None, INSTRUMENTS)[0].remarks == ()
+
+
+def test_one_timbre_is_for_all_melodic_tracks() -> None:
+    assert names("trumpet") == ["trumpet", "trumpet", "trumpet", "Jazz Kit"]
+    assert names(56) == names("trumpet")
+
+
+@pytest.mark.parametrize(
+    ("wishes", "expected"),
+    [
+        ({2: "trumpet"}, ["string ensemble", "trumpet", "grand piano", "Jazz Kit"]),
+        ({"violin ii": "trumpet"}, ["string ensemble", "trumpet", "grand piano", "Jazz Kit"]),
+        (
+            {ALL_OTHERS: "trumpet", "Piano": 48},
+            ["trumpet", "trumpet", "string ensemble", "Jazz Kit"],
+        ),
+        (
+            {3: "trumpet", "piano": "string ensemble"},
+            ["string ensemble", "string ensemble", "trumpet", "Jazz Kit"],
+        ),
+        (
+            {4: "standard kit"},
+            ["string ensemble", "string ensemble", "grand piano", "Standard Kit"],
+        ),
+        ({}, ["string ensemble", "string ensemble", "grand piano", "Jazz Kit"]),
+    ],
+)
+def test_timbres_are_given_by_number_and_by_name(wishes: object, expected: list[str]) -> None:
+    assert names(wishes) == expected
+
+
+@pytest.mark.parametrize(
+    ("wishes", "message"),
+    [
+        ({5: "trumpet"}, "there is no track 5; the score has 4"),
+        ({-1: "trumpet"}, "there is no track -1; the score has 4"),
+        ({"Flute": "trumpet"}, "there is no track 'Flute'; the score has 1 'Violin I', 2 'Violin"),
+        ({1: None, 2: 0.5}, "a timbre cannot be made of float"),
+    ],
+)
+def test_tracks_that_do_not_exist_are_refused(wishes: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        timbres_of(TRACKS, wishes, INSTRUMENTS)
