@@ -49,11 +49,13 @@ class Outputs:
     Parameters
     ----------
     files
-        MIDI files, by paths from the folder that the sounds go to.
+        MIDI files.
     output
         A file for one score; a folder (one that exists, one with '/' at the end, or a name
         without an extension) for WAV files of any number; '-', a pipe or a device for one score as
         WAV; None for WAV files in the current folder. Folders need not exist yet.
+    subfolders
+        For each file, where in the folder of outputs its sounds go; none where there are none.
     stems
         A folder for the tracks' own sounds.
     force
@@ -70,11 +72,13 @@ class Outputs:
         files: Sequence[Path],
         output: str | os.PathLike | None,
         *,
+        subfolders: Sequence[Path] = (),
         stems: Path | None = None,
         force: bool = False,
     ) -> None:
         name = os.fspath(output or ".")
         self._files, self._stems, self._force = files, stems, force
+        self._subfolders = subfolders or [Path()] * len(files)
         self._path = Path(name)
         is_stdout = name == str(STDOUT)  # but './-' is a folder
         is_single = is_stdout or is_stream(name)
@@ -103,7 +107,7 @@ class Outputs:
         OutputError
             If a file exists, cannot be written, or would be written twice.
         """
-        targets = {place: self._target(self._files[place], scores[place]) for place in scores}
+        targets = {place: self._target(place, score) for place, score in scores.items()}
         for target in targets.values():
             if target.mix != STDOUT:
                 check_output(target.mix, force=self._force, may_create=self._is_folder)
@@ -113,15 +117,15 @@ class Outputs:
         check_distinct(paths, "render into folders of their own")
         return targets
 
-    def _target(self, file: Path, score: Score) -> Target:
-        mix = self._path
+    def _target(self, place: int, score: Score) -> Target:
+        file, subfolder, mix = self._files[place], self._subfolders[place], self._path
         if self._is_folder:
-            mix = mix / file.parent / fitting_name(file.stem, ".wav")
+            mix = mix / subfolder / fitting_name(file.stem, ".wav")
         if self._stems is None:
             return Target(mix, ())
         named = Path(f"{file.stem}.wav") if Target(mix, ()).is_live else mix
         names = (_stem_name(named, *numbered) for numbered in enumerate(score.tracks, 1))
-        return Target(mix, tuple(self._stems / file.parent / name for name in names))
+        return Target(mix, tuple(self._stems / subfolder / name for name in names))
 
 
 def _stem_name(mix: Path, number: int, track: Track) -> str:

@@ -130,7 +130,13 @@ def render(
     )
     specs = _timbre_specs(timbre or [])
     songs = find_songs(files)
-    outputs = Outputs([song.name for song in songs], output, stems=stems, force=force)
+    outputs = Outputs(
+        [song.name for song in songs],
+        output,
+        subfolders=[song.name.parent for song in songs],
+        stems=stems,
+        force=force,
+    )
     if output == str(STDOUT) and as_json:
         raise InputError("--json prints to standard output, where '-o -' writes the sound")
     batch = Batch([song.path for song in songs], stop_at_first=stop_at_first)
