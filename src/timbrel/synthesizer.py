@@ -62,8 +62,8 @@ class AudioStream:
     n_blocks: int
     n_voices: int  # voices that are computed separately
     notes_left_out: int  # beyond the limits on simultaneous notes; see `timbrel.voices`
-    timbres: tuple[Timbre, ...]  # of the score's tracks
     _play: Callable[[], Iterator[Block]] = field(repr=False)
+    timbres: tuple[Timbre, ...] = ()  # of the score's tracks
 
     @property
     def duration_s(self) -> float:
