@@ -338,7 +338,7 @@ def test_a_file_that_is_no_song_is_refused_before_anything_is_written(
         (["-o", "new/", "--stems", "text.mid"], "text.mid: is not a folder"),
         (["song.mid", "-o", "new/"], "new/song.wav: would be written twice"),
         (["other.mid", "-o", "x.wav"], "x.wav: is one file for 2 scores; name a folder"),
-        (["--timbre", "trumpit"], "there is no instrument 'trumpit'; did you mean trumpet?"),
+        (["--timbre", "trumpit"], "there is no instrument 'trumpit'; did you mean trumpet"),
         (["--timbre", "harp:much"], "'much' is not a number"),
         (["--timbre", "harp:1, trumpet:-1"], "must add up to more than 0"),
         (["--timbre", "@nan,0"], "'nan' is not finite"),

@@ -206,10 +206,14 @@ def _rendered(work: _Work, file_rate: int | None, *, silent: bool) -> dict[str, 
     render_file(stream, target, file_rate=file_rate, progress=bar)
     took_s = time.perf_counter() - began
     if not silent:
+        said = sys.stderr if target.is_live else sys.stdout
+        print(
+            f"{printable(work.song.title)}: {printable(cast_in_words(stream.timbres))}", file=said
+        )
         print(
             f"{printable(target.name)}: {stream.duration_s:.1f} s of sound in {took_s:.1f} s, "
             f"{stream.duration_s / took_s:.1f}× real time",
-            file=sys.stderr if target.is_live else sys.stdout,
+            file=said,
         )
     return {
         "file": str(work.song.path),
@@ -226,13 +230,11 @@ def _rendered(work: _Work, file_rate: int | None, *, silent: bool) -> dict[str, 
 
 
 def _introduce(work: _Work, remarks: list[str]) -> None:
-    """Say who plays what, and what had to be done differently."""
+    """Say what cannot be done as the file, or a wish, has it."""
     title = printable(work.song.title)
     report_faults(work.song.title, work.score, sys.stderr)
     for remark in remarks:
         print(f"{title}: {printable(remark)}", file=sys.stderr)
-    cast = printable(cast_in_words(work.stream.timbres))
-    print(f"{title}: {cast}", file=sys.stderr if work.target.is_live else sys.stdout)
 
 
 def _timbre_specs(given: list[str]) -> dict[int | str, str]:
