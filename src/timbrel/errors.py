@@ -35,6 +35,10 @@ class MissingToolError(TimbrelError):
     """A program, a package or a data file outside Timbrel is needed and not installed."""
 
 
+class LoudnessWarning(UserWarning):
+    """The loudness of a sound is not what was asked for."""
+
+
 # Told of one input of many that cannot be used; returns where the work goes on without it.
 Skip = Callable[[InputError], None]
 

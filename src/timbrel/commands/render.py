@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,12 +16,15 @@ from timbrel.commands.messages import report_faults
 from timbrel.commands.options import Force, Json, MaxDuration, Model, StopAtFirst, within_machine
 from timbrel.errors import InputError, printable
 from timbrel.progress import bar
-from timbrel.render_options import RenderOptions
+from timbrel.render_options import POST_FADER, RenderOptions
 
 if TYPE_CHECKING:
+    from timbrel.audio_stream import AudioStream
     from timbrel.commands.outputs import Target
+    from timbrel.commands.writing import FileOptions
+    from timbrel.mastering import Mastering
     from timbrel.score.score import Score
-    from timbrel.synthesizer import AudioStream, Synthesizer
+    from timbrel.synthesizer import Synthesizer
 
 
 def add_render_command(app: typer.Typer) -> None:
@@ -59,9 +63,24 @@ def render(
     duration: Annotated[
         float | None, typer.Option(help="How long to play, in seconds. By default to the end.")
     ] = None,
+    loudness: Annotated[
+        float | None,
+        typer.Option(
+            help="Integrated loudness of the sound in LUFS (ITU-R BS.1770-4). By default -16; a "
+            "limiter keeps true peaks below -1 dB."
+        ),
+    ] = None,
     gain: Annotated[
-        float, typer.Option(help="Louder or softer, in dB; a limiter keeps it from clipping.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            help="A gain in dB instead of a loudness; the same one for songs that are to keep "
+            "their levels. The limiter keeps it from clipping."
+        ),
+    ] = None,
+    no_normalize: Annotated[
+        bool,
+        typer.Option("--no-normalize", help="As loud as it is computed, which is soft."),
+    ] = False,
     mono: Annotated[bool, typer.Option("--mono", help="One channel instead of two.")] = False,
     sample_rate: Annotated[
         int | None,
@@ -70,8 +89,21 @@ def render(
     stems: Annotated[
         Path | None,
         typer.Option(
-            help="A folder for the sound of each track alone as well, in mono, before its volume "
-            "and pan."
+            help="A folder for the sound of each track alone as well; their sum is the mix."
+        ),
+    ] = None,
+    stems_kind: Annotated[
+        str,
+        typer.Option(
+            help="Where stems are taken: post-fader, with the track's volume and pan and the mix's "
+            "gain and limiter; or pre-fader, as computed, in mono."
+        ),
+    ] = POST_FADER,
+    bit_depth: Annotated[
+        str | None,
+        typer.Option(
+            help="Bits of a sample: 16 (the default, with dither), 24, or 32f for floats, which "
+            "WAV files alone can hold."
         ),
     ] = None,
     precision: Annotated[
@@ -100,8 +132,10 @@ def render(
     """Turn MIDI files into sound."""
     from timbrel.bundles.bundle import DEFAULT_MODEL
     from timbrel.commands.outputs import Outputs
+    from timbrel.commands.writing import FileOptions
     from timbrel.files import STDOUT
     from timbrel.score.midi import read_midi
+    from timbrel.sound import BIT_DEPTHS
     from timbrel.synthesizer import Synthesizer
     from timbrel.timbre.timbre import parse_timbre
     from timbrel.vocoder.catalog import DEFAULT_VOCODER
@@ -113,11 +147,16 @@ def render(
         start_s=start,
         duration_s=duration,
         channels=1 if mono else 2,
+        loudness_lufs=loudness,
         gain_db=gain,
+        normalize=not no_normalize,
         stems=stems is not None,
+        stems_kind=stems_kind,
     )
+    if bit_depth not in (None, *BIT_DEPTHS):
+        raise InputError(f"--bit-depth must be one of {', '.join(BIT_DEPTHS)}, not '{bit_depth}'")
     specs = _timbre_specs(timbre or [])
-    outputs = Outputs(files, output, stems=stems, force=force)
+    outputs = Outputs(files, output, stems=stems, force=force, bit_depth=bit_depth)
     if output == str(STDOUT) and as_json:
         raise InputError("--json prints to standard output, where '-o -' writes the sound")
     batch = Batch(files, stop_at_first=stop_at_first)
@@ -141,7 +180,8 @@ def render(
         "seed": seed,
     }
     songs = {i: _Song(files[i], scores[i], streams[i], targets[i]) for i in streams}
-    rows = batch.each(lambda i: _rendered(songs[i], sample_rate, silent=as_json) | common)
+    written_as = FileOptions(sample_rate, bit_depth)
+    rows = batch.each(lambda i: _rendered(songs[i], written_as, silent=as_json) | common)
     if as_json:
         batch.print_json(rows)
     batch.end()
@@ -166,17 +206,20 @@ def _stream(
         raise InputError(f"{file}: {error}") from None
 
 
-def _rendered(song: _Song, file_rate: int | None, *, silent: bool) -> dict[str, Any]:
+def _rendered(song: _Song, options: FileOptions, *, silent: bool) -> dict[str, Any]:
     """Write a song's sound, and describe it."""
-    from timbrel.commands.outputs import render_file
+    from timbrel.commands.writing import render_file
 
     if not silent:
         report_faults(song.file, song.score, sys.stderr)
     stream, target = song.stream, song.target
     began = time.perf_counter()
-    render_file(stream, target, file_rate=file_rate, progress=bar)
+    mastering = render_file(stream, target, options, progress=bar)
     took_s = time.perf_counter() - began
+    remark = mastering.remark if stream.loudness_lufs is not None else ""
     if not silent:
+        if remark:
+            print(f"{printable(str(song.file))}: {remark}", file=sys.stderr)
         print(
             f"{printable(target.name)}: {stream.duration_s:.1f} s of sound in {took_s:.1f} s, "
             f"{stream.duration_s / took_s:.1f}× real time",
@@ -187,13 +230,25 @@ def _rendered(song: _Song, file_rate: int | None, *, silent: bool) -> dict[str, 
         "output": str(target.mix),
         "stems": [str(path) for path in target.stems],
         "duration_s": round(stream.duration_s, 3),
-        "sample_rate": file_rate or stream.sample_rate,
+        "sample_rate": options.sample_rate or stream.sample_rate,
+        **_levels(mastering),
         "took_s": round(took_s, 3),
         "real_time_factor": round(took_s / stream.duration_s, 4),
         "tracks": len(song.score.tracks),
         "unplayable": song.score.unplayable,
-        "warnings": list(song.score.warnings),
+        "warnings": [*song.score.warnings, *([remark] if remark else [])],
     }
+
+
+def _levels(mastering: Mastering) -> dict[str, float | None]:
+    """Gain, loudness and true peak; JSON has no infinity for those of silence."""
+    result = mastering.result
+    levels = {
+        "gain_db": mastering.gain_db,
+        "loudness_lufs": result.integrated_lufs,
+        "true_peak_dbtp": result.true_peak_dbtp,
+    }
+    return {name: round(value, 2) if isfinite(value) else None for name, value in levels.items()}
 
 
 def _timbre_specs(given: list[str]) -> dict[int, str]:
