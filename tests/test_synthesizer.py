@@ -106,9 +106,7 @@ def test_the_sound_goes_on_for_a_release_after_the_last_note(synthesizer: Synthe
 
 def test_blocks_are_the_whole_cut_up(synthesizer: Synthesizer) -> None:
     whole = synthesizer.render(SCORE, seed=7, normalize=False)
-    stream = synthesizer.stream(
-        SCORE, seed=7, stems=True, stems_kind="pre-fader", normalize=False
-    )
+    stream = synthesizer.stream(SCORE, seed=7, stems=True, stems_kind="pre-fader", normalize=False)
     blocks = list(stream)
     np.testing.assert_array_equal(np.concatenate([b.mix for b in blocks]), whole)
     tracks = np.concatenate([b.tracks for b in blocks], axis=1)
@@ -120,7 +118,9 @@ def test_blocks_are_the_whole_cut_up(synthesizer: Synthesizer) -> None:
 @pytest.mark.parametrize("options", [{}, {"gain_db": 30.0}, {"channels": 1, "loudness_lufs": -9.0}])
 def test_post_fader_stems_are_the_mix_taken_apart(plain: Synthesizer, options: dict) -> None:
     curve = Automation((0.0, 1.0, 2.0), (1.0, 0.2, 0.7))
-    score = Score((track(0, seed=1, gain=curve, pan=Automation((0.0,), (-0.8,))), track(56, seed=2)))
+    score = Score(
+        (track(0, seed=1, gain=curve, pan=Automation((0.0,), (-0.8,))), track(56, seed=2))
+    )
     blocks = list(plain.stream(score, stems=True, **options))
     for block in blocks:
         assert block.tracks.shape == (2, *block.mix.shape)

@@ -34,7 +34,8 @@ class Block:
 
 def split_parts(parts: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarray]:
     """Mix (samples, channels) and tracks (tracks, samples, channels) of `Block.parts`."""
-    tracks = parts[:, channels:].reshape(len(parts), -1, channels).swapaxes(0, 1)
+    n_tracks = parts.shape[1] // channels - 1
+    tracks = parts[:, channels:].reshape(len(parts), n_tracks, channels).swapaxes(0, 1)
     return parts[:, :channels], tracks
 
 

@@ -33,8 +33,19 @@ class Level:
     velocity_db: float  # for each doubling of the velocity
 
 
-GAIN = 0.2  # FluidSynth's, in what the model was trained on that the levels were fitted to
-LEVELS: dict[int, Level] = {0: Level(-30.0, 1.0, 0.0, 12.0)}  # by General MIDI program
+GAIN = 0.5237  # FluidSynth's, in what the model was trained on that the levels were fitted to
+LEVELS = {  # by General MIDI program
+    0: Level(level_db=-32.93, decay_s=0.21, octave_db=-0.05, velocity_db=7.95),
+    4: Level(level_db=-32.64, decay_s=1.34, octave_db=-1.19, velocity_db=7.28),
+    11: Level(level_db=-32.81, decay_s=0.5, octave_db=-2.02, velocity_db=9.45),
+    19: Level(level_db=-34.39, decay_s=29.96, octave_db=0.85, velocity_db=8.2),
+    24: Level(level_db=-33.03, decay_s=0.71, octave_db=-2.8, velocity_db=9.73),
+    45: Level(level_db=-31.69, decay_s=0.08, octave_db=-0.88, velocity_db=9.12),
+    46: Level(level_db=-29.61, decay_s=0.12, octave_db=-2.11, velocity_db=7.29),
+    48: Level(level_db=-36.42, decay_s=29.96, octave_db=0.91, velocity_db=9.45),
+    56: Level(level_db=-30.88, decay_s=29.96, octave_db=1.63, velocity_db=8.13),
+    80: Level(level_db=-28.21, decay_s=0.78, octave_db=0.48, velocity_db=9.53),
+}
 
 
 def expected_loudness(

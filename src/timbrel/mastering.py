@@ -12,7 +12,7 @@ from timbrel.loudness import ABSOLUTE_GATE_LUFS, Loudness, LoudnessMeter
 
 MAX_LIMITING_DB = 6.0  # more is heard
 CLOSE_LU = 0.1  # near enough to what was asked for
-_MOST_TRIES = 6
+MOST_TRIES = 6
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def fitted_mastering(
     if gain_db <= free:
         louder = (measured.integrated_lufs + gain_db, measured.true_peak_dbtp + gain_db)
         return Mastering(gain_db, Loudness(*louder))
-    for _ in range(_MOST_TRIES):
+    for _ in range(MOST_TRIES):
         limited = mastered(replay(), sample_rate, channels, gain_db=gain_db)
         result = measured_loudness(limited, sample_rate, channels)
         # What the limiter has taken away is given back.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from timbrel.commands.outputs import Outputs, Target
+from timbrel.commands.outputs import Outputs
 from timbrel.errors import OutputError
 from timbrel.score.score import Score, Track
 
