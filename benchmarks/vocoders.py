@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from timbrel.bundles.bundle import DEFAULT_MODEL, load_bundle
+from timbrel.bundles.bundle import load_bundle
+from timbrel.constants import DEFAULT_MODEL
 from timbrel.mel.generator import MelGenerator
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll

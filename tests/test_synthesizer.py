@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import mido
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from conftest import EXAMPLES, FRAME_RATE
+from support.plain_vocoder import PlainVocoder
 from timbrel.bundles.bundle import Bundle
 from timbrel.errors import InputError, LoudnessWarning
 from timbrel.geometry import MelConfig
@@ -21,37 +22,13 @@ from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.render_options import RenderOptions
 from timbrel.score.instruments import TEN_INSTRUMENTS
 from timbrel.score.midi import read_midi
-from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Automation, Note, Score, Track
+from timbrel.score.voices import MOST_NOTES
 from timbrel.synthesizer import RELEASE_S, Synthesizer
 from timbrel.timbre.timbre import Timbre, parse_timbre
 from timbrel.vocoder.griffin_lim import GriffinLim
-from timbrel.vocoder.vocoder import VocoderStream
 
 RATE = 16_000
-
-
-class PlainVocoder:
-    """Writes the magnitudes of each frame as its samples: what is heard is the mel itself."""
-
-    def __init__(self, mel: MelConfig) -> None:
-        self.mel = mel
-
-    def stream(
-        self,
-        rolls: Sequence[PianoRoll],  # noqa: ARG002
-        *,
-        seed: int = 0,  # noqa: ARG002
-        numbers: Sequence[int] | None = None,  # noqa: ARG002
-    ) -> VocoderStream:
-        return self
-
-    def restart(self, frame: int) -> None:
-        """It remembers nothing."""
-
-    def process(self, mel: np.ndarray, *, last: bool = False) -> np.ndarray:  # noqa: ARG002
-        samples = np.arange(self.mel.hop_length) % self.mel.n_mels
-        return np.exp(mel[..., samples]).reshape(len(mel), -1)
 
 
 @pytest.fixture(scope="module")
@@ -296,6 +273,59 @@ def test_each_track_sounds_in_its_timbre(plain: Synthesizer) -> None:
     tracks = stems(plain, SCORE, timbre={1: "trumpet", 2: "harp"})
     np.testing.assert_allclose(tracks[1], alone, atol=1e-6)
     assert np.abs(tracks[1] - stems(plain, SCORE)[1]).max() > 1e-3
+
+
+def test_tracks_that_sound_alike_are_one_voice_unless_stems_are_asked_for(
+    plain: Synthesizer,
+) -> None:
+    hands = tuple(
+        Track(name, 0, channel, tuple(Note(p, 90, 0.25 * i, 0.25 * i + 0.2) for i in range(8)))
+        for channel, (name, p) in enumerate([("right", 72), ("left", 48)])
+    )
+    together = plain.stream(Score(hands))
+    apart = plain.stream(Score(hands), stems=True)
+    assert (together.n_voices, apart.n_voices) == (1, 2)
+    merged = Score((replace(hands[0], notes=tuple(Score(hands).notes)),))
+    np.testing.assert_array_equal(plain.render(Score(hands)), plain.render(merged))
+    np.testing.assert_allclose(
+        stems(plain, Score(hands)).sum(axis=0)[:, None].repeat(2, axis=1),
+        plain.render(Score(hands), stems=True),
+        atol=1e-5,
+    )
+    assert plain.stream(Score(hands), timbre={1: "harp"}).n_voices == 2
+
+
+def test_a_tune_is_as_loud_whatever_other_tracks_exist(synthesizer: Synthesizer) -> None:
+    tune = track(0, seed=1)
+    late = [Track("late", 56, 1, (Note(60, 90, 40.0 + i, 41.0 + i),)) for i in range(20)]
+    late = [replace(t, program=8 * (i % 16)) for i, t in enumerate(late)]
+    alone = synthesizer.render(Score((tune,)), duration_s=4.0)
+    among = synthesizer.render(Score((tune, *late)), duration_s=4.0)
+    np.testing.assert_array_equal(among, alone)
+
+
+def test_a_channel_that_changes_its_program_is_as_loud_as_one_that_does_not(
+    synthesizer: Synthesizer,
+) -> None:
+    starts = np.arange(0, 4, 0.5).tolist()
+    one = Score((Track("", 0, 0, tuple(Note(60, 100, s, s + 0.4) for s in starts)),))
+    programs = [0, 48, 56, 11, 19, 24, 46, 80]
+    many = Score(
+        tuple(
+            Track("", program, 0, (Note(60, 100, s, s + 0.4),))
+            for program, s in zip(programs, starts, strict=True)
+        )
+    )
+    first = [synthesizer.render(score, channels=1)[:6000] for score in (one, many)]
+    rms = [float(np.sqrt(np.square(audio).mean())) for audio in first]
+    assert 20 * abs(np.log10(rms[0] / rms[1])) < 1.0
+
+
+def test_notes_that_are_too_many_are_left_out_and_counted(plain: Synthesizer) -> None:
+    cluster = [Note(p, v, 0.1 * i, 1.0) for i, v in enumerate((50, 90)) for p in range(21, 109)]
+    crowd = Score((Track("", 0, 0, tuple(sorted(cluster, key=lambda n: n.start_s))),))
+    assert plain.stream(crowd).notes_left_out == 2 * 88 - MOST_NOTES
+    assert plain.stream(SCORE).notes_left_out == 0
 
 
 def test_a_path_moves_from_timbre_to_timbre_while_it_plays(plain: Synthesizer) -> None:

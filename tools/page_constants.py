@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from timbrel import (
     constants,
+    ensemble,
     expected_loudness,
     limiter,
     loudness,
@@ -21,7 +22,6 @@ from timbrel import (
 )
 from timbrel.commands.app import app
 from timbrel.evaluation import timbre_space
-from timbrel.geometry import MelConfig
 from timbrel.score import channels, container, instruments, keys, midi, smf, timeline
 from timbrel.score.score import UNPLAYABLE
 from timbrel.timbre import timbre
@@ -35,7 +35,6 @@ OUTPUT = Path(__file__).parents[1] / "web" / "src" / "constants.json"
 def shared() -> dict[str, Any]:
     """All of them, by the names that the page uses."""
     return {
-        "frameRate": MelConfig().frame_rate,
         "lowestPitch": constants.LOWEST_PITCH,
         "highestPitch": constants.HIGHEST_PITCH,
         "nPitches": constants.N_PITCHES,
@@ -63,10 +62,8 @@ def shared() -> dict[str, Any]:
         ],
         "unplayable": UNPLAYABLE,
         "programNames": instruments.PROGRAM_NAMES,
-        "nearestPrograms": [
-            {"from": programs.start, "to": programs.stop, "candidates": candidates}
-            for programs, candidates in instruments.NEAREST
-        ],
+        # A row for each program.
+        "programDistances": instruments.DISTANCES_FILE.read_text().splitlines(),
         # A decay that never ends is null: JSON has no infinity.
         "envelopes": [
             [seconds if seconds != float("inf") else None for seconds in envelope]
@@ -79,6 +76,7 @@ def shared() -> dict[str, Any]:
         "loudness": _loudness(),
         "limiter": _limiter(),
         "smoothingBlockS": mixer.SMOOTHING_BLOCK_S,
+        "preRollS": ensemble.PRE_ROLL_S,
         "releaseS": synthesizer.RELEASE_S,
         "timbreFileFormat": timbre.FILE_FORMAT,
         "renderOptions": _option_names("render", RENDER_OPTIONS),

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from timbrel.bundles.bundle import DEFAULT_MODEL, load_bundle
+from timbrel.bundles.bundle import load_bundle
+from timbrel.constants import DEFAULT_MODEL
 from timbrel.evaluation.conditions import TRUE_MEL
 from timbrel.evaluation.originals import choose_excerpts
 from timbrel.evaluation.results import CORRELATION

@@ -1,7 +1,9 @@
-"""Timbrel: a neural music synthesizer. Scores and timbres in, sound out.
+"""Timbrel: a neural music synthesizer that renders scores and timbres as audio.
 
->>> from timbrel import Synthesizer
->>> audio = Synthesizer.load().render("song.mid", timbre="church organ:0.7, trumpet:0.3")
+>>> from timbrel import Synthesizer, write_audio
+>>> synthesizer = Synthesizer.load()
+>>> audio = synthesizer.render("song.mid", timbre="70% church organ + 30% trumpet")
+>>> write_audio("song.wav", audio, synthesizer.sample_rate)
 """
 
 from __future__ import annotations
@@ -11,28 +13,40 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
+    "AudioStream",
+    "Block",
+    "InputError",
+    "Note",
     "PianoRoll",
     "RenderOptions",
     "Score",
     "Synthesizer",
     "Timbre",
     "TimbrelError",
+    "Track",
     "mel_spectrogram",
     "parse_timbre",
     "read_midi",
+    "write_audio",
 ]
 
-# Loaded when they are asked for: `import timbrel` is to cost next to nothing.
+# Loaded on first use, so that `import timbrel` costs next to nothing.
 _HOMES = {
+    "AudioStream": "timbrel.audio_stream",
+    "Block": "timbrel.audio_stream",
+    "InputError": "timbrel.errors",
+    "Note": "timbrel.score.score",
     "PianoRoll": "timbrel.score.piano_roll",
     "RenderOptions": "timbrel.render_options",
     "Score": "timbrel.score.score",
     "Synthesizer": "timbrel.synthesizer",
     "Timbre": "timbrel.timbre.timbre",
     "TimbrelError": "timbrel.errors",
+    "Track": "timbrel.score.score",
     "mel_spectrogram": "timbrel.mel.spectrogram",
     "parse_timbre": "timbrel.timbre.timbre",
     "read_midi": "timbrel.score.midi",
+    "write_audio": "timbrel.sound",
 }
 
 

@@ -1,4 +1,4 @@
-"""`python -m timbrel`, and so `torchrun -m timbrel`, is the command line."""
+"""`python -m timbrel` runs the command line; so does `torchrun -m timbrel`."""
 
 from timbrel.commands.main import main
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from timbrel.limiter import Limiter
+from timbrel.timbre.timbre import Timbre
 
 
 @dataclass(frozen=True)
 class Block:
-    """Some audio of a stream."""
+    """A block of a stream's audio."""
 
     mix: np.ndarray  # (samples, channels)
     # No tracks where `RenderOptions.stems` does not ask for them. Post-fader (tracks, samples,
@@ -41,10 +42,10 @@ def split_parts(parts: np.ndarray, channels: int) -> tuple[np.ndarray, np.ndarra
 
 @dataclass(frozen=True)
 class AudioStream:
-    """The sound of a score, made while it is iterated over, block by block.
+    """The sound of a score, computed block by block while it is iterated over.
 
-    Every iteration begins anew and gives the same sound, with memory that does not depend on its
-    length.
+    Every iteration starts from the beginning and gives the same sound, in memory that does not
+    depend on the length.
     """
 
     length: int  # samples of the mix
@@ -52,15 +53,17 @@ class AudioStream:
     channels: int
     n_blocks: int
     n_voices: int  # what is computed apart
-    notes_left_out: int  # too many at one time; see `timbrel.score.voices`
+    notes_left_out: int  # beyond the limits on simultaneous notes; see `timbrel.score.voices`
+    timbres: tuple[Timbre, ...]  # of the score's tracks
     # The loudness that the mix is to have, and the gain that is expected to give it that; where no
     # loudness is asked for, the gain that is.
     loudness_lufs: float | None
     gain_db: float
-    _play: Callable[[], Iterator[Block]]
+    _play: Callable[[], Iterator[Block]] = field(repr=False)
 
     @property
     def duration_s(self) -> float:
+        """How long the sound is, in seconds."""
         return self.length / self.sample_rate
 
     def unmastered(self) -> Iterator[Block]:

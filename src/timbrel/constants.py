@@ -1,4 +1,4 @@
-"""What every part of Timbrel shares: the published geometry and the keys of a piano."""
+"""Constants that every part of Timbrel shares: the published geometry and the keys of a piano."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ MEL_FLOOR = 1e-5  # −100 dB of magnitude, where every mel spectrogram is clipp
 
 LOWEST_PITCH = 21  # A0
 HIGHEST_PITCH = 108  # C8
+A4_HZ = 440.0  # of pitch 69
 N_PITCHES = HIGHEST_PITCH - LOWEST_PITCH + 1
 
-# Of data and models whose licence nobody has stated.
+# The licence of data and models for which none has been stated.
 LICENSE_NOT_STATED = "not stated"
+
+# The shipped Mel2Mel that plays where none is named, with the vocoder that was made for it.
+DEFAULT_MODEL = "mel2mel"
+
+# Kinds of piano rolls: the paper's, and that of all keys and bends.
+PIANO, PERFORMANCE = "piano", "performance"

@@ -1,16 +1,16 @@
-"""The voices of a score as they sound, each apart from the others and only while it sounds.
+"""The voices of a score, each computed separately and only while it sounds.
 
 A voice is computed by itself, so that neither other voices nor the number of threads change a bit
-of its sound. It sleeps before its first note and in its rests:
+of its sound. It sleeps before its first note and during its rests:
 
-- It falls asleep at the end of a hop that is silent (every band of its mel is below `SILENCE_DB`),
-  `REST_S` after its last note at the earliest, `RING_S` after it at the latest.
+- It falls asleep at the end of a silent hop (every band of its mel is below `SILENCE_DB`), at the
+  earliest `REST_S` after its last note, at the latest `RING_S` after it.
 - It wakes in the hop in which the window of a mel frame first reaches its next note. The networks
-  then begin anew, as they do with an excerpt: Mel2Mel has heard `PRE_ROLL_S` of silence, or as much
-  as there was since the beginning, and the vocoder long silence.
+  then start from new states, as they do for an excerpt: Mel2Mel has been fed `PRE_ROLL_S` of
+  silence, or as much as there was since the beginning, and the vocoder a long silence.
 
 Where a rest is too short for a sleep of `REST_S`, the voice stays awake. All of this happens on the
-grid of hops, so that it does not depend on blocks.
+grid of hops, so that it does not depend on the block size.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from heapq import heappop, heappush
 import numpy as np
 
 from timbrel.mel.generator import MelGenerator, MelStream
+from timbrel.score.performance_roll import roll_of
 from timbrel.score.piano_roll import PianoRoll, to_frames
 from timbrel.score.voices import RING_S, Voice
 from timbrel.vocoder.vocoder import Vocoder, VocoderStream
@@ -154,7 +155,7 @@ class _Player:
     def _wake(self, frame: int) -> None:
         voice, frame_rate = self._voice, self._generator.bundle.mel.frame_rate
         if self._roll is None or self._stream is None:
-            self._roll = PianoRoll(voice.notes, frame_rate)
+            self._roll = roll_of(self._generator.bundle.roll, voice.track, voice.notes, frame_rate)
             self._stream = self._vocoder.stream(
                 [self._roll], seed=self._seed, numbers=[voice.number]
             )

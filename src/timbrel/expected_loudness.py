@@ -115,7 +115,7 @@ def note_powers(notes: np.ndarray, levels: np.ndarray, edges: np.ndarray) -> np.
 
 def _levels(points: np.ndarray, bundle: Bundle) -> np.ndarray:
     """The fields of a `Level` at points (n, timbre_size) of a model's space, (n, 4)."""
-    known = [instrument for instrument in bundle.instruments if instrument.program in LEVELS]
+    known = [one for one in bundle.instruments if not one.is_kit and one.program in LEVELS]
     if not known:
         return np.tile(np.mean(_table(list(LEVELS.values())), axis=0), (len(points), 1))
     places = np.array([instrument.embedding for instrument in known])

@@ -1,4 +1,4 @@
-"""Files: outputs are checked before the work and written whole or not at all; text is UTF-8."""
+"""Files: outputs are checked before work begins and written whole or not at all; text is UTF-8."""
 
 from __future__ import annotations
 

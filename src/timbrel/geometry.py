@@ -1,4 +1,4 @@
-"""The geometry of a mel spectrogram: what every model states and nothing reads from a global."""
+"""The geometry of a mel spectrogram, which every model states; no code reads it from a global."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Voices → one stereo mix: volume and pan.
 
-A mix is the sum of its voices, as on a mixing desk whose faders stand where the score puts them:
-none is softer because others exist. How loud the sum is to be is settled afterwards; see
+A mix is the sum of its voices, as on a mixing desk whose faders follow the score: no voice is
+turned down because there are others. How loud the sum becomes is settled afterwards, in
 `timbrel.mastering`.
 """
 

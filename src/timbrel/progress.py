@@ -1,4 +1,4 @@
-"""Progress of long work: every function that takes long can be given one of these."""
+"""Progress of long work: every slow function accepts a `Progress`."""
 
 from __future__ import annotations
 

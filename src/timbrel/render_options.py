@@ -1,22 +1,25 @@
-"""How a score is to be played: the options that the library and the command line share."""
+"""Options for rendering a score, shared by the library and the command line."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from timbrel.constants import A4_HZ
 from timbrel.errors import InputError
 
 if TYPE_CHECKING:
-    from timbrel.timbre.timbre import Timbre
+    from timbrel.timbre.timbre import TimbreLike
 
-    # One timbre for all tracks, or one for each track's number, counted from 1, and under 0 one
-    # for the others; a track that is given none gets the instrument nearest to its MIDI program.
-    Timbres = str | Timbre | Mapping[int, str | Timbre] | None
+    # One timbre for all tracks, or a mapping from track numbers, counted from 1, or track names to
+    # timbres, with 0 for all others; a track without a timbre gets the nearest instrument.
+    Timbres = TimbreLike | Mapping[Any, TimbreLike] | None
 
+ALL_OTHERS = 0  # the number under which a timbre is given for the tracks without one
 MAX_GAIN_DB = 100.0
+LOWEST_TUNING_HZ, HIGHEST_TUNING_HZ = A4_HZ / 2, A4_HZ * 2
 DEFAULT_LOUDNESS_LUFS = -16.0  # what streaming services play at, about
 LOUDEST_LUFS, SOFTEST_LUFS = -1.0, -60.0  # that can be asked for
 
@@ -33,13 +36,15 @@ class RenderOptions:
     Parameters
     ----------
     timbre
-        A timbre (see `timbrel.timbre`) for all tracks, or a mapping from the numbers of tracks,
-        counted from 1, to timbres; the number 0 stands for all others. Tracks without one get the
-        instrument nearest to their MIDI program. A path's times are those of the score.
+        A timbre (see `timbrel.timbre.timbre`) for all tracks, or a mapping from track numbers,
+        counted from 1, or track names to timbres; the number 0 stands for all other tracks. Tracks
+        without a timbre get the instrument whose sound is nearest to their MIDI program. The times
+        of a timbre path are score times.
     seed
         Seed of the vocoder's noise: the same seed gives the same sound.
     start_s, duration_s
-        The part of the score to play; without a duration to its end, with what rings on.
+        The part of the score to play, in seconds; without a duration, it ends with the score and
+        its release.
     channels
         2 for stereo, 1 for mono.
     loudness_lufs
@@ -47,14 +52,16 @@ class RenderOptions:
         A limiter keeps true peaks below −1 dB, and takes 6 dB at most: where that is not enough
         the mix stays quieter. `Synthesizer.render` measures it, `Synthesizer.stream` estimates it.
     gain_db
-        A gain of the mix instead, from −100 to 100 dB, as far as the limiter lets it.
+        A fixed gain of the mix instead, from −100 to 100 dB; the limiter keeps it from clipping.
     normalize
-        Whether the mix gets the loudness at all; without it, it gets `gain_db` or stays as it is.
+        Whether the mix is brought to `loudness_lufs` at all. If not, it gets `gain_db` or no gain.
+    tuning_hz
+        Of the a above middle C, for models that play bends. Drums stay as they are.
     stems
-        Whether the sound of each track alone is wanted, too. Then no tracks share a voice.
+        Whether to return each track separately as well. Tracks then do not share voices.
     stems_kind
-        ``"post-fader"``: with the track's volume and pan, and the gain and the limiter of the mix,
-        so that their sum is the mix. ``"pre-fader"``: as the track was computed, in mono.
+        ``"post-fader"``: with the track's volume and pan and with the gain and the limiter of the
+        mix, so that the stems sum to the mix. ``"pre-fader"``: as computed, in mono.
 
     Raises
     ------
@@ -70,8 +77,14 @@ class RenderOptions:
     loudness_lufs: float | None = None
     gain_db: float | None = None
     normalize: bool = True
+    tuning_hz: float = A4_HZ
     stems: bool = False
     stems_kind: str = POST_FADER
+
+    @property
+    def tuning(self) -> float:
+        """The tuning in semitones above the usual one."""
+        return 12 * math.log2(self.tuning_hz / A4_HZ)
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.start_s) and self.start_s >= 0):
@@ -84,6 +97,11 @@ class RenderOptions:
             raise InputError(f"channels must be 1 or 2, not {self.channels}")
         if self.seed < 0:
             raise InputError(f"the seed must not be negative, not {self.seed}")
+        if not LOWEST_TUNING_HZ <= self.tuning_hz <= HIGHEST_TUNING_HZ:
+            raise InputError(
+                f"the tuning must lie between {LOWEST_TUNING_HZ:g} and {HIGHEST_TUNING_HZ:g} Hz, "
+                f"not {self.tuning_hz:g} Hz"
+            )
         if self.stems_kind not in STEMS_KINDS:
             known = " or ".join(STEMS_KINDS)
             raise InputError(f"stems must be {known}, not '{self.stems_kind}'")

@@ -1,4 +1,4 @@
-"""Addresses that are served: IPv4, IPv6, and names."""
+"""Listening sockets for IPv4 and IPv6 addresses and host names."""
 
 from __future__ import annotations
 

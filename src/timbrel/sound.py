@@ -1,4 +1,4 @@
-"""Audio files in and out."""
+"""Reading and writing audio files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from timbrel.errors import InputError, OutputError
 from timbrel.files import STDOUT, atomic_path, is_stream
 from timbrel.wav import WavWriter
 
-# libsndfile's Vorbis encoder needs stack in proportion to what it is given, and may crash.
+# libsndfile's Vorbis encoder uses stack in proportion to the samples per call, and may crash.
 _WRITE_SAMPLES = 1 << 14
 
 # Containers, and their sample formats by bit depth ("" where there is none); the first one is the
@@ -43,12 +43,12 @@ def read_audio(
     path
         Any file that libsndfile reads.
     sample_rate
-        Rate to convert to, in Hz; the file's own where it is None.
+        Sample rate to convert to, in Hz; if None, the file's own.
 
     Returns
     -------
     audio : ndarray of float32, shape (samples,)
-        In [-1, 1]; channels are averaged.
+        In [-1, 1]; the average of the channels.
     sample_rate : int
 
     Raises
@@ -68,7 +68,7 @@ def read_audio(
 
 
 class AudioWriter:
-    """Write blocks of audio to a WAV, FLAC or OGG file, with memory for one block only.
+    """Write blocks of audio to a WAV, FLAC or OGG file, in memory for one block only.
 
     WAV files beyond 4 GiB are RF64.
 
@@ -82,7 +82,7 @@ class AudioWriter:
     channels
         1 or 2.
     file_rate
-        Rate of the file, to which the blocks are resampled; theirs where it is None.
+        Sample rate of the file, to which the blocks are resampled; if None, that of the blocks.
     n_samples
         How many samples will be written, as far as that is known; a WAV file in a pipe says it in
         its header.
@@ -302,7 +302,7 @@ def _encoded(path: str | os.PathLike) -> str | bytes:
 
 
 def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> None:
-    """Write a whole clip, float in [-1, 1], shape (samples,) or (samples, channels)."""
+    """Write a whole clip: float in [-1, 1], shape (samples,) or (samples, channels)."""
     channels = 1 if audio.ndim == 1 else audio.shape[1]
     with (
         audio_path(path) as place,

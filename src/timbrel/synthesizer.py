@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from timbrel.abilities import Abilities
 from timbrel.audio_stream import AudioStream, Block
-from timbrel.bundles.bundle import DEFAULT_MODEL, Bundle, load_bundle
+from timbrel.bundles.bundle import Bundle, Instrument, load_bundle
+from timbrel.constants import A4_HZ, DEFAULT_MODEL
 from timbrel.ensemble import PRE_ROLL_S, Ensemble
 from timbrel.errors import InputError, LoudnessWarning
 from timbrel.expected_loudness import expected_loudness
@@ -24,23 +26,24 @@ from timbrel.mastering import fitted_mastering, mastered, measured_loudness
 from timbrel.mel.generator import MelGenerator
 from timbrel.mixer import Mixer
 from timbrel.render_options import POST_FADER, RenderOptions
-from timbrel.score.instruments import nearest_program
-from timbrel.score.midi import read_midi
 from timbrel.score.score import Score, Track
+from timbrel.score.source import as_score
 from timbrel.score.voices import Voices, excerpt, voices_of
-from timbrel.timbre.timbre import Timbre, parse_timbre
-from timbrel.vocoder.catalog import DEFAULT_VOCODER, load_vocoder
+from timbrel.timbre.assignment import instrument_for, timbres_of
+from timbrel.timbre.timbre import Timbre
+from timbrel.vocoder.catalog import load_vocoder, vocoder_for
 from timbrel.vocoder.vocoder import Sampling, Vocoder
 
 if TYPE_CHECKING:
     from timbrel.render_options import Timbres
+    from timbrel.score.source import Source
 
-RELEASE_S = 2.0  # what is rendered after the last note
+RELEASE_S = 2.0  # rendered after the end of the last note
 _BLOCK_HOPS = 8
 
 
 class _Span(NamedTuple):
-    """Frames of a score: where the work begins (unheard), where the sound does, where both end."""
+    """Frames of a score: where computing begins (unheard), where the sound does, where both end."""
 
     first: int
     start: int
@@ -50,15 +53,40 @@ class _Span(NamedTuple):
 class Synthesizer:
     """Plays scores with a trained model.
 
-    Make one with `load`; it can then be used for any number of scores, also in several threads.
+    Create one with `load`; it can be used for any number of scores, also from several threads.
+
+    >>> from timbrel import Synthesizer, write_audio
+    >>> synthesizer = Synthesizer.load()
+    >>> audio = synthesizer.render("song.mid", timbre="70% church organ + 30% trumpet")
+    >>> write_audio("song.wav", audio, synthesizer.sample_rate)
+
+    Parameters
+    ----------
+    generator
+        A network that makes mel spectrograms of notes.
+    vocoder
+        Turns mel spectrograms into sound.
+    threads
+        Threads that the voices of a score are shared among.
+
+    Raises
+    ------
+    InputError
+        If the vocoder was made for other mel spectrograms.
     """
 
     def __init__(self, generator: MelGenerator, vocoder: Vocoder, *, threads: int = 1) -> None:
+        if vocoder.roll not in (None, generator.bundle.roll):
+            raise InputError(
+                f"the vocoder wants {vocoder.roll} rolls; the model reads {generator.bundle.roll} "
+                "rolls: give one that was made for it"
+            )
         if vocoder.mel != generator.bundle.mel:
             raise InputError(
                 f"the vocoder expects mels of {vocoder.mel}; the model makes {generator.bundle.mel}"
             )
         self._generator = generator
+        self._abilities = Abilities.of(generator.bundle)
         self._vocoder = vocoder
         self._threads = threads
 
@@ -67,7 +95,7 @@ class Synthesizer:
         cls,
         model: str | os.PathLike = DEFAULT_MODEL,
         *,
-        vocoder: str | os.PathLike = DEFAULT_VOCODER,
+        vocoder: str | os.PathLike | None = None,
         threads: int = 1,
         sampling: Sampling | None = None,
     ) -> Synthesizer:
@@ -78,39 +106,55 @@ class Synthesizer:
         model
             A shipped model's name, or a bundle's folder.
         vocoder
-            A name or a bundle's folder; see `timbrel.vocoder.catalog`.
+            A vocoder's name, or a bundle's folder; see `timbrel.vocoder.catalog`. If None, the one
+            that was made for the model.
         threads
-            That voices are shared among; the sound does not depend on them.
+            Number of threads that compute the voices; the sound does not depend on it.
         sampling
-            For a vocoder that draws samples one by one: its precision and temperature.
+            Precision and sampling temperature, for vocoders that sample, such as a WaveNet.
 
         Raises
         ------
         InputError
-            If the model or the vocoder cannot be loaded, or they do not fit each other.
+            If the model or the vocoder cannot be loaded, or if they do not match.
         """
         bundle = load_bundle(model, kind="mel2mel")
         return cls(
             MelGenerator(bundle),
-            load_vocoder(vocoder, bundle.mel, sampling=sampling),
+            load_vocoder(
+                vocoder_for(bundle) if vocoder is None else vocoder, bundle.mel, sampling=sampling
+            ),
             threads=threads,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<Synthesizer {self.model.name}: {len(self.instruments)} instruments, "
+            f"{self.sample_rate} Hz>"
         )
 
     @property
     def model(self) -> Bundle:
+        """The model's bundle: its name, sizes and instruments."""
         return self._generator.bundle
 
     @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """The instruments that the model knows: name, General MIDI program, coordinates."""
+        return self.model.instruments
+
+    @property
     def sample_rate(self) -> int:
+        """Samples a second of the sound, in Hz."""
         return self.model.mel.sample_rate
 
     def render(
         self,
-        score: Score | str | os.PathLike,
+        score: Source,
         options: RenderOptions | None = None,
         **changes: Any,
     ) -> np.ndarray:
-        """Play a score and give the sound; see `stream` for the parameters.
+        """Render a score and return the audio; see `stream` for the parameters.
 
         Its loudness is measured; where it cannot be what was asked for, a `LoudnessWarning` says
         so.
@@ -137,39 +181,46 @@ class Synthesizer:
 
     def stream(
         self,
-        score: Score | str | os.PathLike,
+        score: Source,
         options: RenderOptions | None = None,
         **changes: Any,
     ) -> AudioStream:
-        """Play a score block by block, with memory that does not depend on its length.
+        """Render a score block by block, in memory that does not depend on its length.
 
         Parameters
         ----------
         score
-            A score or the path of a MIDI file.
+            The path of a MIDI file, its bytes, an open file, a `Score`, a `Track` or several, a
+            `mido.MidiFile`, a `pretty_midi.PrettyMIDI`, or notes, each a `Note` or ``(pitch,
+            velocity, start_s, end_s)``; see `timbrel.score.source`.
         options
-            How to play it; by default as `RenderOptions` has it.
+            How to render it; the defaults of `RenderOptions` if None.
         **changes
-            Fields of `RenderOptions` instead of those of `options`: ``timbre``, ``seed``,
+            Fields of `RenderOptions` that replace those of `options`: ``timbre``, ``seed``,
             ``start_s``, ``duration_s``, ``channels``, ``loudness_lufs``, ``gain_db``,
-            ``normalize``, ``stems``, ``stems_kind``.
+            ``normalize``, ``tuning_hz``, ``stems``, ``stems_kind``.
 
         Returns
         -------
         AudioStream
-            Iterates over `Block`; nothing is computed before. Its loudness is expected of the
-            score, as the sound is not known beforehand; `render` measures it.
+            Iterates over `Block`; no audio is computed before the iteration. Its gain is therefore
+            estimated from the score; `render` measures the loudness instead.
 
         Raises
         ------
         InputError
-            If the score has no notes to play, or a timbre or a number is not valid.
+            If the score cannot be read or has no notes that can be played, or if a timbre or
+            another option is not valid.
         TypeError
-            If there is no such option.
+            If an option does not exist.
         """
         options = replace(options or RenderOptions(), **changes)
-        if not isinstance(score, Score):
-            score = read_midi(score)
+        if options.tuning and not self._abilities.bends:
+            raise InputError(
+                f"{self.model.name}: plays in the tuning of {A4_HZ:g} Hz alone; another tuning "
+                "needs a model that plays bends"
+            )
+        score = self.playable(score).tuned(options.tuning)
         if not score.n_notes:
             raise InputError(f"the score has no notes that can be played{_left_out(score)}")
         if options.start_s >= score.duration_s:
@@ -187,41 +238,27 @@ class Synthesizer:
             n_blocks=len(self._block_ends(span)),
             n_voices=len(voices.voices),
             notes_left_out=voices.notes_left_out,
+            timbres=tuple(timbres),
             loudness_lufs=options.target_lufs,
             gain_db=self._gain_db(voices, span, options),
             _play=lambda: self._stream(len(score.tracks), voices, span, options),
         )
 
+    def playable(self, score: Source) -> Score:
+        """The part of a score, from whatever `stream` takes, that the model plays."""
+        return self._abilities.playable(as_score(score))
+
     def timbres(self, score: Score, timbre: Timbres) -> list[Timbre]:
-        """The timbre of each track of a score."""
-        instruments = self.model.instruments
-        if timbre is None or isinstance(timbre, str | Timbre):
-            given: Mapping[int, str | Timbre] = {}
-            common = timbre
-        else:
-            given, common = timbre, timbre.get(0)
-        for number in given:
-            if not 0 <= number <= len(score.tracks):
-                raise InputError(f"there is no track {number}; the score has {len(score.tracks)}")
-        chosen = []
-        for number, track in enumerate(score.tracks, 1):
-            wish = given.get(number, common)
-            if wish is None:
-                wish = self.nearest_instrument(track)
-            if not isinstance(wish, Timbre):
-                wish = parse_timbre(wish, instruments)
-            size = len(instruments[0].embedding)
-            if any(len(point) != size for point in wish.points):
-                raise InputError(
-                    f"a timbre of another model was given; this one's have {size} coordinates"
-                )
-            chosen.append(wish)
-        return chosen
+        """The timbre of each track of a score, as `playable` gives it.
+
+        A timbre for all tracks applies to those of melodic instruments; see
+        `timbrel.timbre.assignment.timbres_of`.
+        """
+        return timbres_of(score.tracks, timbre, self.instruments)
 
     def nearest_instrument(self, track: Track) -> str:
-        """Name of the model's instrument that is nearest to a track's MIDI program."""
-        names = {instrument.program: instrument.name for instrument in self.model.instruments}
-        return names[nearest_program(track.program, list(names))]
+        """Name of the model's instrument, or kit, that is nearest to a track's MIDI program."""
+        return instrument_for(track, self.instruments).name
 
     def _stream(
         self, n_tracks: int, voices: Voices, span: _Span, options: RenderOptions
@@ -272,7 +309,7 @@ class Synthesizer:
         return options.target_lufs - expected_lufs if np.isfinite(expected_lufs) else 0.0
 
     def _span(self, score: Score, options: RenderOptions) -> _Span:
-        """The span of an excerpt; its work begins on the grid of hops, as it does in the whole."""
+        """The span of an excerpt; computing begins on the grid of hops, as for the whole score."""
         frame_rate, hop = self.model.mel.frame_rate, self.model.window.hop
         start = round(options.start_s * frame_rate)
         first = max(start - round(PRE_ROLL_S * frame_rate), 0) // hop * hop

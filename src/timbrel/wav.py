@@ -1,6 +1,6 @@
-"""WAV files of any length, also into pipes, where no header can be mended afterwards.
+"""WAV files of any length, also into pipes, where the header cannot be corrected afterwards.
 
-Beyond 4 GiB they are RF64 (EBU Tech 3306), which players and editors read as they read WAV.
+Beyond 4 GiB they are RF64 (EBU Tech 3306), which players and editors read like WAV.
 """
 
 from __future__ import annotations

@@ -25,10 +25,16 @@ def test_inspect_tells_what_a_file_holds() -> None:
         "2 Trumpet channel 2 Trumpet (56) 1 notes",
         "odd.mid: 0.5 s, 3 notes, 0 pedal events",
         "1 Acoustic Grand Piano channel 1 Acoustic Grand Piano (0) 1 notes",
+        "2 Drums channel 10 Drum kit (0) 1 notes, not played by this model",
         f"odd.mid: {left_out}, notes outside the 88 keys (1), pitch bends (2)",
         "drums.mid: 0.0 s, 1 notes, 0 pedal events",
+        "1 Drums channel 10 Drum kit (0) 1 notes, not played by this model",
         f"drums.mid: {left_out}",
     ]
+
+
+def row(title: str, program: int, *, drums: bool = False, **more: int) -> dict[str, object]:
+    return {"name": title, "program": program, "drums": drums, "port": 1, **more}
 
 
 def test_inspect_tells_the_same_in_json() -> None:
@@ -39,8 +45,8 @@ def test_inspect_tells_the_same_in_json() -> None:
             "notes": 3,
             "pedal_events": 2,
             "tracks": [
-                {"name": "Acoustic Grand Piano", "program": 0, "port": 1, "channel": 1, "notes": 2},
-                {"name": "Trumpet", "program": 56, "port": 1, "channel": 2, "notes": 1},
+                row("Acoustic Grand Piano", 0, channel=1, notes=2),
+                row("Trumpet", 56, channel=2, notes=1),
             ],
             "unplayable": {},
             "warnings": [],
@@ -50,7 +56,7 @@ def test_inspect_tells_the_same_in_json() -> None:
             "duration_s": 0.0,
             "notes": 1,
             "pedal_events": 0,
-            "tracks": [],
+            "tracks": [row("Drums", 0, drums=True, channel=10, notes=1)],
             "unplayable": {"drum_notes": 1},
             "warnings": [],
         },

@@ -16,7 +16,7 @@ def test_timbres_lists_the_instruments(model: tuple[str, str], tiny_bundle: Bund
     done = run("timbres", *model)
     assert len(done.stdout.splitlines()) == 10
     x, y = tiny_bundle.instruments[3].embedding
-    assert f"church organ         program  19  @{x:.3f},{y:.3f}\n" in done.stdout
+    assert f"church organ             program  19  @{x:.3f},{y:.3f}\n" in done.stdout
     rows = result_of("timbres", *model)
     assert {row["name"]: row["program"] for row in rows} == TEN_INSTRUMENTS
     assert rows[3]["coordinates"] == [x, y]

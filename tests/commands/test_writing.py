@@ -53,6 +53,7 @@ def stream(
         n_blocks=n,
         n_voices=2,
         notes_left_out=0,
+        timbres=(),
         loudness_lufs=loudness_lufs,
         gain_db=0.0,
         _play=blocks,

@@ -12,7 +12,7 @@ import pytest
 
 from support.small_data import TWO_INSTRUMENTS, run_timbrel
 from timbrel.corpus import preparation
-from timbrel.corpus.description import as_rows, describe, in_ranges
+from timbrel.corpus.description import as_rows, describe
 from timbrel.corpus.preparation import Settings, prepare, read_clip, read_data
 from timbrel.corpus.presets import Preset, find_instruments
 from timbrel.corpus.selection import Amount
@@ -284,11 +284,6 @@ def test_description_counts_minutes_notes_and_keys(gm_data: Path) -> None:
         assert row["sound"] == ("sustained" if content.instrument == "Flute" else row["sound"])
     assert contents[2].is_kit
     assert contents[2].sound.silent_keys[:2] == (0, 1)
-
-
-def test_ranges_are_read_as_people_write_them() -> None:
-    assert in_ranges([21, 22, 23, 30, 97, 98]) == "21–23, 30, 97–98"
-    assert in_ranges([]) == ""
 
 
 def test_command_line_describes_and_draws(gm_data: Path, tmp_path: Path) -> None:

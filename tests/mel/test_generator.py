@@ -157,6 +157,25 @@ def test_a_roll_is_silent_beyond_its_end(tiny_bundle: Bundle) -> None:
     )
 
 
+def test_a_stream_that_begins_later_has_heard_so_much_silence(tiny_bundle: Bundle) -> None:
+    start, silence = 320, 96
+    notes = [Note(60, 100, 2.6, 3.0), Note(64, 70, 2.7, 4.0)]
+    generator = MelGenerator(tiny_bundle)
+    for timbre in (STILL, MOVING):
+        later = generator.begin([roll_of(notes)], [timbre], start=start, silence=silence).next(12)
+        shifted = [n._replace(start_s=n.start_s - 1.792, end_s=n.end_s - 1.792) for n in notes]
+        begun = generator.begin([roll_of(shifted)], [timbre.shifted(-1.792)])
+        np.testing.assert_allclose(later, begun.next(18)[:, silence:], atol=1e-5)
+        without = generator.begin([roll_of(notes)], [timbre], start=start).next(12)
+        assert np.abs(without - later).max() > 1e-4
+
+
+def test_what_sounds_already_where_a_stream_begins_is_not_silent(tiny_bundle: Bundle) -> None:
+    held = roll_of([Note(60, 100, 1.0, 9.0), Note(72, 100, 5.0, 9.0)])
+    mel = MelGenerator(tiny_bundle).begin([held], [STILL], start=160).next(1)
+    assert (mel > tiny_bundle.mel.log_floor).all()
+
+
 def test_a_stream_can_be_begun_again(tiny_bundle: Bundle) -> None:
     generator = MelGenerator(tiny_bundle)
     first, second = (

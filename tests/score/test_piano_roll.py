@@ -78,6 +78,21 @@ class TestByHand:
             notes = [note(60, loud_start, 2, velocity=90), note(60, soft_start, 3, velocity=30)]
             assert roll_of(notes).whole()[0, 127] == np.float32(90 / 127)
 
+    def test_it_tells_when_a_note_sounds_next_and_when_the_last_one_ended(self) -> None:
+        roll = roll_of([note(60, 10, 20), note(62, 12, 15), note(64, 40, 41), note(65, 40, 60)])
+        first = {0: 10, 10: 10, 11: 11, 19: 19, 20: 40, 40: 40, 59: 59, 60: None, 99: None}
+        assert {frame: roll.first_sounding(frame) for frame in first} == first
+        last = {0: None, 10: None, 11: 20, 13: 20, 30: 20, 40: 20, 41: 60, 99: 60}
+        assert {frame: roll.last_stop(frame) for frame in last} == last
+        assert roll_of([]).first_sounding(0) is None
+        assert roll_of([]).last_stop(9) is None
+
+    @pytest.mark.parametrize("frame_rate", [100, 125, 500])
+    def test_frames_are_as_long_as_the_frame_rate_says(self, frame_rate: int) -> None:
+        roll = PianoRoll([Note(60, 127, 0.5, 1.0)], frame_rate).whole()
+        assert roll.shape == (frame_rate, 176)
+        assert np.flatnonzero(roll[:, 39]).tolist() == list(range(frame_rate // 2, frame_rate))
+
     def test_a_note_that_began_before_0_has_frames_but_no_onset(self) -> None:
         assert filled(roll_of([note(60, -3, 2)]).whole()) == {(0, 39): 1.0, (1, 39): 1.0}
 

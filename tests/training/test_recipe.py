@@ -175,7 +175,7 @@ def test_options_of_the_task_are_checked() -> None:
         known(Mel2MelOptions, {"los": "abs"}, "options")
     with pytest.raises(InputError, match="loss 'l2' is unknown; known: abs, log-abs, tanh"):
         known(Mel2MelOptions, {"loss": "l2"}, "options")
-    with pytest.raises(InputError, match="crops of 66 frames cannot be divided into 4 windows"):
+    with pytest.raises(InputError, match="crops of 66 frames cannot be divided into hops of 16"):
         known(Mel2MelOptions, {"crop_frames": 66}, "options")
 
 

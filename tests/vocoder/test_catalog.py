@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
-from timbrel.bundles.bundle import Bundle
+from support.small_studio import small_mel2mel, small_vocoder
+from timbrel.bundles.bundle import Bundle, load_bundle
+from timbrel.constants import DEFAULT_MODEL
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
+from timbrel.synthesizer import Synthesizer
 from timbrel.vocoder import parallel
-from timbrel.vocoder.catalog import DEFAULT_VOCODER, load_vocoder, vocoder_names
+from timbrel.vocoder.catalog import load_vocoder, vocoder_for, vocoder_names
 from timbrel.vocoder.griffin_lim import GriffinLim
 from timbrel.vocoder.parallel_export import write_parallel_bundle
 from timbrel.vocoder.parallel_stream import ParallelVocoder
@@ -35,12 +39,36 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_default_comes_first_and_all_can_be_loaded() -> None:
-    names = vocoder_names()
-    assert names[0] == DEFAULT_VOCODER
-    assert "griffin-lim" in names
+def test_all_that_are_named_can_be_loaded() -> None:
+    *names, last = vocoder_names()
+    assert last == "griffin-lim"
+    assert {"parallel", "wavenet"} <= set(names)
     for name in names:
-        assert load_vocoder(name, MelConfig()).mel == MelConfig()
+        mel = load_bundle(name).mel
+        assert load_vocoder(name, mel).mel == mel
+
+
+def test_a_model_is_played_by_the_vocoder_that_was_made_for_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert vocoder_for(load_bundle("mel2mel")) == "parallel"
+    studio = small_mel2mel(tmp_path / "studio")
+    with pytest.raises(InputError, match="studio: none of the vocoders that came with Timbrel"):
+        vocoder_for(studio)
+    monkeypatch.setattr("timbrel.bundles.bundle.SHIPPED", tmp_path)
+    small_vocoder(tmp_path / "a-parallel", "excitation")
+    small_vocoder(tmp_path / "parallel-studio")
+    shutil.copytree(folder, tmp_path / "own")
+    assert vocoder_for(studio) == "parallel-studio"
+    assert vocoder_for(small_mel2mel(tmp_path / "plain", "piano")) == "a-parallel"
+
+
+def test_the_default_is_named_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Synthesizer.load().model.name == DEFAULT_MODEL
+    small_mel2mel(tmp_path / DEFAULT_MODEL)
+    small_vocoder(tmp_path / "studio-vocoder")
+    monkeypatch.setattr("timbrel.bundles.bundle.SHIPPED", tmp_path)
+    assert Synthesizer.load().sample_rate == 48_000
 
 
 def test_griffin_lim_takes_any_mel() -> None:

@@ -10,9 +10,16 @@ import pytest
 from conftest import EXAMPLES, FRAME_RATE
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
-from timbrel.score.score import Note
+from timbrel.score.score import Note, note_table
 from timbrel.vocoder import parallel
-from timbrel.vocoder.excitation import ENVELOPES, Excitation, NoteFrames, pulses, stack_notes
+from timbrel.vocoder.excitation import (
+    ENVELOPES,
+    Excitation,
+    NoteFrames,
+    pulses,
+    silent_from,
+    stack_notes,
+)
 
 RATE, HOP, GRID_S = 16_000, 128, 0.002
 HELD, SLOW, QUICK = 0, 1, 2  # the envelopes
@@ -72,6 +79,20 @@ def test_notes_fall_as_their_envelopes_say(envelope: int) -> None:
     released = level(found, 1.3) / level(found, 1.1)
     assert released == pytest.approx(np.exp(-0.2 * (1 / release_s + 1 / decay_s)), rel=0.05)
     assert not found[int(2.6 * RATE) :].any()
+
+
+def test_a_note_is_left_out_after_its_release_or_where_its_key_is_struck_again() -> None:
+    notes = [
+        Note(60, 90, 0.0, 1.0),  # struck again while it fades
+        Note(60, 90, 2.0, 3.0),
+        Note(60, 90, 8.0, 20.0),  # held beside its repetition
+        Note(60, 90, 9.0, 10.0),
+        Note(61, 90, 2.2, 2.3),
+        Note(60, 90, 30.0, 30.5),
+    ]
+    table = note_table(notes)
+    expected = {0.0: 2.0, 2.0: 4.5, 2.2: 3.8, 8.0: 20.0, 9.0: 11.5, 30.0: 32.0}
+    assert dict(zip(table[:, 0].tolist(), silent_from(table).tolist(), strict=True)) == expected
 
 
 def test_a_key_that_is_struck_again_silences_its_former_note() -> None:

@@ -66,6 +66,23 @@ def test_the_same_seed_gives_the_same_sound_and_another_one_another(mels: np.nda
     assert np.abs(vocoded(mels, seed=3) - vocoded(mels, seed=4)).max() > 0.1
 
 
+def test_a_track_keeps_its_phases_whatever_its_place(mels: np.ndarray) -> None:
+    both = vocoded(mels, seed=3)
+    second = VOCODER.stream([NO_ROLL], seed=3, numbers=[1]).process(mels[1:], last=True)
+    np.testing.assert_allclose(second, both[1:], atol=1e-5)
+    other = VOCODER.stream([NO_ROLL], seed=3, numbers=[2]).process(mels[1:], last=True)
+    assert np.abs(other - second).max() > 0.1
+
+
+def test_a_restart_forgets_what_was_before(mels: np.ndarray) -> None:
+    stream = VOCODER.stream([NO_ROLL] * 2, seed=3)
+    stream.process(mels[:, 60:])
+    stream.restart(0)
+    np.testing.assert_array_equal(stream.process(mels, last=True), vocoded(mels, seed=3))
+    stream.restart(320)
+    assert np.abs(stream.process(mels, last=True) - vocoded(mels, seed=3)).max() > 0.1
+
+
 def test_silence_stays_below_minus_70_db() -> None:
     audio = vocoded(np.full((1, 100, MEL.n_mels), MEL.log_floor, np.float32))
     assert np.abs(audio).max() < 10 ** (-70 / 20)

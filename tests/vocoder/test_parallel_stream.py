@@ -16,7 +16,7 @@ from timbrel.geometry import MelConfig
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note
-from timbrel.vocoder import parallel
+from timbrel.vocoder import parallel, parallel_stream
 from timbrel.vocoder.excitation import Excitation, stack_notes
 from timbrel.vocoder.mel_scale import normalised
 from timbrel.vocoder.parallel import ParallelVocoderConfig
@@ -140,6 +140,57 @@ def test_tracks_do_not_hear_each_other(vocoder: ParallelVocoder, rolls: list[Pia
     both = streamed(vocoder, rolls, mel, 64)
     first = streamed(vocoder, rolls[:1], mel[:1], 64)
     np.testing.assert_allclose(both[:1], first, atol=1e-6)
+
+
+def test_a_track_keeps_its_noise_whatever_its_place(
+    vocoder: ParallelVocoder, rolls: list[PianoRoll]
+) -> None:
+    mel = random_mel()
+    both = vocoder.stream(rolls, seed=3).process(mel, last=True)
+    second = vocoder.stream(rolls[1:], seed=3, numbers=[1]).process(mel[1:], last=True)
+    np.testing.assert_allclose(second, both[1:], atol=1e-6)
+    other = vocoder.stream(rolls[1:], seed=3, numbers=[2]).process(mel[1:], last=True)
+    assert np.abs(other - second).max() > 1e-6
+
+
+def test_a_restart_is_as_after_long_silence(
+    vocoder: ParallelVocoder, rolls: list[PianoRoll]
+) -> None:
+    mel = random_mel()
+    stream = vocoder.stream(rolls, seed=3)
+    stream.process(mel[:, :30])
+    stream.restart(64)
+    found = stream.process(mel[:, 64:], last=True)
+    mel[:, :64] = MEL.log_floor
+    expected = vocoder.stream(rolls, seed=3).process(mel, last=True)[:, 64 * 128 :]
+    assert np.abs(expected).max() > 0.01
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("most", [1, 100, 1000])
+def test_steps_are_as_short_as_many_notes_want(
+    most: int,
+    vocoder: ParallelVocoder,
+    rolls: list[PianoRoll],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mel = random_mel()
+    whole = vocoder.stream(rolls, seed=3).process(mel, last=True)
+    monkeypatch.setattr(parallel_stream, "_MOST_NOTE_FRAMES", most)
+    stream = vocoder.stream(rolls, seed=3)
+    stream.restart(0)
+    steps = []
+    session = vocoder.session
+
+    class Counting:
+        def run(self, outputs: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+            steps.append(inputs["gain"].shape[:3])
+            return session.run(outputs, inputs)
+
+    monkeypatch.setattr(vocoder, "session", Counting())
+    np.testing.assert_allclose(stream.process(mel, last=True), whole, atol=1e-6)
+    assert sum(frames for _, _, frames in steps) == N_FRAMES + vocoder.latency_frames
+    assert all(frames == 1 or 2 * notes * frames <= most for _, notes, frames in steps)
 
 
 def test_seeds_give_other_noise(vocoder: ParallelVocoder, rolls: list[PianoRoll]) -> None:

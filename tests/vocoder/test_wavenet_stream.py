@@ -96,6 +96,18 @@ def test_blocks_of_mel_become_their_samples(bundle: Bundle) -> None:
     assert (other != whole).any()
 
 
+def test_a_track_keeps_its_random_numbers_and_a_restart_draws_others(bundle: Bundle) -> None:
+    mel = mel_of(3, 20)
+    vocoder = WaveNetVocoder(bundle)
+    whole = vocoder.stream(rolls(3), seed=2).process(mel, last=True)
+    stream = vocoder.stream(rolls(1), seed=2, numbers=[2])
+    np.testing.assert_array_equal(stream.process(mel[2:], last=True), whole[2:])
+    stream.restart(0)
+    np.testing.assert_array_equal(stream.process(mel[2:], last=True), whole[2:])
+    stream.restart(160)
+    assert (stream.process(mel[2:], last=True) != whole[2:]).any()
+
+
 def test_samples_lie_where_training_puts_them(model: WaveNet, bundle: Bundle) -> None:
     """Frames outside the mel are silence, one before and two after."""
     mel = mel_of(1, 6)

@@ -206,7 +206,7 @@ def fingerprint(data: bytes) -> str:
         words.append(track.name)
         numbers += [track.program, track.port, track.channel]
         for note in track.notes:
-            numbers += note
+            numbers += note[:4]
         for curve in (track.gain, track.pan, track.bend, track.tuning):
             numbers += curve.times_s + curve.values
     packed = struct.pack(f"<{len(numbers)}d", *numbers)

@@ -65,7 +65,7 @@ describe("golden files", () => {
     expect(score.warnings).toEqual(expected.warnings);
     expect(score.drumTracks.map(described)).toEqual(expected.drum_tracks);
     const found = score.tracks.map((track) => {
-      const roll = new PianoRoll(track.notes);
+      const roll = new PianoRoll(track.notes, 125);
       const whole = new Float32Array(roll.nFrames * N_CHANNELS);
       roll.window(0, roll.nFrames, whole);
       return {
@@ -90,7 +90,7 @@ describe("golden files", () => {
 
   it("make the same roll window by window", () => {
     const [{ notes }] = parseMidi(bytes("pedal")).tracks;
-    const roll = new PianoRoll(notes);
+    const roll = new PianoRoll(notes, 125);
     const whole = new Float32Array(roll.nFrames * N_CHANNELS);
     roll.window(0, roll.nFrames, whole);
     const parts = new Float32Array(whole.length);

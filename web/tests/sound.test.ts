@@ -66,7 +66,7 @@ it("a mix is the sum of its tracks, and without any of them silence", () => {
 });
 
 it("a note's pulses begin at its onset and fade with its release", () => {
-  const roll = new PianoRoll([{ pitch: 69, velocity: 127, start: 0.1, end: 0.5 }]);
+  const roll = new PianoRoll([{ pitch: 69, velocity: 127, start: 0.1, end: 0.5 }], 125);
   const frames = new Excitation(roll, 16000, 128, 0.002).frames(12, 80);
   expect(frames.nNotes).toBe(1);
   expect(frames.step[0]).toBeCloseTo(440 / 16000, 7);
@@ -104,7 +104,7 @@ it("Griffin-Lim gives a hop of sound for each hop, of the mel's pitch and level"
     ),
   );
   const hop = Float32Array.from({ length: 16 * 80 }, (_, i) => frame[i % 80]);
-  const roll = new PianoRoll([]);
+  const roll = new PianoRoll([], 125);
   const ensemble = { tracks: [0], rolls: [roll] };
   let state = await vocoder.start(ensemble);
   const out: number[] = [];

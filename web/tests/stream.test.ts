@@ -16,7 +16,7 @@ it("rows are taken from several arrays", () => {
 
 it("tracks that come and go do not change the sound of one that stays", async () => {
   const vocoder = new GriffinLim(mel);
-  const roll = new PianoRoll([]);
+  const roll = new PianoRoll([], 125);
   const hop = (n: number, seed: number) =>
     Float32Array.from({ length: n * 160 }, (_, i) => -4 + 3 * Math.sin(seed + (i % 160)));
   const alone = { tracks: [3], rolls: [roll] };

@@ -93,5 +93,6 @@ it("a repeated path begins anew", () => {
 it("programs get the nearest instrument", () => {
   expect(nearestInstrument(57, instruments).name).toBe("trumpet");
   expect(nearestInstrument(16, instruments).name).toBe("church organ");
-  expect(nearestInstrument(0, instruments).name).toBe("harp");
+  expect(nearestInstrument(25, instruments).name).toBe("harp");
+  expect(nearestInstrument(56, instruments.slice().reverse()).name).toBe("trumpet");
 });

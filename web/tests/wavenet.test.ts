@@ -53,7 +53,7 @@ it("hops of mel become hops of sound, two frames later, of each track", async ()
   const config = { mel, engine: { n_around: 4 } } as unknown as BundleConfig;
   const waveNet = new WaveNet(config, engine);
   expect(waveNet.latencyFrames).toBe(2);
-  const ensemble = { tracks: [0, 1], rolls: [new PianoRoll([]), new PianoRoll([])] };
+  const ensemble = { tracks: [0, 1], rolls: [new PianoRoll([], 125), new PianoRoll([], 125)] };
   const hop = new Float32Array(2 * 3 * mel.n_mels);
   const first = await waveNet.step(ensemble, hop, 0, await waveNet.start(ensemble));
   const silence = Array(8).fill(0);

@@ -1,6 +1,6 @@
 """Model bundles: a folder with config.json, weights, a card, and the SHA-256 of each of them.
 
-Loading checks every hash and the version, refuses keys that it does not know, and never unpickles.
+Loading checks every hash and the version, refuses unknown keys, and never unpickles.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from timbrel.bundles.kinds import KINDS
+from timbrel.constants import PIANO
 from timbrel.errors import InputError, OutputError
 from timbrel.files import read_json, read_text
 from timbrel.geometry import MelConfig
@@ -23,7 +24,6 @@ FORMAT = 2
 CONFIG_FILE, CARD_FILE, SUMS_FILE = "config.json", "README.md", "SHA256SUMS"
 WEIGHTS_FILE = "weights.safetensors"
 SHIPPED = Path(__file__).parents[1] / "models"
-DEFAULT_MODEL = "mel2mel"
 
 _KEYS = {
     "format": int,
@@ -44,6 +44,11 @@ class Instrument:
     name: str
     program: int
     embedding: tuple[float, ...]
+    keys: tuple[int, ...] = ()  # of a drum kit, whose program is its own; other instruments: none
+
+    @property
+    def is_kit(self) -> bool:
+        return bool(self.keys)
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,9 @@ class WindowConfig:
 
     hop: int
     context: int
+
+
+WINDOW = WindowConfig(hop=16, context=64)  # what bundles state unless their training says more
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,11 @@ class Bundle:
     def model(self) -> dict[str, Any]:
         """The sizes of its network."""
         return self.config["model"]
+
+    @property
+    def roll(self) -> str:
+        """The kind of piano roll that a Mel2Mel reads; see `timbrel.score.performance_roll`."""
+        return str(self.model.get("roll", PIANO))
 
     @property
     def license(self) -> str:
@@ -285,13 +298,18 @@ def _part(cls: type, values: dict, where: Path) -> Any:
 
 def _instruments(values: list, where: Path) -> tuple[Instrument, ...]:
     for value in values:
-        check_keys(value, _INSTRUMENT_KEYS, where)
+        is_kit = isinstance(value, dict) and "keys" in value
+        check_keys(value, _INSTRUMENT_KEYS | ({"keys": list} if is_kit else {}), where)
+        if not all(isinstance(key, int) and 0 <= key < 128 for key in value.get("keys", [])):
+            raise InputError(
+                f"{where}: the 'keys' of {value['name']} must be numbers from 0 to 127"
+            )
     points = [tuple(value["embedding"]) for value in values]
     numbers = all(isinstance(number, int | float) for point in points for number in point)
     if not numbers or len({len(point) for point in points}) > 1:
         raise InputError(f"{where}: each 'embedding' must hold as many numbers as the others")
     return tuple(
-        Instrument(value["name"], value["program"], point)
+        Instrument(value["name"], value["program"], point, tuple(value.get("keys", ())))
         for value, point in zip(values, points, strict=True)
     )
 

@@ -1,8 +1,8 @@
-"""ONNX graphs built node by node: what runs is written down, not traced.
+"""ONNX graphs built node by node, so that the graph that runs is written down, not traced.
 
 A graph holds no weights: it refers to those in the bundle's safetensors file, which are stored
-once, in half precision, for training and for all graphs. They become single precision, and are
-turned as the operators want them, when the graph is loaded.
+once, in half precision, for training and for all graphs. They are converted to single precision,
+and transposed as the operators need them, when the graph is loaded.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The kinds of models, one row each: what trains, writes and runs a bundle of that kind.
+"""The kinds of models, one row each: the code that trains, writes and runs bundles of that kind.
 
-Everything is named as ``"module:attribute"`` and loaded when it is asked for, so that only who
-trains loads PyTorch. A new kind of model is a new row, and its folder.
+Everything is named as ``"module:attribute"`` and loaded on first use, so that only training loads
+PyTorch. A new kind of model is a new row and a module of its own.
 """
 
 from __future__ import annotations

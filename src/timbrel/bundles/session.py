@@ -1,4 +1,4 @@
-"""ONNX graphs of bundles, ready to run."""
+"""Sessions that run the ONNX graphs of bundles."""
 
 from __future__ import annotations
 

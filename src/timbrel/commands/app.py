@@ -1,4 +1,4 @@
-"""The program's commands, each a few lines over the library."""
+"""The program's commands; each is a few lines that call the library."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-# In the order in which the help lists them.
+# The order in which --help lists them.
 add_render_command(app)
 add_inspect_command(app)
 add_timbres_command(app)

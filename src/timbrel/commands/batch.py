@@ -1,4 +1,4 @@
-"""Work on many files: one that cannot be used is named, and the others are done."""
+"""Work on many files: a file that cannot be used is reported, and the others are processed."""
 
 from __future__ import annotations
 

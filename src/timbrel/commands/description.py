@@ -1,4 +1,4 @@
-"""`timbrel prepare --describe`: what a data folder holds, as a table."""
+"""`timbrel prepare --describe`: the contents of a data folder as a table."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from timbrel.corpus.description import Content, as_rows, describe, in_ranges, plot_contents
+from timbrel.corpus.description import Content, as_rows, describe, plot_contents
 from timbrel.files import check_output
 from timbrel.progress import bar
+from timbrel.words import in_ranges
 
 _HEADS = ("preset", "train", "valid", "etudes", "notes", "pitches", "velocities", "peak", "sound")
 _LINE = "{:28} {:>7} {:>7} {:>6} {:>6} {:>7}  {:18} {:18} {:>5}  {}"

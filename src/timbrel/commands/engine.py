@@ -1,4 +1,4 @@
-"""The commands that are about the installation itself: what there is, and how fast it runs."""
+"""The commands about the installation itself: what is installed, and how fast it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that judge models: by measures, and by ear."""
+"""The commands that evaluate models, by measures and by listening tests."""
 
 from __future__ import annotations
 

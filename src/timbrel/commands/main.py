@@ -1,14 +1,14 @@
-"""The program's entry point. Errors are one line on stderr, exit code 2."""
+"""The program's entry point. An error is one line on stderr and exit code 2."""
 
 from __future__ import annotations
 
-# What takes long to import is imported once an interrupt at that time cannot do harm.
+# Slow imports come later, when an interrupt during them can no longer do harm.
 import os
 import signal
 import sys
 
 _FAILED, _CUT_OFF, _INTERRUPTED = 2, 1, 130  # exit codes; the last one as shells give it
-# What ends the program; a terminal that is closed says so by SIGHUP, where there is such a thing.
+# Signals that end the program. Closing the terminal sends SIGHUP, on systems that have it.
 _ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 

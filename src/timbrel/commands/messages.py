@@ -1,10 +1,9 @@
-"""What the commands say beside their results."""
+"""Messages that the commands print besides their results."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from timbrel.errors import printable
@@ -21,10 +20,10 @@ def complain(message: object) -> None:
         print(f"timbrel: {' '.join(printable(str(message)).split())}", file=sys.stderr, flush=True)
 
 
-def report_faults(file: Path, score: Score, where: TextIO) -> None:
-    """Say what of a file could not be read, and what of its score cannot be played."""
+def report_faults(title: str, score: Score, where: TextIO) -> None:
+    """Say what of a song could not be read, and what of its score cannot be played."""
     lines = list(score.warnings)
     if score.unplayable:
         lines.append(f"left out, as they cannot be played: {score.left_out}")
     for line in lines:
-        print(f"{printable(str(file))}: {line}", file=where)
+        print(f"{printable(title)}: {line}", file=where)

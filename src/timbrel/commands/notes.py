@@ -1,4 +1,4 @@
-"""``timbrel notes``: single notes, and what lies between them."""
+"""``timbrel notes``: encoding, decoding and morphing single notes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``timbrel notes``: data sets of notes, and what models make of them."""
+"""``timbrel notes``: data sets of notes, and evaluating models on them."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from timbrel.commands.messages import complain
+from timbrel.constants import DEFAULT_MODEL
 from timbrel.errors import InputError
 from timbrel.machine import n_cores
 
@@ -26,7 +27,8 @@ def within_machine(option: typer.CallbackParam, value: int | None) -> int | None
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 Model = Annotated[
-    str, typer.Option(help="A shipped model's name, or a bundle's folder. By default mel2mel.")
+    str,
+    typer.Option(help=f"A shipped model's name, or a bundle's folder. By default {DEFAULT_MODEL}."),
 ]
 MaxDuration = Annotated[
     float, typer.Option(help="Refuse MIDI files that last longer, in hours.", min=0)

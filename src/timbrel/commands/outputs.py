@@ -1,4 +1,4 @@
-"""Scores → audio files: where they go. `timbrel.commands.writing` writes them."""
+"""Scores → audio files: choosing the paths. `timbrel.commands.writing` writes the files."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Outputs:
     Parameters
     ----------
     files
-        MIDI files.
+        MIDI files, by paths from the folder that the sounds go to.
     output
         A file for one score; a folder (one that exists, one with '/' at the end, or a name
         without an extension) for WAV files of any number; '-', a pipe or a device for one score as
@@ -114,12 +114,12 @@ class Outputs:
     def _target(self, file: Path, score: Score) -> Target:
         mix = self._path
         if self._is_folder:
-            mix /= fitting_name(file.stem, ".wav")
+            mix = mix / file.parent / fitting_name(file.stem, ".wav")
         if self._stems is None:
             return Target(mix, ())
         named = Path(f"{file.stem}.wav") if Target(mix, ()).is_live else mix
         names = (_stem_name(named, *numbered) for numbered in enumerate(score.tracks, 1))
-        return Target(mix, tuple(self._stems / name for name in names))
+        return Target(mix, tuple(self._stems / file.parent / name for name in names))
 
 
 def _stem_name(mix: Path, number: int, track: Track) -> str:

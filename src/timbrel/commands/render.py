@@ -1,4 +1,4 @@
-"""The command that turns scores into sound."""
+"""The command that renders scores as audio."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from timbrel.commands.batch import Batch
+from timbrel.commands.cast import cast_in_words, remarks_on, track_rows
 from timbrel.commands.messages import report_faults
 from timbrel.commands.options import Force, Json, MaxDuration, Model, StopAtFirst, within_machine
+from timbrel.commands.songs import Song, Songs, find_songs, read_song
+from timbrel.constants import A4_HZ
 from timbrel.errors import InputError, printable
 from timbrel.progress import bar
-from timbrel.render_options import POST_FADER, RenderOptions
+from timbrel.render_options import ALL_OTHERS, POST_FADER, RenderOptions
 
 if TYPE_CHECKING:
     from timbrel.audio_stream import AudioStream
@@ -33,7 +36,7 @@ def add_render_command(app: typer.Typer) -> None:
 
 
 def render(
-    files: Annotated[list[Path], typer.Argument(help="MIDI files.", metavar="SONG.mid")],
+    files: Songs,
     output: Annotated[
         str | None,  # a Path would lose the '/' at the end of a folder's name
         typer.Option(
@@ -46,15 +49,20 @@ def render(
     timbre: Annotated[
         list[str] | None,
         typer.Option(
-            help="How it sounds: 'church organ', 'trumpet:0.6, harp:0.4', '@0.3,-1.2', a .timbre "
-            "file, or a path '0s harp; 8s trumpet'. For one track, by its number: '2=trumpet'; "
-            "may be given for each of several. By default each track gets the instrument nearest "
-            "to its MIDI program."
+            help="The timbre: 'church organ', a General MIDI name or number such as 'violin' or "
+            "40, a mix '60% trumpet + 40% harp' or 'trumpet:0.6, harp:0.4', coordinates "
+            "'@0.3,-1.2', a .timbre file, or a path '0s harp; 8s trumpet'. For one track, after "
+            "its number or name: '2=trumpet', 'Violin I=harp'; the option may be given for each "
+            "of several. By default each track gets the instrument that sounds nearest to its "
+            "MIDI program."
         ),
     ] = None,
     model: Model = "",
     vocoder: Annotated[
-        str, typer.Option(help="What turns spectrograms into sound. By default parallel.")
+        str,
+        typer.Option(
+            help="What turns spectrograms into sound. By default what was made for the model."
+        ),
     ] = "",
     seed: Annotated[
         int, typer.Option(help="A number; the same one gives the same sound again.", min=0)
@@ -86,6 +94,9 @@ def render(
         int | None,
         typer.Option(help="Of the file, in Hz. By default the model's.", min=8000, max=192_000),
     ] = None,
+    tuning: Annotated[
+        float, typer.Option(help="Of the a above middle C, in Hz, such as 415. Not of drums.")
+    ] = A4_HZ,
     stems: Annotated[
         Path | None,
         typer.Option(
@@ -130,15 +141,15 @@ def render(
     as_json: Json = False,
 ) -> None:
     """Turn MIDI files into sound."""
-    from timbrel.bundles.bundle import DEFAULT_MODEL
+    from timbrel.bundles.bundle import load_bundle
     from timbrel.commands.outputs import Outputs
     from timbrel.commands.writing import FileOptions
+    from timbrel.constants import DEFAULT_MODEL
     from timbrel.files import STDOUT
-    from timbrel.score.midi import read_midi
     from timbrel.sound import BIT_DEPTHS
     from timbrel.synthesizer import Synthesizer
     from timbrel.timbre.timbre import parse_timbre
-    from timbrel.vocoder.catalog import DEFAULT_VOCODER
+    from timbrel.vocoder.catalog import vocoder_for
     from timbrel.vocoder.vocoder import Sampling
 
     # All that can be wrong is found before the first file is written.
@@ -150,83 +161,96 @@ def render(
         loudness_lufs=loudness,
         gain_db=gain,
         normalize=not no_normalize,
+        tuning_hz=tuning,
         stems=stems is not None,
         stems_kind=stems_kind,
     )
     if bit_depth not in (None, *BIT_DEPTHS):
         raise InputError(f"--bit-depth must be one of {', '.join(BIT_DEPTHS)}, not '{bit_depth}'")
     specs = _timbre_specs(timbre or [])
-    outputs = Outputs(files, output, stems=stems, force=force, bit_depth=bit_depth)
+    songs = find_songs(files)
+    names = [song.name for song in songs]
+    outputs = Outputs(names, output, stems=stems, force=force, bit_depth=bit_depth)
     if output == str(STDOUT) and as_json:
         raise InputError("--json prints to standard output, where '-o -' writes the sound")
-    batch = Batch(files, stop_at_first=stop_at_first)
-    scores = batch.each(lambda i: read_midi(files[i], max_duration_s=3600 * max_duration))
+    batch = Batch([song.path for song in songs], stop_at_first=stop_at_first)
+    scores = batch.each(lambda i: read_song(songs[i], max_hours=max_duration))
     if not scores:
         batch.end()
-    targets = outputs.plan(scores)
+    vocoder = vocoder or vocoder_for(load_bundle(model or DEFAULT_MODEL, kind="mel2mel"))
     synthesizer = Synthesizer.load(
         model or DEFAULT_MODEL,
-        vocoder=vocoder or DEFAULT_VOCODER,
+        vocoder=vocoder,
         threads=threads,
         sampling=Sampling(precision, temperature),
     )
-    instruments = synthesizer.model.instruments
-    timbres = {number: parse_timbre(spec, instruments) for number, spec in specs.items()}
-    options = replace(options, timbre=timbres)
-    streams = batch.each(lambda i: _stream(synthesizer, files[i], scores[i], options))
+    for spec in specs.values():
+        parse_timbre(spec, synthesizer.instruments)
+    # What is given for a track may be a kit or not, which shows when its score is known.
+    options = replace(options, timbre=specs)
+    scores = {i: synthesizer.playable(score) for i, score in scores.items()}
+    targets = outputs.plan(scores)
+    if sample_rate is not None and sample_rate > synthesizer.sample_rate and not as_json:
+        print(
+            f"timbrel: {synthesizer.model.name} plays at {synthesizer.sample_rate} Hz; at "
+            f"{sample_rate} Hz its sound still ends at {synthesizer.sample_rate // 2} Hz",
+            file=sys.stderr,
+        )
+    streams = batch.each(lambda i: _stream(synthesizer, songs[i], scores[i], options))
     common = {
         "model": synthesizer.model.name,
-        "vocoder": vocoder or DEFAULT_VOCODER,
+        "vocoder": vocoder,
         "seed": seed,
     }
-    songs = {i: _Song(files[i], scores[i], streams[i], targets[i]) for i in streams}
+    work = {i: _Work(songs[i], scores[i], streams[i], targets[i]) for i in streams}
     written_as = FileOptions(sample_rate, bit_depth)
-    rows = batch.each(lambda i: _rendered(songs[i], written_as, silent=as_json) | common)
+    rows = batch.each(lambda i: _rendered(work[i], written_as, silent=as_json) | common)
     if as_json:
         batch.print_json(rows)
     batch.end()
 
 
 @dataclass(frozen=True)
-class _Song:
-    """A MIDI file on its way to sound."""
+class _Work:
+    """A song on its way to sound."""
 
-    file: Path
+    song: Song
     score: Score
     stream: AudioStream
     target: Target
 
 
 def _stream(
-    synthesizer: Synthesizer, file: Path, score: Score, options: RenderOptions
+    synthesizer: Synthesizer, song: Song, score: Score, options: RenderOptions
 ) -> AudioStream:
     try:
         return synthesizer.stream(score, options)
     except InputError as error:
-        raise InputError(f"{file}: {error}") from None
+        raise InputError(f"{song.title}: {error}") from None
 
 
-def _rendered(song: _Song, options: FileOptions, *, silent: bool) -> dict[str, Any]:
+def _rendered(work: _Work, options: FileOptions, *, silent: bool) -> dict[str, Any]:
     """Write a song's sound, and describe it."""
     from timbrel.commands.writing import render_file
 
+    stream, target = work.stream, work.target
+    remarks = remarks_on(stream.timbres)
     if not silent:
-        report_faults(song.file, song.score, sys.stderr)
-    stream, target = song.stream, song.target
+        _introduce(work, remarks)
     began = time.perf_counter()
     mastering = render_file(stream, target, options, progress=bar)
     took_s = time.perf_counter() - began
     remark = mastering.remark if stream.loudness_lufs is not None else ""
     if not silent:
         if remark:
-            print(f"{printable(str(song.file))}: {remark}", file=sys.stderr)
+            print(f"{printable(work.song.title)}: {remark}", file=sys.stderr)
         print(
             f"{printable(target.name)}: {stream.duration_s:.1f} s of sound in {took_s:.1f} s, "
             f"{stream.duration_s / took_s:.1f}× real time",
             file=sys.stderr if target.is_live else sys.stdout,
         )
     return {
-        "file": str(song.file),
+        "file": str(work.song.path),
         "output": str(target.mix),
         "stems": [str(path) for path in target.stems],
         "duration_s": round(stream.duration_s, 3),
@@ -234,9 +258,9 @@ def _rendered(song: _Song, options: FileOptions, *, silent: bool) -> dict[str, A
         **_levels(mastering),
         "took_s": round(took_s, 3),
         "real_time_factor": round(took_s / stream.duration_s, 4),
-        "tracks": len(song.score.tracks),
-        "unplayable": song.score.unplayable,
-        "warnings": [*song.score.warnings, *([remark] if remark else [])],
+        "tracks": track_rows(work.score.tracks, stream.timbres),
+        "unplayable": work.score.unplayable,
+        "warnings": [*work.score.warnings, *remarks, *([remark] if remark else [])],
     }
 
 
@@ -251,14 +275,28 @@ def _levels(mastering: Mastering) -> dict[str, float | None]:
     return {name: round(value, 2) if isfinite(value) else None for name, value in levels.items()}
 
 
-def _timbre_specs(given: list[str]) -> dict[int, str]:
-    """What --timbre was given: 'NUMBER=TIMBRE' for a track, and under 0 one for all others."""
-    specs: dict[int, str] = {}
+def _introduce(work: _Work, remarks: list[str]) -> None:
+    """Say who plays what, and what had to be done differently."""
+    title = printable(work.song.title)
+    report_faults(work.song.title, work.score, sys.stderr)
+    for remark in remarks:
+        print(f"{title}: {printable(remark)}", file=sys.stderr)
+    cast = printable(cast_in_words(work.stream.timbres))
+    print(f"{title}: {cast}", file=sys.stderr if work.target.is_live else sys.stdout)
+
+
+def _timbre_specs(given: list[str]) -> dict[int | str, str]:
+    """What --timbre was given: 'TRACK=TIMBRE' by numbers and names, and under 0 that of others."""
+    specs: dict[int | str, str] = {}
     for spec in given:
-        before, _, rest = spec.partition("=")
-        number, wish = (int(before), rest) if before.strip().isdecimal() else (0, spec)
-        if number in specs:
-            where = f"track {number}" if number else "all tracks"
-            raise InputError(f"two timbres for {where}; give one, or 'NUMBER=TIMBRE' for each")
-        specs[number] = wish
+        before, equals, rest = spec.partition("=")
+        key: int | str = before.strip()
+        if not equals or Path(spec).is_file():  # the name of a .timbre file may hold a '='
+            key, rest = ALL_OTHERS, spec
+        elif before.strip().isdecimal():
+            key = int(before)
+        if key in specs:
+            where = f"track {key}" if key else "all tracks"
+            raise InputError(f"two timbres for {where}; give one, or 'TRACK=TIMBRE' for each")
+        specs[key] = rest
     return specs

@@ -29,7 +29,8 @@ def timbres(
     as_json: Json = False,
 ) -> None:
     """List a model's instruments with their coordinates, or look up or save one timbre."""
-    from timbrel.bundles.bundle import DEFAULT_MODEL, load_bundle
+    from timbrel.bundles.bundle import load_bundle
+    from timbrel.constants import DEFAULT_MODEL
     from timbrel.files import check_output
     from timbrel.timbre.timbre import FILE_SUFFIX, parse_timbre, save_timbre
 
@@ -43,7 +44,12 @@ def timbres(
     rows: list[dict[str, Any]]
     if spec is None:
         rows = [
-            {"name": i.name, "program": i.program, "coordinates": list(i.embedding)}
+            {
+                "name": i.name,
+                "program": i.program,
+                "drums": i.is_kit,
+                "coordinates": list(i.embedding),
+            }
             for i in bundle.instruments
         ]
     else:
@@ -60,7 +66,8 @@ def timbres(
     for row in rows:
         point = ",".join(f"{value:.3f}" for value in row["coordinates"])
         if spec is None:
-            label = f"{row['name']:20} program {row['program']:3}"
+            kind = "kit" if row["drums"] else "program"
+            label = f"{row['name']:24} {kind:7} {row['program']:3}"
         else:
             label = f"{row['time_s']:g} s"
         print(f"{label}  @{point}")

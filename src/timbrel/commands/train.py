@@ -1,4 +1,4 @@
-"""The commands that train models, compare their runs and write them as bundles."""
+"""The commands that train models, compare training runs and export them as bundles."""
 
 from __future__ import annotations
 

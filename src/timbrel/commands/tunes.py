@@ -1,4 +1,4 @@
-"""The command that gives something to try Timbrel with."""
+"""The command that writes the bundled MIDI files, for trying out Timbrel."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Simple tonal music by chance: keys, progressions of chords, melodies with motifs.
+"""Simple tonal music, generated at random: keys, chord progressions, melodies with motifs.
 
-Networks that have heard composed music only play it better than ones that have heard rolls drawn
-at random, so most of what an etude holds sounds like music.
+Networks trained on composed music play it better than networks trained on rolls drawn at random,
+so most of an etude sounds like music.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
 DORIAN, PENTATONIC, WHOLE_TONE = (0, 2, 3, 5, 7, 9, 10), (0, 2, 4, 7, 9), (0, 2, 4, 6, 8, 10)
 CHROMATIC = tuple(range(12))
 
-# What follows a chord, by degree (0 is the tonic), as common practice has it.
+# Chords that may follow a chord, by degree (0 is the tonic), in common-practice harmony.
 _FOLLOWING: dict[int, tuple[int, ...]] = {
     0: (3, 4, 5, 1, 3, 4, 2),
     1: (4, 4, 6, 3),
@@ -31,7 +31,7 @@ _FOLLOWING: dict[int, tuple[int, ...]] = {
     5: (3, 1, 4, 2),
     6: (0, 0, 2, 5),
 }
-# Lengths of notes in beats that fill a bar of some beats.
+# Rhythms that fill a bar, by its number of beats: the lengths of the notes in beats.
 _RHYTHMS: dict[int, tuple[tuple[float, ...], ...]] = {
     3: ((1, 1, 1), (2, 1), (1.5, 0.5, 1), (0.5,) * 6, (1, 0.5, 0.5, 1), (3,), (0.75, 0.25, 1, 1)),
     4: (

@@ -1,4 +1,4 @@
-"""What prepared data holds: hours, pitches and velocities by instrument."""
+"""Statistics of prepared data: hours, pitches and velocities by instrument."""
 
 from __future__ import annotations
 
@@ -132,17 +132,6 @@ def _quantiles(counts: np.ndarray) -> list[int]:
         return []
     share = np.cumsum(counts) / counts.sum()
     return [int(np.searchsorted(share, q)) for q in (1e-9, 0.25, 0.5, 0.75, 1.0)]
-
-
-def in_ranges(numbers: Sequence[int]) -> str:
-    """Whole numbers in the way of people: ``21–27, 30``."""
-    ranges: list[list[int]] = []
-    for number in numbers:
-        if ranges and number == ranges[-1][1] + 1:
-            ranges[-1][1] = number
-        else:
-            ranges.append([number, number])
-    return ", ".join(f"{a}" if a == b else f"{a}–{b}" for a, b in ranges)
 
 
 def plot_contents(contents: Sequence[Content], path: str | os.PathLike) -> None:

@@ -1,4 +1,4 @@
-"""Drum parts by chance: each key for itself, and grooves with ghost notes, flams and fills."""
+"""Random drum parts: each key alone, and grooves with ghost notes, flams and fills."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from timbrel.corpus.composing import Player
 
 Section = Callable[[Player, float], float]
 
-# What keys mean in a General MIDI kit.
+# The keys of a General MIDI drum kit.
 _KICKS, _SNARES, _TOMS = (36, 35), (38, 40), (50, 48, 47, 45, 43, 41)
 _CLOSED_HAT, _PEDAL_HAT, _OPEN_HAT = 42, 44, 46
 _RIDES, _CRASHES = (51, 53, 59), (49, 57, 55, 52)
 _BACKBEATS = (38, 38, 40, 37, 39)  # snares, side stick, hand clap
 _FRAME = {36, 38, 42, 46}  # a kit with these can play a groove of a drum set
 
-# Beats in a bar, and parts of a beat.
+# Beats per bar, and subdivisions of a beat.
 _METRES = ((4, 4), (4, 4), (4, 3), (3, 4), (2, 4), (5, 4), (7, 2), (6, 2), (4, 2), (2, 6))
 _VELOCITIES = 4  # etudes in a row play a key at as many different velocities
 _LONG_RESTS = 0.12  # the share of keys that ring for a while before the next one is struck

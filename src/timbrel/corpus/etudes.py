@@ -1,9 +1,10 @@
-"""Generated scores that ask of an instrument all that it can be asked.
+"""Generated scores that cover everything an instrument may be asked to play.
 
-The composed scores that models learn from are piano music: no drums, few bends, seldom soft, very
-short or low. An etude is a minute or so of sections: simple tonal music, scales, arpeggios,
-repeated notes, trills, chords of one to ten, pedal, bends, vibrato, all velocities, each key for
-itself, and silence. Same instrument, number and seed, same etude.
+The composed scores that models learn from are piano music: they have no drums, few bends, and
+hardly any very soft, short or low notes. An etude is a minute or so of sections: simple tonal
+music, scales, arpeggios, repeated notes, trills, chords of one to ten notes, pedal, bends, vibrato,
+all velocities, each key alone, and silence. The same instrument, number and seed give the same
+etude.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from timbrel.score.channels import DRUM_CHANNEL
 SECONDS = (60.0, 90.0)  # how long etudes are; the section that passes the end is played out
 _KEYS_TURN = 2  # an etude plays every so many-th key for itself; the next one goes on
 
-# Natural ranges of General MIDI's programs, as orchestration books give them.
+# The natural ranges of the General MIDI programs, as given in orchestration books.
 _RANGES = (
     *((range(0, 8), 21, 108), (range(8, 12), 53, 105), (range(12, 14), 45, 96)),
     *((range(14, 16), 48, 84), (range(16, 24), 36, 96), (range(24, 32), 40, 88)),

@@ -1,6 +1,6 @@
-"""General MIDI programs as NSynth's families and sources.
+"""General MIDI programs mapped to NSynth's families and sources.
 
-Programs that none of the eleven families describes (pads, effects, drums, noises) have no entry.
+Programs that belong to none of the eleven families (pads, effects, drums, noises) have no entry.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Those of NSynth's ten qualities that can be measured; the others are left unset.
 
-People labelled the published notes; these measures follow the published descriptions and claim
-no more than their definitions say.
+The published notes were labelled by people; these measures follow the published descriptions and
+claim no more than their definitions say.
 """
 
 from __future__ import annotations

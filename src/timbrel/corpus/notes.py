@@ -1,8 +1,9 @@
 """SoundFonts → a data set of notes in NSynth's layout.
 
-Each program that one of the families describes is played at each pitch and velocity, by
-FluidSynth, three seconds held and one to ring. An instrument's notes share one factor that brings
-the loudest of them to −3 dB. The folder can be made in any number of attempts:
+FluidSynth plays each program that belongs to one of the families at each pitch and velocity: three
+seconds held, and one second for the release. All notes of an instrument are scaled by one factor
+that brings the loudest of them to −3 dB. An interrupted preparation can be resumed any number of
+times:
 
     DATA/data.json                     settings: SoundFonts and their hashes, pitches, velocities
     DATA/parts/INSTRUMENT.json         the notes of a finished instrument
@@ -38,8 +39,8 @@ from timbrel.notes.storage import AUDIO_FOLDER, EXAMPLES_FILE
 from timbrel.progress import Progress, silent
 from timbrel.sound import write_audio
 
-# SoundFonts that share samples, by the beginnings of their file names: a font held out must not
-# have a relative among those trained on.
+# SoundFonts that share samples, by the beginnings of their file names: a held-out font must not
+# share samples with a training font.
 SOUNDFONT_FAMILIES = {
     "Fluid": ("musescore_general", "fluidr3", "fluid"),
     "TimGM": ("timgm", "sf_gmbank", "a320u"),

@@ -1,4 +1,4 @@
-"""Work in parallel: in processes of this machine, or on a Dask cluster."""
+"""Parallel work, in processes on this machine or on a Dask cluster."""
 
 from __future__ import annotations
 

@@ -1,14 +1,15 @@
 """Scores → training data: each score rendered in each instrument, with a manifest.
 
-The result is a folder that a person can listen to and read:
+The result is a folder that people can listen to and read:
 
     DATA/data.json        settings: sample rate, gain, instruments, SoundFont and its hash
-    DATA/manifest.jsonl   one line a clip: MIDI file, instrument, split, audio file, hashes
+    DATA/manifest.jsonl   one line per clip: MIDI file, instrument, split, audio file, hashes
     DATA/instruments.json silent keys of each instrument, and how its notes decay
-    DATA/midi/…           the scores: copied, cut out, or generated
+    DATA/midi/…           the scores: copied, cut into excerpts, or generated
     DATA/audio/…          16-bit mono FLAC files
 
-It can be made in any number of attempts: a clip that is there is not rendered again.
+An interrupted preparation can be resumed any number of times: clips that exist are not rendered
+again.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ T = TypeVar("T")
 
 SETTINGS_FILE, MANIFEST_FILE = "data.json", "manifest.jsonl"
 AUDIO_SUFFIX = ".flac"  # a quarter of a WAV file's size; see docs/data-path.md
-# To load a SoundFont may take FluidSynth a second, so it plays several clips in one go: what is
-# done between two looks at the progress, and what fits into the memory of a small machine.
+# FluidSynth may take a second to load a SoundFont, so it plays several clips in one go: few enough
+# for the progress to be updated often, and to fit into the memory of a small machine.
 _BATCH, _GO_S = 16, 900.0
 PEAK_DB = -3.0  # where the fixed gain puts the loudest peak of the validation split
 

@@ -1,7 +1,7 @@
-"""The presets of a SoundFont, and the keys that each of them has.
+"""The presets of a SoundFont, and the keys that each of them covers.
 
 Only the tables of a SoundFont are read (its 'pdta' chunk), which .sf2 and .sf3 files have in
-common; the samples are FluidSynth's matter. The format is that of the SoundFont Technical
+common; reading the samples is left to FluidSynth. The format is that of the SoundFont Technical
 Specification 2.04, section 7.
 """
 
@@ -18,7 +18,7 @@ from timbrel.corpus.soundfont import KIT_BANK, check_soundfont
 from timbrel.errors import InputError
 from timbrel.score.instruments import INSTRUMENT_SETS, PROGRAM_NAMES
 
-# Records of the tables: preset and instrument headers, and what leads from one table to the next.
+# Records of the tables: preset and instrument headers, and links from one table to the next.
 _PRESET = struct.Struct("<20s3H12x")  # name, program, bank, first zone
 _INSTRUMENT = struct.Struct("<20sH")  # name, first zone
 _ZONE = struct.Struct("<2H")  # first generator, first modulator

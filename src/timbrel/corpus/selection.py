@@ -1,4 +1,4 @@
-"""Which scores become training data: those of a folder, excerpts of them, and etudes."""
+"""Selecting the scores for training data: whole scores of a folder, excerpts, and etudes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from timbrel.errors import InputError, Skip
 from timbrel.files import atomic_path, read_table
 from timbrel.progress import Progress
 from timbrel.score.midi import read_midi
+from timbrel.score.source import MIDI_SUFFIXES, midi_files
 
-MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 SPLITS = ("train", "valid")
 SCORE, ETUDE = "score", "etude"  # kinds of clips
 VALID_SHARE = 10  # without a list of splits, one work in so many is for validation
@@ -71,11 +71,7 @@ def find_midi_files(folder: Path) -> list[str]:
     """MIDI files below a folder, as sorted relative paths."""
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder")
-    names = sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.suffix.lower() in MIDI_SUFFIXES and path.is_file()
-    )
+    names = sorted(path.relative_to(folder).as_posix() for path in midi_files(folder))
     if not names:
         raise InputError(f"{folder}: holds no MIDI files ({', '.join(MIDI_SUFFIXES)})")
     return names

@@ -1,4 +1,4 @@
-"""Music paper for generated scores: notes, pedals and bends in seconds → a MIDI file."""
+"""Writing generated scores: notes, pedals and bends in seconds → a MIDI file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DATA_MSB, _DATA_LSB, _RPN_LSB, _RPN_MSB = 6, 38, 100, 101
 DEFAULT_BEND_RANGE = 2.0  # semitones
 _BEND_LIMITS = (-8192, 8191)
 
-# At one tick, what ends comes first, then what changes the channel, then what begins.
+# At the same tick, note-offs come first, then changes of the channel, then note-ons.
 _OFF, _CHANGE, _ON = range(3)
 
 

@@ -1,4 +1,4 @@
-"""Score → audio by FluidSynth and a SoundFont: what the models learn to sound like."""
+"""Score → audio with FluidSynth and a SoundFont: the sound that the models learn."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from timbrel.score.score import Score
 REFERENCE_GAIN = 0.2  # FluidSynth's own default
 TAIL_S = 3.0  # what rings on after the last note's release
 
-# FluidSynth's output below 24 kHz is rendered at twice the rate and then filtered down, because
-# it does not filter the 44.1 kHz recordings that it plays, and what lies above half of its output
-# rate would fold back.
+# For output below 24 kHz, FluidSynth renders at twice the rate and the result is filtered down:
+# FluidSynth does not filter the 44.1 kHz recordings that it plays, so anything above half of its
+# output rate would alias.
 _OVERSAMPLED_BELOW_HZ = 24_000
 
 _TICKS_PER_BEAT = 1_000
@@ -33,16 +33,19 @@ _TEMPO = 250_000  # microseconds per beat: 4,000 ticks a second
 _TICKS_PER_SECOND = _TICKS_PER_BEAT * 1_000_000 // _TEMPO
 _SHORTEST_S = 0.008  # of notes: a piano roll holds each for a frame at least
 KIT_BANK = 128  # the SoundFont's bank of the presets that drum channels play
-# What a file says of the notes themselves, and not of the instrument or its place in the mix.
+# Messages about the notes themselves, not about the instrument or its place in the mix.
 _PLAYED_MESSAGES = ("note_on", "note_off", "pitchwheel", "aftertouch", "polytouch")
 _MODULATION, _REGISTERED_PARAMETERS = 1, (6, 38, 96, 97, 100, 101)
 _PLAYED_CONTROLLERS = (_MODULATION, SUSTAIN, SOSTENUTO, *_REGISTERED_PARAMETERS)
 
 _BLOCK_SAMPLES = 64  # of FluidSynth
+# Of the semitones that the pitch wheel asks for, FluidSynth plays this share: it takes the range of
+# bends for so many 128ths. And it plays whole cents, rounded down.
+BEND_SHARE, PITCH_RESOLUTION = 127 / 128, 0.01
 _PAUSE_S = 0.5  # between two files that are played in one go
 _BLOCK_FRAMES = 1 << 18
 _STEREO_BYTES = 8  # of a sample in two channels, float32
-# What FluidSynth says where it goes on without the SoundFont.
+# Messages with which FluidSynth continues without the SoundFont.
 _REFUSALS = ("Failed to load the SoundFont", "not a SoundFont or MIDI file")
 
 SOUNDFONT_HELP = (

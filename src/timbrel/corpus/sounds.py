@@ -1,4 +1,4 @@
-"""How the instruments of a SoundFont sound: which keys are silent, and how long a note lasts."""
+"""Measuring the instruments of a SoundFont: which keys are silent, and how long a note lasts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SUSTAINED, DECAYING, ONE_SHOT, SILENT = "sustained", "decaying", "one-shot", "si
 _PROBE_RATE = 24_000  # Hz; FluidSynth filters nothing above, and levels need no more
 _VELOCITY = 100
 _PROBES = 3  # keys of an instrument
-# One key is held, and then struck briefly; each is given its time to ring out.
+# A key is held, and then struck briefly; both notes are given time to ring out.
 _HELD_S, _RING_S, _STRUCK_S = 3.5, 1.5, 0.1
 _PROBE_S = 2 * (_HELD_S + _RING_S)
 _LOOK_S = 0.05  # how long a level is taken over

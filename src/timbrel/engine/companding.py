@@ -1,7 +1,7 @@
-"""NSynth's µ-law: 256 levels numbered −128…127, of which 0 begins at silence.
+"""NSynth's µ-law: 256 levels numbered −128…127; level 0 begins at silence.
 
 It differs from the vocoder's (`timbrel.engine.mulaw`), which rounds to levels 0–255 around 128:
-here levels are cut off, not rounded, and the networks are given ``level / 128``.
+here levels are truncated instead of rounded, and the networks are given ``level / 128``.
 """
 
 from __future__ import annotations

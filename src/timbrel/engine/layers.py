@@ -1,7 +1,7 @@
-"""The layers of a WaveNet in training, natively: the one place that imports their module.
+"""Native layers for training a WaveNet: the only module that imports their compiled code.
 
-They compute in bfloat16 with the matrix tiles that some processors have (AMX), block by block of
-samples, so that activations stay in the cache; `vocoder/wavenet.py` is the reference.
+They compute in bfloat16 with the matrix tiles of processors that have AMX, one block of samples
+after another, so that activations stay in the cache; `vocoder/wavenet.py` is the reference.
 """
 
 from __future__ import annotations

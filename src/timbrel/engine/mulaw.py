@@ -1,4 +1,4 @@
-"""µ-law companding: audio as one of 256 levels, finer where it is quiet."""
+"""µ-law companding: audio as one of 256 levels, which are finer at low amplitudes."""
 
 from __future__ import annotations
 

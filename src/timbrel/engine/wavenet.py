@@ -1,7 +1,7 @@
-"""The native WaveNet engine: the one place that imports the compiled module.
+"""The native WaveNet engine: the only module that imports its compiled code.
 
-For one precision and one instruction set, the same seed gives the same bytes, whatever the number
-of streams and threads and however the audio is cut into blocks.
+For one precision and one instruction set, the same seed gives the same bytes, regardless of the
+number of streams and threads and of how the audio is cut into blocks.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Engine:
     Parameters
     ----------
     config
-        Sizes; the fields of `Config` in native/include/timbrel/wavenet.hpp.
+        Sizes; the fields of `Config` in native/wavenet/include/timbrel/wavenet.hpp.
     weights
         Arrays by name, as that file lists them.
     precision

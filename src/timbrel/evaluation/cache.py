@@ -1,5 +1,6 @@
-"""What an evaluation has made, by what it was made from: a run that stopped goes on, and what did
-not change is not made again.
+"""A cache of an evaluation's results, keyed by what they were made from.
+
+An interrupted run continues where it stopped, and whatever has not changed is not computed again.
 """
 
 from __future__ import annotations

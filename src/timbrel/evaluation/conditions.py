@@ -1,7 +1,7 @@
-"""The conditions of an evaluation: what is done to a score until it is heard.
+"""The conditions of an evaluation: the ways in which a score is turned into sound.
 
-The original is FluidSynth's; the others are the original after µ-law, each vocoder on the true mel,
-and each model's mel through each vocoder.
+The original is FluidSynth's rendering; the others are the original after µ-law, each vocoder on the
+true mel, and each model's mel through each vocoder.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The pictures of an evaluation."""
+"""The figures of an evaluation report."""
 
 from __future__ import annotations
 

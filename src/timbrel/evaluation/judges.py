@@ -1,7 +1,8 @@
-"""Outside judges: transcribers that others have made and trained, which say what notes they hear.
+"""Judges: independent transcribers, made and trained by others, that report which notes they hear.
 
-Each is a package of the extra `evaluate` (basic-pitch by itself, without its dependencies). What is
-not installed cannot judge; the report says so and leaves its columns out.
+Each is a package of the extra `evaluate` (except basic-pitch, which is installed separately,
+without its dependencies). A judge that is not installed is skipped; the report says so and omits
+its columns.
 """
 
 from __future__ import annotations

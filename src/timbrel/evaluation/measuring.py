@@ -1,4 +1,4 @@
-"""All measures of one clip in all conditions: the work of one process of an evaluation."""
+"""All measures of one clip in all conditions: a unit of work for one process of an evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clips that evaluations compare with: excerpts of scores, played by FluidSynth."""
+"""The originals that evaluations compare with: excerpts of scores, rendered by FluidSynth."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from timbrel.score.midi import read_midi
 from timbrel.score.score import Score
 from timbrel.sound import read_audio, write_audio
 
-# One 15-second excerpt of each of the paper's 14 test tracks.
+# One 15-second excerpt from each of the paper's 14 test tracks.
 EXCERPTS_FILE = Path(__file__).parent / "excerpts.csv"
 EXCERPT_S = 15.0
-# Before an excerpt, so much is played unheard, so that what sounds already is right.
+# Played, unheard, before an excerpt, so that notes that are already sounding are right.
 PRE_ROLL_S = 8.192
 _GRID_PER_S = 125  # excerpts from the middle of a file begin on a grid, whatever the models
 
-# What decides which notes a file is read as.
+# The modules that determine which notes are read from a file.
 _READING = (container, smf, timeline, exclusive, channels, keys, midi, score_module)
 
 

@@ -1,4 +1,4 @@
-"""report.html: everything in one file, which needs nothing from anywhere else."""
+"""report.html: the whole report in one self-contained file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of an evaluation: a page to look at and listen to, and its numbers as files."""
+"""The report of an evaluation: a page with players and pictures, and the numbers as files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an evaluation found: numbers by condition, instrument and track, and how sure they are."""
+"""Results of an evaluation by condition, instrument and track, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from timbrel.measures.correlation import LogCqtCorrelation, LogMelMeasures, corr
 from timbrel.measures.statistics import drawn_means, draws, interval, mean_of_known
 
 CORRELATION = "log-CQT correlation"
-# Where a judge hears less than half of an original's notes, it cannot judge a synthesis.
+# The F1 on the originals that a judge must reach before it may judge a synthesis.
 JUDGED_FROM = 0.5
-# The order in which listeners and the correlation put the conditions of Kim et al. (2019), by loss.
+# The losses of Kim et al. (2019), in the order in which listeners and the correlation ranked them.
 PUBLISHED_LOSSES = ("tanh-log-abs", "log-abs", "abs")
 
 

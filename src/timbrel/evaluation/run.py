@@ -1,7 +1,7 @@
 """The evaluation of models and vocoders on excerpts of real music.
 
-For each excerpt and instrument the original is FluidSynth's rendering; see `conditions` for what is
-compared with it, and the modules of metrics for how.
+For each excerpt and instrument the original is FluidSynth's rendering; `conditions` defines what is
+compared with it, and the modules of `timbrel.measures` define how.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The tables of an evaluation: their contents, and as Markdown."""
+"""The tables of an evaluation: their contents, and their Markdown form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from timbrel.evaluation.conditions import MU_LAW, ORIGINAL
 from timbrel.evaluation.results import CORRELATION, JUDGED_FROM, Difference, Estimate, Results
 
-# Kim et al. (2019), read off the poster's figure: mean, and the octaves from C1 upward.
+# Kim et al. (2019), read off the figure on their poster: mean, then the octaves from C1 upward.
 PUBLISHED = {
     MU_LAW: (0.979, (0.960, 0.967, 0.985, 0.996, 0.997, 0.992, 0.957)),
     "true mel, WaveNet": (0.854, (0.744, 0.794, 0.846, 0.887, 0.907, 0.910, 0.891)),
@@ -20,7 +20,7 @@ PUBLISHED = {
     "log-abs, WaveNet": (0.754, (0.626, 0.676, 0.723, 0.769, 0.803, 0.836, 0.842)),
     "abs, WaveNet": (0.635, (0.516, 0.565, 0.576, 0.621, 0.664, 0.733, 0.769)),
 }
-# Mean opinion scores of the same, with the standard error of the mean.
+# Mean opinion scores from the same source, with the standard error of the mean.
 PUBLISHED_OPINIONS = {
     ORIGINAL: (4.316, 0.041),
     MU_LAW: (3.879, 0.051),
@@ -30,7 +30,7 @@ PUBLISHED_OPINIONS = {
     "abs, WaveNet": (2.757, 0.058),
 }
 
-# Measures of sound: heading, digits, and a factor.
+# Measures of sound: heading, decimal places, and scale factor.
 SOUND = {
     "spectral_distance": ("multi-scale spectral distance", 2, 1),
     "level_error_db": ("level, dB", 2, 1),

@@ -1,6 +1,6 @@
-"""A model's timbre space, measured: what a short phrase sounds like at its points.
+"""Measurements of a model's timbre space: how a short phrase sounds at points of it.
 
-Nothing but the model's mel is looked at, so no vocoder has a share in it.
+Only the model's mel is measured, so no vocoder influences the result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note
 from timbrel.timbre.timbre import Timbre
 
-# C3, C4 and C5, one after the other, held for half a second each.
+# C3, C4 and C5 in succession, held for half a second each.
 PHRASE = tuple(Note(pitch, 90, 0.6 * i, 0.6 * i + 0.5) for i, pitch in enumerate((48, 60, 72)))
 _PHRASE_S = 1.92
 _MARGIN = 0.15  # of the map, beyond the outermost instruments

@@ -1,4 +1,4 @@
-"""Measures of how near a synthesis is to its original; pure functions of arrays."""
+"""Measures of how close a synthesis is to its original; pure functions of arrays."""
 
 from __future__ import annotations
 

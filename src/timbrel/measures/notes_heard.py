@@ -1,4 +1,4 @@
-"""How well a transcriber finds the notes of a score in what was made of it."""
+"""How well a transcriber recovers the notes of a score from a synthesis of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from timbrel.score.score import Note
 
 ONSET_TOLERANCE_S = 0.05
 OFFSET_RATIO = 0.2  # of the note's length, but no less than 50 ms
-# Notes that begin so near the ends of an excerpt are no one's mistake.
+# Notes that begin this close to the ends of an excerpt are not counted as errors.
 MARGIN_S = 0.05
 
 

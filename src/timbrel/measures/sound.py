@@ -1,9 +1,9 @@
-"""Measures of how a synthesis sounds beside its original, for what correlations do not see.
+"""Measures that compare a synthesis with its original in respects that correlations do not capture.
 
-All of them are pure functions of clips at 16 kHz, (samples,) each, within [-1, 1]; those of two
-clips want them of one length. Levels are in dB below full scale (an RMS of 1 is 0 dB), floored at
-−100 dB. A value that does not exist for a clip, such as the level of its silence where there is
-none, is NaN.
+All of them are pure functions of clips at 16 kHz, (samples,) each, within [-1, 1]; functions of two
+clips expect them to have the same length. Levels are in dB below full scale (an RMS of 1 is 0 dB),
+floored at −100 dB. A value that does not exist for a clip, such as the level of its silence if it
+contains none, is NaN.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""How sure a mean over tracks is: intervals by the bootstrap.
+"""Confidence intervals for means over tracks, by the bootstrap.
 
-The tracks are what was drawn from all music; the clips of one track, in all instruments, stay
-together. Conditions are compared on the same draws, so that what makes a track hard for both does
-not hide their difference.
+The tracks are treated as a sample of all music; the clips of one track, in all instruments, stay
+together. Conditions are compared on the same bootstrap draws, so that a track that is difficult for
+both conditions does not hide the difference between them.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 
-from timbrel.bundles.bundle import WindowConfig, write_bundle
+from timbrel.bundles.bundle import WINDOW, write_bundle
 from timbrel.bundles.graph import Graph, without_weights
 from timbrel.bundles.weights import (
     WEIGHTS_FILE,
@@ -21,11 +21,16 @@ from timbrel.geometry import MelConfig
 from timbrel.mel.generator import FUTURE_FILE, MEL_FILE, PAST_FILE
 from timbrel.mel.mel2mel import Mel2Mel
 
-WINDOW = WindowConfig(hop=16, context=64)  # what new bundles state
-
 
 def write_mel2mel_bundle(
-    model: Mel2Mel, output: Path, *, mel: MelConfig, instruments: dict[str, int], **about: Any
+    model: Mel2Mel,
+    output: Path,
+    *,
+    mel: MelConfig,
+    instruments: dict[str, int],
+    kits: dict[str, list[int]] | None = None,
+    window: dict[str, int] | None = None,
+    **about: Any,
 ) -> None:
     """Write a bundle; its weights are stored in half precision.
 
@@ -39,6 +44,10 @@ def write_mel2mel_bundle(
         The geometry of what it was trained on.
     instruments
         Names and General MIDI programs, in the order of the embeddings.
+    kits
+        The keys of those that are drum kits, whose programs are the kits'.
+    window
+        The grid of windowed inference, as `WindowConfig` has it; `WINDOW` where it is None.
     about
         What else `timbrel.bundles.weights.bundle_config` wants to know.
 
@@ -52,9 +61,10 @@ def write_mel2mel_bundle(
         model,
         "mel2mel",
         mel=asdict(mel),
-        window=asdict(WINDOW),
+        window=window or asdict(WINDOW),
         instruments=[
             {"name": instrument, "program": program, "embedding": embedding}
+            | ({"keys": kits[instrument]} if kits and instrument in kits else {})
             for (instrument, program), embedding in zip(
                 instruments.items(), model.embedding.weight.tolist(), strict=True
             )

@@ -1,14 +1,14 @@
-"""Mel2Mel as it runs: windowed inference of the exported network, for any length.
+"""Mel2Mel at run time: windowed inference of the exported network, for any length.
 
-Time is cut into an absolute grid of hops. The forward LSTM runs on from its state; for every hop
-the backward LSTM begins anew, from zero, a fixed number of frames beyond the hop's end. What the
-window before said of the same frames fades into what it says, or a held note would waver with the
-hops. The timbre is held within a hop. So a frame of the mel depends on the score up to
-`WindowConfig.context` frames after its hop and on nothing later, whatever the blocks in which it is
-asked for, and memory does not grow.
+Time is divided into an absolute grid of hops. The forward LSTM carries its state from hop to hop;
+for every hop the backward LSTM starts from zero, a fixed number of frames beyond the hop's end. The
+previous window's output for the same frames is cross-faded into its output; otherwise held notes
+waver at the hop rate. The timbre is constant within a hop. So a frame of the mel depends on the
+score up to `WindowConfig.context` frames after its hop and on nothing later, regardless of the size
+of the blocks, and memory does not grow with the length.
 
-Before a track's first note there is silence, whatever the network makes of it: it has hardly heard
-any, and whispers.
+Before a track's first note the mel is silent, whatever the network outputs there: it has been
+trained on little silence and outputs faint noise.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import numpy as np
 from timbrel.bundles.bundle import CONFIG_FILE, Bundle
 from timbrel.bundles.session import open_session
 from timbrel.errors import InputError
-from timbrel.score.piano_roll import N_CHANNELS, PianoRoll
+from timbrel.score.performance_roll import ROLL_SIZES
+from timbrel.score.piano_roll import PianoRoll
 from timbrel.timbre.timbre import Timbre
 
 PAST_FILE, FUTURE_FILE, MEL_FILE = "past.onnx", "future.onnx", "mel.onnx"
@@ -153,7 +154,7 @@ class MelGenerator:
             return nothing, nothing
         timbre = np.frombuffer(points, np.float32).reshape(n_points, -1)
         timbre = np.repeat(timbre, n_frames // n_points, axis=0)[None]
-        roll = np.zeros((1, n_frames, N_CHANNELS), np.float32)
+        roll = np.zeros((1, n_frames, ROLL_SIZES[self.bundle.roll]), np.float32)
         return self.past(roll, timbre, (nothing, nothing))[1]
 
 

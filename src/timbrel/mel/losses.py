@@ -1,7 +1,8 @@
 """The three losses of Kim et al. (2019): mean squared errors on differently scaled mels.
 
-Each takes natural-log mels, predicted and true, of one shape, and gives the squared error of every
-element; the training loop averages. Trained with `tanh-log-abs`, listeners liked the sound best.
+Each takes natural-log mels, predicted and true, of the same shape, and returns the squared error of
+every element; the training loop averages them. Listeners preferred the sound of models trained with
+`tanh-log-abs`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-# exp(10) is 40 dB above the loudest mel of a full-scale sine: beyond it, the exponential would only
-# overflow.
+# exp(10) is 40 dB above the loudest mel of a full-scale sine; larger inputs would only overflow the
+# exponential.
 _LOG_CEILING = 10.0
 
 

@@ -2,7 +2,7 @@
 
 The network of Kim, Bittner, Kumar and Bello, "Neural Music Synthesis for Flexible Timbre Control"
 (ICASSP 2019): 1×1 convolution, FiLM, bidirectional LSTM, FiLM, 1×1 convolution. This file is the
-reference; what runs in production is its ONNX export (`timbrel.mel.generator`).
+reference; its ONNX export is used at run time (`timbrel.mel.generator`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from timbrel.bundles.bundle import Bundle
 from timbrel.bundles.weights import with_weights
-from timbrel.constants import N_MELS
+from timbrel.constants import N_MELS, PIANO
 from timbrel.errors import InputError
-from timbrel.score.piano_roll import N_CHANNELS
+from timbrel.score.performance_roll import ROLL_SIZES
 
 State = tuple[Tensor, Tensor]  # of an LSTM: hidden and cell, each (1, batch, hidden_size)
 
@@ -27,9 +27,17 @@ class Mel2MelConfig:
 
     n_instruments: int
     timbre_size: int = 2
-    roll_size: int = N_CHANNELS
+    roll: str = PIANO  # the kind of roll that it reads, of `ROLL_SIZES`
     hidden_size: int = 256
     n_mels: int = N_MELS
+    roll_size: int = 0  # follows from the roll where it is 0
+
+    def __post_init__(self) -> None:
+        if self.roll not in ROLL_SIZES:
+            raise InputError(f"roll '{self.roll}' is unknown; known: {', '.join(ROLL_SIZES)}")
+        if self.roll_size not in (0, ROLL_SIZES[self.roll]):
+            raise InputError(f"a {self.roll} roll has {ROLL_SIZES[self.roll]} channels")
+        object.__setattr__(self, "roll_size", ROLL_SIZES[self.roll])
 
 
 class FiLM(nn.Module):

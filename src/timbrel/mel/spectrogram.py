@@ -1,7 +1,7 @@
-"""Audio → mel spectrogram: the only short-time Fourier transform of the NumPy side.
+"""Audio → mel spectrogram, with the only short-time Fourier transform of the NumPy code.
 
-Magnitudes (not powers) through triangular filters on the HTK mel scale, each with a peak of 1; the
-natural logarithm is clipped at −100 dB. Frame `k` is centred on sample ``k · hop_length``.
+Magnitudes (not powers) pass through triangular filters on the HTK mel scale, each with a peak of 1;
+the natural logarithm is floored at −100 dB. Frame `k` is centred on sample ``k · hop_length``.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ def mel_spectrogram(audio: np.ndarray, config: MelConfig | None = None) -> np.nd
     Parameters
     ----------
     audio : ndarray, shape (samples,)
-        In [-1, 1], at the rate of `config`.
+        In [-1, 1], at the sample rate of `config`.
     config
-        The geometry; Timbrel's default where it is None.
+        The geometry; Timbrel's default if None.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def mel_spectrogram(audio: np.ndarray, config: MelConfig | None = None) -> np.nd
     Raises
     ------
     InputError
-        If the audio is not one channel of finite samples.
+        If the audio has more than one channel, or samples that are not finite.
     """
     config = config or MelConfig()
     if audio.ndim != 1:

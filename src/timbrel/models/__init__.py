@@ -1,1 +1,1 @@
-"""Shipped weights, a folder each."""
+"""Shipped weights, one folder per model."""

@@ -1,9 +1,9 @@
-"""The WaveNet autoencoder of notes: audio → codes of 16 numbers, 31 times a second → audio.
+"""The WaveNet autoencoder of notes: audio → codes of 16 numbers, 31 times per second → audio.
 
 Engel et al., "Neural Audio Synthesis of Musical Notes with WaveNet Autoencoders" (2017). The
-encoder is a stack of dilated convolutions that see both sides, averaged over 512 samples; the
-decoder is a WaveNet whose layers and output are given the codes. The defaults are the published
-sizes. This file is the reference; it computes in (batch, time, channel) with matrix products.
+encoder is a stack of non-causal dilated convolutions, averaged over 512 samples; the decoder is a
+WaveNet whose layers and output are conditioned on the codes. The defaults are the published sizes.
+This file is the reference; it computes in (batch, time, channel) with matrix products.
 
 Samples are levels −128…127 (`timbrel.engine.companding`); both networks are given ``level / 128``.
 """

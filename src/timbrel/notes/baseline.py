@@ -1,7 +1,7 @@
-"""The spectral baseline of Engel et al. (2017): one code for a whole note, pitch given beside it.
+"""The spectral baseline of Engel et al. (2017): one code per note, conditioned on the pitch.
 
-A convolutional autoencoder of the note's log spectrum (`timbrel.notes.spectrum`); phases are found
-by Griffin and Lim's iteration. The defaults are the published sizes; `width` scales all channels.
+A convolutional autoencoder of the note's log spectrum (`timbrel.notes.spectrum`); the phases come
+from Griffin-Lim. The defaults are the published sizes; `width` scales all channels.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from timbrel.constants import SAMPLE_RATE
 from timbrel.notes.spectrum import N_BINS, N_FFT
 
 N_PITCHES = 128
-# On a CPU, batch norm in bfloat16 is several times faster with the channels last.
+# On a CPU, batch norm in bfloat16 is several times faster in channels-last layout.
 _LAYOUT = torch.channels_last
 _SLOPE = 0.1  # of the leaky rectifiers
 _WEIGHT_TOP, _WEIGHT_UNTIL_HZ = 10.0, 4_000.0
 
-# (channels, kernel, stride of bins and frames); 512 × 256 becomes 1 × 1.
+# (channels, kernel size, strides over bins and frames); 512 × 256 is reduced to 1 × 1.
 _ENCODER: tuple[tuple[int, int, tuple[int, int]], ...] = (
     (128, 5, (2, 2)),
     *((channels, 4, (2, 2)) for channels in (128, 128, 256, 256, 256, 512, 512)),

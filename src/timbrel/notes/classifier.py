@@ -1,6 +1,6 @@
-"""The judge of reconstructions: a network that hears a note's pitch and qualities.
+"""The judge of reconstructions: a network that recognises a note's pitch and qualities.
 
-As published, it is the baseline's encoder with two heads, trained on original notes alone.
+As published, it is the baseline's encoder with two heads, trained on original notes only.
 """
 
 from __future__ import annotations

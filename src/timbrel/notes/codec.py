@@ -1,4 +1,4 @@
-"""A bundle of the autoencoder, at work: audio of any length → codes → audio, without PyTorch."""
+"""Running a bundle of the autoencoder: audio of any length → codes → audio, without PyTorch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A split of a data set of notes, ready to be used: checked fields, and audio at 16 kHz."""
+"""A split of a data set of notes, ready for use: checked fields, and audio at 16 kHz."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Codes → audio by the native engine: what `timbrel.notes.sampling` does in NumPy, but fast."""
+"""Codes → audio with the native engine, a fast version of `timbrel.notes.sampling` (in NumPy)."""
 
 from __future__ import annotations
 

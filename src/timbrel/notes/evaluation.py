@@ -1,9 +1,10 @@
-"""The evaluation of Engel et al. (2017): can a classifier still hear what a reconstruction is of?
+"""The evaluation of Engel et al. (2017): does a classifier still recognise a reconstructed note?
 
 Notes of the test split are reconstructed by the autoencoder and by the baseline, and a classifier
-that was trained on original notes says their pitch and qualities; beside it stand what it says of
-the originals, and what always saying the most frequent label would reach. A linear probe says how
-much of the pitch a code holds by itself. Morphs are compared with plain averages of two sounds.
+that was trained on original notes predicts their pitch and qualities. For comparison, the same
+classifier is applied to the originals, and a floor is given by always answering with the most
+frequent label. A linear probe measures how much of the pitch a code holds by itself. Morphs are
+compared with plain averages of two sounds.
 """
 
 from __future__ import annotations

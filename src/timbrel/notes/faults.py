@@ -1,4 +1,4 @@
-"""What can be wrong with a data set of notes: each fault of a folder, found and named."""
+"""Checks of a data set of notes: every fault in a folder is found and named."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from timbrel.progress import Progress, silent
 
 FIELDS = tuple(field.name for field in fields(Note))
 
-# Each kind of fault, with what it says of a note or a file.
+# Each kind of fault, and its description.
 KINDS = {
     "no-list": "the list of notes is missing",
     "damaged-list": "the list of notes is not a JSON object",

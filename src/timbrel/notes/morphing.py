@@ -1,6 +1,6 @@
-"""Codes → other codes: mixes, paths over time, stretches, loops, and grids of four sounds.
+"""Operations on codes: mixes, paths over time, stretches, loops, and grids of four sounds.
 
-All codes are (frames, code_size). Mixing is linear, as published: it mixes timbres rather than
+All codes are (frames, code_size). Mixing is linear, as published; it mixes timbres rather than
 sounds.
 """
 

@@ -26,7 +26,7 @@ QUALITIES = (
     *("multiphonic", "nonlinear_env", "percussive", "reverb", "tempo-synced"),
 )
 
-# Read from the right: the family `synth_lead` holds an underscore itself.
+# Parsed from the right, because the family `synth_lead` contains an underscore.
 _NAME = re.compile(r"(?P<family>.+)_(?P<source>[a-z]+)_(?P<number>\d{3})-(\d{3})-(\d{3})")
 
 

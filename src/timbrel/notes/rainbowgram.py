@@ -1,8 +1,8 @@
-"""Rainbowgrams: pictures of a note whose brightness is loudness and whose colour is pitch drift.
+"""Rainbowgrams: pictures of a note in which brightness is loudness and colour is phase drift.
 
-A constant-Q transform as published (Engel et al. 2017): 16 kHz, hop 256, 6 octaves from C2, 40
-bins each, filter scale 0.8. Colour is the change of the unwrapped phase from frame to frame, over
-a fixed range, so that pictures can be compared.
+A constant-Q transform as published (Engel et al. 2017): 16 kHz, hop 256, 6 octaves from C2, 40 bins
+per octave, filter scale 0.8. Colour is the change of the unwrapped phase from frame to frame, on a
+fixed scale, so that pictures can be compared.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOWEST_NOTE = "C2"
 RANGE_DB = 70.0
 SUFFIXES = (".png", ".svg", ".pdf")
 _FILTER_SCALE = 0.8
-# What librosa's filters of the lowest octave, at a 32nd of the rate, want to see.
+# What librosa's filters for the lowest octave, at 1/32 of the sample rate, need as input.
 _MIN_SAMPLES = 16_384
 
 

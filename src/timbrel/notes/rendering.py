@@ -1,4 +1,4 @@
-"""Codes → WAV files: many sounds side by side, kept or gone on with after an interruption."""
+"""Codes → WAV files: many sounds side by side; after an interruption, finished files are kept."""
 
 from __future__ import annotations
 

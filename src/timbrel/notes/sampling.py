@@ -1,10 +1,10 @@
-"""Codes → audio, one sample after the other: the decoder with queues of past values, in NumPy.
+"""Codes → audio, one sample after another: the decoder with queues of past values, in NumPy.
 
-Each layer keeps what its older taps still need, so that a sample costs one step of each layer
-(Le Paine et al., "Fast Wavenet Generation Algorithm", 2016). Any number of streams run side by
-side and share each weight; they can be cut anywhere between two frames and gone on with.
+Each layer keeps the values that its older taps still need, so that a sample costs one step of each
+layer (Le Paine et al., "Fast Wavenet Generation Algorithm", 2016). Any number of streams run side
+by side and share the weights; they can be interrupted and continued between any two frames.
 
-`Decoder` is what the rest of Timbrel knows of it; a faster engine has the same two methods.
+`Decoder` is the interface that the rest of Timbrel uses; a faster engine has the same two methods.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sizes of the autoencoder of notes, and what follows from them; PyTorch is not needed here."""
+"""Sizes of the autoencoder of notes, and values derived from them; this file needs no PyTorch."""
 
 from __future__ import annotations
 

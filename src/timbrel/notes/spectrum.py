@@ -1,4 +1,4 @@
-"""Notes as pictures for the spectral networks: log power of 512 bins × 256 frames, 0 to 1."""
+"""Notes as input of the spectral networks: log power of 512 bins × 256 frames, from 0 to 1."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The two published forms of a split of notes: a folder with examples.json, and a TFRecord file.
 
-What is found here is not checked yet (see `timbrel.notes.faults`).
+The contents are not checked here (see `timbrel.notes.faults`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """TFRecord files of notes, read without TensorFlow.
 
-A record is its length (uint64), a checksum of that, the data, and a checksum of those; the
+A record is its length (uint64), a checksum of the length, the data, and a checksum of the data; the
 checksums are CRC-32C, rotated and offset. The data are a ``tf.train.Example`` in protocol buffers,
 with the fields of a note and its audio as 64,000 floats.
 """

@@ -1,4 +1,4 @@
-"""What is played: MIDI files, scores and piano rolls."""
+"""Music to be played: MIDI files, scores and piano rolls."""
 
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll

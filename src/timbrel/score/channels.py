@@ -1,4 +1,4 @@
-"""What a MIDI channel remembers: its program, whether it is drums, controllers and tunings."""
+"""The state of a MIDI channel: its program, whether it plays drums, controllers and tunings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from timbrel.score.keys import ALL_SOUND_OFF, Keys, releases_keys
 from timbrel.score.score import Automation
 
 DRUM_CHANNEL = 9  # counted from 0; the others are drums only where a file says so
-# Banks of drum kits (GM2 120, XG 126 and 127), and of GM2's melody instruments.
+# Banks of drum kits (GM2 120, XG 126 and 127), and of GM2's melodic instruments.
 DRUM_BANKS, MELODY_BANK = (120, 126, 127), 121
 PEDAL_THRESHOLD = 64
 
@@ -18,13 +18,17 @@ UNREGISTERED_LOW, UNREGISTERED, REGISTERED_LOW, REGISTERED = 98, 99, 100, 101
 RESET_CONTROLLERS = 121
 DEFAULT_VOLUME, DEFAULT_EXPRESSION, DEFAULT_PAN = 100, 127, 64
 
-# Registered parameters.
+# Semitones of vibrato with the modulation wheel fully up: the default of the SoundFont standard.
+VIBRATO_DEPTH = 0.5
+
+# Registered parameter numbers (RPN).
 _BEND_RANGE, _FINE_TUNING, _COARSE_TUNING, _NO_PARAMETER = (0, 0), (0, 1), (0, 2), (127, 127)
 _DEFAULT_ENTRIES = {_BEND_RANGE: (2, 0), _FINE_TUNING: (64, 0), _COARSE_TUNING: (64, 0)}
 BEND_CENTRE = 8192
+_EQUAL: tuple[float, ...] = (0.0,) * 12
 
-# Controllers that change the sound and are not played, as what they are counted, and with which
-# values they change nothing.
+# Controllers that change the sound but are not played: the kind under which they are counted, and
+# the values at which they change nothing.
 _NONE, _OFF, _UP, _CENTRED = range(0), range(1), range(PEDAL_THRESHOLD), range(64, 65)
 UNPLAYABLE_CONTROLS: dict[int, tuple[str, range]] = {
     MODULATION: ("modulation", _OFF),
@@ -89,7 +93,8 @@ class Channel:
     def __init__(self, number: int, keys: Keys) -> None:
         self.keys = keys
         self.gains, self.pans = Curve(_gain(DEFAULT_VOLUME, DEFAULT_EXPRESSION)), Curve(0.0)
-        self.bends, self.tunings = Curve(0.0), Curve(0.0)  # semitones
+        # In semitones.
+        self.bends, self.tunings, self.vibratos = Curve(0.0), Curve(0.0), Curve(0.0)
         self._number = number
         self._set_defaults()
 
@@ -98,6 +103,7 @@ class Channel:
         self.is_drums = self._number == DRUM_CHANNEL
         self._is_drums_by_bank = False
         self.shift = 0  # of the keys, by an exclusive message; semitones
+        self.scale = _EQUAL  # of the notes that begin: semitones for each key of an octave, from C
         self._volume, self._expression = DEFAULT_VOLUME, DEFAULT_EXPRESSION
         self._bend = 0
         self._parameter, self._is_registered = _NO_PARAMETER, True
@@ -121,7 +127,7 @@ class Channel:
         self.keys.set_sostenuto(False, time_s)
         self._set_defaults()
         self.gains.change(time_s, _gain(DEFAULT_VOLUME, DEFAULT_EXPRESSION))
-        for curve in (self.pans, self.bends, self.tunings):
+        for curve in (self.pans, self.bends, self.tunings, self.vibratos):
             curve.change(time_s, 0.0)
 
     def choose_program(self, program: int, *, is_gs: bool) -> None:
@@ -177,6 +183,8 @@ class Channel:
             else:
                 self._expression = value
             self.gains.add(time_s, _gain(self._volume, self._expression))
+        elif number == MODULATION:
+            self.vibratos.change(time_s, value / 128 * VIBRATO_DEPTH)
         elif number == PAN:
             self.pans.add(time_s, max((value - DEFAULT_PAN) / 63, -1.0))
         elif number in (REGISTERED, REGISTERED_LOW, UNREGISTERED, UNREGISTERED_LOW):
@@ -191,6 +199,7 @@ class Channel:
         self._expression = DEFAULT_EXPRESSION
         self.gains.add(time_s, _gain(self._volume, self._expression))
         self._parameter, self._is_registered = _NO_PARAMETER, True
+        self.vibratos.change(time_s, 0.0)
         if self._bend:
             self.bend(0, time_s)
 

@@ -1,4 +1,4 @@
-"""Files that hold a Standard MIDI File, and what it is wrapped in."""
+"""Finding the MIDI in a file: on its own, in RIFF, or after a MacBinary header or stray bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from timbrel.score.smf import count_of
 
 MAX_FILE_BYTES = 4 * 2**20  # of MIDI, whatever lies around it
 
-# The beginning of a file of type 0, 1 or 2, wherever it is found.
+# The beginning of a MIDI file of type 0, 1 or 2, anywhere in the data.
 _HEADER = re.compile(rb"MThd\x00\x00\x00[\x06-\x0f]\x00[\x00-\x02]", re.DOTALL)
 _RIFF_HEADER_BYTES = 12
 MAX_RIFF_CHUNKS = 10_000

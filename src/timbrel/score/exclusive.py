@@ -1,7 +1,8 @@
-"""System-exclusive messages that change what is played: General MIDI, Roland GS, Yamaha XG.
+"""System exclusive messages that change what is played: General MIDI, Roland GS, Yamaha XG.
 
-After the Universal System Exclusive Messages of the MIDI standard, and the MIDI implementations
-that Roland prints for the Sound Canvas and Yamaha for its XG tone generators.
+The sources are the Universal System Exclusive Messages of the MIDI standard, and the MIDI
+implementation documents published by Roland for the Sound Canvas and by Yamaha for its XG tone
+generators.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _GS_PARAMETERS = b"\x42\x12"
 _XG_PARAMETERS = tuple(bytes([0x10 | device, 0x4C]) for device in range(16))
 _CENTRE = 0x40  # of a value that goes up and down from the middle
 
-# Where the settings of a device and of a part lie, from the beginning of their blocks.
+# Offsets of the settings of a device and of a part from the beginning of their blocks.
 _TUNE, _VOLUME = 0x00, 0x04
 _ROLAND_SHIFT, _YAMAHA_SHIFT = 0x05, 0x06
 _ROLAND_DRUMS, _YAMAHA_DRUMS = 0x15, 0x07  # the next one is the part's key shift
@@ -39,6 +40,7 @@ class Setting(NamedTuple):
     kind: Kind
     value: float
     part: int = 0  # of a part: 0–15 are the channels of the message's port, 16–31 of the next one
+    scale: tuple[float, ...] = ()  # of a scale tuning: semitones for each key of an octave, from C
 
 
 def settings_of(data: bytes) -> list[Setting]:
@@ -67,7 +69,7 @@ def _universal(real_time: bool, data: bytes) -> list[Setting]:
     if not real_time and data in (b"\x09\x01", b"\x09\x03"):
         return [Setting(Kind.RESET, 0)]
     if data[:2] in (b"\x08\x08", b"\x08\x09"):
-        return [Setting(Kind.SCALE, 0)]
+        return _scale_tuning(data[2:], n_bytes=data[1] - 7)
     if not real_time or data[:1] != b"\x04" or len(data) < 4:
         return []
     value = (data[2] & 0x7F) | (data[3] & 0x7F) << 7
@@ -79,6 +81,25 @@ def _universal(real_time: bool, data: bytes) -> list[Setting]:
     if data[1] == 4:
         return [Setting(Kind.MASTER_COARSE, (data[3] & 0x7F) - _CENTRE)]
     return []
+
+
+def _scale_tuning(data: bytes, *, n_bytes: int) -> list[Setting]:
+    """The scale of each channel that a message of the MIDI Tuning Standard names.
+
+    What is too short to be one counts as a tuning, and changes nothing.
+    """
+    cents = data[3 : 3 + 12 * n_bytes]
+    if len(cents) < 12 * n_bytes:
+        return [Setting(Kind.SCALE, 0)]
+    if n_bytes == 1:
+        scale = tuple((value - _CENTRE) / 100 for value in cents)
+    else:
+        pairs = zip(cents[::2], cents[1::2], strict=True)
+        scale = tuple(((high << 7 | low) - 0x2000) / 0x2000 for high, low in pairs)
+    # Seven channels to a byte, the last ones first.
+    channels = (data[0] & 0x03) << 14 | (data[1] & 0x7F) << 7 | data[2] & 0x7F
+    named = [part for part in range(16) if channels >> part & 1]
+    return [Setting(Kind.SCALE, 0, part, scale) for part in named] or [Setting(Kind.SCALE, 0)]
 
 
 def _roland(address: bytes, values: bytes) -> list[Setting]:

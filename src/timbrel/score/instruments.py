@@ -1,6 +1,15 @@
-"""General MIDI programs, and the ten instruments that the default models know."""
+"""General MIDI programs: their names, and how far their sounds are from each other."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from timbrel.errors import InputError
 
 # General MIDI Level 1, in the order of the program numbers, counted from 0.
 PROGRAM_NAMES = (
@@ -38,7 +47,7 @@ PROGRAM_NAMES = (
     *("Telephone Ring", "Helicopter", "Applause", "Gunshot"),
 )
 
-# The ten instruments of Kim et al. (2019), by the names that a user types.
+# The ten instruments of Kim et al. (2019), by the names that users type.
 TEN_INSTRUMENTS = {
     "grand piano": 0,
     "electric piano": 4,
@@ -54,50 +63,84 @@ TEN_INSTRUMENTS = {
 
 INSTRUMENT_SETS = {"ten": TEN_INSTRUMENTS}
 
-# For each General MIDI program, the programs whose sound is near, nearest first, as ranges of
-# programs → candidates. What excites the sound counts most (struck, plucked, bowed, blown), then
-# how it decays, then how bright it is.
-NEAREST = (
-    (range(0, 4), (0, 4, 46)),
-    (range(4, 6), (4, 11, 0)),
-    (range(6, 8), (24, 46, 0)),
-    (range(8, 12), (11, 4, 46)),
-    (range(12, 14), (45, 11, 24)),
-    (range(14, 15), (11, 46, 0)),
-    (range(15, 16), (46, 24, 0)),
-    (range(16, 24), (19, 48, 80)),
-    (range(24, 29), (24, 46, 0)),
-    (range(29, 31), (80, 24, 56)),
-    (range(31, 32), (46, 24, 11)),
-    (range(32, 40), (24, 45, 0)),
-    (range(40, 45), (48, 56, 19)),
-    (range(45, 46), (45, 46, 24)),
-    (range(46, 47), (46, 24, 0)),
-    (range(47, 48), (45, 46, 0)),
-    (range(48, 56), (48, 19, 56)),
-    (range(56, 64), (56, 80, 48)),
-    (range(64, 72), (56, 80, 48)),
-    (range(72, 80), (80, 19, 48)),
-    (range(80, 88), (80, 56, 19)),
-    (range(88, 104), (48, 19, 80)),
-    (range(104, 108), (24, 46, 45)),
-    (range(108, 109), (11, 46, 45)),
-    (range(109, 112), (56, 48, 80)),
-    (range(112, 116), (11, 45, 4)),
-    (range(116, 128), (45, 0, 24)),
-)
+# What people call some programs, beside the names above and any words of these that name one.
+EVERYDAY_NAMES = {
+    **TEN_INSTRUMENTS,
+    "piano": 0,
+    "guitar": 24,
+    "electric guitar": 27,
+    "bass": 33,
+    "double bass": 43,
+    "strings": 48,
+    "sax": 65,
+    "cor anglais": 69,
+}
+_SAME_WORDS = {"saxophone": "sax", "synthesizer": "synth", "synthesiser": "synth"}
+
+# A row for each program: distances of the others that play the keys of its natural range in its
+# stead. Made by tools/instrument_distances.py.
+DISTANCES_FILE = Path(__file__).with_name("distances.csv")
 
 
-def nearest_program(program: int, available: list[int]) -> int:
-    """The one of the `available` programs whose sound is nearest to `program`'s.
+_STANDARD_KIT, _KITS_OF_A_KIND = 0, 8  # as Roland's GS and General MIDI 2 number kits
 
-    The program itself where it is available; else the first of its table row that is, and where
-    none is, the one with the nearest number (General MIDI orders programs by family).
+
+def nearest_kit(program: int, available: list[int]) -> int:
+    """The one of the `available` drum kits that stands for a kit's program.
+
+    The kit itself where it is available; else the first of its eight, of which the others are
+    variations; else the standard kit, or the one with the nearest number.
     """
-    if program in available:
-        return program
-    row = next(candidates for programs, candidates in NEAREST if program in programs)
-    for candidate in row:
+    for candidate in (program, program // _KITS_OF_A_KIND * _KITS_OF_A_KIND, _STANDARD_KIT):
         if candidate in available:
             return candidate
     return min(available, key=lambda other: (abs(other - program), other))
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """The words of a name, however it is typed: without case, brackets and other signs."""
+    words = re.findall(r"[^\W_]+", name.lower())
+    return tuple(_SAME_WORDS.get(word, word) for word in words)
+
+
+def program_named(name: str) -> int | None:
+    """The General MIDI program of a number, 0–127, or of a name as in `PROGRAM_NAMES`.
+
+    Raises
+    ------
+    InputError
+        If it is a number beyond 127.
+    """
+    if name.strip().isdecimal():
+        if int(name) >= len(PROGRAM_NAMES):
+            raise InputError(f"there is no General MIDI program {int(name)}; they are 0 to 127")
+        return int(name)
+    return _programs_by_words().get(words_of(name))
+
+
+def first_with_words(name: str, candidates: Iterable[str]) -> str | None:
+    """The first of some names that has all the words of `name`."""
+    wanted = set(words_of(name))
+    having = (other for other in candidates if wanted <= set(words_of(other)))
+    return next(having, None) if wanted else None
+
+
+def distance(program: int, other: int) -> int:
+    """How far `other` is from `program` in sound, where it plays its notes: 0 (itself) to 255."""
+    return int(_distances()[program, other])
+
+
+def nearest_program(program: int, available: Iterable[int]) -> int:
+    """The one of the `available` programs whose sound is nearest to `program`'s."""
+    return min(available, key=lambda other: (distance(program, other), other))
+
+
+@cache
+def _programs_by_words() -> dict[tuple[str, ...], int]:
+    everyday = {words_of(name): program for name, program in EVERYDAY_NAMES.items()}
+    return everyday | {words_of(name): program for program, name in enumerate(PROGRAM_NAMES)}
+
+
+@cache
+def _distances() -> np.ndarray:
+    return np.loadtxt(DISTANCES_FILE, delimiter=",", dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""The keys of MIDI channels: which are down, what pedals hold, and which note-off ends what."""
+"""The keys of MIDI channels: which are down, which are held by pedals, and what a note-off ends."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from timbrel.score.timeline import Event, Port, Timeline
 
 ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
 
-# Where a key is struck again before its note-off came, and the note-off follows so soon, it is that
-# of the first stroke: hardly any note is meant to be so short.
+# If a key is struck again before its note-off and the note-off follows this soon, it belongs to the
+# first stroke: hardly any note is meant to be so short.
 LEGATO_OVERLAP_S = 0.02
-# A note-off answers no stroke that is so many strokes of its key ago, if it is so late, too.
+# A note-off this long after the last stroke of its key does not answer one this many strokes back.
 STRAY_AFTER_STROKES = 4
 STRAY_AFTER_S = 10.0
 
@@ -28,6 +28,7 @@ class Sounding:
 
     part: list[Note]  # where it goes when it ends
     pitch: int
+    detune: float  # semitones
     velocity: int
     start_s: float
     stroke: int  # its number among those of the channel
@@ -63,6 +64,7 @@ class Keys:
         *,
         part: list[Note],
         pitch: int,
+        detune: float,
         velocity: int,
         answered: int,
     ) -> None:
@@ -81,7 +83,7 @@ class Keys:
             self._end(earlier, time_s)
         self._n_strokes += 1
         self._down[track << 7 | key] = Sounding(
-            part, pitch, velocity, time_s, self._n_strokes, awaited, coming
+            part, pitch, detune, velocity, time_s, self._n_strokes, awaited, coming
         )
 
     def release(self, track: int, key: int, time_s: float) -> bool:

@@ -1,8 +1,9 @@
 """Standard MIDI Files → Score.
 
-The MIDI is taken out of what it is wrapped in (`container`), its bytes become events (`smf`), the
-events of all tracks one row in seconds (`timeline`), and the channels that follow them
-(`channels`, `keys`) turn them into notes, which become tracks of one program each.
+The MIDI data is taken out of its container (`container`), its bytes become events (`smf`), and the
+events of all tracks are merged into one list, timed in seconds (`timeline`). The channels that
+follow these events (`channels`, `keys`) produce notes, which are grouped into tracks of one program
+each.
 """
 
 from __future__ import annotations
@@ -22,7 +23,15 @@ from timbrel.score.container import midi_inside
 from timbrel.score.exclusive import Kind, settings_of
 from timbrel.score.instruments import PROGRAM_NAMES
 from timbrel.score.keys import Keys, Sounding, is_note_on, strokes_with_note_offs
-from timbrel.score.score import Automation, Note, Score, Track, is_playable
+from timbrel.score.score import (
+    DRUM_NOTES,
+    OUTSIDE_KEYS,
+    Automation,
+    Note,
+    Score,
+    Track,
+    is_playable,
+)
 from timbrel.score.smf import (
     CHANNEL_PRESSURE,
     CONTROL,
@@ -41,7 +50,7 @@ from timbrel.score.text import decoded
 from timbrel.score.timeline import Event, Port, Timeline
 
 MAX_DURATION_S = 6 * 3600.0
-# A key that is never released ends with the file, but so long after its last event at most.
+# A key that is never released ends with the file, but at most this long after the last event.
 LONGEST_HOLD_S = 10.0
 MAX_CURVE_POINTS = 2**20  # of volumes and tunings of the whole device, for all channels together
 
@@ -51,27 +60,27 @@ _DRUM_TRACK_NAME = "Drums"
 
 
 def read_midi(path: str | os.PathLike, *, max_duration_s: float = MAX_DURATION_S) -> Score:
-    """Read a Standard MIDI File of type 0, 1 or 2, also one that is wrapped in RIFF or MacBinary.
+    """Read a Standard MIDI File of type 0, 1 or 2, also inside a RIFF or MacBinary file.
 
     Parameters
     ----------
     path
-        The file.
+        Path of the file.
     max_duration_s
-        A file whose notes last longer is refused.
+        Files whose notes last longer than this are refused.
 
     Returns
     -------
     Score
-        One track for each (MIDI track, port, channel, program) that has notes. What is damaged is
-        read as far as it can be; `Score.warnings` says what could not.
+        One track for each (MIDI track, port, channel, program) that has notes. Damaged files are
+        read as far as possible; `Score.warnings` says what could not be read.
 
     Raises
     ------
     InputError
-        If the file is missing, is not MIDI, holds more than 4 MiB of it, lasts longer
-        than `max_duration_s`, or is so damaged that no note can be read. A file without notes is no
-        error otherwise: its score is empty.
+        If the file is missing, is not MIDI, holds more than 4 MiB of MIDI, lasts longer than
+        `max_duration_s`, or is so damaged that no note can be read. An undamaged file without notes
+        is not an error: its score is empty.
     """
     try:
         with open(path, "rb") as file:
@@ -83,7 +92,7 @@ def read_midi(path: str | os.PathLike, *, max_duration_s: float = MAX_DURATION_S
 def parse_midi(
     data: bytes, *, name: str = "MIDI data", max_duration_s: float = MAX_DURATION_S
 ) -> Score:
-    """Read the bytes of a Standard MIDI File; `name` is what errors call it. See `read_midi`."""
+    """Read the bytes of a Standard MIDI File, called `name` in errors. See `read_midi`."""
     return _parsed(io.BytesIO(data), name, max_duration_s)
 
 
@@ -144,7 +153,7 @@ class _Performance:
         for part, notes in sorted(self._parts.items()):
             number, port, channel, program, is_drums = part
             name = _DRUM_TRACK_NAME if is_drums else PROGRAM_NAMES[program]
-            gain, pan, bend, tuning = curves[port, channel]
+            gain, pan, bend, tuning, vibrato = curves[port, channel]
             track = Track(
                 name=self._names.get(number) or name,
                 program=program,
@@ -155,6 +164,8 @@ class _Performance:
                 port=ports[port],
                 bend=bend,
                 tuning=tuning,
+                vibrato=vibrato,
+                is_kit=is_drums,
             )
             (drum_tracks if is_drums else tracks).append(track)
         if self._detuned:
@@ -163,7 +174,7 @@ class _Performance:
         return Score(tuple(tracks), self._pedal_events, unplayable, tuple(drum_tracks), warnings)
 
     def _curves(self, key: tuple[Port, int]) -> tuple[Automation, ...]:
-        """Gain, pan, bend and tuning of a channel, with what is set for the whole device."""
+        """Gain, pan, bend, tuning and vibrato of a channel, with those of the whole device."""
         channel = self._channels[key]
         gain, tuning = channel.gains.automation(), channel.tunings.automation()
         return (
@@ -171,6 +182,7 @@ class _Performance:
             channel.pans.automation(),
             channel.bends.automation(),
             self._with_master(tuning, self._master_tunings, operator.add),
+            channel.vibratos.automation(),
         )
 
     def _with_master(
@@ -226,15 +238,16 @@ class _Performance:
     def _note_on(self, event: Event, channel: Channel) -> None:
         answered = next(self._answered)
         self._reach(event.time_s)
-        pitch = event.first
+        pitch, detune = event.first, 0.0
         if channel.is_drums:
-            self._unplayable["drum_notes"] += 1
+            self._unplayable[DRUM_NOTES] += 1
         else:
             pitch += channel.coarse_tuning + channel.shift + self._master_coarse
             pitch += self._master_shift
             if not is_playable(pitch):
-                self._unplayable["notes_outside_21_108"] += 1
+                self._unplayable[OUTSIDE_KEYS] += 1
                 return
+            detune = channel.scale[event.first % len(channel.scale)]
             if channel.fine_tuning:
                 self._detuned.add(channel)
             if self._master_tunings.last:
@@ -247,6 +260,7 @@ class _Performance:
                 event.track, event.port, event.channel, channel.program, channel.is_drums
             ],
             pitch=pitch,
+            detune=detune,
             velocity=event.second,
             answered=answered,
         )
@@ -254,7 +268,7 @@ class _Performance:
 
     def _end(self, note: Sounding, time_s: float) -> None:
         self._reach(time_s)
-        note.part.append(Note(note.pitch, note.velocity, note.start_s, time_s))
+        note.part.append(Note(note.pitch, note.velocity, note.start_s, time_s, note.detune))
 
     def _reach(self, time_s: float) -> None:
         """Something begins or ends to sound."""
@@ -267,7 +281,7 @@ class _Performance:
 
     def _exclusive(self, event: Event) -> None:
         time_s = event.time_s
-        for kind, value, part in settings_of(event.data):
+        for kind, value, part, scale in settings_of(event.data):
             if kind is Kind.RESET:
                 self._reset(time_s, is_gs=bool(value))
             elif kind is Kind.MASTER_VOLUME:
@@ -278,12 +292,15 @@ class _Performance:
                 self._master_coarse = int(value)
             elif kind is Kind.MASTER_SHIFT:
                 self._master_shift = int(value)
-            elif kind is Kind.SCALE:
+            elif kind is Kind.SCALE and not scale:
                 self._detuned.add(kind)
             else:
                 port, device = event.port
                 channel = self._channel((port + part // 16, device), part % 16)
-                if kind is Kind.PART_DRUMS:
+                if kind is Kind.SCALE:
+                    self._detuned.add(kind)
+                    channel.scale = scale
+                elif kind is Kind.PART_DRUMS:
                     channel.set_drums(bool(value))
                 else:
                     channel.shift = int(value)

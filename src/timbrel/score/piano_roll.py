@@ -1,7 +1,7 @@
-"""Score → piano roll: which keys sound and which are struck, frame by frame.
+"""Score → piano roll: which keys are sounding and which are struck, frame by frame.
 
 Kim et al., "Neural Music Synthesis for Flexible Timbre Control" (2019): 88 channels of frames and
-88 of onsets, pitches 21–108, with the velocity divided by 127 where a key sounds and 0 elsewhere.
+88 of onsets, pitches 21–108; the value is the velocity divided by 127 while a key sounds, else 0.
 """
 
 from __future__ import annotations
@@ -18,22 +18,24 @@ N_CHANNELS = 2 * N_PITCHES
 
 
 class PianoRoll:
-    """The roll of some notes, made window by window so that its length costs no memory.
+    """The piano roll of some notes, computed window by window to save memory.
 
-    A time falls into frame ``floor(frame_rate · t + ½)``. An onset is one frame; the frames of a
-    note end before the frame of its release, and are one at least. Where notes of one pitch
-    overlap, the louder velocity stands.
+    A time falls into frame ``floor(frame_rate · t + ½)``. An onset is one frame long; the frames of
+    a note end before the frame of its release, but there is at least one. Where notes of the same
+    pitch overlap, the higher velocity applies.
 
     Parameters
     ----------
     notes
-        With playable pitches, or their `note_table`. A note that starts before 0 has frames but no
-        onset.
+        Notes with playable pitches, or their `note_table`. A note that starts before 0 has frames
+        but no onset.
     frame_rate
-        Frames a second: that of the model's mels.
+        Frame rate of the model's mels, in frames per second.
     n_frames
-        Length of the roll; just long enough for the last note where it is None.
+        Length of the roll; if None, just long enough for the last note.
     """
+
+    lowest_key, n_keys = LOWEST_PITCH, N_PITCHES
 
     def __init__(
         self,
@@ -48,23 +50,29 @@ class PianoRoll:
         self._starts = to_frames(table[:, 0], frame_rate)
         self._stops = np.maximum(to_frames(table[:, 1], frame_rate), self._starts + 1)
         self._latest_stops = np.maximum.accumulate(self._stops)
-        self._keys = table[:, 2].astype(np.int64) - LOWEST_PITCH
+        self._keys = np.floor(table[:, 2] + 0.5).astype(np.int64) - self.lowest_key
         self._values = (table[:, 3] / 127).astype(np.float32)
-        if len(table) and not (self._keys.min() >= 0 and self._keys.max() < N_PITCHES):
-            raise InputError("a piano roll holds the pitches 21–108 only")
+        if len(table) and not (self._keys.min() >= 0 and self._keys.max() < self.n_keys):
+            keys = f"{self.lowest_key}–{self.lowest_key + self.n_keys - 1}"
+            raise InputError(f"a piano roll holds the pitches {keys} only")
         self.n_frames = int(self._stops.max(initial=0)) if n_frames is None else n_frames
 
     def __len__(self) -> int:
         return self.n_frames
 
+    @property
+    def n_channels(self) -> int:
+        """Width of the roll."""
+        return 2 * self.n_keys
+
     def window(self, start: int, stop: int) -> np.ndarray:
-        """Frames `start` to `stop`; what lies outside the roll is empty.
+        """Frames `start` to `stop`; frames outside the roll are empty.
 
         Returns
         -------
         roll : ndarray of float32, shape (stop - start, 176)
         """
-        roll = np.zeros((stop - start, N_CHANNELS), np.float32)
+        roll = np.zeros((stop - start, self.n_channels), np.float32)
         # The part of the window that lies within the roll; empty where none does.
         first = max(start, 0)
         last = max(min(stop, self.n_frames), first)
@@ -75,7 +83,7 @@ class PianoRoll:
             frames = roll[max(self._starts[i], first) - start : min(self._stops[i], last) - start]
             np.maximum(frames[:, key], value, out=frames[:, key])
             if self._starts[i] >= first:
-                onset = self._starts[i] - start, key + N_PITCHES
+                onset = self._starts[i] - start, key + self.n_keys
                 roll[onset] = max(roll[onset], value)
         return roll
 
@@ -84,7 +92,7 @@ class PianoRoll:
         return self.window(0, self.n_frames)
 
     def first_sounding(self, frame: int) -> int | None:
-        """The first frame from `frame` on in which a note sounds; None where none does."""
+        """The first frame from `frame` on in which a note sounds; None if there is none."""
         last = self.last_stop(frame)
         if last is not None and last > frame:
             return frame
@@ -92,14 +100,14 @@ class PianoRoll:
         return int(self._starts[index]) if index < len(self._starts) else None
 
     def last_stop(self, frame: int) -> int | None:
-        """The frame in which the last of the notes that begin before `frame` ends; None: no notes.
+        """The end frame of the last-ending note that begins before `frame`; None if there is none.
 
-        That is later than `frame` where one of them still sounds.
+        It is later than `frame` if such a note is still sounding.
         """
         index = np.searchsorted(self._starts, frame)
         return int(self._latest_stops[index - 1]) if index else None
 
 
 def to_frames(times_s: np.ndarray, frame_rate: float) -> np.ndarray:
-    """The frame that each time falls into; halves go up, as they do in the browser's page."""
+    """The frame that each time falls into; halves are rounded up, as on the page."""
     return np.floor(np.asarray(times_s) * frame_rate + 0.5).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Pictures of scores and of the mel spectrograms that models make of them."""
+"""Plots of scores and of the mel spectrograms that models make from them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,11 @@ def plot_piano_roll(score: Score, path: str | os.PathLike, *, title: str = "") -
     extension = Path(path).suffix.lower()
     if extension not in _EXTENSIONS:
         raise InputError(f"{path}: pictures end in {', '.join(_EXTENSIONS)}")
-    roll = PianoRoll(score.notes, _FRAME_RATE)
+    melody = [track for track in score.tracks if not track.is_kit]
+    notes = [note._replace(detune=0.0) for track in melody for note in track.notes]
+    if not notes:
+        raise InputError("the score has no notes to draw, but those of drums")
+    roll = PianoRoll(notes, _FRAME_RATE)
     step = -(-len(roll) // _MAX_COLUMNS)  # frames in a column, of which the loudest is drawn
     columns = [roll.window(start, start + step).max(axis=0) for start in range(0, len(roll), step)]
     picture = np.stack(columns, axis=1)  # (176, columns)

@@ -11,16 +11,22 @@ import numpy as np
 
 from timbrel.constants import HIGHEST_PITCH, LOWEST_PITCH
 
-# What the kinds of `Score.unplayable` are, in words.
+# Kinds of `Score.unplayable`.
+DRUM_NOTES, OUTSIDE_KEYS = "drum_notes", "notes_outside_21_108"
+LACKING_KEYS, DRUM_BENDS = "notes_of_lacking_keys", "drum_bends"
+
+# Descriptions of the kinds of `Score.unplayable`.
 UNPLAYABLE = {
     "channel_pressure": "channel pressure",
     "chorus_sends": "chorus",
-    "drum_notes": "notes of drums",
+    DRUM_BENDS: "bends of drums",
+    DRUM_NOTES: "notes of drums",
     "fine_tunings": "fine tuning",
     "key_pressure": "key pressure",
     "modulation": "modulation",
     "mono_mode": "mono mode",
-    "notes_outside_21_108": "notes outside the 88 keys",
+    LACKING_KEYS: "notes of keys that the drum kit lacks",
+    OUTSIDE_KEYS: "notes outside the 88 keys",
     "other_effect_sends": "other effects",
     "pitch_bends": "pitch bends",
     "portamento": "portamento",
@@ -36,21 +42,22 @@ class Note(NamedTuple):
     pitch: int  # MIDI number
     velocity: int  # 1–127
     start_s: float
-    end_s: float  # when it stops sounding: the key's release, or the pedal's where that is later
+    end_s: float  # when it is released: by the key, or by the pedal if that is later
+    detune: float = 0.0  # semitones above its pitch, by its channel's scale tuning
 
 
 @dataclass(frozen=True)
 class Automation:
-    """A stepwise curve: `values[i]` holds from `times_s[i]` until the next time.
+    """A step function of time: `values[i]` applies from `times_s[i]` until the next time.
 
-    Before the first time the first value holds.
+    Before the first time, the first value applies.
     """
 
     times_s: tuple[float, ...]
     values: tuple[float, ...]
 
     def at(self, times_s: np.ndarray) -> np.ndarray:
-        """Values at some times, both of shape (n,)."""
+        """The values at the given times, both of shape (n,)."""
         times, values = self._arrays
         return values[np.maximum(np.searchsorted(times, times_s, side="right") - 1, 0)]
 
@@ -59,7 +66,7 @@ class Automation:
         return np.array(self.times_s), np.array(self.values)
 
     def shifted(self, seconds: float) -> Automation:
-        """The same curve, `seconds` later; earlier where they are negative."""
+        """The same curve, `seconds` later, or earlier if negative."""
         return replace(self, times_s=tuple(time + seconds for time in self.times_s))
 
 
@@ -71,26 +78,31 @@ class Track:
     program: int  # General MIDI, 0–127
     channel: int  # 0–15
     notes: tuple[Note, ...]  # sorted by start, then pitch; all of them playable
-    # Linear amplitude; 1 is the level of a track that sets neither volume nor expression.
+    # Linear amplitude; 1 is the level of a track whose volume and expression are never set.
     gain: Automation = Automation((0.0,), (1.0,))
     pan: Automation = Automation((0.0,), (0.0,))  # −1 left, 0 centre, 1 right
-    port: int = 0  # channels of one number on two ports are two channels
-    # In semitones, and not part of the notes' pitches, which are whole. No model plays them yet.
+    port: int = 0  # the same channel number on two ports means two channels
+    # Whether the track is a drum kit: its pitches are keys of the kit, 0–127, `program` is the kit.
+    is_kit: bool = False
+    # In semitones; not included in the notes' pitches, which are integers.
     bend: Automation = Automation((0.0,), (0.0,))
     tuning: Automation = Automation((0.0,), (0.0,))
+    vibrato: Automation = Automation((0.0,), (0.0,))  # depth to either side
 
 
 @dataclass(frozen=True)
 class Score:
-    """Tracks of notes in seconds, with a count of what the file holds and Timbrel cannot play."""
+    """Tracks of notes, timed in seconds, and counts of what the file holds but not all models play.
+
+    `timbrel.abilities` determines what a given model can play of it.
+    """
 
     tracks: tuple[Track, ...]
     pedal_events: int = 0
     unplayable: dict[str, int] = field(default_factory=dict)  # messages or notes, by `UNPLAYABLE`
-    # What drums play: the pitch of a note is a key of the kit, 0–127, and `program` is the kit. No
-    # model plays them yet, so they are no part of the properties below.
+    # The drum parts. Not all models play them, so the properties below do not include them.
     drum_tracks: tuple[Track, ...] = ()
-    warnings: tuple[str, ...] = ()  # what of a damaged file could not be read, in words
+    warnings: tuple[str, ...] = ()  # descriptions of damaged parts that could not be read
 
     @property
     def duration_s(self) -> float:
@@ -103,12 +115,12 @@ class Score:
 
     @property
     def unplayable_notes(self) -> int:
-        """Notes that the file holds and no track plays: of drums, or outside the 88 keys."""
+        """Number of notes in the file that no track plays: drum notes, or outside the 88 keys."""
         return sum(count for kind, count in self.unplayable.items() if "notes" in kind)
 
     @property
     def left_out(self) -> str:
-        """What the file holds and Timbrel cannot play, in words; empty where there is nothing."""
+        """Description of what the file holds but Timbrel cannot play; empty if there is nothing."""
         return ", ".join(f"{UNPLAYABLE[kind]} ({n})" for kind, n in self.unplayable.items())
 
     @property
@@ -120,16 +132,30 @@ class Score:
         )
 
     def merged(self) -> Score:
-        """The same notes in one track of neutral volume and pan."""
+        """The same notes in one track with neutral volume and pan."""
         programs = [track.program for track in self.tracks]
         track = Track("all tracks", programs[0] if programs else 0, 0, tuple(self.notes))
         return replace(self, tracks=(track,))
 
-    def excerpt(self, start_s: float, duration_s: float | None = None) -> Score:
-        """The part of the score that sounds in a span of time, which then starts at 0.
+    def tuned(self, semitones: float) -> Score:
+        """The same score, higher by so much, but for drums."""
+        if not semitones:
+            return self
 
-        Notes that began before the span keep their (negative) start, so that whoever plays them
-        knows that they were struck earlier. Tracks without notes in the span are kept.
+        def higher(track: Track) -> Track:
+            if track.is_kit:
+                return track
+            tuning = track.tuning
+            moved = replace(tuning, values=tuple(value + semitones for value in tuning.values))
+            return replace(track, tuning=moved)
+
+        return replace(self, tracks=tuple(map(higher, self.tracks)))
+
+    def excerpt(self, start_s: float, duration_s: float | None = None) -> Score:
+        """The part of the score that sounds in a span of time, shifted so that it starts at 0.
+
+        Notes that began before the span keep their start, which is then negative, to show that they
+        were struck earlier. Tracks without notes in the span are kept.
         """
         stop_s = np.inf if duration_s is None else start_s + duration_s
         shifted: dict[int, Automation] = {}  # tracks of one channel share their curves
@@ -155,6 +181,7 @@ class Score:
                 pan=moved(track.pan),
                 bend=moved(track.bend),
                 tuning=moved(track.tuning),
+                vibrato=moved(track.vibrato),
             )
 
         return replace(
@@ -165,11 +192,15 @@ class Score:
 
 
 def note_table(notes: Iterable[Note]) -> np.ndarray:
-    """Notes as an array, (notes, 4): start and end in seconds, pitch, velocity; sorted as rows."""
-    table = np.array(list(notes), np.float64).reshape(-1, 4)[:, [2, 3, 0, 1]]
+    """Notes as an array, (notes, 4): start and end in seconds, pitch, velocity; rows are sorted.
+
+    The pitch includes `Note.detune`, so it need not be whole.
+    """
+    rows = [(note.start_s, note.end_s, note.pitch + note.detune, note.velocity) for note in notes]
+    table = np.array(rows, np.float64).reshape(-1, 4)
     return table[np.lexsort(table.T[::-1])]
 
 
 def is_playable(pitch: int) -> bool:
-    """Whether a pitch is one of the 88 keys that models know."""
+    """Whether a pitch is one of the 88 keys that models can play."""
     return LOWEST_PITCH <= pitch <= HIGHEST_PITCH

@@ -1,8 +1,8 @@
 """The bytes of Standard MIDI Files → events.
 
-Files are read as far as they can be, and what cannot be read becomes a warning. mido's own reader
-refuses a file for what no sound depends on (a key signature of 20 sharps, a chunk that it does not
-know), and takes minutes for a damaged number of some hundred thousand digits.
+Files are read as far as possible, and anything that cannot be read becomes a warning. mido's own
+reader refuses files because of details that do not affect the sound (a key signature of 20 sharps,
+an unknown chunk), and takes minutes to read a damaged number of some hundred thousand digits.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ PROGRAM, CHANNEL_PRESSURE, PITCH_BEND = 0xC0, 0xD0, 0xE0
 SYSEX, ESCAPE, META = 0xF0, 0xF7, 0xFF
 TRACK_NAME, DEVICE_NAME, PORT, END_OF_TRACK, SET_TEMPO = 0x03, 0x09, 0x21, 0x2F, 0x51
 
-# Bytes of data that follow a status byte of the system, where a cable carries it.
+# System common messages and the data bytes that follow their status bytes, as sent over a cable.
 _SYSTEM_COMMON = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0}
 _REAL_TIME = range(0xF8, 0xFF)
-# Makers of exclusive messages that are understood (`exclusive.py`), none of which is long.
+# Manufacturer IDs of the exclusive messages that `exclusive.py` understands; all of them are short.
 _EXCLUSIVE_IDS = (0x7E, 0x7F, 0x41, 0x43)
 MAX_EXCLUSIVE_BYTES = 64
 _MAX_NUMBER_BYTES = 5

@@ -1,4 +1,4 @@
-"""The text of MIDI files, which do not say how theirs is encoded."""
+"""The text of MIDI files, whose encoding the files do not state."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 
 from timbrel.errors import printable
 
-# One character of Shift-JIS: of one byte, or of two.
+# One Shift-JIS character, of one byte or two.
 _SHIFT_JIS = rb"[\x00-\x7f\xa1-\xdf]|[\x81-\x84\x87-\x9f\xe0-\xea][\x40-\x7e\x80-\xfc]"
 _IS_SHIFT_JIS = re.compile(rb"(?:%s)+" % _SHIFT_JIS)
 _CHARACTER = re.compile(_SHIFT_JIS, re.DOTALL)
-# Of the kinds of characters of `_kind`: what Latin text in another encoding does not look like.
+# Patterns of `_kind` letters that do not occur in Latin text in another encoding.
 _JAPANESE = re.compile("J[Jj]|jJ|k[kK]|Kk")
 _JAPANESE_ALONE = re.compile("[Jj]|[kK]{2}")
 _WINDOWS_1252_GAPS = bytes.maketrans(b"\x81\x8d\x8f\x90\x9d", bytes(5))

@@ -1,4 +1,4 @@
-"""The events of all tracks of a MIDI file in one row, in seconds."""
+"""The events of all tracks of a MIDI file, merged into one list and timed in seconds."""
 
 from __future__ import annotations
 

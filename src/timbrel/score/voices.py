@@ -1,11 +1,12 @@
-"""Tracks → voices: which notes one state of the networks plays.
+"""Tracks → voices: which notes are played together by one instance of the networks.
 
-Tracks of a file often are parts of one instrument: the hands of a pianist, a part that a notation
-program has divided. What would sound alike is played as one voice, which costs as much as a track,
-and lets the model hear all that the instrument plays.
+Tracks of a file are often parts of one instrument: the two hands of a pianist, or a part that a
+notation program has split. Tracks that would sound alike are played as one voice, which costs as
+much as a single track and lets the model hear everything that the instrument plays.
 
-What is played at once is bounded, so that every score can be played in the same memory. Bounds are
-far above what people write; beyond them the quietest notes are left out, and counted.
+The number of simultaneous voices and notes is limited, so that every score can be played in the
+same memory. The limits are far above what people write; beyond them the quietest notes are left out
+and counted.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from bisect import bisect, insort
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from heapq import heappop, heappush
 
 import numpy as np
 
@@ -25,20 +27,19 @@ MOST_VOICES = 256  # that sound at one time
 MOST_NOTES = 128  # that a voice holds at one time
 RING_S = 6.0  # a voice may sound so long after its last note
 _GRID_S = 0.128  # voices are counted in steps of so much
-_MOST_TRIES = 16  # voices that a track is compared with
 
-# What of a track decides how it sounds, beside its notes and its timbre.
+# The fields of a track that decide how it sounds, besides its notes and its timbre.
 _DECISIVE = [f.name for f in fields(Track) if f.name not in ("name", "port", "channel", "notes")]
 
-Spans = list[tuple[float, float]]  # disjoint and sorted, in seconds
+_BENDS = ("bend", "tuning", "vibrato")
 
 
 @dataclass(frozen=True, eq=False)
 class Voice:
-    """Some tracks that are played as one."""
+    """Notes of tracks that sound alike, played by one instance of the networks."""
 
-    number: int  # of its first track in the score, counted from 0
-    track: Track  # its first track, whose volume and pan are those of all
+    number: int  # of one of the tracks in the score, counted from 0; no two voices share it
+    track: Track  # that track, whose volume and pan are those of all
     timbre: Timbre
     notes: np.ndarray  # of all, a `note_table`
 
@@ -56,9 +57,9 @@ def voices_of(
 ) -> Voices:
     """Find the voices of a score.
 
-    Tracks are one voice where they share their timbre and everything else that decides their
-    sound (program, volume, pan, …), and never hold one key at the same time. Their names and
-    channels do not matter.
+    Tracks share their voices where they have the same timbre and everything else that decides
+    their sound (program, volume, pan, …); their names and channels do not matter. A note whose key
+    another of these tracks is holding goes to a further voice, which sleeps otherwise.
 
     Parameters
     ----------
@@ -74,87 +75,85 @@ def voices_of(
     """
     tables = [note_table(track.notes) for track in score.tracks]
     numbers = [number for number, table in enumerate(tables) if len(table)]
-    together = _shared(score.tracks, tables, timbres, numbers) if merge else [[n] for n in numbers]
+    alike = _alike(score.tracks, timbres, numbers) if merge else [[n] for n in numbers]
     voices, left_out = [], 0
-    for members in sorted(together):
-        notes = tables[members[0]]
-        if len(members) > 1:
-            notes = _sorted(np.concatenate([tables[number] for number in members]))
-        notes = _struck_once(notes, frame_rate)
-        bounded = _bounded(notes, frame_rate)
-        left_out += len(notes) - len(bounded)
-        number = members[0]
-        voices.append(Voice(number, score.tracks[number], timbres[number], bounded))
+    for members in alike:
+        shared = _shared([tables[number] for number in members])
+        # There are no more voices than tracks.
+        for number, all_notes in zip(members, shared, strict=False):
+            notes = _struck_once(all_notes, frame_rate)
+            bounded = _bounded(notes, frame_rate)
+            left_out += len(notes) - len(bounded)
+            voices.append(Voice(number, score.tracks[number], timbres[number], bounded))
+    voices.sort(key=lambda voice: voice.number)
     bounded_voices, more = _bounded_voices(voices)
     return Voices(tuple(bounded_voices), left_out + more)
 
 
 def excerpt(voice: Voice, start_s: float) -> Voice:
-    """What a voice plays from a time on, which is then 0; see `Score.excerpt`."""
+    """What a voice plays from a time on, which is then 0; see `Score.excerpt`.
+
+    Its volume and pan stay where they are: those are the mixer's affair.
+    """
     notes = voice.notes
     notes = notes[(notes[:, 1] > start_s) | (notes[:, 0] >= start_s)]
     shifted = notes - np.array([start_s, start_s, 0.0, 0.0])
-    return replace(voice, timbre=voice.timbre.shifted(-start_s), notes=shifted)
+    bends = {name: getattr(voice.track, name).shifted(-start_s) for name in _BENDS}
+    return replace(
+        voice,
+        track=replace(voice.track, **bends),
+        timbre=voice.timbre.shifted(-start_s),
+        notes=shifted,
+    )
 
 
-def _shared(
-    tracks: Sequence[Track],
-    tables: Sequence[np.ndarray],
-    timbres: Sequence[Timbre],
-    numbers: Sequence[int],
+def _alike(
+    tracks: Sequence[Track], timbres: Sequence[Timbre], numbers: Sequence[int]
 ) -> list[list[int]]:
-    """The numbers of the tracks that are one voice."""
+    """The numbers of tracks that would sound alike, together."""
     alike: dict[tuple, list[int]] = defaultdict(list)
     for number in numbers:
         sound = tuple(getattr(tracks[number], name) for name in _DECISIVE)
         alike[(timbres[number], sound)].append(number)
-    together = []
-    for members in alike.values():
-        if len(members) == 1:
-            together.append(members)
-            continue
-        voices: list[tuple[list[int], dict[float, Spans]]] = []
-        for number in members:
-            held = _held(tables[number])
-            fitting = (
-                voice
-                for voice in voices[-_MOST_TRIES:]
-                if not any(_clash(voice[1][pitch], spans) for pitch, spans in held.items())
-            )
-            found = next(fitting, None)
-            if found is None:
-                found = [], defaultdict(list)
-                voices.append(found)
-            voice, keys = found
-            voice.append(number)
-            for pitch, spans in held.items():
-                for span in spans:
-                    insort(keys[pitch], span)
-        together += [voice for voice, _ in voices]
-    return together
+    return list(alike.values())
 
 
-def _held(notes: np.ndarray) -> dict[float, Spans]:
-    """When each key is held."""
-    held: dict[float, Spans] = defaultdict(list)
-    for start, end, pitch, _ in notes.tolist():
+def _shared(tables: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The notes of some tracks, in as few voices as hold no key twice at the same time."""
+    if len(tables) == 1:
+        return list(tables)
+    strokes: dict[float, list[tuple[float, float, list[int]]]] = defaultdict(list)
+    first = 0
+    for table in tables:
+        for pitch, spans in _held(table, first).items():
+            strokes[pitch] += spans
+        first += len(table)
+    owners = np.zeros(first, np.int64)
+    for spans in strokes.values():
+        free: list[int] = []  # heaps: voices whose key is free, and when those of others will be
+        taken: list[tuple[float, int]] = []
+        for start, end, stroke in sorted(spans):
+            while taken and taken[0][0] <= start:
+                heappush(free, heappop(taken)[1])
+            voice = heappop(free) if free else len(taken)
+            heappush(taken, (end, voice))
+            owners[stroke] = voice
+    notes = np.concatenate(tables)
+    return [_sorted(notes[owners == voice]) for voice in range(owners.max() + 1)]
+
+
+def _held(table: np.ndarray, first: int) -> dict[float, list[tuple[float, float, list[int]]]]:
+    """When a track holds each key, and by which notes, counted from `first` on."""
+    held: dict[float, list[tuple[float, float, list[int]]]] = defaultdict(list)
+    for index, (start, end, pitch, _) in enumerate(table.tolist(), first):
         spans = held[pitch]
         if spans and start < spans[-1][1]:
-            spans[-1] = (spans[-1][0], max(spans[-1][1], end))
+            begun, until, notes = spans[-1]
+            notes.append(index)
+            spans[-1] = (begun, max(until, end), notes)
         else:
-            spans.append((start, end))
+            spans.append((start, end, [index]))
     return held
-
-
-def _clash(ones: Spans, others: Spans) -> bool:
-    """Whether two spans overlap, one of each."""
-    for start, end in others:
-        after = bisect(ones, (start, np.inf))
-        if after and ones[after - 1][1] > start:
-            return True
-        if after < len(ones) and ones[after][0] < end:
-            return True
-    return False
 
 
 def _sorted(notes: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Prepared data → batches for vocoders: crops of audio with the mel and the score around them."""
+"""Prepared data → batches for vocoders: crops of audio with the corresponding mel and score."""
 
 from __future__ import annotations
 
@@ -18,10 +18,8 @@ from timbrel.files import atomic_path
 from timbrel.geometry import MelConfig
 from timbrel.mel.generator import MelGenerator
 from timbrel.progress import Progress, silent
-from timbrel.score.midi import read_midi
-from timbrel.score.piano_roll import PianoRoll
 from timbrel.timbre.timbre import Timbre
-from timbrel.training.dataset import MelClips
+from timbrel.training.dataset import MelClips, read_roll
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,8 @@ class AudioClips(MelClips):
         learns what it will be given; none if empty. They are computed once and kept in the folder.
     predicted_clips
         Of so many clips, drawn by chance, that this takes less time; 0 stands for all.
+    performance, equal_instruments
+        As for `MelClips`.
     """
 
     def __init__(
@@ -54,12 +54,19 @@ class AudioClips(MelClips):
         *,
         predicted_by: str = "",
         predicted_clips: int = 0,
+        performance: bool = False,
+        equal_instruments: bool = False,
         progress: Progress = silent,
     ) -> None:
-        super().__init__(folder, split, config, progress=progress)
+        super().__init__(
+            folder,
+            split,
+            config,
+            performance=performance,
+            equal_instruments=equal_instruments,
+            progress=progress,
+        )
         self.config = config
-        # How likely each clip is drawn: all samples are equally likely.
-        self.shares = self.n_frames / self.n_frames.sum()
         self.predicted_shares = self.shares
         self._predicted: dict[int, np.ndarray] = {}
         if not predicted_by:
@@ -86,7 +93,7 @@ class AudioClips(MelClips):
         missing = [i for i, path in paths.items() if not path.exists()]
         tasks = (
             joblib.delayed(_cache_prediction)(
-                folder, self.clips[i], predicted_by, int(self.n_frames[i]), paths[i]
+                folder, self.clips[i], predicted_by, int(self.n_frames[i]), paths[i], performance
             )
             for i in missing
         )
@@ -127,10 +134,12 @@ def audio_batch(
     after: int,
     seed: int,
     predicted_share: float = 0.0,
+    among: np.ndarray | None = None,
 ) -> AudioBatch:
     """Draw a step's crops, a pure function of its arguments; `items` number them in the batch.
 
-    A share of the crops has predicted mels instead of true ones.
+    A share of the crops has predicted mels instead of true ones. Where `among` is given, only the
+    clips that it marks are drawn.
     """
     hop = clips.config.hop_length
     audio, mel, indices, starts = [], [], [], []
@@ -138,6 +147,8 @@ def audio_batch(
         random = np.random.default_rng((seed, step, item))
         predicted = bool(random.random() < predicted_share)
         shares = clips.predicted_shares if predicted else clips.shares
+        if among is not None:
+            shares = shares * among / (shares * among).sum()
         index = int(random.choice(len(clips.clips), p=shares))
         start = int(random.integers(0, max(int(clips.n_frames[index]) - frames, 0) + 1))
         audio.append(clips.audio(index, start * hop, (start + frames) * hop))
@@ -149,10 +160,12 @@ def audio_batch(
     return AudioBatch(np.stack(audio), np.stack(mel), np.array(indices), np.array(starts))
 
 
-def _cache_prediction(folder: Path, clip: Clip, model: str, n_frames: int, path: Path) -> None:
+def _cache_prediction(
+    folder: Path, clip: Clip, model: str, n_frames: int, path: Path, performance: bool
+) -> None:
     bundle = load_bundle(model, kind="mel2mel")
     point = next(i.embedding for i in bundle.instruments if i.name == clip.instrument)
-    roll = PianoRoll(read_midi(folder / "midi" / clip.midi).notes, bundle.mel.frame_rate)
+    roll = read_roll(folder, clip, bundle.mel.frame_rate, performance=performance)
     blocks = MelGenerator(bundle).stream([roll], [Timbre.constant(point)], n_frames)
     mel = np.concatenate([block[0] for block in blocks])
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: all that is needed to go on as if nothing had happened."""
+"""Checkpoints of a training run: everything needed to resume it as if it had not stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training runs side by side: a table, and a plot of their losses and validations."""
+"""Comparison of training runs: a table, and a plot of their losses and validations."""
 
 from __future__ import annotations
 

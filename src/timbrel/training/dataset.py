@@ -1,32 +1,37 @@
 """Prepared data → batches for Mel2Mel.
 
-A batch is a pure function of the step, so that a run that was killed goes on as if it had not been.
-It holds `batch_size` lanes. A lane visits a clip for `crops_per_visit` consecutive crops, and the
-network's state is carried from one to the next: so it learns to hold long notes, and no crop but
-the first of a visit begins without knowing what was struck before it.
+A batch is a pure function of the step, so that a run that was killed can be resumed as if it had
+not been. A batch holds `batch_size` lanes. A lane visits a clip for `crops_per_visit` consecutive
+crops, and the network's state is carried from one crop to the next. The network thus learns to hold
+long notes, and only the first crop of a visit begins without knowing which notes were struck
+before it.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import joblib
 import numpy as np
 
 from timbrel.corpus.preparation import Clip, Settings, manifest_sha256, read_clip, read_data
+from timbrel.corpus.selection import ETUDE
+from timbrel.corpus.soundfont import BEND_SHARE, PITCH_RESOLUTION
 from timbrel.errors import InputError
 from timbrel.files import atomic_path
 from timbrel.geometry import MelConfig
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.progress import Progress, silent
 from timbrel.score.midi import read_midi
-from timbrel.score.piano_roll import N_CHANNELS, PianoRoll
+from timbrel.score.performance_roll import PerformanceRoll
+from timbrel.score.piano_roll import PianoRoll
+from timbrel.score.pitch import Pitches
 
-# At the start of a visit inside a clip, the network does not know what sounds already: so many
-# frames do not count.
+# At the start of a visit inside a clip, the network does not know which notes are already sounding,
+# so this many frames do not count.
 _WARM_UP_FRAMES = 32
 
 
@@ -52,6 +57,10 @@ class MelClips:
         "train" or "valid".
     config
         Geometry of the mel spectrograms, which are computed once and kept in the folder.
+    performance
+        Whether rolls hold all keys and bends (`PerformanceRoll`).
+    equal_instruments
+        Whether all instruments are equally likely to be drawn; otherwise all frames are.
     progress
         Wraps the finished items, as ``progress(items, total, label)``.
     """
@@ -62,6 +71,8 @@ class MelClips:
         split: str,
         config: MelConfig,
         *,
+        performance: bool = False,
+        equal_instruments: bool = False,
         progress: Progress = silent,
     ) -> None:
         self.settings: Settings
@@ -84,11 +95,19 @@ class MelClips:
         done = joblib.Parallel(n_jobs=-1, return_as="generator_unordered")(tasks)
         for _ in progress(done, len(missing), f"mel spectrograms ({split})"):
             pass
-        self._rolls: dict[str, PianoRoll] = {}
+        self._performance = performance
+        self._rolls: dict[tuple[str, bool], PianoRoll] = {}
         self._folder, self._config = folder, config
         self.n_frames = np.array([clip.n_samples // config.hop_length for clip in self.clips])
         self.labels = np.array([self.instruments.index(clip.instrument) for clip in self.clips])
         self._mels = [np.load(path, mmap_mode="r") for path in self._paths]
+        # How likely each clip is drawn.
+        self.shares = self.n_frames / self.n_frames.sum()
+        if equal_instruments:
+            of_instrument = np.bincount(self.labels, self.n_frames, len(self.instruments))
+            self.shares = self.n_frames / of_instrument[self.labels]
+            self.shares = self.shares / self.shares.sum()
+        self.is_kit = np.array([clip.is_kit for clip in self.clips])
 
     def origin(self) -> dict[str, str]:
         """What a model's card says of the data."""
@@ -100,11 +119,12 @@ class MelClips:
         }
 
     def roll(self, index: int) -> PianoRoll:
-        name = self.clips[index].midi
-        if name not in self._rolls:
-            score = read_midi(self._folder / "midi" / name)
-            self._rolls[name] = PianoRoll(score.notes, self._config.frame_rate)
-        return self._rolls[name]
+        clip = self.clips[index]
+        if (clip.midi, clip.is_kit) not in self._rolls:
+            self._rolls[clip.midi, clip.is_kit] = read_roll(
+                self._folder, clip, self._config.frame_rate, performance=self._performance
+            )
+        return self._rolls[clip.midi, clip.is_kit]
 
     def mel(self, index: int, start: int, stop: int) -> np.ndarray:
         """Frames of a clip's natural-log mel, float32."""
@@ -115,6 +135,35 @@ class MelClips:
         return np.mean(
             [np.asarray(mel[::50], np.float32).mean(axis=0) for mel in self._mels], axis=0
         )
+
+
+def read_roll(folder: Path, clip: Clip, frame_rate: float, *, performance: bool) -> PianoRoll:
+    """The score of a clip, as its instrument played it.
+
+    Parameters
+    ----------
+    folder
+        Prepared data.
+    clip
+        One of its clips.
+    frame_rate
+        Of the roll, a second.
+    performance
+        Whether the roll is to hold all keys and bends (`PerformanceRoll`).
+    """
+    score = read_midi(folder / "midi" / clip.midi)
+    if not performance:
+        return PianoRoll(score.notes, frame_rate)
+    if clip.is_kit:
+        strokes = [note for track in score.drum_tracks for note in track.notes]
+        return PerformanceRoll(strokes, frame_rate, is_kit=True)
+    # Of composed scores, the notes alone were played; an etude is one track.
+    if clip.kind != ETUDE or not score.tracks:
+        return PerformanceRoll(score.notes, frame_rate)
+    (track,) = score.tracks
+    bend = replace(track.bend, values=tuple(BEND_SHARE * value for value in track.bend.values))
+    pitches = Pitches(bend, track.tuning, track.vibrato, clip.program, resolution=PITCH_RESOLUTION)
+    return PerformanceRoll(track.notes, frame_rate, pitches=pitches)
 
 
 def lane_batch(
@@ -147,15 +196,13 @@ def _lane_crop(
     # Lanes begin their visits at different steps, so that no batch is all beginnings.
     visit, crop = divmod(step + lane, crops_per_visit)
     random = np.random.default_rng((seed, lane, visit))
-    shares = clips.n_frames / clips.n_frames.sum()
-    index = int(random.choice(len(clips.clips), p=shares))
+    index = int(random.choice(len(clips.clips), p=clips.shares))
     length = crop_frames * crops_per_visit
     first = int(random.integers(0, max(int(clips.n_frames[index]) - length, 0) + 1))
     start = first + crop * crop_frames
     stop = min(start + crop_frames, int(clips.n_frames[index]))
 
-    roll = np.zeros((crop_frames + context, N_CHANNELS), np.float32)
-    roll[:] = clips.roll(index).window(start, start + crop_frames + context)
+    roll = clips.roll(index).window(start, start + crop_frames + context)
     mel = np.zeros((crop_frames, clips.mel(index, 0, 0).shape[1]), np.float32)
     weight = np.zeros(crop_frames, np.float32)
     if stop > start:

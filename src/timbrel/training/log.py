@@ -1,4 +1,4 @@
-"""The log of a run: JSON lines, and the same for TensorBoard."""
+"""The log of a run: JSON lines, and the same numbers for TensorBoard."""
 
 from __future__ import annotations
 

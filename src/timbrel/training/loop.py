@@ -1,4 +1,4 @@
-"""The one training loop: any task, one process or many, bounded by steps or minutes, resumable."""
+"""The one training loop: any task, one process or many, limited by steps or minutes, resumable."""
 
 from __future__ import annotations
 

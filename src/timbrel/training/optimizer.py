@@ -1,4 +1,4 @@
-"""The optimisers that a recipe can name: Adam, AdamW, and Muon for what is a matrix."""
+"""The optimisers that a recipe can name: Adam, AdamW, and Muon (for matrices)."""
 
 from __future__ import annotations
 

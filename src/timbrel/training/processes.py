@@ -1,4 +1,4 @@
-"""Processes that torchrun started: joining them, and what they tell each other."""
+"""Processes started by torchrun: joining them, and communication between them."""
 
 from __future__ import annotations
 

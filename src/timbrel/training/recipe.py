@@ -1,4 +1,4 @@
-"""Recipes: everything that decides what a training run gives, in one YAML file."""
+"""Recipes: everything that determines the result of a training run, in one YAML file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a run was trained by and on: kept in its checkpoint, so that what is exported is true."""
+"""The record of how a run was trained and on which data, kept in its checkpoint.
+
+An exported model's card is made from it, so that what the card says is true.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from timbrel.errors import InputError
 from timbrel.training.recipe import Recipe, recipe_from
 from timbrel.training.task import Task, Validation
 
-# What a run may go on with another value of: none of these decides what the model is or learns.
+# Keys whose values may change when a run is resumed: none decides what the model is or learns.
 CHANGEABLE = (
     "steps",
     "learning_rate",

@@ -1,4 +1,4 @@
-"""What training wants of a task: a model, batches, a loss, a validation, at last a bundle."""
+"""The interface of a training task: a model, batches, a loss, a validation, finally a bundle."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from timbrel.training.recipe import Recipe
 from timbrel.training.record import Record
 from timbrel.training.task import Task
 
-# A critic must forget quickly: what it judges changes.
+# A critic must forget quickly, because the model that it judges keeps changing.
 _CRITIC_BETAS = (0.8, 0.9)
 
 

@@ -1,8 +1,8 @@
-"""How fast the WaveNet engine samples on this machine, beside what bounds it and beside others.
+"""The speed of the WaveNet engine on this machine, compared with its limit and with other software.
 
-The network has the published sizes and random weights; speed does not depend on them. A result
-counts all that sampling needs: conditioning, the network, drawing. The floor is the time that
-loading a sample's weights takes and nothing else.
+The network has the published sizes and random weights, on which the speed does not depend. A
+result includes everything that sampling needs: conditioning, the network, and drawing the sample.
+The floor is the time needed just to load the weights for a sample.
 """
 
 from __future__ import annotations

@@ -1,25 +1,46 @@
-"""Vocoders by name: Griffin-Lim, and those that came with Timbrel or lie in a folder."""
+"""Vocoders by name: Griffin-Lim, the shipped ones, and those in a bundle's folder."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from timbrel.bundles.bundle import load_bundle, shipped_bundles
+from timbrel.bundles.bundle import Bundle, load_bundle, shipped_bundles
 from timbrel.bundles.kinds import KINDS, loaded, vocoder_kinds
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.vocoder.griffin_lim import GriffinLim
+from timbrel.vocoder.sources import wanted_roll
 from timbrel.vocoder.vocoder import Sampling, Vocoder
 
 GRIFFIN_LIM = "griffin-lim"
-DEFAULT_VOCODER = "parallel"
 
 
 def vocoder_names() -> list[str]:
-    """Vocoders that need nothing but Timbrel, the default first."""
-    shipped = [name for kind in vocoder_kinds() for name in shipped_bundles(kind)]
-    return sorted([*shipped, GRIFFIN_LIM], key=lambda name: name != DEFAULT_VOCODER)
+    """Vocoders that need nothing but Timbrel."""
+    return [*(name for kind in vocoder_kinds() for name in shipped_bundles(kind)), GRIFFIN_LIM]
+
+
+def vocoder_for(model: Bundle) -> str:
+    """The name of the vocoder that plays a Mel2Mel where none is asked for.
+
+    It is the first of the shipped ones, in the order of `timbrel.bundles.kinds`, that was made for
+    the model's mels and its kind of piano roll.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    for kind in vocoder_kinds():
+        for name in shipped_bundles(kind):
+            bundle = load_bundle(name)
+            if bundle.mel == model.mel and wanted_roll(bundle.model) in (None, model.roll):
+                return name
+    raise InputError(
+        f"{model.name}: none of the vocoders that came with Timbrel was made for mels of "
+        f"{model.mel}; name one that was, or '{GRIFFIN_LIM}', which takes any (--vocoder)"
+    )
 
 
 def load_vocoder(

@@ -1,7 +1,8 @@
-"""Discriminators of adversarial training: what of a sound betrays that it was synthesised.
+"""Discriminators for adversarial training, which detect that a sound is synthetic.
 
-Both are after the field's: periods as in HiFi-GAN (Kong, Kim and Bae 2020), spectra at several
-resolutions as in UnivNet (Jang et al. 2021); small, as one processor must train them.
+They follow published designs, periods as in HiFi-GAN (Kong, Kim and Bae 2020), spectra at several
+resolutions as in UnivNet (Jang et al. 2021), but are small, because a single processor must be able
+to train them.
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
-from timbrel.vocoder.losses import magnitude, stft
+from timbrel.mel.torch_spectrogram import stft
+from timbrel.vocoder.losses import magnitude
 
 PERIODS = (2, 3, 5, 7, 11)
 RESOLUTIONS = ((256, 64), (512, 128), (1024, 256))  # window, hop
 _PERIOD_CHANNELS = (1, 16, 48, 96, 128)
 _SPECTRUM_CHANNELS = (1, 16, 16, 16, 16)
 _SLOPE = 0.1  # of leaky rectifiers
-# Magnitudes to this power: what is quiet is looked at as well.
+# Magnitudes are raised to this power, so that quiet parts matter as well.
 _COMPRESSION = 0.3
 
-# For each discriminator its judgements and the features of its layers.
+# The judgements of a discriminator, and the features of its layers.
 Judgement = tuple[Tensor, list[Tensor]]
 
 
@@ -60,7 +62,8 @@ class SpectrumDiscriminator(nn.Module):
 
     def forward(self, audio: Tensor) -> Judgement:
         """(batch, samples) → judgements and features."""
-        compressed = magnitude(stft(audio, self.n_fft, self.hop)) ** _COMPRESSION
+        window = torch.hann_window(self.n_fft, device=audio.device)
+        compressed = magnitude(stft(audio, window, self.hop)).mT ** _COMPRESSION
         return _judge(self.layers, self.last, compressed[:, None])  # (batch, 1, bins, frames)
 
 

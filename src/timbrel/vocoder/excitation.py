@@ -1,4 +1,4 @@
-"""The score as sound: pulse trains of the notes that ring, for vocoders that know the score.
+"""The score as sound: pulse trains of the sounding notes, for vocoders that use the score.
 
 Each note is a train of band-limited pulses, which begins with a pulse at the note's onset:
 
@@ -6,17 +6,18 @@ Each note is a train of band-limited pulses, which begins with a pulse at the no
 
 of power a². The sum over h is the Dirichlet kernel, so a note costs the same whatever its pitch.
 
-How notes fade is the instrument's affair, so there is a sum of trains for each of some envelopes,
-and a vocoder mixes them: a is the velocity / 127, times a decay since the onset, times a release
-once the key is up, until the key is struck again or nothing is left. A mixture of decays can follow
-any instrument, and tells a note that has just been struck from one that rings under the pedal.
+How notes decay depends on the instrument, so there is one sum of trains for each of several
+envelopes, and a vocoder mixes them: a is the velocity / 127, times a decay since the onset, times a
+release once the key is up, until the key is struck again or the note has faded out. A mixture of
+decays can follow any instrument, and distinguishes a note that has just been struck from one that
+is ringing under the pedal.
 
-FluidSynth begins its notes on a grid, at multiples of 64 samples. So do the trains: only then is
-the phase of a partial since its note's onset always the same, and can be learnt.
+FluidSynth begins its notes on a grid, at multiples of 64 samples. The trains do the same: only then
+is the phase of a partial relative to its note's onset always the same, so that it can be learnt.
 
-What a note is doing is prepared frame by frame, in double precision (`Excitation`); the pulses of
-a frame are then computed from that alone, in single precision, by one formula that the ONNX graph
-repeats (`pulses`). So the sound does not depend on how it is cut into blocks.
+The state of each note is prepared frame by frame, in double precision (`Excitation`); the pulses of
+a frame are then computed from that state alone, in single precision, by one formula that the ONNX
+graph repeats (`pulses`). The sound therefore does not depend on how it is cut into blocks.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from timbrel.constants import A4_HZ
 from timbrel.score.piano_roll import PianoRoll
 
-# Seconds in which a note falls by e: while it is held, and when it is released.
+# Time constants in seconds, in which a note decays by a factor of e: while held, and once released.
 ENVELOPES = ((np.inf, 0.05), (1.5, 0.3), (0.25, 0.15))
 SILENT_AFTER_S = 1.5  # a released note is left out from then on
 BAND_SHARE = 0.98  # of half the sample rate is filled with harmonics
-A4_HZ = 440.0
-# Where the denominator of the Dirichlet kernel is smaller, its limit is taken.
+# Where the denominator of the Dirichlet kernel is smaller, the limit of the kernel is used.
 SMALLEST_SINE = 1e-3
 
 Array = TypeVar("Array")

@@ -1,10 +1,10 @@
-"""Griffin-Lim: the vocoder that nobody had to train, and the floor for those that were.
+"""Griffin-Lim: a vocoder without training, and the baseline for those that are trained.
 
-The mel is spread back to a magnitude spectrum, and phases are found that agree with each other
-where the windows overlap (Griffin and Lim 1984, with the momentum of Perraudin, Balazs and
-Søndergaard 2013). It works on an absolute grid of chunks: the frames before a chunk are settled and
-held fixed, some frames after it are tried along and settled with the next chunk. So audio of any
-length needs the memory of one chunk, and blocks of any size give the same samples.
+The mel is spread back to a magnitude spectrum, and phases are found that are consistent where the
+windows overlap (Griffin and Lim 1984, with the momentum of Perraudin, Balazs and Søndergaard 2013).
+It works on an absolute grid of chunks: the frames before a chunk are final and held fixed, and some
+frames after it are estimated along with it but become final only with the next chunk. So audio of
+any length needs the memory of one chunk, and blocks of any size give the same samples.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _AHEAD = 8  # frames tried along
 _ITERATIONS = 16
 _MOMENTUM = 0.99
 _SPREAD_ITERATIONS = 24
-# Magnitudes this far below a full-scale sine's (−100 dB) are silence: spread over the bins they
-# would make a hiss of their own.
+# Magnitudes this far below that of a full-scale sine count as silence; spread over the bins, they
+# would be audible as hiss.
 _SILENCE_DB = -100.0
 
 
@@ -41,6 +41,7 @@ class GriffinLim:
 
     def __init__(self, mel: MelConfig | None = None, *, iterations: int = _ITERATIONS) -> None:
         self.mel = mel or MelConfig()
+        self.roll: str | None = None
         self.iterations = iterations
         self._filters = mel_filters(self.mel).T  # (n_mels, bins)
         self._inverse = np.linalg.pinv(self._filters).T.astype(np.float32)  # (n_mels, bins)

@@ -1,19 +1,24 @@
-"""Losses on audio for vocoders that give it all at once."""
+"""Losses on audio for vocoders that generate all samples at once."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from timbrel.constants import SAMPLE_RATE
 from timbrel.geometry import MelConfig
-from timbrel.mel.torch_spectrogram import TorchMelSpectrogram
+from timbrel.mel.torch_spectrogram import TorchMelSpectrogram, stft
 
-# Window and hop at 16 kHz; at other rates they last as long. The longest tells the semitones of the
-# second octave apart.
+# Window and hop in samples at 16 kHz; at other rates they have the same durations. The longest
+# window resolves the semitones of the second octave.
 RESOLUTIONS = ((256, 64), (512, 128), (1024, 256), (2048, 512), (4096, 1024), (8192, 2048))
+_SMALLEST = 1e-12
 _FLOOR = 1e-4  # magnitude; what is quieter is not worth matching
-# Of the ear's scale by Glasberg and Moore (1990), whose slope is that of log(f + corner).
+# Corner of the ear's frequency scale (Glasberg and Moore 1990), whose slope is that of
+# log(f + corner).
 _ERB_CORNER_HZ = 228.8
 
 
@@ -34,22 +39,53 @@ class MultiResolutionStftLoss(nn.Module):
             for n_fft, hop in RESOLUTIONS
         ]
 
-    def forward(self, predicted: Tensor, true: Tensor) -> Tensor:
-        """Loss of audio (batch, samples) against the original."""
+    def forward(
+        self, predicted: Tensor, true: Tensor, resolutions: Sequence[tuple[int, int]] | None = None
+    ) -> Tensor:
+        """Loss of audio (batch, samples) against the original, at some resolutions or at all."""
+        chosen = self.resolutions if resolutions is None else resolutions
         total = predicted.new_zeros(())
-        for n_fft, hop in self.resolutions:
-            spectra = [stft(audio, n_fft, hop) for audio in (predicted, true)]
-            a, b = (magnitude(spectrum) for spectrum in spectra)
-            convergence = torch.linalg.norm(b - a) / torch.linalg.norm(b).clamp(min=_FLOOR)
-            distance = (a.clamp(min=_FLOOR).log() - b.clamp(min=_FLOOR).log()).abs()
-            hz = torch.linspace(0, self.sample_rate / 2, distance.shape[1], device=a.device)
-            weight = (1 / (_ERB_CORNER_HZ + hz))[:, None]
+        for n_fft, hop in chosen:
+            window = torch.hann_window(n_fft, device=predicted.device)
+            a, b = (stft(audio, window, hop) for audio in (predicted, true))
+            hz = torch.linspace(0, self.sample_rate / 2, a.shape[-1], device=a.device)
+            weight = 1 / (_ERB_CORNER_HZ + hz)
             weight = weight / weight.mean()
-            total = total + convergence + (distance * weight).mean()
-            if self.phase_weight:
-                apart = (magnitude(spectra[0] - spectra[1]) * weight).mean()
-                total = total + self.phase_weight * apart / (b * weight).mean().clamp(min=_FLOOR)
-        return total / len(self.resolutions)
+            total = total + _Distance.apply(a, b, weight, self.phase_weight)
+        return total / len(chosen)
+
+
+class _Distance(torch.autograd.Function):
+    """How far spectra (batch, frames, bins) are from the original's, with the gradient at once.
+
+    Written by hand, since a vocoder's training would spend half of its time on the gradient that
+    PyTorch makes of it.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, predicted: Tensor, true: Tensor, weight: Tensor, phase_weight: float
+    ) -> Tensor:
+        a, b, apart = (magnitude(x) for x in (predicted, true, predicted - true))
+        difference = a - b
+        norm = torch.linalg.norm(b).clamp(min=_FLOOR)
+        distance = torch.linalg.norm(difference)
+        logs = a.clamp(min=_FLOOR).log() - b.clamp(min=_FLOOR).log()
+        loss = distance / norm + (logs.abs() * weight).mean()
+        # By the magnitude, over the magnitude: its direction is the spectrum's.
+        by_magnitude = difference / (distance * norm).clamp(min=_SMALLEST)
+        by_magnitude += torch.sign(logs) * (a > _FLOOR) * (weight / a.numel()) / a
+        grad = predicted * (by_magnitude / a)
+        if phase_weight:
+            level = (b * weight).mean().clamp(min=_FLOOR)
+            loss = loss + phase_weight * (apart * weight).mean() / level
+            grad += (predicted - true) * (weight * (phase_weight / a.numel()) / level / apart)
+        ctx.save_for_backward(grad)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        return ctx.saved_tensors[0] * grad, None, None, None
 
 
 class MelLoss(nn.Module):
@@ -65,14 +101,6 @@ class MelLoss(nn.Module):
         floor = torch.log(predicted.new_tensor(self._floor))
         a, b = (self.spectrogram(audio).maximum(floor) for audio in (predicted, true))
         return (a - b).abs().mean()
-
-
-def stft(audio: Tensor, n_fft: int, hop: int) -> Tensor:
-    """Complex spectra (batch, bins, frames)."""
-    window = torch.hann_window(n_fft, device=audio.device)
-    return torch.stft(
-        audio, n_fft, hop, window=window, center=True, pad_mode="constant", return_complex=True
-    )
 
 
 def magnitude(spectrum: Tensor) -> Tensor:

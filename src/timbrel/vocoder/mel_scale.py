@@ -1,4 +1,4 @@
-"""How vocoders read mels: brought to about [-1, 1], and drawn out over the bins of a spectrum."""
+"""How vocoders read mels: normalised to about [-1, 1], and spread over the bins of a spectrum."""
 
 from __future__ import annotations
 
@@ -35,14 +35,3 @@ def spread_of(config: MelConfig, n_fft: int) -> np.ndarray:
     bins_hz = np.arange(n_fft // 2 + 1) * config.sample_rate / n_fft
     rows = [np.interp(bins_hz, centres_hz, one) for one in np.eye(config.n_mels)]
     return np.stack(rows).astype(np.float32)
-
-
-def smoothing_of(config: MelConfig, n_fft: int) -> np.ndarray:
-    """Matrix that evens a power spectrum out over the mel's bands: (bins, bins).
-
-    Each band takes the mean of its bins, and is drawn out over the bins again.
-    """
-    spread = spread_of(config, n_fft)
-    # Low bands are narrower than a bin, and some hold none.
-    mean = spread / np.maximum(spread.sum(axis=1, keepdims=True), 1e-9)
-    return mean.T @ spread

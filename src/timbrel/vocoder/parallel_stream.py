@@ -1,24 +1,24 @@
-"""The parallel vocoder as it runs: a bundle's ONNX graph, step by step, with its state."""
+"""The parallel vocoder at run time: a bundle's ONNX graph, step by step, with its state."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 
 import numpy as np
 
 from timbrel.bundles.bundle import CONFIG_FILE, Bundle
 from timbrel.bundles.session import open_session
+from timbrel.constants import PERFORMANCE
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.score.piano_roll import PianoRoll
-from timbrel.vocoder.excitation import ENVELOPES, Excitation, NoteFrames, stack_notes
-from timbrel.vocoder.vocoder import Sampling, check_mel
+from timbrel.vocoder.sources import is_kit, wanted_roll
+from timbrel.vocoder.stream_inputs import inputs_of
+from timbrel.vocoder.vocoder import Sampling, VocoderStream, check_mel
 
 GRAPH_FILE = "vocoder.onnx"
+KITS_FILE = "kits.onnx"
 _LONGEST_STEP = 128  # frames
-# Notes · frames of a step. Each takes a hop of samples, several times over.
-_MOST_NOTE_FRAMES = 8192
 _SIZES = ("hop_length", "n_fft", "width", "n_blocks", "kernel_size", "lookahead", "onset_grid_s")
 
 
@@ -45,11 +45,17 @@ class ParallelVocoder:
             if not isinstance(bundle.model.get(name), int | float):
                 raise InputError(f"{bundle.file(CONFIG_FILE)}: lacks the model's '{name}'")
         self.session = open_session(bundle, GRAPH_FILE, threads)
+        self.kits = open_session(bundle, KITS_FILE, threads) if self.plays_kits else None
 
     @property
-    def knows_score(self) -> bool:
-        """Whether the rolls that a stream is given matter."""
-        return self.bundle.model.get("conditioning") == "excitation"
+    def roll(self) -> str | None:
+        """The kind of piano roll that it wants; None where it knows nothing of the score."""
+        return wanted_roll(self.bundle.model)
+
+    @property
+    def plays_kits(self) -> bool:
+        """Whether it plays drum kits."""
+        return self.roll == PERFORMANCE
 
     @property
     def latency_frames(self) -> int:
@@ -59,9 +65,18 @@ class ParallelVocoder:
 
     def stream(
         self, rolls: Sequence[PianoRoll], *, seed: int = 0, numbers: Sequence[int] | None = None
-    ) -> ParallelStream:
+    ) -> VocoderStream:
         """Begin with some tracks; the rolls say what they play."""
-        return ParallelStream(self, rolls, seed, range(len(rolls)) if numbers is None else numbers)
+        numbers = range(len(rolls)) if numbers is None else numbers
+        # A vocoder that knows nothing of the score takes a kit's mel for any other.
+        kits = [i for i, roll in enumerate(rolls) if self.plays_kits and is_kit(roll)]
+        others = [i for i in range(len(rolls)) if i not in kits]
+        groups = [group for group in (others, kits) if group]
+        streams = [
+            ParallelStream(self, [rolls[i] for i in group], seed, [numbers[i] for i in group])
+            for group in groups
+        ]
+        return streams[0] if len(streams) == 1 else _Together(streams, groups)
 
 
 def parallel_vocoder(bundle: Bundle, *, threads: int, sampling: Sampling) -> ParallelVocoder:
@@ -71,7 +86,7 @@ def parallel_vocoder(bundle: Bundle, *, threads: int, sampling: Sampling) -> Par
 
 
 class ParallelStream:
-    """Some tracks on their way from mel to audio."""
+    """Some tracks on their way from mel to audio, of which all are kits or none is."""
 
     def __init__(
         self,
@@ -82,35 +97,24 @@ class ParallelStream:
     ) -> None:
         sizes = vocoder.bundle.model
         hop, n_fft, lookahead = sizes["hop_length"], sizes["n_fft"], sizes["lookahead"]
-        self._vocoder = vocoder
-        self._n_tracks, self._seed = len(rolls), seed
-        self._numbers = np.array(numbers, np.uint64).astype(np.uint32)
-        self._n_bins = n_fft // 2 + 1
-        self._hop, self._lookahead = hop, lookahead
+        self._vocoder, self._n_tracks, self._hop = vocoder, len(rolls), hop
         self._latency = vocoder.latency_frames
-        # Pulses are wanted up to the end of the window around a frame.
-        self._lead = n_fft // 2 // hop - 1
+        self._inputs = inputs_of(
+            rolls, sizes, seed=seed, numbers=numbers, latency_frames=self._latency
+        )
+        kits = vocoder.kits if vocoder.plays_kits and is_kit(rolls[0]) else None
+        self._session = kits or vocoder.session
         self._n_past = (sizes["n_blocks"] + 1) * (sizes["kernel_size"] - 1)
-        shapes: dict[str, tuple[int, ...]] = {
+        self._shapes: dict[str, tuple[int, ...]] = {
             "history": (sizes["n_blocks"] + 1, sizes["kernel_size"] - 1, sizes["width"]),
             "mel_tail": (lookahead, vocoder.mel.n_mels),
             "audio_tail": (n_fft - hop,),
         }
-        self._excitations: list[Excitation] = []
-        if vocoder.knows_score:
-            n_envelopes = len(ENVELOPES)
-            shapes["pulse_tail"] = (n_envelopes, n_fft - hop)
-            shapes["mask_tail"] = (n_envelopes, lookahead, 2 * self._n_bins)
-            self._excitations = [
-                Excitation(
-                    roll,
-                    sample_rate=vocoder.mel.sample_rate,
-                    hop_length=hop,
-                    onset_grid_s=sizes["onset_grid_s"],
-                )
-                for roll in rolls
-            ]
-        self._shapes = shapes
+        if kits:
+            self._shapes["attack_tail"] = (n_fft - hop,)
+        if n_sources := self._inputs.n_sources:
+            self._shapes["pulse_tail"] = (n_sources, n_fft - hop)
+            self._shapes["mask_tail"] = (n_sources, lookahead, 2 * (n_fft // 2 + 1))
         self._state: dict[str, np.ndarray] = {}
 
     def restart(self, frame: int) -> None:
@@ -140,8 +144,9 @@ class ParallelStream:
         """All of a block, in steps that are no larger than memory and caches like them."""
         audio = [np.zeros((self._n_tracks, 0), np.float32)]
         while mel.shape[1]:
-            n_frames, notes = self._next_notes(min(mel.shape[1], _LONGEST_STEP))
-            audio.append(self._step(mel[:, :n_frames], notes))
+            longest = min(mel.shape[1], _LONGEST_STEP)
+            n_frames, inputs = self._inputs.next(self._position, longest)
+            audio.append(self._step(mel[:, :n_frames], inputs))
             mel = mel[:, n_frames:]
         return np.concatenate(audio, axis=1)
 
@@ -149,56 +154,30 @@ class ParallelStream:
         config = self._vocoder.mel
         return np.full((self._n_tracks, n_frames, config.n_mels), config.log_floor, np.float32)
 
-    def _step(self, mel: np.ndarray, notes: dict[str, np.ndarray]) -> np.ndarray:
-        start, stop = self._position, self._position + mel.shape[1]
-        inputs = {"mel": mel, "noise": self._noise(start - self._lookahead, stop - self._lookahead)}
-        inputs |= notes | self._state
+    def _step(self, mel: np.ndarray, inputs: dict[str, np.ndarray]) -> np.ndarray:
         names = list(self._state)
-        audio, *state = self._vocoder.session.run(
-            ["audio", *(f"{name}_out" for name in names)], inputs
+        audio, *state = self._session.run(
+            ["audio", *(f"{name}_out" for name in names)], {"mel": mel} | inputs | self._state
         )
         self._state = dict(zip(names, state, strict=True))
-        self._position = stop
+        self._position += mel.shape[1]
         return audio
 
-    def _noise(self, start: int, stop: int) -> np.ndarray:
-        """Phases in cycles, which depend on the seed, the track, the frame and the bin alone."""
-        frames = np.arange(start, stop, dtype=np.int64).astype(np.uint32)
-        seed = _scattered(np.array([self._seed & 0xFFFFFFFF]))
-        keys = _scattered(_scattered(self._numbers ^ seed)[:, None] ^ frames)
-        bins = np.arange(self._n_bins, dtype=np.uint32)
-        numbers = _scattered(keys[..., None] + bins * np.uint32(0x9E3779B9))
-        return (numbers >> np.uint32(8)).astype(np.float32) * np.float32(2**-24)
 
-    def _next_notes(self, n_frames: int) -> tuple[int, dict[str, np.ndarray]]:
-        """A step's length, no more than so many frames, and what the notes do in it.
+class _Together:
+    """Streams of kits and of others side by side."""
 
-        A step computes all of its notes in all of its frames, as many for each track as the one
-        with the most of them has: the more notes there are, the shorter it is.
-        """
-        if not self._excitations:
-            return n_frames, {}
-        start = self._position + self._lead
-        while True:
-            ringing = [e.ringing(start, start + n_frames) for e in self._excitations]
-            most = max(map(len, ringing))
-            if n_frames == 1 or self._n_tracks * most * n_frames <= _MOST_NOTE_FRAMES:
-                break
-            n_frames = (n_frames + 1) // 2
-        found = [
-            excitation.frames(start, start + n_frames, notes)
-            for excitation, notes in zip(self._excitations, ringing, strict=True)
+    def __init__(self, streams: list[ParallelStream], groups: list[list[int]]) -> None:
+        self._streams, self._groups = streams, groups
+
+    def restart(self, frame: int) -> None:
+        for stream in self._streams:
+            stream.restart(frame)
+
+    def process(self, mel: np.ndarray, *, last: bool = False) -> np.ndarray:
+        parts = [
+            stream.process(mel[group], last=last)
+            for stream, group in zip(self._streams, self._groups, strict=True)
         ]
-        stacked = stack_notes(found)
-        return n_frames, {f.name: getattr(stacked, f.name) for f in fields(NoteFrames)}
-
-
-def _scattered(numbers: np.ndarray) -> np.ndarray:
-    """Scatter 32-bit numbers over all 32-bit numbers, one to one (Wellons' hash "lowbias32")."""
-    x = numbers.astype(np.uint32)
-    x ^= x >> np.uint32(16)
-    x *= np.uint32(0x7FEB352D)
-    x ^= x >> np.uint32(15)
-    x *= np.uint32(0x846CA68B)
-    x ^= x >> np.uint32(16)
-    return x
+        # Back into the order of the tracks.
+        return np.concatenate(parts)[np.argsort(np.concatenate(self._groups))]

@@ -1,4 +1,4 @@
-"""What every vocoder is to the rest of Timbrel: blocks of mel (and score) in, of audio out."""
+"""The interface of every vocoder: blocks of mel (and the score) in, blocks of audio out."""
 
 from __future__ import annotations
 
@@ -53,6 +53,7 @@ class Vocoder(Protocol):
     """A way from mel spectrograms to sound."""
 
     mel: MelConfig
+    roll: str | None  # the kind of piano roll that it wants; None where it does not look at them
 
     def stream(
         self, rolls: Sequence[PianoRoll], *, seed: int = 0, numbers: Sequence[int] | None = None

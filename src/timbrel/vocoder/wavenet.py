@@ -1,13 +1,14 @@
-"""The WaveNet vocoder: mel spectrogram → audio, one sample after the other.
+"""The WaveNet vocoder: mel spectrogram → audio, one sample after another.
 
-The configuration of Kim et al. (2019): 20 layers of kernel 2 with dilations 1…512 twice, 64
+The configuration of Kim et al. (2019): 20 layers with kernels of 2 and dilations 1…512 twice, 64
 residual and 256 skip channels, a softmax over 256 µ-law levels (van den Oord et al. 2016). This
 file is the reference; it computes in (batch, time, channel) with matrix products, which trains
 several times faster on a CPU than dilated convolutions.
 
-The mel is brought to the rate of the samples by two transposed convolutions (windows 16 and 32,
-strides 8 and 16) whose kernels all channels share. Being linear, they can come after the layers'
-projections of the mel, which are then computed once for each frame instead of for each sample.
+The mel is upsampled to the sample rate by two transposed convolutions (windows 16 and 32, strides 8
+and 16) whose kernels are shared by all channels. Because they are linear, they can be applied after
+the layers' projections of the mel, which are then computed once per frame instead of once per
+sample.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The WaveNet vocoder → model bundle: weights alone, for the native engine and for training."""
+"""The WaveNet vocoder → model bundle: weights only, for the native engine and for training."""
 
 from __future__ import annotations
 

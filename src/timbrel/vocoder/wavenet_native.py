@@ -1,4 +1,4 @@
-"""WaveNet in training with native layers: what `WaveNet.forward` gives, in bfloat16 and faster."""
+"""WaveNet training with native layers: the result of `WaveNet.forward`, in bfloat16 and faster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The WaveNet vocoder as it runs: a bundle's weights in the native engine."""
+"""The WaveNet vocoder at run time: a bundle's weights in the native engine."""
 
 from __future__ import annotations
 
@@ -68,6 +68,7 @@ class WaveNetVocoder:
     ) -> None:
         self.bundle = bundle
         self.mel: MelConfig = bundle.mel
+        self.roll: str | None = None
         self._threads, self._temperature = within_cores(threads), temperature
         config, arrays = engine_parts(bundle)
         self.engine = Engine(config, arrays, precision=precision, isa=isa)

@@ -1,1 +1,1 @@
-"""The page: Timbrel in the browser. Its source is in web/; `static/` holds what is built of it."""
+"""The page: Timbrel in the browser. Its source is in web/; `static/` holds the built files."""

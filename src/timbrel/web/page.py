@@ -1,8 +1,8 @@
-"""The files of the page: what was built of web/, the models, tunes, and samples of a report.
+"""The files of the page: the build of web/, the models, tunes, and samples from a report.
 
-The same files are served (`timbrel.web.server`) and written into a folder (`write_page`). What is
-large is compressed here and decompressed by the page, so that its size over the wire does not
-depend on the host.
+The same files are served (`timbrel.web.server`) and written to a folder (`write_page`). Large files
+are compressed here and decompressed by the page, so that the size of the transfer does not depend
+on the host.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from timbrel import __version__
 from timbrel.bundles.bundle import (
     CARD_FILE,
     CONFIG_FILE,
-    DEFAULT_MODEL,
     SHIPPED,
     SUMS_FILE,
     Bundle,
@@ -30,11 +29,12 @@ from timbrel.bundles.bundle import (
     shipped_bundles,
 )
 from timbrel.bundles.kinds import page_kinds
+from timbrel.constants import DEFAULT_MODEL
 from timbrel.engine.wavenet import Engine
 from timbrel.errors import InputError, MissingToolError, OutputError
 from timbrel.examples import TUNES, tune_path
 from timbrel.files import check_output_folder, read_json, read_text
-from timbrel.vocoder.catalog import DEFAULT_VOCODER
+from timbrel.vocoder.catalog import vocoder_for
 from timbrel.vocoder.wavenet_stream import engine_parts
 
 STATIC = Path(__file__).parent / "static"
@@ -148,7 +148,7 @@ def page_files(
         "wavenet": {Path(name).name.removesuffix(".gz"): entry for name, entry in engine.items()},
         "models": models,
         "default_model": DEFAULT_MODEL,
-        "default_vocoder": DEFAULT_VOCODER,
+        "default_vocoder": vocoder_for(load_bundle(DEFAULT_MODEL)),
         "tunes": [{"name": name, "path": f"tunes/{file}"} for name, file in TUNES.items()],
         "samples": samples,
     }

@@ -1,4 +1,4 @@
-"""The sounds of an evaluation report for the page: a table that a visitor can listen through."""
+"""The sounds of an evaluation report for the page: a table for visitors to listen through."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves the page, and nothing else: what is not one of its files does not exist."""
+"""A server for the page and nothing else: a path that is not one of its files does not exist."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from timbrel.web.page import HEADERS, INDEX_FILE, Files
 
 DEFAULT_PORT = 8765
 _SILENT_AFTER_S = 30  # a connection on which nothing comes is closed
-# Said here, for what a system knows about file types differs.
+# Defined here, because systems differ in the file types that they know.
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript",

@@ -22,7 +22,7 @@ def task(small_data: Path) -> Mel2MelTask:
     options = {
         "crop_frames": 64,
         "crops_per_visit": 4,
-        "windows_per_crop": (1,),
+        "hops": (64,),
         "contexts": (32,),
     }
     recipe = small_recipe(options=options)
@@ -111,7 +111,7 @@ def test_truncation_is_drawn_by_the_step(small_data: Path) -> None:
     )
     drawn = [task._truncation(step) for step in range(200)]
     assert drawn == [other._truncation(step) for step in range(200)]
-    assert {n for n, _ in drawn} == {1, 2, 4}
+    assert {hop for hop, _ in drawn} == {64, 32, 16}
     assert {context for _, context in drawn} == {16, 32, 64}
     for step in (0, 1, 2):
         assert task.batch(step).roll.shape == (2, 64 + drawn[step][1], 176)

@@ -28,6 +28,7 @@ from timbrel.training.recipe import Recipe
 from timbrel.training.tasks.parallel import ParallelTask
 from timbrel.training.tasks.wavenet import WaveNetTask
 from timbrel.vocoder.catalog import load_vocoder
+from timbrel.vocoder.excitation import NoteFrames
 from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig
 from timbrel.vocoder.wavenet_export import load_wavenet
 
@@ -138,8 +139,8 @@ def test_some_crops_are_silent(small_data: Path) -> None:
     is_silent = plain.audio.any(axis=1) & ~batch.crops.audio.any(axis=1)
     assert 1 <= is_silent.sum() < 16
     assert (batch.crops.mel[is_silent] == np.float32(np.log(1e-5))).all()
-    assert batch.notes is not None
-    assert not batch.notes.gain[is_silent].any()
+    assert isinstance(batch.score, NoteFrames)
+    assert not batch.score.gain[is_silent].any()
     # Two processes hold what one would.
     halves = [
         ParallelTask(wanted, small_data, rank=rank, world=2, progress=silent).batch(0)

@@ -12,6 +12,11 @@ export interface MelGeometry {
   floor: number;
 }
 
+/** Frames a second, of mels and of the piano rolls that they are made of. */
+export function frameRateOf({ sample_rate, hop_length }: MelGeometry): number {
+  return sample_rate / hop_length;
+}
+
 export interface Instrument {
   name: string;
   program: number;

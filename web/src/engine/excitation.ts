@@ -5,7 +5,7 @@ import constants from "../constants.json";
 import type { PianoRoll } from "../score/roll";
 import type { Note } from "../score/score";
 
-const { frameRate, silentAfterS, bandShare, a4Hz } = constants;
+const { silentAfterS, bandShare, a4Hz } = constants;
 // Reciprocal seconds in which a note falls by e: while it is held, and when it is released.
 const FALLS = constants.envelopes.map((pair) => pair.map((s) => (s === null ? 0 : 1 / s)));
 
@@ -41,6 +41,7 @@ export class Excitation {
   }
 
   frames(start: number, stop: number): NoteFrames {
+    const frameRate = this.sampleRate / this.hopLength;
     const ringing: number[] = [];
     for (let i = 0; i < this.notes.length && this.onsets[i] < stop / frameRate; i++) {
       if (this.silentFrom[i] > start / frameRate) ringing.push(i);

@@ -136,7 +136,7 @@ export class Mel2Mel {
   private silentUntil(roll: PianoRoll): number {
     if (!roll.notes.length) return Infinity;
     const { n_fft, hop_length } = this.config.mel;
-    return toFrame(roll.notes[0].start) - n_fft / 2 / hop_length;
+    return toFrame(roll.notes[0].start, roll.frameRate) - n_fft / 2 / hop_length;
   }
 
   /** A hop of the rolls with its context, (tracks, hop + context, 176). */

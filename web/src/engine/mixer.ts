@@ -1,4 +1,4 @@
-// Tracks → one stereo mix, as src/timbrel/mixer.py makes it.
+// Tracks → one stereo mix, their sum, as src/timbrel/mixer.py makes it.
 
 import constants from "../constants.json";
 import { valueAt, type Track } from "../score/score";

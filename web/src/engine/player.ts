@@ -2,7 +2,6 @@
 // muted or a key is struck, goes back to a state before the change and computes what has not been
 // heard yet once more. So there is a reserve against interruptions, and a change is heard at once.
 
-import constants from "../constants.json";
 import type { Output } from "./output";
 import { FULL, LoadMeter, QualityMeter, type Quality } from "./quality";
 import { aligned, type Place, type Playing, type Source, type Step } from "./source";
@@ -80,6 +79,10 @@ export class Player {
     private readonly events: PlayerEvents,
   ) {}
 
+  private get frameRate(): number {
+    return this.sampleRate / this.hopLength;
+  }
+
   /** Computes for ever; errors go to whoever awaits it. */
   async run(): Promise<never> {
     for (;;) {
@@ -114,7 +117,7 @@ export class Player {
 
   /** The share of the time for which it plays that a hop's computation takes. */
   get realTimeFactor(): number {
-    return this.stepMs / 1000 / ((this.source?.hop ?? 16) / constants.frameRate);
+    return this.stepMs / 1000 / ((this.source?.hop ?? 16) / this.frameRate);
   }
 
   /** Whether what is played takes longer to compute than to play. */
@@ -136,7 +139,7 @@ export class Player {
     if (!this.playing) this.output.finish(this.output.read);
     this.cueing = async () => {
       const last = source.nFrames - 1;
-      const frame = aligned(Math.min(seconds * constants.frameRate, last), source.hop);
+      const frame = aligned(Math.min(seconds * this.frameRate, last), source.hop);
       this.live = live;
       this.take(source, playing);
       this.updateLiveRoll(seconds);
@@ -322,7 +325,7 @@ export class Player {
       this.load.restart();
     }
     this.stepMs += 0.2 * (tookMs - this.stepMs);
-    const share = tookMs / 1000 / (this.source!.hop / constants.frameRate);
+    const share = tookMs / 1000 / (this.source!.hop / this.frameRate);
     this.load.add(share);
     const quality = this.meter.add(share);
     if (!quality) return;
@@ -399,7 +402,7 @@ export class Player {
 
   private updateLiveRoll(time: number): void {
     this.liveNotes = this.liveNotes.filter((note) => note.end > time - LIVE_NOTE_MEMORY_S);
-    this.live?.(new PianoRoll(this.liveNotes));
+    this.live?.(new PianoRoll(this.liveNotes, this.frameRate));
   }
 
   private notify(): void {

@@ -3,6 +3,7 @@
 // are not heard are not computed; one that comes in is brought to where it would be.
 
 import constants from "../constants.json";
+import { frameRateOf } from "./bundle";
 import { pickedRows, type Ensemble } from "./ensemble";
 import { expectedLoudness } from "./expected_loudness";
 import { Limiter, type LimiterState } from "./limiter";
@@ -16,7 +17,7 @@ import { timbreAt, type Timbre } from "../timbre/timbre";
 
 // Before a position in the middle, so much of the score is played unheard, as Python does it. The
 // vocoder, which forgets sooner, hears the last hops of it only.
-const PRE_ROLL_FRAMES = 4 * constants.frameRate;
+const { preRollS, releaseS } = constants;
 const PRE_ROLL_HOPS = 4;
 
 /** Where some tracks' networks are. */
@@ -43,6 +44,7 @@ export class Stream implements Source<Snapshot> {
   readonly computes = true;
   /** Frames of the piece, with what rings on; without end where a keyboard is played alone. */
   readonly nFrames: number;
+  readonly frameRate: number;
   private readonly rolls: PianoRoll[];
   private readonly mixer: Mixer;
   private readonly limiter: Limiter | null;
@@ -54,13 +56,14 @@ export class Stream implements Source<Snapshot> {
     tracks: Track[],
     { endless = false, gainDb }: StreamOptions,
   ) {
-    this.rolls = tracks.map((track) => new PianoRoll(track.notes));
+    this.frameRate = frameRateOf(mel2mel.config.mel);
+    this.rolls = tracks.map((track) => new PianoRoll(track.notes, this.frameRate));
     this.mixer = new Mixer(tracks, this.sampleRate);
     this.limiter = gainDb === null ? null : new Limiter(this.sampleRate, gainDb);
     this.hopSamples = mel2mel.config.mel.hop_length;
     this.nFrames = endless
       ? Infinity
-      : Math.max(roundHalfEven(soundingSeconds(tracks) * constants.frameRate), 1);
+      : Math.max(roundHalfEven(soundingSeconds(tracks) * this.frameRate), 1);
   }
 
   get sampleRate(): number {
@@ -147,7 +150,7 @@ export class Stream implements Source<Snapshot> {
   private async warmedUp(tracks: number[], frame: number, playing: Playing): Promise<Voices> {
     if (!tracks.length) return this.nobody();
     const ensemble = this.ensemble(tracks);
-    const first = aligned(frame - PRE_ROLL_FRAMES, this.hop);
+    const first = aligned(frame - Math.round(preRollS * this.frameRate), this.hop);
     const warm = Math.max(frame - PRE_ROLL_HOPS * this.hop, 0);
     const timbre = this.rowsOf(tracks, this.timbre(playing, warm));
     const start = this.mel2mel.start(tracks.length);
@@ -211,7 +214,7 @@ export class Stream implements Source<Snapshot> {
   private timbre({ timbres }: Playing, frame: number): Float32Array {
     const size = this.mel2mel.timbreSize;
     const out = new Float32Array(timbres.length * size);
-    timbres.forEach((one, i) => out.set(timbreAt(one, frame / constants.frameRate), i * size));
+    timbres.forEach((one, i) => out.set(timbreAt(one, frame / this.frameRate), i * size));
     return out;
   }
 

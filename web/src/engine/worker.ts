@@ -10,6 +10,7 @@ import { PianoRoll } from "../score/roll";
 import { Arrivals } from "./arrivals";
 import {
   checkedBytes,
+  frameRateOf,
   loadFiles,
   receivedBytes,
   type BundleConfig,
@@ -66,7 +67,6 @@ class Engine {
   private exporting = 0;
   private rendering = 0;
   private announced = false;
-  private readonly phraseRoll = new PianoRoll(PHRASE);
 
   private constructor(
     private readonly base: string,
@@ -160,9 +160,10 @@ class Engine {
 
   async preview(point: number[]): Promise<void> {
     const { mel2mel } = this;
-    const hops = Math.ceil(this.phraseRoll.nFrames / mel2mel.hop);
+    const roll = new PianoRoll(PHRASE, frameRateOf(mel2mel.config.mel));
+    const hops = Math.ceil(roll.nFrames / mel2mel.hop);
     const mel = new Float32Array(hops * mel2mel.hop * mel2mel.nMels);
-    const rolls = [this.phraseRoll];
+    const rolls = [roll];
     let state = mel2mel.start(1);
     const timbre = Float32Array.from(point);
     for (let hop = 0; hop < hops; hop++) {
@@ -179,11 +180,12 @@ class Engine {
   /** The way that a track's timbre took, as it was computed, in seconds from–to of the score. */
   recording(track: number, from: number, to: number): void {
     const size = this.mel2mel.timbreSize;
+    const frameRate = frameRateOf(this.mel2mel.config.mel);
     const frames = [...this.player!.used.keys()]
-      .filter((frame) => frame / constants.frameRate >= from && frame / constants.frameRate <= to)
+      .filter((frame) => frame / frameRate >= from && frame / frameRate <= to)
       .sort((a, b) => a - b);
     const timbre = {
-      times: frames.map((frame) => frame / constants.frameRate),
+      times: frames.map((frame) => frame / frameRate),
       points: frames.map((frame) => [
         ...this.player!.used.get(frame)!.subarray(track * size, (track + 1) * size),
       ]),

@@ -3,11 +3,11 @@
 import constants from "../constants.json";
 import type { Note } from "./score";
 
-const { frameRate, lowestPitch, nPitches } = constants;
+const { lowestPitch, nPitches } = constants;
 export const N_CHANNELS = 2 * nPitches;
 
 /** The frame that a time falls into; halves go up. */
-export function toFrame(time: number): number {
+export function toFrame(time: number, frameRate: number): number {
   return Math.floor(time * frameRate + 0.5);
 }
 
@@ -19,14 +19,17 @@ export class PianoRoll {
   private readonly starts: Int32Array;
   private readonly stops: Int32Array;
 
-  constructor(notes: Note[]) {
+  constructor(
+    notes: Note[],
+    readonly frameRate: number,
+  ) {
     this.notes = [...notes].sort(
       (a, b) => a.start - b.start || a.end - b.end || a.pitch - b.pitch || a.velocity - b.velocity,
     );
-    this.starts = Int32Array.from(this.notes, (note) => toFrame(note.start));
+    this.starts = Int32Array.from(this.notes, (note) => toFrame(note.start, frameRate));
     // A key that is still held on a keyboard has no end yet.
     this.stops = Int32Array.from(this.notes, (note, i) =>
-      Math.max(Math.min(toFrame(note.end), 2 ** 30), this.starts[i] + 1),
+      Math.max(Math.min(toFrame(note.end, frameRate), 2 ** 30), this.starts[i] + 1),
     );
     this.nFrames = this.stops.reduce((a, b) => Math.max(a, b), 0);
   }

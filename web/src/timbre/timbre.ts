@@ -56,14 +56,14 @@ export function thinned(timbre: Timbre, tolerance: number, most: number): Timbre
 }
 
 /** What a hand drew, as a path on the grid of frames; of several places in a frame the last counts. */
-export function drawn(stroke: { time: number; point: Point }[]): Timbre {
+export function drawn(stroke: { time: number; point: Point }[], frameRate: number): Timbre {
   const frames = new Map<number, Point>();
   for (const { time, point } of stroke) {
-    frames.set(Math.round(time * constants.frameRate), point);
+    frames.set(Math.round(time * frameRate), point);
   }
   const inOrder = [...frames].sort(([a], [b]) => a - b);
   return {
-    times: inOrder.map(([frame]) => frame / constants.frameRate),
+    times: inOrder.map(([frame]) => frame / frameRate),
     points: inOrder.map(([, point]) => point),
   };
 }
@@ -269,14 +269,11 @@ export function parseTimbreFile(text: string, instruments: Instrument[]): Timbre
   });
 }
 
-/** The instrument that is nearest to a MIDI program, as src/timbrel/score/instruments.py chooses. */
+/** The instrument whose sound is nearest to a MIDI program's, as score/instruments.py chooses. */
 export function nearestInstrument(program: number, instruments: Instrument[]): Instrument {
-  const withProgram = (wanted: number) => instruments.find((one) => one.program === wanted);
-  const row = constants.nearestPrograms.find(({ from, to }) => program >= from && program < to)!;
-  const found = [program, ...row.candidates].map(withProgram).find((one) => one);
-  if (found) return found;
-  return [...instruments].sort(
-    (a, b) =>
-      Math.abs(a.program - program) - Math.abs(b.program - program) || a.program - b.program,
-  )[0];
+  const distances = constants.programDistances[program].split(",").map(Number);
+  return instruments.reduce((nearest, other) => {
+    const farther = distances[other.program] - distances[nearest.program];
+    return (farther || other.program - nearest.program) < 0 ? other : nearest;
+  });
 }

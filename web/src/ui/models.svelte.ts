@@ -1,6 +1,12 @@
 // The models that the page can play with, and those that are chosen.
 
-import type { BundleConfig, BundleEntry, Instrument, Manifest } from "../engine/bundle";
+import {
+  frameRateOf,
+  type BundleConfig,
+  type BundleEntry,
+  type Instrument,
+  type Manifest,
+} from "../engine/bundle";
 import { TimbreMap } from "../timbre/map";
 
 export const GRIFFIN_LIM = "griffin-lim";
@@ -16,6 +22,7 @@ export class Models {
     this.manifest?.models.find(({ config }) => config.name === this.model),
   );
   config = $derived<BundleConfig | null>(this.entry?.config ?? null);
+  frameRate = $derived(this.config ? frameRateOf(this.config.mel) : 0);
   instruments = $derived<Instrument[]>(this.config?.instruments ?? []);
   /** Numbers that a point of the model's timbre space has. */
   dimensions = $derived(this.instruments[0]?.embedding.length ?? 0);

@@ -96,7 +96,7 @@ export class Path {
   }
 
   addBreakpoint(): void {
-    const { frameRate } = constants;
+    const { frameRate } = this.models;
     const time = Math.round(this.playhead.seconds * frameRate) / frameRate;
     const point = timbreAt(this.timbre, time);
     const others = this.timbre.times.map((t, i) => ({ time: t, point: this.timbre.points[i] }));
@@ -147,7 +147,11 @@ export class Path {
   setDrawn(stroke: { time: number; point: Point }[]): void {
     const { map } = this.models;
     const width = map!.x[1] - map!.x[0];
-    const path = thinned(drawn(stroke), DRAWN_TOLERANCE * width, MOST_BREAKPOINTS);
+    const path = thinned(
+      drawn(stroke, this.models.frameRate),
+      DRAWN_TOLERANCE * width,
+      MOST_BREAKPOINTS,
+    );
     this.piece.setTimbre(path, true);
     this.drawing = false;
     this.say(`A path with ${this.timbre.times.length} points was drawn.`);

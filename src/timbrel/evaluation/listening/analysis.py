@@ -1,4 +1,4 @@
-"""What listeners said: mean opinions, whether the listeners agree, which differences are sure."""
+"""Analysis of ratings: mean opinions, agreement between listeners, significant differences."""
 
 from __future__ import annotations
 

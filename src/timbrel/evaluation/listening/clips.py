@@ -1,4 +1,4 @@
-"""The clips of a listening test: which there are, and how they are made equally loud."""
+"""The clips of a listening test: selecting them, and making them equally loud."""
 
 from __future__ import annotations
 

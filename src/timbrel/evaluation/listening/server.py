@@ -1,7 +1,7 @@
-"""The listening test in a browser: a page, and what it asks for.
+"""The listening test in a browser: the page, and the server that answers its requests.
 
-Nothing that the browser gets says which condition it is: sounds have the numbers of the listener's
-trials, and all of them are equally loud.
+Nothing that the browser receives reveals the condition: sounds are named by the numbers of the
+listener's trials, and all of them are equally loud.
 """
 
 from __future__ import annotations

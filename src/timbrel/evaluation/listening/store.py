@@ -1,7 +1,7 @@
-"""Listeners, what they are to hear, and what they said, in one SQLite file.
+"""Listeners, their trials and their ratings, in one SQLite file.
 
-A listener's trials are drawn once and written down, so that whoever comes back, after a crash of
-either side, goes on where they were. A trial has one rating at most.
+A listener's trials are drawn once and stored, so that listeners who come back, after a crash on
+either side, continue where they left off. A trial has one rating at most.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from timbrel.errors import InputError, OutputError
 from timbrel.evaluation.listening.clips import RatedClip
 
 DATABASE_FILE = "listening.sqlite"
-# Five words for whole points, and halves between them, as in Kim et al. (2019).
+# Five labelled whole points with half points between them, as in Kim et al. (2019).
 LOWEST, HIGHEST, STEP = 1.0, 5.0, 0.5
 RATINGS = tuple(LOWEST + STEP * i for i in range(round((HIGHEST - LOWEST) / STEP) + 1))
 _BUSY_S = 30.0  # to wait while another listener's rating is written

@@ -1,4 +1,7 @@
-"""Training of the autoencoder of notes: likelihood of each sample, given those before and codes."""
+"""Training of the autoencoder of notes.
+
+It maximises the likelihood of each sample, given the previous samples and the codes.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +25,13 @@ from timbrel.training.recipe import Recipe
 from timbrel.training.task import Validation
 from timbrel.training.tasks.notes import NotesBatch, NotesTask
 
-# Crops of the validation split, for each of so many fixed draws.
+# Validation crops: the number of fixed batches, the crops in each, and the step that draws them.
 _VALID_BATCHES, _VALID_SIZE, _VALID_STEP = 8, 8, 10**9
 
 
-# For each pitch a direction in the first half of the codes: circles of twelve semitones, of 24, …
+# Each pitch is a direction in the first half of the codes: circles of 12 semitones, of 24, …
 _SMALLEST_CIRCLE, _PITCH_SCALE = 12, 4.0
-# Frames whose mean level, of 128, is smaller are too faint to tell a pitch.
+# Frames whose mean level, out of 128, is lower are too faint to have a recognisable pitch.
 _AUDIBLE = 4.0
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from timbrel.bundles.bundle import WINDOW
+from timbrel.constants import PERFORMANCE
 from timbrel.errors import InputError
 from timbrel.measures.correlation import log_mel_measures
 from timbrel.mel.losses import LOSSES
@@ -19,6 +22,8 @@ from timbrel.training.recipe import Recipe, known
 from timbrel.training.task import Task
 from timbrel.training.tasks.mels import MelValidation
 
+_SHARES = (1, 1, 2, 4)  # how many hops make a crop, unless a recipe says more
+
 
 @dataclass(frozen=True)
 class Mel2MelOptions:
@@ -27,19 +32,30 @@ class Mel2MelOptions:
     loss: str = "tanh-log-abs"
     crop_frames: int = 512
     crops_per_visit: int = 8
-    # The right context is cut as windowed inference will cut it: each step draws how often the
-    # backward LSTM begins anew within a crop, and how many frames it sees beyond its window.
-    windows_per_crop: tuple[int, ...] = (1, 1, 2, 4)
+    # The right context is cut as windowed inference will cut it: each step draws after how many
+    # frames the backward LSTM begins anew, and how many frames it sees beyond its window: no more
+    # than the window has, so that this costs no more than twice the time. Where no hops are given,
+    # they are `_SHARES` of the crop.
+    hops: tuple[int, ...] = ()
     contexts: tuple[int, ...] = (16, 32, 64)
+    equal_instruments: bool = False  # all are equally likely, instead of all frames
+    # What bundles say of windowed inference.
+    window_hop: int = WINDOW.hop
+    window_context: int = WINDOW.context
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise InputError(f"loss '{self.loss}' is unknown; known: {', '.join(LOSSES)}")
-        for n_windows in self.windows_per_crop:
-            if self.crop_frames % n_windows:
+        if not self.hops:
+            shares = tuple(self.crop_frames // share for share in _SHARES)
+            object.__setattr__(self, "hops", shares)
+        for hop in self.hops:
+            if self.crop_frames % hop:
                 raise InputError(
-                    f"crops of {self.crop_frames} frames cannot be divided into {n_windows} windows"
+                    f"crops of {self.crop_frames} frames cannot be divided into hops of {hop}"
                 )
+        if min(self.hops) < min(self.contexts):
+            raise InputError(f"hops of {min(self.hops)} frames are shorter than all contexts")
 
 
 class Mel2MelTask(Task):
@@ -61,8 +77,17 @@ class Mel2MelTask(Task):
     ) -> None:
         self._recipe = recipe
         self._options = known(Mel2MelOptions, recipe.options, "options")
-        self._train = MelClips(folder, "train", recipe.mel, progress=progress)
-        self._valid = MelClips(folder, "valid", recipe.mel, progress=progress)
+        self._train, self._valid = (
+            MelClips(
+                folder,
+                split,
+                recipe.mel,
+                performance=recipe.model.get("roll") == PERFORMANCE,
+                equal_instruments=self._options.equal_instruments,
+                progress=progress,
+            )
+            for split in ("train", "valid")
+        )
         share = recipe.batch_size // world
         self._lanes = range(rank * share, (rank + 1) * share)
         self.config: Mel2MelConfig = known(
@@ -90,16 +115,15 @@ class Mel2MelTask(Task):
 
     def loss(self, model: nn.Module, batch: MelBatch, step: int) -> Tensor:
         device = next(model.parameters()).device
-        n_windows, context = self._truncation(step)
-        n_frames = self._options.crop_frames
+        hop, context = self._truncation(step)
         fresh = torch.from_numpy(batch.fresh).to(device)[None, :, None]
         state = tuple(part.to(device).masked_fill(fresh, 0.0) for part in self._state)
         predicted, state = model(
             torch.from_numpy(batch.roll).to(device),
             torch.from_numpy(batch.instrument).to(device),
             state,
-            n_frames,
-            n_frames // n_windows,
+            self._options.crop_frames,
+            hop,
             context,
         )
         self._state = (state[0].detach().float(), state[1].detach().float())
@@ -113,23 +137,36 @@ class Mel2MelTask(Task):
 
     def _truncation(self, step: int) -> tuple[int, int]:
         random = np.random.default_rng((self._recipe.seed, step))
-        n_windows = random.choice(self._options.windows_per_crop)
-        return int(n_windows), int(random.choice(self._options.contexts))
+        hop = int(random.choice(self._options.hops))
+        contexts = [context for context in self._options.contexts if context <= hop]
+        return hop, int(random.choice(contexts))
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> MelValidation:
         assert isinstance(model, Mel2Mel)
-        true, predicted = validation_mels(model, self._valid)
+        true, whole = validation_mels(model, self._valid)
         measures = {}
-        for name, a, b in zip(self._valid.instruments, true, predicted, strict=True):
+        for name, a, b in zip(self._valid.instruments, true, whole, strict=True):
             found = log_mel_measures(a, b)
             measures[f"centred_correlation/{name}"] = found.centred_correlation
             measures[f"correlation/{name}"] = found.correlation
             measures[f"error_db/{name}"] = found.error_db
         for key in ("centred_correlation", "correlation", "error_db"):
             parts = [value for name, value in measures.items() if name.startswith(key + "/")]
-            measures[key] = float(np.mean(parts))
-        return MelValidation(measures, (true[0][:1000], predicted[0][:1000]))
+            measures[key] = float(np.nanmean(parts))
+        if len(true) > _MANY_INSTRUMENTS:
+            measures |= self._of_lookaheads(model)
+        return MelValidation(measures, (true[0][:1000], whole[0][:1000]))
+
+    def _of_lookaheads(self, model: Mel2Mel) -> dict[str, float]:
+        """The centred correlation where the network sees so many frames ahead and no more."""
+        measures = {}
+        for context in sorted({min(self._options.contexts), 1, max(self._options.contexts)}):
+            true, cut = validation_mels(model, self._valid, context=context)
+            pairs = zip(true, cut, strict=True)
+            found = [log_mel_measures(a, b).centred_correlation for a, b in pairs]
+            measures[f"centred_correlation_ahead_{context}"] = float(np.nanmean(found))
+        return measures
 
     def state(self) -> dict[str, Tensor]:
         return {"hidden": self._state[0], "cell": self._state[1]}
@@ -143,10 +180,23 @@ class Mel2MelTask(Task):
             "bundle": {
                 "gain": self._train.settings.gain,
                 "instruments": self._train.settings.instruments,
+                "kits": self._kits(),
+                "window": {
+                    "hop": self._options.window_hop,
+                    "context": self._options.window_context,
+                },
             },
             "card": {"loss": self._options.loss},
             **self._train.origin(),
         }
+
+    def _kits(self) -> dict[str, list[int]]:
+        """The keys of each drum kit: those that were struck."""
+        kits: dict[str, set[int]] = {}
+        for index in np.flatnonzero(self._train.is_kit).tolist():
+            keys = self._train.roll(index).notes[:, 2].astype(int).tolist()
+            kits.setdefault(self._train.clips[index].instrument, set()).update(keys)
+        return {name: sorted(keys) for name, keys in kits.items()}
 
     @classmethod
     def network(cls, sizes: Mel2MelConfig, recipe: Recipe) -> Mel2Mel:  # noqa: ARG003
@@ -177,27 +227,60 @@ class _TrainingPass(nn.Module):
         return model.mel(past, future, timbre), state
 
 
-# Validation excerpts: so many of each instrument, of so many frames, spread over its clips.
-# The network hears some seconds before each, which do not count.
+# Validation excerpts: so many of each instrument, of so many frames, spread over its clips; fewer
+# and shorter ones where there are many instruments. The network hears some seconds before each,
+# which do not count.
 _VALID_EXCERPTS, _VALID_FRAMES, _VALID_WARM_UP = 8, 1250, 250
+_MANY_INSTRUMENTS, _MANY_EXCERPTS, _MANY_FRAMES = 20, 1, 750
+_VALID_BATCH = 32  # excerpts
 
 
-def validation_mels(model: Mel2Mel, clips: MelClips) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """True and predicted mels of fixed excerpts, one pool for each instrument."""
-    true, predicted = [], []
-    device = next(model.parameters()).device
+def validation_mels(
+    model: Mel2Mel, clips: MelClips, *, context: int | None = None
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """True and predicted mels of fixed excerpts, one pool for each instrument.
+
+    Parameters
+    ----------
+    model, clips
+        The network, and the validation split.
+    context
+        Frames that the network sees ahead; all of them where it is None.
+    """
+    many = len(clips.instruments) > _MANY_INSTRUMENTS
+    n_excerpts, length = (
+        (_MANY_EXCERPTS, _MANY_FRAMES) if many else (_VALID_EXCERPTS, _VALID_FRAMES)
+    )
+    places = []  # instrument, clip, first frame
     for label in range(len(clips.instruments)):
         indices = np.flatnonzero(clips.labels == label)
-        rolls, mels = [], []
-        for i in range(_VALID_EXCERPTS):
-            index = int(indices[i * len(indices) // _VALID_EXCERPTS])
-            n_frames = int(clips.n_frames[index])
-            start = max(n_frames - _VALID_FRAMES, 0) * (i + 1) // (_VALID_EXCERPTS + 1)
-            rolls.append(clips.roll(index).window(start - _VALID_WARM_UP, start + _VALID_FRAMES))
-            mels.append(clips.mel(index, start, start + _VALID_FRAMES))
-        timbre = model.embedding.weight[label].expand(len(rolls), -1)
-        output = model(torch.from_numpy(np.stack(rolls)).to(device), timbre).float().cpu()
-        output = output[:, _VALID_WARM_UP:].numpy()
-        true.append(np.concatenate(mels))
-        predicted.append(np.concatenate([a[: len(b)] for a, b in zip(output, mels, strict=True)]))
-    return true, predicted
+        for i in range(n_excerpts):
+            index = int(indices[i * len(indices) // n_excerpts])
+            start = max(int(clips.n_frames[index]) - length, 0) * (i + 1) // (n_excerpts + 1)
+            places.append((label, index, start))
+    true: list[list[np.ndarray]] = [[] for _ in clips.instruments]
+    predicted: list[list[np.ndarray]] = [[] for _ in clips.instruments]
+    device = next(model.parameters()).device
+    for first in range(0, len(places), _VALID_BATCH):
+        batch = places[first : first + _VALID_BATCH]
+        rolls = [clips.roll(i).window(s - _VALID_WARM_UP, s + length) for _, i, s in batch]
+        roll = torch.from_numpy(np.stack(rolls)).to(device)
+        timbre = model.embedding.weight[[label for label, _, _ in batch]]
+        output = _windowed(model, roll, timbre, context).float().cpu().numpy()
+        for (label, index, start), mel in zip(batch, output, strict=True):
+            true[label].append(clips.mel(index, start, start + length))
+            predicted[label].append(mel[_VALID_WARM_UP:][: len(true[label][-1])])
+    return [np.concatenate(p) for p in true], [np.concatenate(p) for p in predicted]
+
+
+def _windowed(model: Mel2Mel, roll: Tensor, timbre: Tensor, context: int | None) -> Tensor:
+    """The mel of whole rolls, of which the network sees so many frames ahead, or all."""
+    if context is None:
+        return model(roll, timbre)
+    features = model.features(roll, timbre)
+    past, _ = model.past(features)
+    hop, n_frames = max(context, 1), roll.shape[1]
+    n_whole = -(-n_frames // hop) * hop
+    padded = functional.pad(features, (0, 0, 0, n_whole - n_frames + context))
+    future = model.windowed_future(padded, n_whole, hop, context)
+    return model.mel(past, future[:, :n_frames], timbre)

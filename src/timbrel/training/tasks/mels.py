@@ -1,4 +1,4 @@
-"""What the tasks of kinds with mels have in common."""
+"""Code shared by the tasks of kinds with mels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tasks on single notes have in common."""
+"""Code shared by the tasks on single notes."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""Training of the parallel vocoder: by reconstruction, then also against discriminators."""
+"""Training of the parallel vocoder: by reconstruction, then optionally adversarial as well."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soxr
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from timbrel.constants import SAMPLE_RATE
+from timbrel.errors import InputError
 from timbrel.measures.correlation import LogCqtCorrelation
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.progress import Progress
@@ -24,12 +26,14 @@ from timbrel.vocoder.discriminators import (
     discriminator_loss,
     feature_loss,
 )
-from timbrel.vocoder.excitation import Excitation, NoteFrames, stack_notes
+from timbrel.vocoder.excitation import NoteFrames, stack_notes
 from timbrel.vocoder.losses import MelLoss, MultiResolutionStftLoss
 from timbrel.vocoder.mel_scale import normalised
 from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig, tensors
+from timbrel.vocoder.sources import Source, source_of
+from timbrel.vocoder.strokes import StrokeFrames, stack_strokes
 
-_VALID_CROPS, _VALID_FRAMES, _VALID_STEP = 60, 500, 10**9
+_VALID_CROPS, _VALID_KIT_CROPS, _VALID_FRAMES, _VALID_STEP = 60, 20, 500, 10**9
 _LOG_CQT_MARGIN_FRAMES = 20  # at either end of a crop, the context is missing
 _SILENT_SHARE = 1 / 64  # of the crops are silence, so that silence is kept
 
@@ -45,6 +49,11 @@ class ParallelOptions(PredictedMels):
     mel_noise: float = 0.0
     mel_weight: float = 1.0
     phase_weight: float = 0.0
+    # Each step draws so many of the resolutions of the spectral loss, which takes less time; 0
+    # stands for all.
+    resolutions_per_step: int = 0
+    # Where the vocoder plays kits, so many crops of a batch are theirs.
+    kit_crops: int = 0
     # From a step on, discriminators judge as well; never if it is 0.
     adversarial_from: int = 0
     adversarial_weight: float = 0.1
@@ -53,12 +62,13 @@ class ParallelOptions(PredictedMels):
 
 @dataclass(frozen=True)
 class ParallelBatch:
-    """Crops with what the score does in them."""
+    """Crops with what the score does in them; the last ones may be those of kits."""
 
     crops: AudioBatch
     noise: np.ndarray  # (batch, frames, n_bins) float32, phases in cycles
-    notes: NoteFrames[np.ndarray] | None  # with a leading batch axis, padded to one number of notes
-    roll: np.ndarray | None  # (batch, frames, 176)
+    # What the scores do: notes padded to one number, a roll (batch, frames, 176), or nothing.
+    score: NoteFrames[np.ndarray] | np.ndarray | None
+    strokes: StrokeFrames[np.ndarray] | None  # of the kits
 
 
 class ParallelTask(VocoderTask):
@@ -83,12 +93,22 @@ class ParallelTask(VocoderTask):
         )
         self.model = self.network(self.config, recipe)
         self.critic = Discriminators() if self._options.adversarial_from else None
-        self._excitations: dict[str, Excitation] = {}
+        if self._options.kit_crops and not self.config.plays_kits:
+            raise InputError("options: kit_crops has no meaning for a vocoder that plays no kits")
+        if self._options.kit_crops and recipe.batch_size != len(self._items):
+            raise InputError("options: kit_crops cannot be shared by several processes")
+        if self._options.kit_crops > recipe.batch_size:
+            raise InputError("options: kit_crops exceeds batch_size")
+        self._sources: dict[tuple[str, bool], Source] = {}
         self._stft_loss = MultiResolutionStftLoss(
             recipe.mel.sample_rate, phase_weight=self._options.phase_weight
         )
         self._mel_loss = MelLoss(recipe.mel)
         self._last: tuple[Tensor, Tensor] | None = None
+
+    @staticmethod
+    def reads_performance(recipe: Recipe) -> bool:
+        return recipe.model.get("conditioning") == "performance"
 
     @classmethod
     def network(cls, sizes: ParallelVocoderConfig, recipe: Recipe) -> ParallelVocoder:
@@ -102,6 +122,7 @@ class ParallelTask(VocoderTask):
             self._options.crop_frames,
             predicted_share=self._options.predicted_share if self.predicts(step) else 0.0,
             silent_share=_SILENT_SHARE,
+            n_kits=self._options.kit_crops,
         )
         if not self._options.mel_noise:
             return batch
@@ -114,7 +135,7 @@ class ParallelTask(VocoderTask):
     def loss(self, model: nn.Module, batch: ParallelBatch, step: int) -> Tensor:
         predicted = self._predicted(model, batch)
         true = torch.from_numpy(batch.crops.audio).to(predicted.device)
-        loss = self._reconstruction_loss(predicted, true)
+        loss = self._reconstruction_loss(predicted, true, self._resolutions(step))
         self._last = None
         options = self._options
         if self.critic is not None and step >= options.adversarial_from:
@@ -135,26 +156,29 @@ class ParallelTask(VocoderTask):
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> MelValidation:
-        true_mels, picture = self._validated(model, predicted_mels=False)
-        measures = dict(true_mels)
+        measures, picture = self._validated(model)
+        if self.config.plays_kits:
+            found, _ = self._validated(model, kits=True)
+            measures |= {f"kits/{key}": value for key, value in found.items()}
         if self._options.predicted_by:
             found, _ = self._validated(model, predicted_mels=True)
             measures |= {f"predicted_mels/{key}": value for key, value in found.items()}
         return MelValidation(measures, picture)
 
     def _validated(
-        self, model: nn.Module, *, predicted_mels: bool
+        self, model: nn.Module, *, predicted_mels: bool = False, kits: bool = False
     ) -> tuple[dict[str, float], tuple[np.ndarray, np.ndarray]]:
         losses, pool = [], LogCqtCorrelation()
         margin = _LOG_CQT_MARGIN_FRAMES * self.config.hop_length
         picture = None
-        for item in range(_VALID_CROPS):
+        for item in range(_VALID_KIT_CROPS if kits else _VALID_CROPS):
             batch = self._crops(
                 self._valid,
                 _VALID_STEP,
                 [item],
                 _VALID_FRAMES,
                 predicted_share=float(predicted_mels),
+                n_kits=int(kits),
             )
             made = self._predicted(model, batch)
             original = torch.from_numpy(batch.crops.audio)
@@ -174,21 +198,38 @@ class ParallelTask(VocoderTask):
         assert picture is not None
         return measures, picture
 
-    def _reconstruction_loss(self, predicted: Tensor, true: Tensor) -> Tensor:
+    def _resolutions(self, step: int) -> list[tuple[int, int]]:
+        """Those of the spectral loss that a step counts."""
+        known = self._stft_loss.resolutions
+        count = self._options.resolutions_per_step or len(known)
+        random = np.random.default_rng((self._recipe.seed, step))
+        return [known[i] for i in sorted(random.permutation(len(known))[:count])]
+
+    def _reconstruction_loss(
+        self, predicted: Tensor, true: Tensor, resolutions: list[tuple[int, int]] | None = None
+    ) -> Tensor:
         self._mel_loss.to(predicted.device)
         mel_loss = self._options.mel_weight * self._mel_loss(predicted, true)
-        return self._stft_loss(predicted, true) + mel_loss
+        return self._stft_loss(predicted, true, resolutions) + mel_loss
 
     def _predicted(self, model: nn.Module, batch: ParallelBatch) -> Tensor:
         device = next(model.parameters()).device
         mel = normalised(torch.from_numpy(batch.crops.mel).to(device), self._recipe.mel)
         noise = torch.from_numpy(batch.noise).to(device)
-        score: Tensor | NoteFrames[Tensor] | None = None
-        if batch.roll is not None:
-            score = torch.from_numpy(batch.roll).to(device)
-        if batch.notes is not None:
-            score = tensors(batch.notes, device)
-        return model(mel, noise, score)
+        n_kits = 0 if batch.strokes is None else len(batch.strokes.gate)
+        n_others = len(mel) - n_kits
+        audio = []
+        if n_others:
+            score: Tensor | NoteFrames[Tensor] | None = None
+            if isinstance(batch.score, NoteFrames):
+                score = tensors(batch.score, device)
+            elif batch.score is not None:
+                score = torch.from_numpy(batch.score).to(device)
+            audio.append(model(mel[:n_others], noise[:n_others], score))
+        if batch.strokes is not None:
+            strokes = tensors(batch.strokes, device)
+            audio.append(model(mel[n_others:], noise[n_others:], strokes))
+        return torch.cat(audio)
 
     def _crops(
         self,
@@ -199,44 +240,63 @@ class ParallelTask(VocoderTask):
         *,
         predicted_share: float = 0.0,
         silent_share: float = 0.0,
+        n_kits: int = 0,
     ) -> ParallelBatch:
-        seed = self._recipe.seed
-        crops = audio_batch(
-            clips,
-            step,
-            items,
-            frames=frames,
-            before=0,
-            after=0,
-            seed=seed,
-            predicted_share=predicted_share,
-        )
+        """Draw a step's crops; the last `n_kits` of the items are those of kits."""
+        seed, n_others = self._recipe.seed, len(items) - n_kits
+        parts = []
+        for some, among in (
+            (items[:n_others], ~clips.is_kit if self.config.plays_kits else None),
+            (items[n_others:], clips.is_kit),
+        ):
+            if some:
+                parts.append(
+                    audio_batch(
+                        clips,
+                        step,
+                        some,
+                        frames=frames,
+                        before=0,
+                        after=0,
+                        seed=seed,
+                        predicted_share=predicted_share,
+                        among=among,
+                    )
+                )
+        crops = joined(parts)
         # The batch is a pure function of the step, whoever shares it.
         chances = [np.random.default_rng((seed, step, item, 1)) for item in items]
         noise = np.stack([c.random((frames, self.config.n_bins), np.float32) for c in chances])
         silent = np.array([chance.random() < silent_share for chance in chances])
         crops.audio[silent] = 0.0
         crops.mel[silent] = clips.config.log_floor
-        roll, notes = None, None
         places = list(zip(crops.clip.tolist(), crops.start.tolist(), strict=True))
+        score: NoteFrames[np.ndarray] | np.ndarray | None = None
+        strokes = None
         if self.config.conditioning == "roll":
             rolls = [clips.roll(clip).window(start, start + frames) for clip, start in places]
-            roll = np.stack(rolls)
-            roll[silent] = 0.0
-        if self.config.conditioning == "excitation":
-            notes = stack_notes(
-                [self._excitation(clips, clip).frames(s, s + frames) for clip, s in places]
-            )
-            notes.gain[silent] = 0.0
-        return ParallelBatch(crops, noise, notes, roll)
+            score = np.stack(rolls)
+            score[silent] = 0.0
+        if self.config.knows_pulses:
+            found = [self._source(clips, clip).frames(s, s + frames) for clip, s in places]
+            if n_others:
+                score = stack_notes(found[:n_others])
+                score.gain[silent[:n_others]] = 0.0
+            if n_kits:
+                strokes = stack_strokes(found[n_others:])
+                for part in (strokes.sources, strokes.gate, strokes.keys):
+                    part[silent[n_others:]] = 0.0
+        return ParallelBatch(crops, noise, score, strokes)
 
-    def _excitation(self, clips: AudioClips, clip: int) -> Excitation:
-        name = clips.clips[clip].midi
-        if name not in self._excitations:
-            self._excitations[name] = Excitation(
-                clips.roll(clip),
-                sample_rate=self.config.sample_rate,
-                hop_length=self.config.hop_length,
-                onset_grid_s=self.config.onset_grid_s,
-            )
-        return self._excitations[name]
+    def _source(self, clips: AudioClips, clip: int) -> Any:
+        key = clips.clips[clip].midi, bool(clips.is_kit[clip])
+        if key not in self._sources:
+            self._sources[key] = source_of(clips.roll(clip), asdict(self.config))
+        return self._sources[key]
+
+
+def joined(parts: list[AudioBatch]) -> AudioBatch:
+    """Batches one after the other."""
+    return AudioBatch(
+        *(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(AudioBatch))
+    )

@@ -1,4 +1,4 @@
-"""What the tasks of vocoders have in common: clips of audio, with true or predicted mels."""
+"""Code shared by the tasks of vocoders: clips of audio, with true or predicted mels."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class PredictedMels:
     predicted_by: str = ""
     predicted_from: int = 0
     predicted_clips: int = 0  # so many clips of the training split have some; all if 0
+    equal_instruments: bool = False  # all are equally likely, instead of all samples
 
 
 class VocoderTask(Task):
@@ -43,12 +44,19 @@ class VocoderTask(Task):
                 recipe.mel,
                 predicted_by=self._options.predicted_by,
                 predicted_clips=n_predicted,
+                performance=self.reads_performance(recipe),
+                equal_instruments=self._options.equal_instruments,
                 progress=progress,
             )
             for split, n_predicted in (("train", self._options.predicted_clips), ("valid", 0))
         )
         share = recipe.batch_size // world
         self._items = range(rank * share, (rank + 1) * share)
+
+    @staticmethod
+    def reads_performance(recipe: Recipe) -> bool:  # noqa: ARG004
+        """Whether the network wants rolls of all keys and bends."""
+        return False
 
     def predicts(self, step: int) -> bool:
         """Whether crops of a step have predicted mels."""

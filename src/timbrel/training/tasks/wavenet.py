@@ -1,4 +1,7 @@
-"""Training of the WaveNet vocoder: likelihood of each sample, given those before it and the mel."""
+"""Training of the WaveNet vocoder.
+
+It maximises the likelihood of each sample, given the previous samples and the mel.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from timbrel.vocoder.mel_scale import normalised
 from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
 from timbrel.vocoder.wavenet_native import NativeWaveNet, is_possible
 
-# A crop of the validation split for each of so many fixed draws.
+# Validation crops: how many are drawn, and the step that draws them.
 _VALID_CROPS, _VALID_STEP = 32, 10**9
 
 

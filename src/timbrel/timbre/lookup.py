@@ -1,0 +1,81 @@
+"""Which of a model's instruments a name means: the model's own names, or those of General MIDI."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from timbrel.bundles.bundle import Instrument
+from timbrel.errors import InputError
+from timbrel.score.instruments import (
+    PROGRAM_NAMES,
+    first_with_words,
+    nearest_kit,
+    nearest_program,
+    program_named,
+)
+
+
+class Found(NamedTuple):
+    """The instrument that a name means."""
+
+    instrument: Instrument
+    stands_for: str = ""  # General MIDI's name of what was meant, where the model lacks it
+
+
+def find_instrument(name: str, instruments: Sequence[Instrument]) -> Found:
+    """Find an instrument by the model's name, or by General MIDI's name or number.
+
+    In this order: a name of the model's, whole; a number, 0–127, or a name of General MIDI, whole,
+    or an everyday one; a few words of a name of the model's, or of General MIDI, as in "french".
+    Where the model lacks the program that is meant, its instrument that sounds nearest stands for
+    it.
+
+    Raises
+    ------
+    InputError
+        If the name means no instrument; says which may have been meant.
+    """
+    whole = " ".join(name.lower().split())
+    for instrument in instruments:
+        if instrument.name.lower() == whole:
+            return Found(instrument)
+    program = program_named(name)
+    if program is None:
+        by_program = sorted(instruments, key=lambda instrument: instrument.program)
+        part = first_with_words(name, (instrument.name for instrument in by_program))
+        if part is not None:
+            return Found(next(i for i in instruments if i.name == part))
+        part = first_with_words(name, PROGRAM_NAMES)
+        if part is None:
+            meant = nearest_names(whole, instruments)
+            hint = f"did you mean {' or '.join(meant)}?" if meant else "see 'timbrel timbres'"
+            raise InputError(f"there is no instrument '{whole}'; {hint}")
+        program = PROGRAM_NAMES.index(part)
+    instrument = nearest_instrument(program, instruments)
+    lacking = instrument.program != program or instrument.is_kit
+    return Found(instrument, PROGRAM_NAMES[program] if lacking else "")
+
+
+def nearest_instrument(program: int, instruments: Sequence[Instrument]) -> Instrument:
+    """The first of a model's instruments for a General MIDI program, or that sounds nearest.
+
+    Drum kits count only where there is nothing else; see `nearest_kit`.
+    """
+    melodic = [instrument for instrument in instruments if not instrument.is_kit]
+    nearest = nearest_program if melodic else nearest_kit
+    known = melodic or instruments
+    chosen = nearest(program, [instrument.program for instrument in known])
+    return next(instrument for instrument in known if instrument.program == chosen)
+
+
+def nearest_names(name: str, instruments: Sequence[Instrument]) -> list[str]:
+    """Names that a user may have meant by one that is misspelt, best first."""
+    name = name.lower()
+    own = [instrument.name.lower() for instrument in instruments]
+    known = list(dict.fromkeys([*own, *(other.lower() for other in PROGRAM_NAMES)]))
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    close += difflib.get_close_matches(name, own, n=1, cutoff=0.4) if not close else []
+    words = [other for other in own if set(name.split()) & set(other.split())]
+    return list(dict.fromkeys(close + words))[:3]
