@@ -45,6 +45,57 @@ def test_ogg_comes_back_close_and_as_long(tmp_path: Path) -> None:
     assert error < 0.05  # 0.013 measured
 
 
+@pytest.mark.parametrize(
+    ("name", "bit_depth", "subtype", "step"),
+    [
+        ("a.wav", "24", "PCM_24", 2**-23),
+        ("a.flac", "24", "PCM_24", 2**-22),  # libsndfile scales by one level less
+        ("a.wav", "32f", "FLOAT", 0.0),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_finer_formats_keep_more(
+    tmp_path: Path, name: str, bit_depth: str, subtype: str, step: float, channels: int
+) -> None:
+    written = np.stack([tone(16_000), 0.3 * tone(16_000, hz=660)], axis=1)[:15_999, :channels]
+    path = tmp_path / name
+    with AudioWriter(path, 16_000, channels, bit_depth=bit_depth, dither=True) as writer:
+        writer.write(written)
+    read, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    np.testing.assert_allclose(read, written, atol=step, rtol=0)
+    assert soundfile.info(path).subtype == subtype
+
+
+def test_dither_keeps_what_is_softer_than_a_level_and_leaves_silence(tmp_path: Path) -> None:
+    faint = 0.4 / 32768 * np.sin(2 * np.pi * 500 * np.arange(64_000) / 16_000)
+    found = {}
+    for dither in (False, True):
+        with AudioWriter(tmp_path / f"{dither}.flac", 16_000, 1, dither=dither) as writer:
+            writer.write(np.concatenate([faint, np.zeros(16_000)]).astype(np.float32))
+        samples = soundfile.read(tmp_path / f"{dither}.flac", dtype="int16")[0]
+        assert not samples[64_000:].any()
+        found[dither] = samples[:64_000].astype(float)
+    assert not found[False].any()
+    wave = faint * 32768
+    share = found[True] @ wave / (wave @ wave)
+    assert share == pytest.approx(1.0, abs=0.05)
+    # Triangular noise of a level: a variance of 1/6, and 1/12 of rounding.
+    assert np.var(found[True] - wave) == pytest.approx(0.25, abs=0.01)
+    assert abs(np.mean(found[True])) < 0.01
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_dither_does_not_depend_on_blocks(tmp_path: Path, suffix: str) -> None:
+    audio = np.stack([tone(16_000), tone(16_000, hz=660)], axis=1)
+    for name, size in (("whole", 16_000), ("blocks", 1234)):
+        with AudioWriter(tmp_path / (name + suffix), 16_000, 2, dither=True) as writer:
+            for start in range(0, len(audio), size):
+                writer.write(audio[start : start + size])
+    first, second = (soundfile.read(tmp_path / (n + suffix))[0] for n in ("whole", "blocks"))
+    np.testing.assert_array_equal(first, second)
+    assert np.abs(first - audio).max() <= 1.6 / 32768
+
+
 @pytest.mark.parametrize("suffix", [".wav", ".flac"])
 def test_blocks_make_the_same_file_as_a_whole(tmp_path: Path, suffix: str) -> None:
     audio = np.stack([tone(16_000), tone(16_000, hz=660)], axis=1)

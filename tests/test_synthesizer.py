@@ -15,8 +15,9 @@ import timbrel
 from conftest import EXAMPLES, FRAME_RATE
 from support.plain_vocoder import PlainVocoder
 from timbrel.bundles.bundle import Bundle
-from timbrel.errors import InputError
+from timbrel.errors import InputError, LoudnessWarning
 from timbrel.geometry import MelConfig
+from timbrel.mastering import measured_loudness
 from timbrel.mel.generator import MelGenerator
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.render_options import RenderOptions
@@ -57,9 +58,15 @@ def track(program: int = 0, *, seed: int = 0, seconds: float = 3.0, **curves: Au
 
 
 def stems(synthesizer: Synthesizer, score: Score, **options: object) -> np.ndarray:
-    """The sound of each track, (tracks, samples)."""
-    blocks = synthesizer.stream(score, stems=True, **options)
+    """The sound of each track as it was computed, (tracks, samples)."""
+    blocks = synthesizer.stream(score, stems=True, stems_kind="pre-fader", **options)
     return np.concatenate([block.tracks for block in blocks], axis=1)
+
+
+def as_computed(synthesizer: Synthesizer, score: Score, **options: object) -> np.ndarray:
+    """The mix before gain and limiter, (samples, channels)."""
+    blocks = synthesizer.stream(score, **options).unmastered()
+    return np.concatenate([block.mix for block in blocks])
 
 
 SCORE = Score((track(0, seed=1), track(56, seed=2)))
@@ -72,17 +79,50 @@ def test_the_sound_goes_on_for_a_release_after_the_last_note(synthesizer: Synthe
     assert audio.shape == ((3 + 2) * RATE, 2)
     assert audio.dtype == np.float32
     assert 0.001 < np.abs(audio).max() < 0.9
+    assert measured_loudness([audio], RATE, 2).integrated_lufs == pytest.approx(-16, abs=0.15)
 
 
 def test_blocks_are_the_whole_cut_up(synthesizer: Synthesizer) -> None:
-    whole = synthesizer.render(SCORE, seed=7)
-    stream = synthesizer.stream(SCORE, seed=7, stems=True)
+    whole = synthesizer.render(SCORE, seed=7, normalize=False)
+    stream = synthesizer.stream(SCORE, seed=7, stems=True, stems_kind="pre-fader", normalize=False)
     blocks = list(stream)
     np.testing.assert_array_equal(np.concatenate([b.mix for b in blocks]), whole)
     tracks = np.concatenate([b.tracks for b in blocks], axis=1)
     assert tracks.shape == (2, len(whole))
     assert (stream.n_blocks, stream.length) == (len(blocks), len(whole))
     np.testing.assert_allclose(whole[:, 0], tracks.sum(axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"gain_db": 30.0}, {"channels": 1, "loudness_lufs": -9.0}])
+def test_post_fader_stems_are_the_mix_taken_apart(plain: Synthesizer, options: dict) -> None:
+    curve = Automation((0.0, 1.0, 2.0), (1.0, 0.2, 0.7))
+    score = Score(
+        (track(0, seed=1, gain=curve, pan=Automation((0.0,), (-0.8,))), track(56, seed=2))
+    )
+    blocks = list(plain.stream(score, stems=True, **options))
+    for block in blocks:
+        assert block.tracks.shape == (2, *block.mix.shape)
+        np.testing.assert_allclose(block.tracks.sum(axis=0), block.mix, atol=1e-6)
+    assert sum(len(block.mix) for block in blocks) == plain.stream(score, **options).length
+    if options:  # so loud that the limiter works
+        assert np.abs(np.concatenate([block.mix for block in blocks])).max() > 0.8
+
+
+def test_the_loudness_is_what_is_asked_for(plain: Synthesizer) -> None:
+    for options, wanted in (({}, -16.0), ({"loudness_lufs": -23.0}, -23.0), ({"channels": 1}, -16)):
+        audio = plain.render(SCORE, **options)
+        found = measured_loudness([audio], RATE, audio.shape[1])
+        assert found.integrated_lufs == pytest.approx(wanted, abs=0.15)
+        assert found.true_peak_dbtp <= -1
+    raw = as_computed(plain, SCORE)
+    np.testing.assert_array_equal(plain.render(SCORE, gain_db=0.0), raw)
+    np.testing.assert_array_equal(plain.render(SCORE, normalize=False), raw)
+    with pytest.warns(LoudnessWarning, match=r"the mix stays at .* quieter than asked for"):
+        plain.render(SCORE, loudness_lufs=-1.0)
+    muted = Score((track(0, seed=1, gain=Automation((0.0,), (0.0,))),))
+    with pytest.warns(LoudnessWarning, match="the mix silent"):
+        assert not plain.render(muted).any()
+    assert plain.stream(muted).gain_db == 0
 
 
 @pytest.mark.parametrize("start_s", [0.0, 0.5, 2.992])
@@ -110,7 +150,7 @@ def test_options_are_given_together_or_one_by_one(plain: Synthesizer) -> None:
     changed = plain.render(SCORE, options, channels=2)
     np.testing.assert_allclose(changed, whole.repeat(2, axis=1), atol=1e-6)
     assert RenderOptions() == RenderOptions(
-        timbre=None, seed=0, start_s=0.0, duration_s=None, channels=2, gain_db=0.0
+        timbre=None, seed=0, start_s=0.0, duration_s=None, channels=2, gain_db=None
     )
     with pytest.raises(TypeError, match="unexpected keyword argument 'tembre'"):
         plain.render(SCORE, tembre="harp")
@@ -136,8 +176,8 @@ def test_the_seed_decides_the_sound(synthesizer: Synthesizer) -> None:
 def test_an_excerpt_is_that_part_of_the_whole(
     plain: Synthesizer, start_s: float, duration_s: float | None, timbre: str
 ) -> None:
-    whole = plain.render(LONG, timbre=timbre)
-    part = plain.render(LONG, timbre=timbre, start_s=start_s, duration_s=duration_s)
+    whole = as_computed(plain, LONG, timbre=timbre)
+    part = as_computed(plain, LONG, timbre=timbre, start_s=start_s, duration_s=duration_s)
     first = round(start_s * FRAME_RATE) * 128
     stop_s = 14.0 if duration_s is None else min(start_s + duration_s, 14.0)
     assert len(part) == round(stop_s * FRAME_RATE) * 128 - first
@@ -150,17 +190,18 @@ def test_an_excerpt_has_the_volume_and_the_pan_of_its_place(plain: Synthesizer) 
     gain = Automation(times, (1.0, 0.2, 0.9, 0.4, 0.7))
     pan = Automation(times, (0.0, -1.0, 1.0, 0.5, -0.5))
     score = Score((track(46, seed=3, seconds=12.0, gain=gain, pan=pan),))
-    whole = plain.render(score)
-    part = plain.render(score, start_s=4.8, duration_s=3.0)
+    whole = as_computed(plain, score)
+    part = as_computed(plain, score, start_s=4.8, duration_s=3.0)
     np.testing.assert_allclose(part, whole[4800 * 16 : 7800 * 16], atol=1e-5)
 
 
 def test_an_excerpt_sounds_like_that_part_of_the_whole(synthesizer: Synthesizer) -> None:
-    whole = synthesizer.render(LONG, timbre="trumpet", channels=1)[:, 0]
-    part = synthesizer.render(LONG, timbre="trumpet", channels=1, start_s=6.0, duration_s=3.0)[:, 0]
+    options = {"timbre": "trumpet", "channels": 1}
+    whole = as_computed(synthesizer, LONG, **options)[:, 0]
+    part = as_computed(synthesizer, LONG, **options, start_s=6.0, duration_s=3.0)[:, 0]
     # Griffin-Lim finds other phases, and with them a mel that differs as much as that of another
     # seed does.
-    seed = synthesizer.render(LONG, timbre="trumpet", channels=1, seed=1)[:, 0]
+    seed = as_computed(synthesizer, LONG, **options, seed=1)[:, 0]
     mels = [mel_spectrogram(audio)[8:-8] for audio in (whole[6 * RATE : 9 * RATE], part)]
     other = mel_spectrogram(seed[6 * RATE : 9 * RATE])[8:-8]
     error = np.abs(mels[0] - mels[1]).mean()
@@ -171,13 +212,13 @@ def test_an_excerpt_sounds_like_that_part_of_the_whole(synthesizer: Synthesizer)
 def test_what_sounds_already_is_heard_in_an_excerpt(plain: Synthesizer) -> None:
     score = Score((Track("t", 0, 0, (Note(60, 100, 0.5, 9.0),)),))
     rest = Score((Track("t", 0, 0, (Note(60, 100, 8.9, 9.0),)),))
-    whole, part = plain.render(score), plain.render(score, start_s=7.0)
+    whole, part = as_computed(plain, score), as_computed(plain, score, start_s=7.0)
     np.testing.assert_allclose(part, whole[7 * RATE :], atol=1e-5)
-    assert np.abs(part[:RATE] - plain.render(rest, start_s=7.0)[:RATE]).max() > 1e-3
+    assert np.abs(part[:RATE] - as_computed(plain, rest, start_s=7.0)[:RATE]).max() > 1e-3
 
 
 def test_mono_is_one_channel_and_centred_stereo_twice_the_same(plain: Synthesizer) -> None:
-    mono, stereo = plain.render(SCORE, channels=1), plain.render(SCORE)
+    mono, stereo = as_computed(plain, SCORE, channels=1), as_computed(plain, SCORE)
     assert mono.shape == (5 * RATE, 1)
     np.testing.assert_allclose(stereo, mono.repeat(2, axis=1), atol=1e-6)
 
@@ -229,7 +270,7 @@ def test_timbres_are_given_to_all_tracks_or_to_each(synthesizer: Synthesizer) ->
 
 
 def test_each_track_sounds_in_its_timbre(plain: Synthesizer) -> None:
-    alone = plain.render(Score((SCORE.tracks[1],)), timbre="harp", channels=1)[:, 0]
+    alone = as_computed(plain, Score((SCORE.tracks[1],)), timbre="harp", channels=1)[:, 0]
     tracks = stems(plain, SCORE, timbre={1: "trumpet", 2: "harp"})
     np.testing.assert_allclose(tracks[1], alone, atol=1e-6)
     assert np.abs(tracks[1] - stems(plain, SCORE)[1]).max() > 1e-3
@@ -290,7 +331,7 @@ def test_notes_that_are_too_many_are_left_out_and_counted(plain: Synthesizer) ->
 
 def test_a_path_moves_from_timbre_to_timbre_while_it_plays(plain: Synthesizer) -> None:
     harp, lead, path = (
-        plain.render(LONG, timbre=timbre)
+        as_computed(plain, LONG, timbre=timbre)
         for timbre in ("harp", "synth lead", "4s harp; 4.016s synth lead")
     )
     np.testing.assert_allclose(path[: 4 * RATE], harp[: 4 * RATE], atol=1e-6)
@@ -316,6 +357,14 @@ def test_a_path_moves_from_timbre_to_timbre_while_it_plays(plain: Synthesizer) -
         ({"seed": -1}, "the seed must not be negative"),
         ({"gain_db": 101.0}, "gain must lie between −100 and 100 dB, not 101 dB"),
         ({"gain_db": float("nan")}, "the gain must lie between −100 and 100 dB, not nan dB"),
+        (
+            {"loudness_lufs": 10.0},
+            "the loudness must lie between −60 and −1 LUFS, not 10 LUFS",
+        ),
+        ({"loudness_lufs": float("nan")}, "the loudness must lie between −60 and −1 LUFS, not nan"),
+        ({"loudness_lufs": -16.0, "gain_db": 0.0}, "a loudness and a gain were given; give one"),
+        ({"loudness_lufs": -16.0, "normalize": False}, "a loudness was given, but the mix is not"),
+        ({"stems_kind": "dry"}, "stems must be post-fader or pre-fader, not 'dry'"),
         ({"timbre": "trumpit"}, "did you mean trumpet"),
         ({"timbre": {3: "harp"}}, "there is no track 3; the score has 2"),
         ({"timbre": {-1: "harp"}}, "there is no track -1"),
@@ -344,8 +393,8 @@ def test_a_vocoder_of_another_geometry_is_refused(tiny_bundle: Bundle) -> None:
 
 def test_one_synthesizer_plays_two_scores_at_a_time(synthesizer: Synthesizer) -> None:
     scores = [Score((track(program, seed=program),)) for program in (0, 46)]
-    alone = [synthesizer.render(score) for score in scores]
-    streams = [synthesizer.stream(score) for score in scores]
+    alone = [synthesizer.render(score, normalize=False) for score in scores]
+    streams = [synthesizer.stream(score, normalize=False) for score in scores]
     mixes = [[a.mix, b.mix] for a, b in zip(*streams, strict=True)]
     for expected, blocks in zip(alone, zip(*mixes, strict=True), strict=True):
         np.testing.assert_array_equal(np.concatenate(blocks), expected)

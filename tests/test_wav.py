@@ -57,6 +57,40 @@ def test_the_bytes_are_those_of_libsndfile(tmp_path: Path, channels: int, said: 
     assert written(audio, n_samples) == (tmp_path / "a.wav").read_bytes()
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(("subtype", "n"), [("PCM_24", 4001), ("PCM_24", 4000), ("FLOAT", 4001)])
+@pytest.mark.parametrize("said", [True, False])
+def test_other_sample_formats_are_read(channels: int, subtype: str, n: int, said: bool) -> None:
+    audio = noise(n * channels, channels)
+    file = io.BytesIO()
+    writer = WavWriter(file, RATE, channels, n_samples=n if said else None, subtype=subtype)
+    writer.write(audio[:700])
+    writer.write(audio[700:])
+    writer.finish()
+    assert len(file.getvalue()) % 2 == 0
+    assert int.from_bytes(file.getvalue()[4:8], "little") == len(file.getvalue()) - 8
+    with soundfile.SoundFile(io.BytesIO(file.getvalue())) as opened:
+        assert (opened.subtype, opened.frames, opened.samplerate) == (subtype, n, RATE)
+        found = opened.read(dtype="float64", always_2d=True)
+    wanted = audio if subtype == "FLOAT" else audio.clip(-1, 1)
+    np.testing.assert_allclose(found, wanted, atol=0 if subtype == "FLOAT" else 2**-23)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_24", "FLOAT"])
+def test_other_sample_formats_become_rf64_too(
+    subtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wav, "MAX_RIFF_BYTES", 150_000)
+    audio = noise(100_000, 2)
+    file = io.BytesIO()
+    writer = WavWriter(file, RATE, 2, n_samples=len(audio), subtype=subtype)
+    writer.write(audio)
+    writer.finish()
+    assert file.getvalue()[:4] == b"RF64"
+    found, _ = soundfile.read(io.BytesIO(file.getvalue()), always_2d=True)
+    assert found.shape == audio.shape
+
+
 @pytest.mark.parametrize("n", [0, 2, 20_000])
 def test_a_length_that_is_not_said_is_found_in_the_end(n: int) -> None:
     audio = noise(n, 2)

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 from typer.main import get_command
 
-from timbrel import constants, ensemble, mixer, synthesizer
+from timbrel import (
+    constants,
+    ensemble,
+    expected_loudness,
+    limiter,
+    loudness,
+    mastering,
+    mixer,
+    render_options,
+    synthesizer,
+)
 from timbrel.commands.app import app
 from timbrel.evaluation import timbre_space
 from timbrel.score import channels, container, instruments, keys, midi, smf, timeline
@@ -62,16 +73,56 @@ def shared() -> dict[str, Any]:
         "bandShare": excitation.BAND_SHARE,
         "a4Hz": excitation.A4_HZ,
         "wavenetFramesBefore": wavenet_stream.FRAMES_BEFORE,
-        "ceiling": mixer.CEILING,
-        "limiterLookaheadS": mixer.LOOKAHEAD_S,
-        "limiterReleaseS": mixer.RELEASE_S,
-        "limiterNegligible": mixer.NEGLIGIBLE,
+        "loudness": _loudness(),
+        "limiter": _limiter(),
         "smoothingBlockS": mixer.SMOOTHING_BLOCK_S,
         "preRollS": ensemble.PRE_ROLL_S,
         "releaseS": synthesizer.RELEASE_S,
         "timbreFileFormat": timbre.FILE_FORMAT,
         "renderOptions": _option_names("render", RENDER_OPTIONS),
         "phrase": [note._asdict() for note in timbre_space.PHRASE],
+    }
+
+
+def _loudness() -> dict[str, Any]:
+    """The meter, what is aimed at, and what is expected of notes."""
+    return {
+        "targetLufs": render_options.DEFAULT_LOUDNESS_LUFS,
+        "closeLu": mastering.CLOSE_LU,
+        "mostTries": mastering.MOST_TRIES,
+        "maxLimitingDb": mastering.MAX_LIMITING_DB,
+        "stepS": loudness.STEP_S,
+        "stepsPerBlock": loudness.STEPS_PER_BLOCK,
+        "absoluteGateLufs": loudness.ABSOLUTE_GATE_LUFS,
+        "relativeGateLu": loudness.RELATIVE_GATE_LU,
+        "offsetLu": loudness.OFFSET_LU,
+        "shelf": {
+            "hz": loudness.SHELF_HZ,
+            "q": loudness.SHELF_Q,
+            "db": loudness.SHELF_DB,
+            "bandExponent": loudness.SHELF_BAND_EXPONENT,
+        },
+        "highPass": {"hz": loudness.HIGH_PASS_HZ, "q": loudness.HIGH_PASS_Q},
+        "interpolation": loudness.interpolation_kernels().tolist(),
+        "referenceKey": expected_loudness.REFERENCE_KEY,
+        "referenceVelocity": expected_loudness.REFERENCE_VELOCITY,
+        "releaseS": expected_loudness.RELEASE_S,
+        "nearest": expected_loudness.NEAREST,
+        "gain": expected_loudness.GAIN,
+        "levels": [
+            {"program": program, "level": astuple(level)}
+            for program, level in expected_loudness.LEVELS.items()
+        ],
+    }
+
+
+def _limiter() -> dict[str, float]:
+    return {
+        "ceilingDbtp": limiter.CEILING_DBTP,
+        "marginDb": limiter.MARGIN_DB,
+        "lookaheadS": limiter.LOOKAHEAD_S,
+        "releaseS": limiter.RELEASE_S,
+        "negligible": limiter.NEGLIGIBLE,
     }
 
 

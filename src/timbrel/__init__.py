@@ -32,8 +32,8 @@ __all__ = [
 
 # Loaded on first use, so that `import timbrel` costs next to nothing.
 _HOMES = {
-    "AudioStream": "timbrel.synthesizer",
-    "Block": "timbrel.synthesizer",
+    "AudioStream": "timbrel.audio_stream",
+    "Block": "timbrel.audio_stream",
     "InputError": "timbrel.errors",
     "Note": "timbrel.score.score",
     "PianoRoll": "timbrel.score.piano_roll",

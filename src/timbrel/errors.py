@@ -35,6 +35,10 @@ class MissingToolError(TimbrelError):
     """A program, a package or a data file that Timbrel depends on is not installed."""
 
 
+class LoudnessWarning(UserWarning):
+    """The loudness of a sound is not what was asked for."""
+
+
 # Called for each of several inputs that cannot be used; if it returns, work continues without it.
 Skip = Callable[[InputError], None]
 

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 
 MAX_GAIN_DB = 100.0
 LOWEST_TUNING_HZ, HIGHEST_TUNING_HZ = A4_HZ / 2, A4_HZ * 2
+DEFAULT_LOUDNESS_LUFS = -16.0  # what streaming services play at, about
+LOUDEST_LUFS, SOFTEST_LUFS = -1.0, -60.0  # that can be asked for
+
+# Where the sound of single tracks is taken.
+POST_FADER = "post-fader"  # after volume, pan, gain and limiter: their sum is the mix
+PRE_FADER = "pre-fader"  # before all that, in mono: as it was computed
+STEMS_KINDS = (POST_FADER, PRE_FADER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +41,21 @@ class RenderOptions:
         its release.
     channels
         2 for stereo, 1 for mono.
+    loudness_lufs
+        Integrated loudness of the mix (ITU-R BS.1770-4), from −60 to −1 LUFS; −16 where it is None.
+        A limiter keeps true peaks below −1 dB, and takes 6 dB at most: where that is not enough
+        the mix stays quieter. `Synthesizer.render` measures it, `Synthesizer.stream` estimates it.
     gain_db
-        Gain of the mix, from −100 to 100 dB; a limiter keeps it from clipping.
+        A fixed gain of the mix instead, from −100 to 100 dB; the limiter keeps it from clipping.
+    normalize
+        Whether the mix is brought to `loudness_lufs` at all. If not, it gets `gain_db` or no gain.
     tuning_hz
         Of the a above middle C, for models that play bends. Drums stay as they are.
     stems
         Whether to return each track separately as well. Tracks then do not share voices.
+    stems_kind
+        ``"post-fader"``: with the track's volume and pan and with the gain and the limiter of the
+        mix, so that the stems sum to the mix. ``"pre-fader"``: as computed, in mono.
 
     Raises
     ------
@@ -52,9 +68,12 @@ class RenderOptions:
     start_s: float = 0.0
     duration_s: float | None = None
     channels: int = 2
-    gain_db: float = 0.0
+    loudness_lufs: float | None = None
+    gain_db: float | None = None
+    normalize: bool = True
     tuning_hz: float = A4_HZ
     stems: bool = False
+    stems_kind: str = POST_FADER
 
     @property
     def tuning(self) -> float:
@@ -77,8 +96,33 @@ class RenderOptions:
                 f"the tuning must lie between {LOWEST_TUNING_HZ:g} and {HIGHEST_TUNING_HZ:g} Hz, "
                 f"not {self.tuning_hz:g} Hz"
             )
-        if not -MAX_GAIN_DB <= self.gain_db <= MAX_GAIN_DB:
+        if self.stems_kind not in STEMS_KINDS:
+            known = " or ".join(STEMS_KINDS)
+            raise InputError(f"stems must be {known}, not '{self.stems_kind}'")
+        self._check_loudness()
+
+    @property
+    def target_lufs(self) -> float | None:
+        """The loudness that the mix is to have; None where it gets a fixed gain."""
+        if self.gain_db is not None or not self.normalize:
+            return None
+        return DEFAULT_LOUDNESS_LUFS if self.loudness_lufs is None else self.loudness_lufs
+
+    def _check_loudness(self) -> None:
+        gain, loudness = self.gain_db, self.loudness_lufs
+        if gain is not None and not -MAX_GAIN_DB <= gain <= MAX_GAIN_DB:
             raise InputError(
                 f"the gain must lie between −{MAX_GAIN_DB:g} and {MAX_GAIN_DB:g} dB, "
-                f"not {self.gain_db:g} dB"
+                f"not {gain:g} dB"
             )
+        if loudness is None:
+            return
+        if not SOFTEST_LUFS <= loudness <= LOUDEST_LUFS:
+            raise InputError(
+                f"the loudness must lie between −{-SOFTEST_LUFS:g} and −{-LOUDEST_LUFS:g} LUFS, "
+                f"not {loudness:g} LUFS"
+            )
+        if gain is not None:
+            raise InputError("a loudness and a gain were given; give one of them")
+        if not self.normalize:
+            raise InputError("a loudness was given, but the mix is not to be normalised; choose")

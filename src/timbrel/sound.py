@@ -22,7 +22,15 @@ from timbrel.wav import WavWriter
 # libsndfile's Vorbis encoder uses stack in proportion to the samples per call, and may crash.
 _WRITE_SAMPLES = 1 << 14
 
-FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
+# Containers, and their sample formats by bit depth ("" where there is none); the first one is the
+# default.
+FORMATS: dict[str, tuple[str, dict[str, str]]] = {
+    ".wav": ("WAV", {"16": "PCM_16", "24": "PCM_24", "32f": "FLOAT"}),
+    ".flac": ("FLAC", {"16": "PCM_16", "24": "PCM_24"}),
+    ".ogg": ("OGG", {"": "VORBIS"}),
+}
+BIT_DEPTHS = ("16", "24", "32f")
+_DITHERED = "PCM_16"  # finer steps lie below any noise
 
 
 def read_audio(
@@ -60,7 +68,7 @@ def read_audio(
 
 
 class AudioWriter:
-    """Write blocks of audio to a WAV or FLAC (16-bit) or OGG file, in memory for one block only.
+    """Write blocks of audio to a WAV, FLAC or OGG file, in memory for one block only.
 
     WAV files beyond 4 GiB are RF64.
 
@@ -78,6 +86,11 @@ class AudioWriter:
     n_samples
         How many samples will be written, as far as that is known; a WAV file in a pipe says it in
         its header.
+    bit_depth
+        "16", "24" or "32f" (floats, in WAV only); 16 where it is None. OGG has none.
+    dither
+        Whether noise of a level (with a triangular distribution, always the same) goes into 16
+        bits, so that what is soft fades into it instead of being torn by rounding. Silence stays.
 
     Raises
     ------
@@ -93,6 +106,8 @@ class AudioWriter:
         *,
         file_rate: int | None = None,
         n_samples: int | None = None,
+        bit_depth: str | None = None,
+        dither: bool = False,
     ) -> None:
         self._channels = channels
         self._resampler = None
@@ -101,11 +116,12 @@ class AudioWriter:
             if n_samples is not None:  # as many as soxr makes
                 n_samples = (2 * n_samples * file_rate + sample_rate) // (2 * sample_rate)
         self._path = path = Path(path)
-        container, subtype = audio_format(path)
+        container, subtype = audio_format(path, bit_depth)
+        self._dither = np.random.default_rng(0) if dither and subtype == _DITHERED else None
         with self._faults():
             self._sink: _WavFile | _EncodedFile
             if container == "WAV":
-                self._sink = _WavFile(path, file_rate or sample_rate, channels, n_samples)
+                self._sink = _WavFile(path, file_rate or sample_rate, channels, n_samples, subtype)
             else:
                 self._sink = _EncodedFile(
                     path, file_rate or sample_rate, channels, container, subtype
@@ -115,8 +131,7 @@ class AudioWriter:
         """Append a block, float, shape (samples,) or (samples, channels), in [-1, 1]."""
         if self._resampler is not None:
             block = self._resampler.resample_chunk(self._as_rows(block))
-        with self._faults():
-            self._sink.write(block)
+        self._put(block)
 
     def close(self) -> None:
         """Write what a resampler has left, and close the file."""
@@ -124,8 +139,7 @@ class AudioWriter:
             nothing = np.zeros((0, self._channels), np.float32)
             rest = self._resampler.resample_chunk(nothing, last=True)
             self._resampler = None
-            with self._faults():
-                self._sink.write(rest)
+            self._put(rest)
         with self._faults():
             self._sink.close()
 
@@ -133,6 +147,12 @@ class AudioWriter:
         """Close a file that will not be finished."""
         with suppress(OSError, soundfile.LibsndfileError):
             self._sink.close()
+
+    def _put(self, block: np.ndarray) -> None:
+        if self._dither is not None:
+            block = _dithered(self._as_rows(block), self._dither)
+        with self._faults():
+            self._sink.write(block)
 
     def _as_rows(self, block: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(block.reshape(len(block), self._channels), np.float32)
@@ -158,6 +178,13 @@ class AudioWriter:
             self.abandon()
 
 
+def _dithered(block: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Float samples → int16; as many numbers are drawn whatever the samples are."""
+    noise = random.random((*block.shape, 2), np.float32).sum(axis=-1) - 1  # in levels
+    levels = np.rint(block * np.float32(32768) + np.where(block == 0, 0, noise))
+    return np.clip(levels, -32768, 32767).astype(np.int16)
+
+
 class _Live(FileIO):
     """A pipe, a device or standard output: whatever is written goes there at once."""
 
@@ -178,14 +205,18 @@ class _Live(FileIO):
 class _WavFile:
     """A WAV file, pipe or device."""
 
-    def __init__(self, path: Path, sample_rate: int, channels: int, n_samples: int | None) -> None:
+    def __init__(
+        self, path: Path, sample_rate: int, channels: int, n_samples: int | None, subtype: str
+    ) -> None:
         self._file: BinaryIO | _Live
         if path == STDOUT:
             sys.stdout.flush()
             self._file = _Live(os.dup(sys.stdout.fileno()), "wb")
         else:
             self._file = _Live(path, "wb") if is_stream(path) else path.open("wb")
-        self._wav = WavWriter(self._file, sample_rate, channels, n_samples=n_samples)
+        self._wav = WavWriter(
+            self._file, sample_rate, channels, n_samples=n_samples, subtype=subtype
+        )
 
     def write(self, block: np.ndarray) -> None:
         self._wav.write(block)
@@ -223,10 +254,15 @@ class _EncodedFile:
         self._file.close()
 
 
-def audio_format(path: str | os.PathLike) -> tuple[str, str]:
-    """Container and sample format that the extension of `path` stands for.
+def audio_format(path: str | os.PathLike, bit_depth: str | None = None) -> tuple[str, str]:
+    """Container and sample format that the extension of `path` and a bit depth stand for.
 
     Standard output, and pipes and devices without an extension, are WAV.
+
+    Raises
+    ------
+    OutputError
+        If the extension is not known, or its files have no such bit depth.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -235,7 +271,15 @@ def audio_format(path: str | os.PathLike) -> tuple[str, str]:
     if suffix not in FORMATS:
         known = ", ".join(FORMATS)
         raise OutputError(f"{path}: cannot write '{suffix}' files; use one of {known}")
-    return FORMATS[suffix]
+    container, subtypes = FORMATS[suffix]
+    depths = list(subtypes)
+    if bit_depth is not None and bit_depth not in depths:
+        if depths == [""]:
+            raise OutputError(f"{path}: {container} files have no bit depth; leave it out")
+        raise OutputError(
+            f"{path}: the bit depth of {container} files is {' or '.join(depths)}, not {bit_depth}"
+        )
+    return container, subtypes[depths[0] if bit_depth is None else bit_depth]
 
 
 @contextmanager
@@ -245,7 +289,7 @@ def audio_path(path: str | os.PathLike) -> Iterator[Path]:
     As `atomic_path`, but that WAV goes to standard output, pipes and devices while it is made.
     """
     path = Path(path)
-    if path == STDOUT or (is_stream(path) and audio_format(path) == FORMATS[".wav"]):
+    if path == STDOUT or (is_stream(path) and audio_format(path)[0] == "WAV"):
         yield path
     else:
         with atomic_path(path) as temporary:

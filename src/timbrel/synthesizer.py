@@ -8,20 +8,24 @@ timbre (name, mix, path, file) ──────────┘
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from timbrel.abilities import Abilities
+from timbrel.audio_stream import AudioStream, Block
 from timbrel.bundles.bundle import Bundle, Instrument, load_bundle
 from timbrel.constants import A4_HZ, DEFAULT_MODEL
 from timbrel.ensemble import PRE_ROLL_S, Ensemble
-from timbrel.errors import InputError
+from timbrel.errors import InputError, LoudnessWarning
+from timbrel.expected_loudness import expected_loudness
+from timbrel.mastering import fitted_mastering, mastered, measured_loudness
 from timbrel.mel.generator import MelGenerator
 from timbrel.mixer import Mixer
-from timbrel.render_options import RenderOptions
+from timbrel.render_options import POST_FADER, RenderOptions
 from timbrel.score.score import Score, Track
 from timbrel.score.source import as_score
 from timbrel.timbre.assignment import instrument_for, timbres_of
@@ -36,42 +40,6 @@ if TYPE_CHECKING:
 
 RELEASE_S = 2.0  # rendered after the end of the last note
 _BLOCK_HOPS = 8
-
-
-@dataclass(frozen=True)
-class Block:
-    """A block of a stream's audio."""
-
-    mix: np.ndarray  # (samples, channels)
-    # (tracks, samples), before volume and pan; over the whole stream, as long as the mix. Empty
-    # unless `RenderOptions.stems` is set.
-    tracks: np.ndarray
-
-
-@dataclass(frozen=True)
-class AudioStream:
-    """The sound of a score, computed block by block while it is iterated over.
-
-    Every iteration starts from the beginning and gives the same sound, in memory that does not
-    depend on the length.
-    """
-
-    length: int  # samples of the mix
-    sample_rate: int  # Hz
-    channels: int
-    n_blocks: int
-    n_voices: int  # voices that are computed separately
-    notes_left_out: int  # beyond the limits on simultaneous notes; see `timbrel.voices`
-    _play: Callable[[], Iterator[Block]] = field(repr=False)
-    timbres: tuple[Timbre, ...] = ()  # of the score's tracks
-
-    @property
-    def duration_s(self) -> float:
-        """How long the sound is, in seconds."""
-        return self.length / self.sample_rate
-
-    def __iter__(self) -> Iterator[Block]:
-        return self._play()
 
 
 class _Span(NamedTuple):
@@ -188,11 +156,28 @@ class Synthesizer:
     ) -> np.ndarray:
         """Render a score and return the audio; see `stream` for the parameters.
 
+        Its loudness is measured; where it cannot be what was asked for, a `LoudnessWarning` says
+        so.
+
         Returns
         -------
         audio : ndarray of float32, shape (samples, channels)
         """
-        return np.concatenate([block.mix for block in self.stream(score, options, **changes)])
+        stream = self.stream(score, options, **changes)
+        if stream.loudness_lufs is None:
+            return np.concatenate([block.mix for block in stream])
+        mix = [block.mix for block in stream.unmastered()]
+        rate, channels = stream.sample_rate, stream.channels
+        mastering = fitted_mastering(
+            measured_loudness(mix, rate, channels),
+            lambda: mix,
+            rate,
+            channels,
+            loudness_lufs=stream.loudness_lufs,
+        )
+        if mastering.remark:
+            warnings.warn(f"the mix {mastering.remark}", LoudnessWarning, stacklevel=2)
+        return np.concatenate(list(mastered(mix, rate, channels, gain_db=mastering.gain_db)))
 
     def stream(
         self,
@@ -212,12 +197,14 @@ class Synthesizer:
             How to render it; the defaults of `RenderOptions` if None.
         **changes
             Fields of `RenderOptions` that replace those of `options`: ``timbre``, ``seed``,
-            ``start_s``, ``duration_s``, ``channels``, ``gain_db``, ``tuning_hz``, ``stems``.
+            ``start_s``, ``duration_s``, ``channels``, ``loudness_lufs``, ``gain_db``,
+            ``normalize``, ``tuning_hz``, ``stems``, ``stems_kind``.
 
         Returns
         -------
         AudioStream
-            Iterates over `Block`; no audio is computed before the iteration.
+            Iterates over `Block`; no audio is computed before the iteration. Its gain is therefore
+            estimated from the score; `render` measures the loudness instead.
 
         Raises
         ------
@@ -252,6 +239,8 @@ class Synthesizer:
             n_voices=len(voices.voices),
             notes_left_out=voices.notes_left_out,
             timbres=tuple(timbres),
+            loudness_lufs=options.target_lufs,
+            gain_db=self._gain_db(voices, span, options),
             _play=lambda: self._stream(len(score.tracks), voices, span, options),
         )
 
@@ -289,7 +278,6 @@ class Synthesizer:
             mel.sample_rate,
             options.channels,
             position=span.start * mel.hop_length,
-            gain_db=options.gain_db,
         )
         ends = self._block_ends(span)
         begins = [span.first, *ends[:-1]]
@@ -299,11 +287,26 @@ class Synthesizer:
             n_samples = (end - heard) * mel.hop_length
             if heard > begin:
                 sounds = {i: sound[len(sound) - n_samples :] for i, sound in sounds.items()}
-            tracks = np.zeros((n_tracks if options.stems else 0, n_samples), np.float32)
-            if options.stems:
-                for index, sound in sounds.items():
-                    tracks[played[index].number] = sound
-            yield Block(mixer.process(sounds, n_samples, last=end == span.stop), tracks)
+            shape: tuple[int, ...] = (n_tracks if options.stems else 0, n_samples)
+            if is_post_fader := options.stems and options.stems_kind == POST_FADER:
+                shape += (options.channels,)
+            tracks = np.zeros(shape, np.float32)
+            mix = np.zeros((n_samples, options.channels), np.float32)
+            for index, placed in mixer.process(sounds, n_samples):
+                mix += placed
+                if options.stems:
+                    tracks[played[index].number] = placed if is_post_fader else sounds[index]
+            yield Block(mix, tracks)
+
+    def _gain_db(self, voices: Voices, span: _Span, options: RenderOptions) -> float:
+        """The gain that is asked for, or expected to give the mix its loudness."""
+        if options.target_lufs is None:
+            return options.gain_db or 0.0
+        start_s, stop_s = (frame / self.model.mel.frame_rate for frame in (span.start, span.stop))
+        expected_lufs = expected_loudness(
+            voices.voices, self.model, start_s=start_s, stop_s=stop_s, channels=options.channels
+        )
+        return options.target_lufs - expected_lufs if np.isfinite(expected_lufs) else 0.0
 
     def _span(self, score: Score, options: RenderOptions) -> _Span:
         """The span of an excerpt; computing begins on the grid of hops, as for the whole score."""

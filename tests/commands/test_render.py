@@ -51,6 +51,9 @@ def test_several_songs_go_to_a_folder_and_are_told_of_in_json(model: tuple[str, 
     took_s, factor = first.pop("took_s"), first.pop("real_time_factor")
     assert took_s > 0
     assert factor == pytest.approx(took_s / 3.0, abs=0.001)
+    assert first.pop("loudness_lufs") == pytest.approx(-16, abs=0.11)
+    assert first.pop("true_peak_dbtp") <= -1
+    assert first.pop("gain_db") > 0
     assert first == {
         "file": "song.mid",
         "output": "out/song.wav",
@@ -78,13 +81,51 @@ def test_several_songs_go_to_a_folder_and_are_told_of_in_json(model: tuple[str, 
 
 
 def test_stems_are_written_as_well_and_mono_is_one_channel(model: tuple[str, str]) -> None:
-    (result,) = result_of("render", "song.mid", *model, "--stems", "stems", "--mono")
+    given = ("render", "song.mid", *model, "--stems", "stems", "--mono", "--bit-depth", 24)
+    (result,) = result_of(*given)
     stems = ["stems/song-01-acoustic-grand-piano.wav", "stems/song-02-trumpet.wav"]
     assert result["stems"] == stems
     assert files() == {"song.wav", *stems}
     mix, *tracks = (soundfile.read(name)[0] for name in ("song.wav", *stems))
     assert mix.shape == tracks[0].shape == tracks[1].shape == (48_000,)
-    np.testing.assert_allclose(mix, tracks[0] + tracks[1], atol=3 / 32768)
+    np.testing.assert_allclose(mix, tracks[0] + tracks[1], atol=1e-4)
+    assert soundfile.info("song.wav").subtype == "PCM_24"
+    (other,) = result_of(*given, "--stems-kind", "pre-fader", "--force", "--no-normalize")
+    assert other["gain_db"] == 0
+    dry = [soundfile.read(name)[0] for name in stems]
+    for one, louder in zip(dry, tracks, strict=True):
+        factor = 10 ** (result["gain_db"] / 20)
+        np.testing.assert_allclose(louder, factor * one, atol=1e-5 * factor)
+
+
+def test_what_cannot_be_as_loud_as_asked_for_is_said(model: tuple[str, str]) -> None:
+    done = run("render", "song.mid", *model, "--loudness", "-1", "--mono")
+    assert done.returncode == 0
+    assert re.fullmatch(
+        r"song\.mid: stays at -\d+\.\d LUFS, \d+\.\d dB quieter than asked for, as its peaks would "
+        r"need more than 6 dB of limiting\n",
+        done.stderr,
+    )
+    silent = [mido.Message("control_change", control=7, value=0), *note(60)]
+    write_midi("muted.mid", silent)
+    done = run("render", "muted.mid", *model)
+    assert done.returncode == 0
+    assert done.stderr == ("muted.mid: silent (below -70 LUFS), so its loudness stays as it is\n")
+    assert not soundfile.read("muted.wav")[0].any()
+    (row,) = result_of("render", "muted.mid", *model, "--force")
+    assert row["loudness_lufs"] is None
+    assert row["warnings"] == ["silent (below -70 LUFS), so its loudness stays as it is"]
+
+
+@pytest.mark.parametrize(
+    ("bit_depth", "name", "subtype"),
+    [("16", "x.wav", "PCM_16"), ("24", "x.flac", "PCM_24"), ("32f", "x.wav", "FLOAT")],
+)
+def test_files_have_the_bits_that_are_asked_for(
+    model: tuple[str, str], bit_depth: str, name: str, subtype: str
+) -> None:
+    assert run("render", "song.mid", *model, "-o", name, "--bit-depth", bit_depth).returncode == 0
+    assert soundfile.info(name).subtype == subtype
 
 
 def test_an_excerpt_is_as_long_as_asked_for(model: tuple[str, str]) -> None:
@@ -200,7 +241,8 @@ def test_progress_is_shown_where_a_person_watches(model: tuple[str, str]) -> Non
 
 def test_a_dash_is_standard_output(model: tuple[str, str]) -> None:
     done = subprocess.run(
-        [TIMBREL, "render", "song.mid", *model, "-o", "-", "--stems", "stems"], capture_output=True
+        [TIMBREL, "render", "song.mid", *model, "-o", "-", "--stems", "stems", "--gain", "6"],
+        capture_output=True,
     )
     assert done.returncode == 0
     assert re.fullmatch(
@@ -210,7 +252,7 @@ def test_a_dash_is_standard_output(model: tuple[str, str]) -> None:
     )
     stems = {"stems/song-01-acoustic-grand-piano.wav", "stems/song-02-trumpet.wav"}
     assert files() == stems
-    run("render", "song.mid", *model)
+    run("render", "song.mid", *model, "--gain", 6)
     assert done.stdout == Path("song.wav").read_bytes()
 
 
@@ -258,6 +300,7 @@ def test_long_names_are_cut_and_tell_tracks_apart(model: tuple[str, str]) -> Non
 
 def test_links_and_pipes_are_written_through(model: tuple[str, str]) -> None:
     Path("link.wav").symlink_to("real.wav")
+    model = (*model, "--no-normalize")
     assert run("render", "song.mid", *model, "-o", "link.wav").returncode == 0
     assert Path("link.wav").is_symlink()
     real = Path("real.wav").read_bytes()
@@ -270,9 +313,7 @@ def test_links_and_pipes_are_written_through(model: tuple[str, str]) -> None:
         assert stat.S_ISFIFO(Path(name).stat().st_mode)
         if name == "pipe.flac":
             samples = soundfile.read(io.BytesIO(heard), dtype="int16")[0]
-            # libsndfile rounds for FLAC, and cuts off for WAV.
-            real_samples = soundfile.read("real.wav", dtype="int16")[0]
-            assert np.abs(samples.astype(int) - real_samples).max() <= 1
+            np.testing.assert_array_equal(samples, soundfile.read("real.wav", dtype="int16")[0])
         else:
             assert heard == real
 
@@ -357,6 +398,13 @@ def test_a_file_that_is_no_song_is_refused_before_anything_is_written(
         (["--start", "nan"], "the start must be 0 s or later, not nan s"),
         (["--duration", "0"], "the duration must be more than 0 s, not 0 s"),
         (["--duration", "-2"], "the duration must be more than 0 s, not -2 s"),
+        (["--loudness", "10"], "the loudness must lie between −60 and −1 LUFS, not 10 LUFS"),
+        (["--loudness", "-16", "--gain", "3"], "a loudness and a gain were given; give one of"),
+        (["--loudness", "-16", "--no-normalize"], "a loudness was given, but the mix is not"),
+        (["--stems-kind", "dry"], "stems must be post-fader or pre-fader, not 'dry'"),
+        (["--bit-depth", "12"], "--bit-depth must be one of 16, 24, 32f, not '12'"),
+        (["-o", "x.flac", "--bit-depth", "32f"], "the bit depth of FLAC files is 16 or 24"),
+        (["-o", "x.ogg", "--bit-depth", "16"], "x.ogg: OGG files have no bit depth"),
         (["--gain", "nan"], "the gain must lie between −100 and 100 dB, not nan dB"),
         (["--max-duration", "0.0001"], "song.mid: lasts longer than 0.0001 hours"),
         (

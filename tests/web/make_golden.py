@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import mido
+from loudness_golden import GOLDEN_FILE, loudness_golden
 from mido import Message, MetaMessage, MidiFile, MidiTrack
 from strange_files import STRANGE_FILES
 
@@ -226,6 +227,7 @@ def main() -> None:
     """Write all files."""
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / MUTANTS_FILE).write_text(json.dumps(mutants(), indent=0) + "\n")
+    (FOLDER / GOLDEN_FILE).write_text(json.dumps(loudness_golden()) + "\n")
     for name, make in FILES.items():
         data = midi_bytes(make())
         (FOLDER / f"{name}.mid").write_bytes(data)

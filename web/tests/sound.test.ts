@@ -54,47 +54,15 @@ it("resampling keeps a sine", () => {
   }
 });
 
-it("a mix below the ceiling passes unaltered, in blocks of any size", () => {
-  const sound = sine(5000, 440, 16000, 0.3);
-  const mixer = new Mixer([track], 16000);
-  let state = mixer.start();
-  const out: number[] = [];
-  for (let at = 0; at < 5000; at += 1000) {
-    const done = mixer.process(sound.subarray(at, at + 1000), [0], 1000, at, state);
-    state = done.state;
-    out.push(...done.mix[0]);
-  }
-  expect(out.length).toBe(5000 - mixer.lookahead);
-  out.forEach((value, i) => expect(value).toBeCloseTo(sound[i], 6));
-});
-
-it("what is loud is held below the ceiling", () => {
-  const mixer = new Mixer([track], 16000);
-  const { mix } = mixer.process(sine(8000, 440, 16000, 3), [0], 8000, 0, mixer.start());
-  const peak = mix[0].reduce((a, b) => Math.max(a, Math.abs(b)), 0);
-  expect(peak).toBeLessThan(0.8913);
-  expect(peak).toBeGreaterThan(0.8);
-});
-
-it("a mix is the sum of its tracks, none of them softer because others exist", () => {
-  const sounds = [sine(2000, 440, 16000, 0.2), sine(2000, 660, 16000, 0.1)];
+it("a mix is the sum of its tracks, and without any of them silence", () => {
   const mixer = new Mixer([track, track], 16000);
-  const heard = (which: number[]) => {
-    const audio = Float32Array.from(which.flatMap((i) => [...sounds[i]]));
-    return mixer.process(audio, which, 2000, 0, mixer.start()).mix[0];
-  };
-  const sum = heard([0, 1]);
-  const alone = heard([0]);
-  expect(sum.length).toBe(2000 - mixer.lookahead);
-  sum.forEach((value, i) => expect(value).toBeCloseTo(sounds[0][i] + sounds[1][i], 6));
-  alone.forEach((value, i) => expect(value).toBeCloseTo(sounds[0][i], 6));
-});
-
-it("where no track is heard there is silence", () => {
-  const mixer = new Mixer([track], 16000);
-  const { mix } = mixer.process(new Float32Array(0), [], 1000, 0, mixer.start());
-  expect(mix[0].length).toBe(1000 - mixer.lookahead);
-  expect(mix[0].every((value) => value === 0)).toBe(true);
+  const sound = sine(2000, 440, 16000, 0.3);
+  const [left, right] = mixer.process(sound, [0, 1], 1000, 0);
+  left.forEach((value, i) => expect(value).toBeCloseTo(sound[i] + sound[1000 + i], 6));
+  right.forEach((value, i) => expect(value).toBeCloseTo(left[i], 6));
+  const [silence] = mixer.process(new Float32Array(0), [], 1000, 0);
+  expect(silence.length).toBe(1000);
+  expect(silence.every((value) => value === 0)).toBe(true);
 });
 
 it("a note's pulses begin at its onset and fade with its release", () => {

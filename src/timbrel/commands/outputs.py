@@ -1,4 +1,4 @@
-"""Scores → audio files: choosing the paths, and writing the files block by block."""
+"""Scores → audio files: choosing the paths. `timbrel.commands.writing` writes the files."""
 
 from __future__ import annotations
 
@@ -6,18 +6,13 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from timbrel.errors import OutputError, printable
-from timbrel.files import STDOUT, check_distinct, check_output, fitting_name, is_stream, make_folder
-from timbrel.progress import Progress, silent
+from timbrel.errors import OutputError
+from timbrel.files import STDOUT, check_distinct, check_output, fitting_name, is_stream
 from timbrel.score.score import Score, Track
-from timbrel.sound import AudioWriter, audio_format, audio_path
-from timbrel.synthesizer import AudioStream
+from timbrel.sound import audio_format
 
 _LABEL_LENGTH = 40  # of a track's name in the name of its file
 
@@ -60,6 +55,8 @@ class Outputs:
         A folder for the tracks' own sounds.
     force
         Overwrite files that exist.
+    bit_depth
+        Of the files; see `AudioWriter`.
 
     Raises
     ------
@@ -75,6 +72,7 @@ class Outputs:
         subfolders: Sequence[Path] = (),
         stems: Path | None = None,
         force: bool = False,
+        bit_depth: str | None = None,
     ) -> None:
         name = os.fspath(output or ".")
         self._files, self._stems, self._force = files, stems, force
@@ -90,7 +88,7 @@ class Outputs:
         if len(files) > 1:
             what = "standard output" if is_stdout else name
             raise OutputError(f"{what}: is one file for {len(files)} scores; name a folder")
-        audio_format(self._path)
+        audio_format(self._path, bit_depth)
         if is_stdout and sys.stdout.isatty():
             raise OutputError("standard output: is a terminal; send it to a program or a file")
 
@@ -134,42 +132,3 @@ def _stem_name(mix: Path, number: int, track: Track) -> str:
     numbered = fitting_name(mix.stem, f"-{number:02}{mix.suffix}").removesuffix(mix.suffix)
     whole = fitting_name(f"{numbered}-{label}", mix.suffix).removesuffix(mix.suffix)
     return whole.rstrip("-") + mix.suffix
-
-
-def render_file(
-    stream: AudioStream,
-    target: Target,
-    *,
-    file_rate: int | None = None,
-    progress: Progress = silent,
-) -> None:
-    """Write a stream of `Synthesizer` to a file, and its tracks to theirs if they have some.
-
-    Folders are created; files appear when they are complete.
-
-    Parameters
-    ----------
-    file_rate
-        What the files are resampled to, in Hz; not at all where it is None.
-    progress
-        Wraps the blocks.
-    """
-    with ExitStack() as stack:
-        for path in target.paths:
-            make_folder(path.parent)
-        # The files are closed before they are moved to where they belong.
-        places = [stack.enter_context(audio_path(path)) for path in target.paths]
-        channels = [stream.channels, *(1 for _ in target.stems)]
-        with ExitStack() as writers:
-            mix, *tracks = [
-                writers.enter_context(
-                    AudioWriter(
-                        place, stream.sample_rate, n, file_rate=file_rate, n_samples=stream.length
-                    )
-                )
-                for place, n in zip(places, channels, strict=True)
-            ]
-            for block in progress(stream, stream.n_blocks, printable(target.mix.name)):
-                mix.write(block.mix)
-                for writer, sound in zip(tracks, block.tracks, strict=False):
-                    writer.write(np.clip(sound, -1, 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,12 +19,15 @@ from timbrel.commands.songs import Song, Songs, find_songs, read_song
 from timbrel.constants import A4_HZ
 from timbrel.errors import InputError, printable
 from timbrel.progress import bar
-from timbrel.render_options import RenderOptions
+from timbrel.render_options import POST_FADER, RenderOptions
 
 if TYPE_CHECKING:
+    from timbrel.audio_stream import AudioStream
     from timbrel.commands.outputs import Target
+    from timbrel.commands.writing import FileOptions
+    from timbrel.mastering import Mastering
     from timbrel.score.score import Score
-    from timbrel.synthesizer import AudioStream, Synthesizer
+    from timbrel.synthesizer import Synthesizer
 
 
 def add_render_command(app: typer.Typer) -> None:
@@ -67,9 +71,24 @@ def render(
     duration: Annotated[
         float | None, typer.Option(help="How long to play, in seconds. By default to the end.")
     ] = None,
+    loudness: Annotated[
+        float | None,
+        typer.Option(
+            help="Integrated loudness of the sound in LUFS (ITU-R BS.1770-4). By default -16; a "
+            "limiter keeps true peaks below -1 dB."
+        ),
+    ] = None,
     gain: Annotated[
-        float, typer.Option(help="Louder or softer, in dB; a limiter keeps it from clipping.")
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            help="A gain in dB instead of a loudness; the same one for songs that are to keep "
+            "their levels. The limiter keeps it from clipping."
+        ),
+    ] = None,
+    no_normalize: Annotated[
+        bool,
+        typer.Option("--no-normalize", help="As loud as it is computed, which is soft."),
+    ] = False,
     mono: Annotated[bool, typer.Option("--mono", help="One channel instead of two.")] = False,
     sample_rate: Annotated[
         int | None,
@@ -81,8 +100,21 @@ def render(
     stems: Annotated[
         Path | None,
         typer.Option(
-            help="A folder for the sound of each track alone as well, in mono, before its volume "
-            "and pan."
+            help="A folder for the sound of each track alone as well; their sum is the mix."
+        ),
+    ] = None,
+    stems_kind: Annotated[
+        str,
+        typer.Option(
+            help="Where stems are taken: post-fader, with the track's volume and pan and the mix's "
+            "gain and limiter; or pre-fader, as computed, in mono."
+        ),
+    ] = POST_FADER,
+    bit_depth: Annotated[
+        str | None,
+        typer.Option(
+            help="Bits of a sample: 16 (the default, with dither), 24, or 32f for floats, which "
+            "WAV files alone can hold."
         ),
     ] = None,
     precision: Annotated[
@@ -111,8 +143,10 @@ def render(
     """Turn MIDI files into sound."""
     from timbrel.bundles.bundle import load_bundle
     from timbrel.commands.outputs import Outputs
+    from timbrel.commands.writing import FileOptions
     from timbrel.constants import DEFAULT_MODEL
     from timbrel.files import STDOUT
+    from timbrel.sound import BIT_DEPTHS
     from timbrel.synthesizer import Synthesizer
     from timbrel.timbre.timbre import parse_timbre
     from timbrel.vocoder.catalog import vocoder_for
@@ -124,10 +158,15 @@ def render(
         start_s=start,
         duration_s=duration,
         channels=1 if mono else 2,
+        loudness_lufs=loudness,
         gain_db=gain,
+        normalize=not no_normalize,
         tuning_hz=tuning,
         stems=stems is not None,
+        stems_kind=stems_kind,
     )
+    if bit_depth not in (None, *BIT_DEPTHS):
+        raise InputError(f"--bit-depth must be one of {', '.join(BIT_DEPTHS)}, not '{bit_depth}'")
     specs = _timbre_specs(timbre or [])
     songs = find_songs(files)
     outputs = Outputs(
@@ -136,6 +175,7 @@ def render(
         subfolders=[song.name.parent for song in songs],
         stems=stems,
         force=force,
+        bit_depth=bit_depth,
     )
     if output == str(STDOUT) and as_json:
         raise InputError("--json prints to standard output, where '-o -' writes the sound")
@@ -169,7 +209,8 @@ def render(
         "seed": seed,
     }
     work = {i: _Work(songs[i], scores[i], streams[i], targets[i]) for i in streams}
-    rows = batch.each(lambda i: _rendered(work[i], sample_rate, silent=as_json) | common)
+    written_as = FileOptions(sample_rate, bit_depth)
+    rows = batch.each(lambda i: _rendered(work[i], written_as, silent=as_json) | common)
     if as_json:
         batch.print_json(rows)
     batch.end()
@@ -194,22 +235,24 @@ def _stream(
         raise InputError(f"{song.title}: {error}") from None
 
 
-def _rendered(work: _Work, file_rate: int | None, *, silent: bool) -> dict[str, Any]:
+def _rendered(work: _Work, options: FileOptions, *, silent: bool) -> dict[str, Any]:
     """Write a song's sound, and describe it."""
-    from timbrel.commands.outputs import render_file
+    from timbrel.commands.writing import render_file
 
     stream, target = work.stream, work.target
     remarks = remarks_on(stream.timbres)
     if not silent:
         _introduce(work, remarks)
     began = time.perf_counter()
-    render_file(stream, target, file_rate=file_rate, progress=bar)
+    mastering = render_file(stream, target, options, progress=bar)
     took_s = time.perf_counter() - began
+    remark = mastering.remark if stream.loudness_lufs is not None else ""
     if not silent:
         said = sys.stderr if target.is_live else sys.stdout
-        print(
-            f"{printable(work.song.title)}: {printable(cast_in_words(stream.timbres))}", file=said
-        )
+        title = printable(work.song.title)
+        if remark:
+            print(f"{title}: {remark}", file=sys.stderr)
+        print(f"{title}: {printable(cast_in_words(stream.timbres))}", file=said)
         print(
             f"{printable(target.name)}: {stream.duration_s:.1f} s of sound in {took_s:.1f} s, "
             f"{stream.duration_s / took_s:.1f}× real time",
@@ -220,13 +263,25 @@ def _rendered(work: _Work, file_rate: int | None, *, silent: bool) -> dict[str, 
         "output": str(target.mix),
         "stems": [str(path) for path in target.stems],
         "duration_s": round(stream.duration_s, 3),
-        "sample_rate": file_rate or stream.sample_rate,
+        "sample_rate": options.sample_rate or stream.sample_rate,
+        **_levels(mastering),
         "took_s": round(took_s, 3),
         "real_time_factor": round(took_s / stream.duration_s, 4),
         "tracks": track_rows(work.score.tracks, stream.timbres),
         "unplayable": work.score.unplayable,
-        "warnings": [*work.score.warnings, *remarks],
+        "warnings": [*work.score.warnings, *remarks, *([remark] if remark else [])],
     }
+
+
+def _levels(mastering: Mastering) -> dict[str, float | None]:
+    """Gain, loudness and true peak; JSON has no infinity for those of silence."""
+    result = mastering.result
+    levels = {
+        "gain_db": mastering.gain_db,
+        "loudness_lufs": result.integrated_lufs,
+        "true_peak_dbtp": result.true_peak_dbtp,
+    }
+    return {name: round(value, 2) if isfinite(value) else None for name, value in levels.items()}
 
 
 def _introduce(work: _Work, remarks: list[str]) -> None:

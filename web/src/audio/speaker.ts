@@ -5,6 +5,7 @@ import { newRing } from "./ring";
 import type { ProcessorOptions } from "./processor";
 
 const LONGEST_RECORDING_S = 600;
+const VOLUME_GLIDE_S = 0.02; // so that the volume moves without clicks
 
 /** Shared memory between worker and worklet; null where the page is not isolated. */
 export function sharedRing(): SharedArrayBuffer | null {
@@ -13,11 +14,15 @@ export function sharedRing(): SharedArrayBuffer | null {
 
 export class Speaker {
   private node: AudioWorkletNode | null = null;
+  private readonly volume: GainNode;
 
   private constructor(
     private readonly context: AudioContext,
     private modelRate: number,
-  ) {}
+  ) {
+    this.volume = context.createGain();
+    this.volume.connect(context.destination);
+  }
 
   /** Prepare all that needs no gesture of the user. */
   static async prepare(
@@ -33,7 +38,7 @@ export class Speaker {
       outputChannelCount: [2],
       processorOptions,
     });
-    node.connect(context.destination);
+    node.connect(speaker.volume);
     speaker.node = node;
     if (shared) return { speaker, port: null };
     const { port1, port2 } = new MessageChannel();
@@ -48,6 +53,11 @@ export class Speaker {
   /** Milliseconds from the worklet to the air, as far as the browser knows. */
   get outputLatencyMs(): number {
     return 1000 * ((this.context.outputLatency || 0) + (this.context.baseLatency || 0));
+  }
+
+  /** A factor from 0 to 1; what is recorded does not know of it. */
+  setVolume(factor: number): void {
+    this.volume.gain.setTargetAtTime(factor, this.context.currentTime, VOLUME_GLIDE_S);
   }
 
   /** Must be called in a gesture. */

@@ -30,6 +30,8 @@ export interface BundleConfig {
   model: Record<string, number | string>;
   window?: { hop: number; context: number };
   instruments?: Instrument[];
+  /** Of what it was trained on. */
+  gain?: number;
   /** Of a WaveNet. */
   engine?: WaveNetConfig;
   attribution: string;

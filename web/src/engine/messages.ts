@@ -69,6 +69,8 @@ export type FromEngine =
       overloaded: boolean;
       /** Whether what is played was computed beforehand. */
       rendered: boolean;
+      /** The gain of the mix, ahead of the limiter. */
+      gainDb: number;
       /** The listener's place in the ring, in samples. */
       read: number;
     }

@@ -1,21 +1,23 @@
-// The data path of a score, hop by hop: piano rolls and timbres → mel → vocoder → mix. Each step takes
-// a state and gives the next one, and alters neither: who keeps a state can go back to it. Tracks that
+// The data path of a score, hop by hop: piano rolls and timbres → mel → vocoder → mix → gain and limiter.
+// Each step takes a state and gives the next one, and alters neither: who keeps a state can go back to it. Tracks that
 // are not heard are not computed; one that comes in is brought to where it would be.
 
 import constants from "../constants.json";
 import { frameRateOf } from "./bundle";
 import { pickedRows, type Ensemble } from "./ensemble";
-import { Mixer, type MixerState } from "./mixer";
+import { expectedLoudness } from "./expected_loudness";
+import { Limiter, type LimiterState } from "./limiter";
+import { Mixer } from "./mixer";
 import type { Mel2Mel, MelState } from "./mel2mel";
 import { aligned, type Place, type Playing, type Source, type Step } from "./source";
 import type { Vocoder } from "./vocoder";
 import { PianoRoll } from "../score/roll";
 import type { Track } from "../score/score";
-import { timbreAt } from "../timbre/timbre";
+import { timbreAt, type Timbre } from "../timbre/timbre";
 
 // Before a position in the middle, so much of the score is played unheard, as Python does it. The
 // vocoder, which forgets sooner, hears the last hops of it only.
-const { preRollS, releaseS } = constants;
+const { preRollS } = constants;
 const PRE_ROLL_HOPS = 4;
 
 /** Where some tracks' networks are. */
@@ -28,7 +30,14 @@ export interface Snapshot extends Place {
   /** The tracks that were computed, in order. */
   readonly tracks: readonly number[];
   readonly voices: Voices;
-  readonly mixer: MixerState;
+  readonly limiter: LimiterState | null;
+}
+
+export interface StreamOptions {
+  /** Whether it has no end, as where a keyboard is played alone. */
+  endless?: boolean;
+  /** Ahead of the limiter; null for the mix as it is computed, without either. */
+  gainDb: number | null;
 }
 
 export class Stream implements Source<Snapshot> {
@@ -38,25 +47,27 @@ export class Stream implements Source<Snapshot> {
   readonly frameRate: number;
   private readonly rolls: PianoRoll[];
   private readonly mixer: Mixer;
+  private readonly limiter: Limiter | null;
   private readonly hopSamples: number;
 
   constructor(
     private readonly mel2mel: Mel2Mel,
     private readonly vocoder: Vocoder,
     tracks: Track[],
-    { endless = false }: { endless?: boolean } = {},
+    { endless = false, gainDb }: StreamOptions,
   ) {
     this.frameRate = frameRateOf(mel2mel.config.mel);
     this.rolls = tracks.map((track) => new PianoRoll(track.notes, this.frameRate));
-    this.mixer = new Mixer(tracks, mel2mel.config.mel.sample_rate);
+    this.mixer = new Mixer(tracks, this.sampleRate);
+    this.limiter = gainDb === null ? null : new Limiter(this.sampleRate, gainDb);
     this.hopSamples = mel2mel.config.mel.hop_length;
-    let end = 0;
-    for (const track of tracks) {
-      for (const note of track.notes) if (note.end < Infinity) end = Math.max(end, note.end);
-    }
     this.nFrames = endless
       ? Infinity
-      : Math.max(roundHalfEven((end + releaseS) * this.frameRate), 1);
+      : Math.max(roundHalfEven(soundingSeconds(tracks) * this.frameRate), 1);
+  }
+
+  get sampleRate(): number {
+    return this.mel2mel.config.mel.sample_rate;
   }
 
   get hop(): number {
@@ -75,7 +86,7 @@ export class Stream implements Source<Snapshot> {
   async start(frame: number, playing: Playing): Promise<Snapshot> {
     const tracks = heardTracks(playing);
     const voices = await this.warmedUp(tracks, frame, playing);
-    return { frame, tracks, voices, mixer: this.mixer.start() };
+    return { frame, tracks, voices, limiter: this.limiter?.start() ?? null };
   }
 
   async regrouped(before: Snapshot, playing: Playing): Promise<Snapshot> {
@@ -105,27 +116,28 @@ export class Stream implements Source<Snapshot> {
   }
 
   async step(before: Snapshot, playing: Playing, from: number): Promise<Step<Snapshot>> {
-    const { frame, tracks, voices, mixer } = await this.regrouped(before, playing);
+    const { frame, tracks, voices, limiter } = await this.regrouped(before, playing);
     const timbre = this.timbre(playing, frame);
     const { mel, audio, next } = await this.sung(tracks, timbre, frame, voices);
     const n = this.hop * this.hopSamples;
     const position = (frame - this.vocoder.latencyFrames) * this.hopSamples;
     const cut = Math.min(Math.max(from * this.hopSamples - position, 0), n);
-    const mixed = this.mixer.process(
+    const raw = this.mixer.process(
       cut && tracks.length ? withoutFirst(audio, tracks.length, cut) : audio,
       tracks,
       n - cut,
       position + cut,
-      mixer,
     );
+    const made =
+      this.limiter && limiter ? this.limiter.process(raw, limiter) : { mix: raw, state: null };
     return {
-      at: position + cut - mixer.held[0].length,
-      mix: mixed.mix,
+      at: position + cut - (limiter?.held[0].length ?? 0),
+      mix: made.mix,
       mel: this.loudest(mel),
       frame,
       nTracks: tracks.length,
       timbre,
-      next: { frame: frame + this.hop, tracks, voices: next, mixer: mixed.state },
+      next: { frame: frame + this.hop, tracks, voices: next, limiter: made.state },
     };
   }
 
@@ -209,6 +221,26 @@ export class Stream implements Source<Snapshot> {
   private rowsOf(tracks: readonly number[], timbre: Float32Array): Float32Array {
     return pickedRows([timbre], this.mel2mel.timbreSize, tracks);
   }
+}
+
+/**
+ * The gain that is expected to bring tracks to the usual loudness, all of them together, so that one
+ * that is muted does not make others louder.
+ */
+export function expectedGain(mel2mel: Mel2Mel, tracks: Track[], timbres: Timbre[]): number {
+  const { gain, instruments } = mel2mel.config;
+  const model = { gain: gain!, instruments: instruments! };
+  const expected = expectedLoudness(tracks, timbres, model, soundingSeconds(tracks));
+  return expected === -Infinity ? 0 : constants.loudness.targetLufs - expected;
+}
+
+/** Until when tracks sound, with what rings on. */
+function soundingSeconds(tracks: Track[]): number {
+  let end = 0;
+  for (const { notes } of tracks) {
+    for (const note of notes) if (note.end < Infinity) end = Math.max(end, note.end);
+  }
+  return end + constants.releaseS;
 }
 
 function heardTracks({ heard }: Playing): number[] {

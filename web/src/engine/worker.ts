@@ -2,8 +2,9 @@
 // itself never computes.
 
 import constants from "../constants.json";
+import { Spool } from "../audio/spool";
 import { WavWriter } from "../audio/wav";
-import { simplified, type Timbre } from "../timbre/timbre";
+import { constantTimbre, simplified, timbreAt, type Timbre } from "../timbre/timbre";
 import { plainTrack, type Note } from "../score/score";
 import { PianoRoll } from "../score/roll";
 import { Arrivals } from "./arrivals";
@@ -17,6 +18,8 @@ import {
   type Manifest,
 } from "./bundle";
 import { GRIFFIN_LIM, GriffinLim } from "./griffin_lim";
+import { LoudnessMeter } from "./loudness";
+import { fittedGain, mastered } from "./mastering";
 import { Mel2Mel } from "./mel2mel";
 import type { FromEngine, ToEngine } from "./messages";
 import { Output } from "./output";
@@ -26,7 +29,7 @@ import { Player } from "./player";
 import { Rendering } from "./rendering";
 import { ort, prepareRuntime } from "./runtime";
 import type { Playing } from "./source";
-import { Stream } from "./stream";
+import { expectedGain, Stream } from "./stream";
 import type { Vocoder } from "./vocoder";
 import { WAVENET, WaveNet, wavenetBuild } from "./wavenet";
 
@@ -55,6 +58,8 @@ class Engine {
   private vocoder!: Vocoder;
   private score: Score | null = null;
   private stream: Stream | null = null;
+  /** Of what is played; settled when it is opened, so that no hand on a timbre changes it. */
+  private gainDb = 0;
   /** What was computed beforehand, and how it is played. */
   private rendered: { rendering: Rendering; piece: number; playing: string } | null = null;
   /** That, if it is what is to be played. */
@@ -113,8 +118,10 @@ class Engine {
     this.fitting = this.fit(score);
     this.announced = false;
     const all = live ? [...tracks, LIVE_TRACK] : tracks;
+    this.gainDb = this.gainOf(score);
     this.stream = new Stream(this.mel2mel, this.vocoder, all, {
       endless: !tracks.length,
+      gainDb: this.gainDb,
     });
     this.seek(score.seconds);
   }
@@ -193,14 +200,25 @@ class Engine {
     const vocoder = await this.voice(asked.vocoder);
     expectSameMel(mel2mel, vocoder, asked.vocoder);
     if (run !== this.exporting) return;
-    const wav = new WavWriter(mel2mel.config.mel.sample_rate);
+    const rate = mel2mel.config.mel.sample_rate;
+    const meter = new LoudnessMeter(rate);
+    const spool = new Spool();
     const taker: Taker = {
-      take: ({ mix }) => wav.add(mix),
+      take: ({ mix }) => {
+        meter.add(mix);
+        spool.add(mix);
+      },
       told: (progress, secondsLeft) => say({ kind: "export", progress, secondsLeft, wav: null }),
       cancelled: () => run !== this.exporting,
     };
-    const stream = new Stream(mel2mel, vocoder, tracks);
+    const stream = new Stream(mel2mel, vocoder, tracks, { gainDb: null });
     if (!(await computeAll(stream, { timbres, heard }, taker))) return;
+    const replay = spool.finish();
+    const { targetLufs } = constants.loudness;
+    const gainDb = await fittedGain(meter.measured, replay, rate, targetLufs);
+    const wav = new WavWriter(rate);
+    for await (const mix of mastered(replay(), rate, gainDb)) wav.add(mix);
+    if (taker.cancelled()) return;
     say({ kind: "export", progress: 1, secondsLeft: 0, wav: wav.finish() });
   }
 
@@ -214,7 +232,7 @@ class Engine {
     const run = ++this.rendering;
     const { piece, tracks, timbres, heard } = this.score;
     const playing = { timbres, heard };
-    const stream = new Stream(this.mel2mel, this.vocoder, tracks);
+    const stream = new Stream(this.mel2mel, this.vocoder, tracks, { gainDb: this.gainDb });
     const rendering = new Rendering(stream);
     const taker: Taker = {
       take: (step) => rendering.add(step),
@@ -250,6 +268,7 @@ class Engine {
       nTracks: player.nTracks,
       overloaded: player.overloaded,
       rendered: this.fitting !== null,
+      gainDb: this.gainDb,
       read: this.output.read,
     });
   }
@@ -258,6 +277,13 @@ class Engine {
     if (!this.rendered || live || piece !== this.rendered.piece) return null;
     const fits = JSON.stringify({ timbres, heard }) === this.rendered.playing;
     return fits ? this.rendered.rendering : null;
+  }
+
+  /** For a keyboard alone, the phrase says how loud its timbre is. */
+  private gainOf({ tracks, timbres, live }: Score): number {
+    if (tracks.length || !live) return expectedGain(this.mel2mel, tracks, timbres);
+    const phrase = [plainTrack("phrase", PHRASE)];
+    return expectedGain(this.mel2mel, phrase, [constantTimbre(timbreAt(live, 0))]);
   }
 
   private forgetRendered(): void {

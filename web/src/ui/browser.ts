@@ -1,4 +1,5 @@
-// What the browser can do, and what is asked of it beside sound: files, links, the clipboard.
+// What the browser can do, and what is asked of it beside sound: files, links, the clipboard, its
+// memory.
 
 /** What this browser lacks, in words; empty where it lacks nothing. */
 export function missingFeature(): string {
@@ -46,4 +47,21 @@ export function linkParameters(): URLSearchParams {
 /** The page's address with such parameters. */
 export function linkTo(parameters: URLSearchParams): string {
   return `${location.href.split("#")[0]}#${parameters}`;
+}
+
+/** What was kept in this browser; null where nothing was, or where it keeps nothing. */
+export function remembered(key: string): string | null {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null;
+  }
+}
+
+export function remember(key: string, value: string): void {
+  try {
+    localStorage.setItem(key, value);
+  } catch {
+    // Some browsers keep nothing; then it is forgotten with the page.
+  }
 }

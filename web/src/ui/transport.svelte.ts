@@ -5,7 +5,11 @@ import constants from "../constants.json";
 import type { FromEngine, Tell } from "../engine/messages";
 import { duration, type Score } from "../score/score";
 import type { Timbre } from "../timbre/timbre";
+import { remember, remembered } from "./browser";
 import { MelHistory } from "./mel_history";
+
+export const MAX_VOLUME = 100;
+const VOLUME_KEY = "timbrel.volume";
 
 /** What is played; without tracks time goes on in silence, for the keyboard. */
 export interface Programme {
@@ -37,6 +41,10 @@ export class Transport {
   /** Of that computation, while it lasts. */
   rendering = $state.raw<{ progress: number; secondsLeft: number | null } | null>(null);
   changeMs = $state<number | null>(null);
+  /** The gain that brings the programme to the usual loudness, in dB. */
+  gainDb = $state(0);
+  /** Of the loudspeaker, from 0 to 100. */
+  volume = $state(rememberedVolume());
 
   readonly mel = new MelHistory();
   /** For those who measure the page: the listener's place in the ring. */
@@ -62,6 +70,7 @@ export class Transport {
 
   connect(speaker: Speaker, port: MessagePort | null): void {
     this.speaker = speaker;
+    speaker.setVolume(volumeFactor(this.volume));
     if (port) this.tell({ kind: "worklet", port }, [port]);
   }
 
@@ -92,6 +101,12 @@ export class Transport {
   setLoop(loop: boolean): void {
     this.loop = loop;
     this.tell({ kind: "loop", loop });
+  }
+
+  setVolume(volume: number): void {
+    this.volume = Math.max(0, Math.min(MAX_VOLUME, Math.round(volume)));
+    this.speaker?.setVolume(volumeFactor(this.volume));
+    remember(VOLUME_KEY, String(this.volume));
   }
 
   async key(pitch: number, velocity: number): Promise<void> {
@@ -154,6 +169,7 @@ export class Transport {
     this.nTracks = told.nTracks;
     this.overloaded = told.overloaded;
     this.rendered = told.rendered;
+    this.gainDb = told.gainDb;
     if (told.playing && this.playing) this.seconds = told.seconds;
     this.positionAt = performance.now();
   }
@@ -190,6 +206,16 @@ export class Transport {
       );
     }
   }
+}
+
+function rememberedVolume(): number {
+  const volume = Number.parseInt(remembered(VOLUME_KEY) ?? "", 10);
+  return volume >= 0 && volume <= MAX_VOLUME ? volume : MAX_VOLUME;
+}
+
+/** Hearing is nearer to the square than to the factor itself. */
+function volumeFactor(volume: number): number {
+  return (volume / MAX_VOLUME) ** 2;
 }
 
 function sameSound(a: Programme, b: Programme): boolean {
