@@ -150,7 +150,7 @@ def test_commands_say_what_is_played(model: Bundle, vocoder: Path, tmp_path: Pat
     file, output = song(tmp_path / "song.mid"), tmp_path / "song.wav"
     options = ("--model", model.path)
     (row,) = result_of("render", file, "-o", output, "--vocoder", vocoder, *options)
-    assert (row["tracks"], row["unplayable"]) == (2, {"notes_of_lacking_keys": 1})
+    assert (len(row["tracks"]), row["unplayable"]) == (2, {"notes_of_lacking_keys": 1})
     assert row["sample_rate"] == 48_000
     (inspected,) = result_of("inspect", file, *options)
     assert [(t["program"], t["drums"]) for t in inspected["tracks"]] == [(73, False), (0, True)]
