@@ -111,7 +111,7 @@ def test_other_models_levels_follow_what_they_were_trained_on(tiny_bundle: Bundl
     assert expected(louder, phrase(), timbre=centre) == pytest.approx(known + 6.02, abs=0.01)
     # Of instruments that nobody has measured, the mean of all is expected.
     strangers = [
-        {**one, "program": one["program"] + 1} for one in tiny_bundle.config["instruments"]
+        {**one, "program": 100 + i} for i, one in enumerate(tiny_bundle.config["instruments"])
     ]
     unknown = replace(tiny_bundle, config={**tiny_bundle.config, "instruments": strangers})
     levels = {expected(unknown, phrase(), timbre=Timbre.constant(p)) for p in ((0, 0), (5, 5))}

@@ -203,8 +203,9 @@ def test_folders_are_rendered_with_their_subfolders(model: tuple[str, str]) -> N
 
 
 def test_standard_input_is_a_song(model: tuple[str, str]) -> None:
-    command = f"cat song.mid | {TIMBREL} render - {' '.join(model)}"
-    run("render", "song.mid", *model)
+    # With a loudness, what is written to standard output gets an estimated gain.
+    command = f"cat song.mid | {TIMBREL} render - {' '.join(model)} --gain 40"
+    run("render", "song.mid", *model, "--gain", 40)
     subprocess.run(["bash", "-c", command], check=True, capture_output=True)
     assert files() == {"song.wav", "stdin.wav"}
     assert Path("stdin.wav").read_bytes() == Path("song.wav").read_bytes()
