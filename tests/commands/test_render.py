@@ -237,6 +237,19 @@ def test_progress_is_shown_where_a_person_watches(model: tuple[str, str]) -> Non
     assert "100 %" in watched.stderr
 
 
+def test_quiet_shows_no_progress_even_to_a_person(model: tuple[str, str]) -> None:
+    watched = run("render", "song.mid", *model, "--quiet", FORCE_COLOR="1")
+    assert (watched.returncode, watched.stderr) == (0, "")
+
+
+def test_muted_tracks_are_not_heard(model: tuple[str, str]) -> None:
+    run("render", "song.mid", *model, "--mute", "Trumpet")
+    muted = Path("song.wav").read_bytes()
+    done = run("render", "song.mid", *model, "--solo", "1", "--force")
+    assert Path("song.wav").read_bytes() == muted
+    assert done.stdout.startswith("song.mid: grand piano plays track 1\n")
+
+
 # Where it writes
 
 
@@ -325,7 +338,8 @@ def test_a_reader_that_goes_away_ends_the_work_quietly(model: tuple[str, str]) -
         f"{TIMBREL} render long.mid {' '.join(model)} -o - --stems stems | head -c 1000 | wc -c"
     )
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
-    assert (done.stdout.strip(), done.stderr) == ("1000", "")
+    assert done.stdout.strip() == "1000"
+    assert done.stderr == "long.mid: grand piano plays track 1\n"
     assert files() == set()
 
 
@@ -394,6 +408,8 @@ def test_a_file_that_is_no_song_is_refused_before_anything_is_written(
         (["--timbre", "Flute=harp"], "song.mid: there is no track 'Flute'; the score has 1 'Aco"),
         (["--timbre", "128"], "there is no General MIDI program 128; they are 0 to 127"),
         (["--timbre", "50% harp, trumpet"], "give each instrument of the mix its share in percent"),
+        (["--mute", "1", "--mute", "2"], "song.mid: no track with notes would be heard"),
+        (["--solo", "Oboe"], "song.mid: there is no track 'Oboe'"),
         (["--start", "-1"], "the start must be 0 s or later, not -1 s"),
         (["--start", "1"], "song.mid: the start, 1 s, lies beyond the score's end (1.0 s)"),
         (["--start", "nan"], "the start must be 0 s or later, not nan s"),

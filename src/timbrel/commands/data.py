@@ -17,11 +17,12 @@ from timbrel.commands.options import (
     Jobs,
     Json,
     License,
+    Quiet,
     StopAtFirst,
 )
 from timbrel.errors import InputError, need_training
 from timbrel.files import check_output_folder
-from timbrel.progress import bar
+from timbrel.progress import shown
 
 
 def add_data_commands(app: typer.Typer) -> None:
@@ -79,6 +80,7 @@ def prepare(
         Path | None, typer.Option(help="With --describe: draw it to this PNG file.")
     ] = None,
     force: Force = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Render scores in every instrument as training data, or describe such data."""
@@ -89,7 +91,7 @@ def prepare(
     from timbrel.corpus.selection import Amount
 
     if described is not None:
-        print_description(described, plot, as_json=as_json, force=force)
+        print_description(described, plot, as_json=as_json, force=force, quiet=quiet)
         return
     if soundfont is None or output is None:
         raise InputError("give --soundfont and --output, or --describe and a data folder")
@@ -114,7 +116,7 @@ def prepare(
         jobs=jobs,
         scheduler=scheduler,
         skip=failures,
-        progress=bar,
+        progress=shown(quiet=quiet),
     )
     if as_json:
         print(json.dumps(asdict(settings), indent=2))

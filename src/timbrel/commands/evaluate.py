@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from timbrel.commands.batch import Failures
-from timbrel.commands.options import Jobs, Json, StopAtFirst
+from timbrel.commands.options import Jobs, Json, Quiet, StopAtFirst
 from timbrel.errors import InputError, need_packages
-from timbrel.progress import bar
+from timbrel.progress import shown
 
 
 def add_evaluate_commands(app: typer.Typer) -> None:
@@ -52,6 +52,7 @@ def evaluate(
     ] = None,
     jobs: Jobs = -1,
     stop_at_first: StopAtFirst = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Measure models and vocoders on real music, and write the report."""
@@ -79,9 +80,9 @@ def evaluate(
         judges=judge or tuple(JUDGES),
         cache=cache or output / "cache",
         jobs=jobs,
-        progress=bar,
+        progress=shown(quiet=quiet),
     )
-    write_report(evaluation, output, progress=bar)
+    write_report(evaluation, output, progress=shown(quiet=quiet))
     results = evaluation.results
     print(json.dumps(results.as_dict(), indent=2) if as_json else markdown(results))
     print(f"{output / PAGE_FILE}: written", file=sys.stderr)

@@ -10,10 +10,18 @@ import typer
 
 from timbrel.commands.batch import Batch, Failures
 from timbrel.commands.notes_data import add_notes_data_commands
-from timbrel.commands.options import Force, Json, Seed, StopAtFirst, Temperature, within_machine
+from timbrel.commands.options import (
+    Force,
+    Json,
+    Quiet,
+    Seed,
+    StopAtFirst,
+    Temperature,
+    within_machine,
+)
 from timbrel.errors import InputError, OutputError
 from timbrel.files import STDOUT, fitting_name
-from timbrel.progress import bar
+from timbrel.progress import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,6 +65,7 @@ def encode(
     threads: Threads = 1,
     stop_at_first: StopAtFirst = False,
     force: Force = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Turn clips into codes: 16 numbers, 31 times a second."""
@@ -71,7 +80,7 @@ def encode(
 
     def encoded(place: int) -> Clip:
         audio = codec.read(clips[place])
-        return Clip(clips[place].stem, codec.encode(audio, progress=bar), len(audio))
+        return Clip(clips[place].stem, codec.encode(audio, progress=shown(quiet=quiet)), len(audio))
 
     found = batch.each(encoded)
     if found:
@@ -98,6 +107,7 @@ def decode(
     temperature: Temperature = 1.0,
     resume: Resume = False,
     force: Force = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Turn codes into sound."""
@@ -111,7 +121,7 @@ def decode(
         Sound(target, *_stretched(clip.codes, clip.n_samples, stretch))
         for target, clip in zip(targets, clips, strict=True)
     ]
-    _render(codec, sounds, seed, temperature, resume, force, as_json)
+    _render(codec, sounds, seed, temperature, resume, force, quiet, as_json)
 
 
 def reconstruct(
@@ -125,6 +135,7 @@ def reconstruct(
     stop_at_first: StopAtFirst = False,
     force: Force = False,
     threads: Threads = 1,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Encode clips and decode them again: hear what the codes hold."""
@@ -138,11 +149,11 @@ def reconstruct(
 
     def encoded(place: int) -> Sound:
         audio = codec.read(clips[place])
-        codes = codec.encode(audio, progress=bar)
+        codes = codec.encode(audio, progress=shown(quiet=quiet))
         return Sound(targets[place], *_stretched(codes, len(audio), stretch))
 
     sounds = list(batch.each(encoded).values())
-    _render(codec, sounds, seed, temperature, resume, force, as_json)
+    _render(codec, sounds, seed, temperature, resume, force, quiet, as_json)
     batch.end()
 
 
@@ -164,6 +175,7 @@ def morph(
     resume: Resume = False,
     force: Force = False,
     threads: Threads = 1,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Make the sounds between two."""
@@ -187,7 +199,7 @@ def morph(
         if duration is not None:
             codes, n = _looped(codec, codes, duration)
         sounds.append(Sound(target, codes, n))
-    _render(codec, sounds, seed, temperature, resume, force, as_json)
+    _render(codec, sounds, seed, temperature, resume, force, quiet, as_json)
 
 
 def grid(
@@ -208,6 +220,7 @@ def grid(
     stop_at_first: StopAtFirst = False,
     force: Force = False,
     threads: Threads = 1,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Make a square of sounds between four, for each pitch that all four have."""
@@ -231,7 +244,7 @@ def grid(
     codec = NoteCodec.load(model, threads=threads)
     failures = Failures(stop_at_first=stop_at_first or len(notes) == 1)
     sounds = []
-    for pitch, files in bar(notes.items(), len(notes), "encoding"):
+    for pitch, files in shown(quiet=quiet)(notes.items(), len(notes), "encoding"):
         try:
             codes, n_samples = encode_together(codec, files)
         except InputError as error:
@@ -240,7 +253,7 @@ def grid(
         for row, column in places:
             mixed = morphing.mix(codes, weights[row, column])
             sounds.append(Sound(targets[pitch, row, column], mixed, n_samples))
-    _render(codec, sounds, seed, temperature, resume, force, as_json)
+    _render(codec, sounds, seed, temperature, resume, force, quiet, as_json)
     failures.end()
 
 
@@ -306,6 +319,7 @@ def _render(
     temperature: float,
     resume: bool,
     force: bool,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     import time
@@ -315,7 +329,12 @@ def _render(
     check_sounds([sound.path for sound in sounds], force=force, resume=resume)
     began = time.perf_counter()
     written = render_sounds(
-        codec, sounds, seed=seed, temperature=temperature, resume=resume, progress=bar
+        codec,
+        sounds,
+        seed=seed,
+        temperature=temperature,
+        resume=resume,
+        progress=shown(quiet=quiet),
     )
     took_s = time.perf_counter() - began
     made = [sound for sound in sounds if sound.path in written]

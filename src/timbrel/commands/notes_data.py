@@ -15,13 +15,14 @@ from timbrel.commands.options import (
     Jobs,
     Json,
     License,
+    Quiet,
     Seed,
     StopAtFirst,
     Temperature,
 )
 from timbrel.errors import InputError, need_training
 from timbrel.files import check_output_folder
-from timbrel.progress import bar
+from timbrel.progress import shown
 
 DEFAULT_AUTOENCODER = "notes"
 DEFAULT_BASELINE, DEFAULT_CLASSIFIER = "notes-baseline", "notes-classifier"
@@ -47,6 +48,7 @@ def prepare(
     attribution: Attribution = None,
     jobs: Jobs = -1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Render a data set of notes in NSynth's layout from SoundFonts."""
@@ -65,7 +67,7 @@ def prepare(
         license=license,
         attribution=attribution,
         jobs=jobs,
-        progress=bar,
+        progress=shown(quiet=quiet),
     )
     counts = {split: family_source_counts(listed) for split, listed in notes.items()}
     if as_json:
@@ -80,6 +82,7 @@ def prepare(
 
 def check(
     folder: Annotated[Path, typer.Argument(help="A data set of notes.", metavar="DATA")],
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """List all that is wrong with a data set of notes; exit code 1 if there is anything."""
@@ -87,7 +90,7 @@ def check(
 
     from timbrel.notes.faults import KINDS, check_folder
 
-    faults = check_folder(folder, progress=bar)
+    faults = check_folder(folder, progress=shown(quiet=quiet))
     if as_json:
         rows = [{"kind": f.kind, "where": f.where, "words": f.words} for f in faults]
         print(json.dumps(rows, indent=2))
@@ -120,6 +123,7 @@ def evaluate(
     seed: Seed = 0,
     temperature: Temperature = 1.0,
     stop_at_first: StopAtFirst = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Measure reconstructions and morphs of the test split, and write the tables.
@@ -141,7 +145,7 @@ def evaluate(
         baseline=None if baseline == NO_MODEL else baseline,
         plan=plan,
         skip=failures,
-        progress=bar,
+        progress=shown(quiet=quiet),
     )
     write_report(report, output)
     print(json.dumps(report, indent=2) if as_json else markdown(report))

@@ -25,6 +25,7 @@ def within_machine(option: typer.CallbackParam, value: int | None) -> int | None
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress on standard error.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 Model = Annotated[
     str,

@@ -14,11 +14,19 @@ import typer
 from timbrel.commands.batch import Batch
 from timbrel.commands.cast import cast_in_words, remarks_on, track_rows
 from timbrel.commands.messages import report_faults
-from timbrel.commands.options import Force, Json, MaxDuration, Model, StopAtFirst, within_machine
+from timbrel.commands.options import (
+    Force,
+    Json,
+    MaxDuration,
+    Model,
+    Quiet,
+    StopAtFirst,
+    within_machine,
+)
 from timbrel.commands.songs import Song, Songs, find_songs, read_song
 from timbrel.constants import A4_HZ
 from timbrel.errors import InputError, printable
-from timbrel.progress import bar
+from timbrel.progress import Progress, shown
 from timbrel.render_options import POST_FADER, RenderOptions
 
 if TYPE_CHECKING:
@@ -55,6 +63,21 @@ def render(
             "its number or name: '2=trumpet', 'Violin I=harp'; the option may be given for each "
             "of several. By default each track gets the instrument that sounds nearest to its "
             "MIDI program."
+        ),
+    ] = None,
+    mute: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The number or name of a track that is not to be heard; nothing is computed of "
+            "it. The option may be given for each of several.",
+            metavar="TRACK",
+        ),
+    ] = None,
+    solo: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The number or name of the only track that is to be heard, or of each of several.",
+            metavar="TRACK",
         ),
     ] = None,
     model: Model = "",
@@ -128,16 +151,18 @@ def render(
         typer.Option(help="Of a vocoder that draws samples; below 1, it dares less."),
     ] = None,
     threads: Annotated[
-        int,
+        int | None,
         typer.Option(
-            help="Threads of the networks; more than one helps with many tracks only.",
+            help="The number of threads that share the tracks; the sound does not depend on it. By "
+            "default one for each physical core.",
             min=1,
             callback=within_machine,
         ),
-    ] = 1,
+    ] = None,
     max_duration: MaxDuration = 6.0,
     stop_at_first: StopAtFirst = False,
     force: Force = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Turn MIDI files into sound."""
@@ -154,6 +179,8 @@ def render(
 
     # All that can be wrong is found before the first file is written.
     options = RenderOptions(
+        mute=tuple(map(_track_key, mute or [])),
+        solo=tuple(map(_track_key, solo or [])),
         seed=seed,
         start_s=start,
         duration_s=duration,
@@ -210,7 +237,8 @@ def render(
     }
     work = {i: _Work(songs[i], scores[i], streams[i], targets[i]) for i in streams}
     written_as = FileOptions(sample_rate, bit_depth)
-    rows = batch.each(lambda i: _rendered(work[i], written_as, silent=as_json) | common)
+    progress = shown(quiet=quiet)
+    rows = batch.each(lambda i: _rendered(work[i], written_as, progress, silent=as_json) | common)
     if as_json:
         batch.print_json(rows)
     batch.end()
@@ -235,7 +263,9 @@ def _stream(
         raise InputError(f"{song.title}: {error}") from None
 
 
-def _rendered(work: _Work, options: FileOptions, *, silent: bool) -> dict[str, Any]:
+def _rendered(
+    work: _Work, options: FileOptions, progress: Progress, *, silent: bool
+) -> dict[str, Any]:
     """Write a song's sound, and describe it."""
     from timbrel.commands.writing import render_file
 
@@ -244,7 +274,7 @@ def _rendered(work: _Work, options: FileOptions, *, silent: bool) -> dict[str, A
     if not silent:
         _introduce(work, remarks)
     began = time.perf_counter()
-    mastering = render_file(stream, target, options, progress=bar)
+    mastering = render_file(stream, target, options, progress=progress)
     took_s = time.perf_counter() - began
     remark = mastering.remark if stream.loudness_lufs is not None else ""
     if not silent:
@@ -292,6 +322,11 @@ def _introduce(work: _Work, remarks: list[str]) -> None:
         print(f"{title}: {printable(remark)}", file=sys.stderr)
 
 
+def _track_key(text: str) -> int | str:
+    """What a track was named by: its number, or its name."""
+    return int(text) if text.strip().isdecimal() else text.strip()
+
+
 def _timbre_specs(given: list[str]) -> dict[int | str, str]:
     """What --timbre was given: 'TRACK=TIMBRE' by numbers and names, and under 0 that of others."""
     from timbrel.timbre.assignment import ALL_OTHERS
@@ -299,11 +334,9 @@ def _timbre_specs(given: list[str]) -> dict[int | str, str]:
     specs: dict[int | str, str] = {}
     for spec in given:
         before, equals, rest = spec.partition("=")
-        key: int | str = before.strip()
+        key = _track_key(before)
         if not equals or Path(spec).is_file():  # the name of a .timbre file may hold a '='
             key, rest = ALL_OTHERS, spec
-        elif before.strip().isdecimal():
-            key = int(before)
         if key in specs:
             where = f"track {key}" if key else "all tracks"
             raise InputError(f"two timbres for {where}; give one, or 'TRACK=TIMBRE' for each")

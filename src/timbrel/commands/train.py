@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from timbrel.commands.options import Force, Json, within_machine
+from timbrel.commands.options import Force, Json, Quiet, within_machine
 from timbrel.errors import need_training
 from timbrel.files import check_output
-from timbrel.progress import bar
+from timbrel.progress import shown
 
 if TYPE_CHECKING:
     from timbrel.training.comparison import Run
@@ -52,6 +52,7 @@ def train(
         int | None,
         typer.Option(help="PyTorch's threads on the CPU.", min=1, callback=within_machine),
     ] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Train a model by a recipe. Under torchrun, with several processes or machines."""
     need_training()
@@ -72,7 +73,7 @@ def train(
         steps=steps,
         device=device,
         say=lambda line: print(line, flush=True),
-        progress=bar,
+        progress=shown(quiet=quiet),
     )
     print(f"{output}: {done} steps done")
 
