@@ -338,8 +338,7 @@ def test_a_reader_that_goes_away_ends_the_work_quietly(model: tuple[str, str]) -
         f"{TIMBREL} render long.mid {' '.join(model)} -o - --stems stems | head -c 1000 | wc -c"
     )
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
-    assert done.stdout.strip() == "1000"
-    assert done.stderr == "long.mid: grand piano plays track 1\n"
+    assert (done.stdout.strip(), done.stderr) == ("1000", "")
     assert files() == set()
 
 
