@@ -111,9 +111,9 @@ def test_other_models_levels_follow_what_they_were_trained_on(tiny_bundle: Bundl
     assert expected(louder, phrase(), timbre=centre) == pytest.approx(known + 6.02, abs=0.01)
     # Of instruments that nobody has measured, the mean of all is expected.
     strangers = [
-        {**one, "program": one["program"] + 1} for one in tiny_bundle.config["instruments"]
+        replace(one, program=100 + number) for number, one in enumerate(tiny_bundle.instruments)
     ]
-    unknown = replace(tiny_bundle, config={**tiny_bundle.config, "instruments": strangers})
+    unknown = replace(tiny_bundle, instruments=tuple(strangers))
     levels = {expected(unknown, phrase(), timbre=Timbre.constant(p)) for p in ((0, 0), (5, 5))}
     assert len(levels) == 1
     assert levels.pop() == pytest.approx(known, abs=10)
