@@ -19,8 +19,8 @@ help:  ## List the targets
 
 demo: $(VENV)/.runtime  ## Render the bundled MIDI files to out/
 	$(BIN)/timbrel render src/timbrel/examples/prelude.mid src/timbrel/examples/duet.mid \
-		-o out/ --force --gain 9
-	$(BIN)/timbrel render src/timbrel/examples/prelude.mid -o out/prelude-morph.wav --force --gain 9 \
+		-o out/ --force
+	$(BIN)/timbrel render src/timbrel/examples/prelude.mid -o out/prelude-morph.wav --force \
 		--timbre "0s grand piano; 20s church organ:0.6, harp:0.4; 40s vibraphone"
 
 test: $(VENV)/.dev system $(PAGE)  ## Run all tests

@@ -110,7 +110,9 @@ def test_other_models_levels_follow_what_they_were_trained_on(tiny_bundle: Bundl
     louder = replace(tiny_bundle, config={**tiny_bundle.config, "gain": 2 * tiny_bundle.gain})
     assert expected(louder, phrase(), timbre=centre) == pytest.approx(known + 6.02, abs=0.01)
     # Of instruments that nobody has measured, the mean of all is expected.
-    strangers = (replace(one, program=100 + i) for i, one in enumerate(tiny_bundle.instruments))
+    strangers = [
+        replace(one, program=100 + number) for number, one in enumerate(tiny_bundle.instruments)
+    ]
     unknown = replace(tiny_bundle, instruments=tuple(strangers))
     levels = {expected(unknown, phrase(), timbre=Timbre.constant(p)) for p in ((0, 0), (5, 5))}
     assert len(levels) == 1

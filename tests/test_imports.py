@@ -93,6 +93,18 @@ def test_only_the_engine_imports_the_native_module() -> None:
     assert {room_of(name) for name in importers} == {"timbrel.engine"}
 
 
+def test_evaluations_measure_what_was_computed_before_gain_and_limiter() -> None:
+    known = set(modules())
+    mastered = {
+        *("timbrel.synthesizer", "timbrel.audio_stream", "timbrel.mixer"),
+        *("timbrel.mastering", "timbrel.limiter"),
+    }
+    assert mastered < known
+    for name, path in modules().items():
+        if room_of(name) in ("timbrel.evaluation", "timbrel.training", "timbrel.notes"):
+            assert not imports_of(path, known) & mastered, name
+
+
 def test_modules_are_short() -> None:
     lengths = {name: len(path.read_text().splitlines()) for name, path in modules().items()}
     assert {name: n for name, n in lengths.items() if n > MOST_LINES} == {}

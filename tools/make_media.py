@@ -26,7 +26,7 @@ def main() -> None:
         ("duet", "duet.mid", None),
         ("prelude-morph", "prelude.mid", MORPH),
     ):
-        audio = synthesizer.render(EXAMPLES / example, timbre=timbre, gain_db=9)
+        audio = synthesizer.render(EXAMPLES / example, timbre=timbre)
         target = ROOT / "docs/audio" / f"{name}.ogg"
         target.parent.mkdir(parents=True, exist_ok=True)
         write_audio(target, audio, synthesizer.sample_rate)
