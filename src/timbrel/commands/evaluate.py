@@ -56,7 +56,8 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure models and vocoders on real music, and write the report."""
-    from timbrel.bundles.bundle import shipped_bundles
+    from timbrel.bundles.bundle import load_bundle, shipped_bundles
+    from timbrel.geometry import MelConfig
 
     need_packages("evaluate", "an evaluation", "joblib", "librosa", "matplotlib")
     from timbrel.evaluation.judges import JUDGES
@@ -67,6 +68,10 @@ def evaluate(
     from timbrel.vocoder.catalog import vocoder_names
 
     failures = Failures(stop_at_first=stop_at_first)
+    # The measures are defined at 16 kHz, the rate of the default geometry.
+    models = model or [
+        name for name in shipped_bundles("mel2mel") if load_bundle(name).mel == MelConfig()
+    ]
     chosen = choose_excerpts(
         midi, excerpts=excerpts, splits=splits, split=split, whole=whole, skip=failures
     )
@@ -74,8 +79,8 @@ def evaluate(
         midi,
         soundfont,
         chosen,
-        models=model or shipped_bundles("mel2mel"),
-        vocoders=vocoder or vocoder_names(),
+        models=models,
+        vocoders=vocoder or vocoder_names(load_bundle(models[0], kind="mel2mel").mel),
         instruments=instrument or (),
         judges=judge or tuple(JUDGES),
         cache=cache or output / "cache",
