@@ -19,6 +19,7 @@ from timbrel.commands.options import (
     Temperature,
     within_machine,
 )
+from timbrel.commands.panels import EXPERT, OUTPUT, SOUND
 from timbrel.errors import InputError, OutputError
 from timbrel.files import STDOUT, fitting_name
 from timbrel.progress import shown
@@ -32,17 +33,47 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "notes"
 _LOOP_START, _LOOP_STOP, _LOOP_FADE = 0.3, 0.6, 8  # shares of the sound, and frames
 
-Clips = Annotated[list[Path], typer.Argument(help="Audio files.", metavar="CLIP")]
-OutputFolder = Annotated[Path, typer.Option("-o", "--output", help="The folder of the sounds.")]
+Clips = Annotated[list[Path], typer.Argument(help="Audio files of single notes.", metavar="CLIP")]
+OutputFolder = Annotated[
+    Path, typer.Option("-o", "--output", help="The folder for the sounds.", rich_help_panel=OUTPUT)
+]
 Output = Annotated[
     Path,
-    typer.Option("-o", "--output", help="A .wav, .flac or .ogg file; for more clips a folder."),
+    typer.Option(
+        "-o",
+        "--output",
+        help="The file to write: .wav, .flac or .ogg; for several clips a folder.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
-Model = Annotated[str, typer.Option(help="A shipped model's name, or a bundle's folder.")]
-Stretch = Annotated[float, typer.Option(help="Longer or shorter, a factor; the pitch stays.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Keep the sounds that are there.")]
+Model = Annotated[
+    str,
+    typer.Option(
+        help="The autoencoder: a shipped model's name, or a bundle's folder.",
+        rich_help_panel=EXPERT,
+    ),
+]
+Stretch = Annotated[
+    float,
+    typer.Option(
+        help="The time-stretch factor: 2 makes the sound twice as long. The pitch is preserved.",
+        rich_help_panel=SOUND,
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help="Sounds that are there already are kept.", rich_help_panel=OUTPUT
+    ),
+]
 Threads = Annotated[
-    int, typer.Option(help="Threads of the encoder.", min=1, callback=within_machine)
+    int,
+    typer.Option(
+        help="The number of threads of the encoder.",
+        min=1,
+        callback=within_machine,
+        rich_help_panel=EXPERT,
+    ),
 ]
 
 
@@ -60,7 +91,10 @@ def add_notes_commands(app: typer.Typer) -> None:
 
 def encode(
     clips: Clips,
-    output: Annotated[Path, typer.Option("-o", "--output", help="An .npz file.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The .npz file for the codes.", rich_help_panel=OUTPUT),
+    ],
     model: Model = DEFAULT_MODEL,
     threads: Threads = 1,
     stop_at_first: StopAtFirst = False,
@@ -99,7 +133,9 @@ def encode(
 
 
 def decode(
-    codes: Annotated[Path, typer.Argument(help="What 'encode' wrote.", metavar="CODES.npz")],
+    codes: Annotated[
+        Path, typer.Argument(help="A file that 'timbrel notes encode' wrote.", metavar="CODES.npz")
+    ],
     output: Output,
     model: Model = DEFAULT_MODEL,
     stretch: Stretch = 1.0,
@@ -138,7 +174,7 @@ def reconstruct(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Encode clips and decode them again: hear what the codes hold."""
+    """Encode clips and decode them again, to hear what the codes hold."""
     from timbrel.notes.codec import NoteCodec
     from timbrel.notes.rendering import Sound, check_sounds
 
@@ -158,16 +194,33 @@ def reconstruct(
 
 
 def morph(
-    first: Annotated[Path, typer.Argument(help="An audio file.", metavar="A.wav")],
-    second: Annotated[Path, typer.Argument(help="Another.", metavar="B.wav")],
+    first: Annotated[
+        Path, typer.Argument(help="The audio file of the first note.", metavar="A.wav")
+    ],
+    second: Annotated[
+        Path, typer.Argument(help="The audio file of the second note.", metavar="B.wav")
+    ],
     output: OutputFolder,
-    steps: Annotated[int, typer.Option(help="Sounds, both ends included.", min=2)] = 9,
+    steps: Annotated[
+        int,
+        typer.Option(
+            help="The number of sounds, both ends included.", min=2, rich_help_panel=SOUND
+        ),
+    ] = 9,
     path: Annotated[
-        bool, typer.Option("--path", help="One sound that moves from A to B instead.")
+        bool,
+        typer.Option(
+            "--path", help="One sound is made that moves from A to B.", rich_help_panel=SOUND
+        ),
     ] = False,
     stretch: Stretch = 1.0,
     duration: Annotated[
-        float | None, typer.Option(help="Loop the middle of the sound to so many seconds.", min=0)
+        float | None,
+        typer.Option(
+            help="The length, in seconds, to which the middle of the sound is looped.",
+            min=0,
+            rich_help_panel=SOUND,
+        ),
     ] = None,
     model: Model = DEFAULT_MODEL,
     seed: Seed = 0,
@@ -178,7 +231,7 @@ def morph(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Make the sounds between two."""
+    """Make the sounds that lie between two notes."""
     from timbrel.notes import morphing
     from timbrel.notes.codec import NoteCodec
     from timbrel.notes.rendering import Sound, check_sounds, encode_together
@@ -206,13 +259,18 @@ def grid(
     corners: Annotated[
         list[Path],
         typer.Argument(
-            help="Four notes (top left, top right, bottom left, bottom right), or four folders of "
-            "notes whose names end with their pitch.",
+            help="Four notes (top left, top right, bottom left, bottom right), or four "
+            "folders of notes whose names end with their pitch.",
             metavar="CORNER",
         ),
     ],
     output: OutputFolder,
-    size: Annotated[int, typer.Option(help="Sounds on each side.", min=2)] = 3,
+    size: Annotated[
+        int,
+        typer.Option(
+            help="The number of sounds on each side of the square.", min=2, rich_help_panel=SOUND
+        ),
+    ] = 3,
     model: Model = DEFAULT_MODEL,
     seed: Seed = 0,
     temperature: Temperature = 1.0,
@@ -223,7 +281,7 @@ def grid(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Make a square of sounds between four, for each pitch that all four have."""
+    """Make a square of sounds between four notes, for each pitch that all four have."""
     from timbrel.notes import morphing
     from timbrel.notes.codec import NoteCodec
     from timbrel.notes.rendering import Sound, check_sounds, corner_notes, encode_together
@@ -259,11 +317,19 @@ def grid(
 
 def rainbowgram(
     clips: Clips,
-    output: Annotated[Path, typer.Option("-o", "--output", help="A .png, .svg or .pdf file.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The picture to write: a .png, .svg or .pdf file.",
+            rich_help_panel=OUTPUT,
+        ),
+    ],
     stop_at_first: StopAtFirst = False,
     force: Force = False,
 ) -> None:
-    """Draw clips side by side: brightness is loudness, colour the drift of the phase."""
+    """Draw clips side by side: brightness shows loudness, colour the drift of the phase."""
     from timbrel.constants import SAMPLE_RATE
     from timbrel.files import check_output
     from timbrel.notes.rainbowgram import draw_rainbowgrams

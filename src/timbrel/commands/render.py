@@ -23,6 +23,7 @@ from timbrel.commands.options import (
     StopAtFirst,
     within_machine,
 )
+from timbrel.commands.panels import EXPERT, OUTPUT, SOUND
 from timbrel.commands.songs import Song, Songs, find_songs, read_song
 from timbrel.constants import A4_HZ
 from timbrel.errors import InputError, printable
@@ -50,113 +51,167 @@ def render(
         typer.Option(
             "-o",
             "--output",
-            help="A .wav, .flac or .ogg file, or a folder for WAV files. By default SONG.wav in "
-            "this folder.",
+            help="The file to write: .wav, .flac or .ogg; or a folder for WAV files; or - "
+            "for standard output. By default SONG.wav in the current folder.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     timbre: Annotated[
         list[str] | None,
         typer.Option(
-            help="The timbre: 'church organ', a General MIDI name or number such as 'violin' or "
-            "40, a mix '60% trumpet + 40% harp' or 'trumpet:0.6, harp:0.4', coordinates "
-            "'@0.3,-1.2', a .timbre file, or a path '0s harp; 8s trumpet'. For one track, after "
-            "its number or name: '2=trumpet', 'Violin I=harp'; the option may be given for each "
-            "of several. By default each track gets the instrument that sounds nearest to its "
-            "MIDI program."
+            help="The timbre: an instrument ('church organ'), a General MIDI name or number "
+            "('violin', 40), a mix ('60% trumpet + 40% harp' or 'trumpet:0.6, "
+            "harp:0.4'), coordinates ('@0.3,-1.2'), a .timbre file, or a path ('0s "
+            "harp; 8s trumpet'). The number or name of a track and = before it choose "
+            "that track ('2=trumpet', 'Violin I=harp'); the option may be repeated. By "
+            "default each track gets the instrument that sounds nearest to its MIDI "
+            "program.",
+            rich_help_panel=SOUND,
         ),
     ] = None,
     mute: Annotated[
         list[str] | None,
         typer.Option(
-            help="The number or name of a track that is not to be heard; nothing is computed of "
-            "it. The option may be given for each of several.",
+            help="The number or name of a track to leave out. The option may be repeated. "
+            "Muted tracks are not computed.",
             metavar="TRACK",
+            rich_help_panel=SOUND,
         ),
     ] = None,
     solo: Annotated[
         list[str] | None,
         typer.Option(
-            help="The number or name of the only track that is to be heard, or of each of several.",
+            help="The number or name of the only track to be heard. The option may be repeated.",
             metavar="TRACK",
+            rich_help_panel=SOUND,
         ),
     ] = None,
     model: Model = "",
     vocoder: Annotated[
         str,
         typer.Option(
-            help="What turns spectrograms into sound. By default what was made for the model."
+            help="The vocoder, which turns spectrograms into sound: a shipped one's name, or "
+            "a bundle's folder. By default the vocoder that was made for the model.",
+            rich_help_panel=EXPERT,
         ),
     ] = "",
     seed: Annotated[
-        int, typer.Option(help="A number; the same one gives the same sound again.", min=0)
+        int,
+        typer.Option(
+            help="The seed of the random numbers: the same seed gives the same sound again.",
+            min=0,
+            rich_help_panel=EXPERT,
+        ),
     ] = 0,
-    start: Annotated[float, typer.Option(help="Where to start, in seconds.")] = 0.0,
+    start: Annotated[
+        float,
+        typer.Option(
+            help="The time in the song at which the sound starts, in seconds.",
+            rich_help_panel=SOUND,
+        ),
+    ] = 0.0,
     duration: Annotated[
-        float | None, typer.Option(help="How long to play, in seconds. By default to the end.")
+        float | None,
+        typer.Option(
+            help="The length of the excerpt, in seconds. By default the song is played to its end.",
+            rich_help_panel=SOUND,
+        ),
     ] = None,
     loudness: Annotated[
         float | None,
         typer.Option(
-            help="Integrated loudness of the sound in LUFS (ITU-R BS.1770-4). By default -16; a "
-            "limiter keeps true peaks below -1 dB."
+            help="The integrated loudness of the sound, in LUFS (ITU-R BS.1770-4). By "
+            "default -16. A limiter keeps true peaks below -1 dB.",
+            rich_help_panel=SOUND,
         ),
     ] = None,
     gain: Annotated[
         float | None,
         typer.Option(
-            help="A gain in dB instead of a loudness; the same one for songs that are to keep "
-            "their levels. The limiter keeps it from clipping."
+            help="A gain in dB instead of a loudness: the same gain for several songs keeps "
+            "their levels apart. The limiter keeps the sound from clipping.",
+            rich_help_panel=SOUND,
         ),
     ] = None,
     no_normalize: Annotated[
         bool,
-        typer.Option("--no-normalize", help="As loud as it is computed, which is soft."),
+        typer.Option(
+            "--no-normalize",
+            help="The sound stays as quiet as the model makes it.",
+            rich_help_panel=SOUND,
+        ),
     ] = False,
-    mono: Annotated[bool, typer.Option("--mono", help="One channel instead of two.")] = False,
+    mono: Annotated[
+        bool,
+        typer.Option(
+            "--mono", help="The sound has one channel instead of two.", rich_help_panel=OUTPUT
+        ),
+    ] = False,
     sample_rate: Annotated[
         int | None,
-        typer.Option(help="Of the file, in Hz. By default the model's.", min=8000, max=192_000),
+        typer.Option(
+            help="The sample rate of the file, in Hz. By default the model's.",
+            min=8000,
+            max=192_000,
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     tuning: Annotated[
-        float, typer.Option(help="Of the a above middle C, in Hz, such as 415. Not of drums.")
+        float,
+        typer.Option(
+            help="The pitch of the A above middle C, in Hz, such as 415. Drums keep theirs.",
+            rich_help_panel=SOUND,
+        ),
     ] = A4_HZ,
     stems: Annotated[
         Path | None,
         typer.Option(
-            help="A folder for the sound of each track alone as well; their sum is the mix."
+            help="A folder for the sound of each track alone, beside the mix. The stems add "
+            "up to the mix.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     stems_kind: Annotated[
         str,
         typer.Option(
-            help="Where stems are taken: post-fader, with the track's volume and pan and the mix's "
-            "gain and limiter; or pre-fader, as computed, in mono."
+            help="The point at which stems are taken: 'post-fader', with the track's volume "
+            "and pan and with the gain and limiter of the mix; or 'pre-fader', in mono, "
+            "as the model makes them.",
+            rich_help_panel=OUTPUT,
         ),
     ] = POST_FADER,
     bit_depth: Annotated[
         str | None,
         typer.Option(
-            help="Bits of a sample: 16 (the default, with dither), 24, or 32f for floats, which "
-            "WAV files alone can hold."
+            help="The bits of each sample: 16 (the default, with dither), 24, or 32f for "
+            "floating point, which only WAV files can hold.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     precision: Annotated[
         str | None,
         typer.Option(
-            help="Of a vocoder that draws samples: float32, int16, int8, or auto (the default)."
+            help="The precision of a vocoder that draws samples, such as a WaveNet: float32, "
+            "int16, int8, or auto. By default auto.",
+            rich_help_panel=EXPERT,
         ),
     ] = None,
     temperature: Annotated[
         float | None,
-        typer.Option(help="Of a vocoder that draws samples; below 1, it dares less."),
+        typer.Option(
+            help="The sampling temperature of a vocoder that draws samples, such as a "
+            "WaveNet: values below 1 are more conservative.",
+            rich_help_panel=EXPERT,
+        ),
     ] = None,
     threads: Annotated[
         int | None,
         typer.Option(
-            help="The number of threads that share the tracks; the sound does not depend on it. By "
-            "default one for each physical core.",
+            help="The number of threads that share the tracks; the sound does not depend on "
+            "it. By default one for each physical core.",
             min=1,
             callback=within_machine,
+            rich_help_panel=EXPERT,
         ),
     ] = None,
     max_duration: MaxDuration = 6.0,
