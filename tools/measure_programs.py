@@ -70,9 +70,8 @@ def main() -> None:
                 "level_db": round(float(np.mean(levels)), 2),
             }
         )
-        print(
-            f"{instrument.program:4} {instrument.name:28} {own.mean():.3f} {rows[-1]['level_db']:+.1f}"
-        )
+        level = float(np.mean(levels))
+        print(f"{instrument.program:4} {instrument.name:28} {own.mean():.3f} {level:+.1f} dB")
     found = summary(rows, pools, high)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps({"summary": found, "programs": rows}, indent=1) + "\n")
