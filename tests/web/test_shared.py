@@ -29,6 +29,7 @@ def test_the_golden_loudness_is_pythons() -> None:
     golden = json.loads((FOLDER / GOLDEN_FILE).read_text())
     found = json.loads(json.dumps(loudness_golden()))
     for one, other in zip(golden["meter"], found["meter"], strict=True):
+        assert one.pop("parts") == other.pop("parts"), RENEW
         assert one == pytest.approx(other, abs=1e-3), RENEW
     assert golden["limiter"]["samples"] == [
         pytest.approx(row, abs=1e-5) for row in found["limiter"]["samples"]
