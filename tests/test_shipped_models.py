@@ -188,3 +188,54 @@ def test_a_held_note_does_not_flutter_with_the_hops_of_mel2mel(
         line = int(np.argmin(np.abs(hz - line_hz)))
         around = np.r_[flutter[line - 12 : line - 3], flutter[line + 4 : line + 13]]
         assert flutter[line - 1 : line + 2].max() < 4 * np.median(around)
+
+
+# The studio
+
+
+@pytest.fixture(scope="module")
+def studio() -> Synthesizer:
+    return Synthesizer.load("mel2mel-studio")
+
+
+def test_the_studio_has_all_programs_and_the_kits_of_general_midi(studio: Synthesizer) -> None:
+    programs = [one.program for one in studio.instruments if not one.is_kit]
+    assert sorted(programs) == list(range(128))
+    assert {0, 8, 16, 24, 25, 32, 40, 48} <= {i.program for i in studio.instruments if i.is_kit}
+    assert studio.sample_rate == 48_000
+
+
+def test_the_pair_of_the_studio_is_small() -> None:
+    folders = (load_bundle(name).path for name in ("mel2mel-studio", "parallel-studio"))
+    sizes = [path.stat().st_size for folder in folders for path in folder.iterdir()]
+    assert sum(sizes) <= 24_000_000
+
+
+@pytest.mark.parametrize(("program", "pitch"), [(0, 60), (33, 40), (56, 69), (73, 84)])
+def test_the_studio_plays_in_tune_and_is_silent_before(
+    studio: Synthesizer, program: int, pitch: int
+) -> None:
+    score = Score((Track("", program, 0, (Note(pitch, 90, 0.5, 2.0),)),))
+    audio = studio.render(score, channels=1, normalize=False)[:, 0]
+    rate = studio.sample_rate
+    held = audio[int(0.6 * rate) : int(1.8 * rate)]
+    power = np.abs(np.fft.rfft(held * np.hanning(len(held)))) ** 2
+    hz = np.fft.rfftfreq(len(held), 1 / rate)
+    pitch_hz = 440 * 2 ** ((pitch - 69) / 12)
+    harmonic = np.maximum(np.round(hz / pitch_hz), 1)
+    in_tune = np.abs(hz - harmonic * pitch_hz) < 0.03 * pitch_hz * harmonic
+    assert power[in_tune & (harmonic < 9)].sum() > 0.8 * power.sum()
+    before, loud = (np.sqrt(np.mean(part**2)) for part in (audio[: int(0.4 * rate)], held))
+    assert before < 0.01 * loud
+
+
+def test_the_studio_plays_drums_when_they_are_struck(studio: Synthesizer) -> None:
+    starts = np.arange(8) / 2 + 0.25
+    notes = tuple(Note(36 if i % 2 == 0 else 38, 100, s, s + 0.1) for i, s in enumerate(starts))
+    score = Score((), drum_tracks=(Track("", 0, 9, notes, is_kit=True),))
+    audio = studio.render(score, channels=1, normalize=False)[:, 0]
+    rate = studio.sample_rate
+    for start in starts:
+        at = round(start * rate)
+        before, hit = audio[at - rate // 50 : at - rate // 500], audio[at : at + rate // 50]
+        assert np.square(hit).mean() > 30 * np.square(before).mean()

@@ -25,6 +25,7 @@ from support.page_visits import (
     read_wav,
 )
 from timbrel import Synthesizer
+from timbrel.mastering import measured_loudness
 from timbrel.score.midi import parse_midi
 from timbrel.timbre.timbre import parse_timbre
 from timbrel.web.page import write_page
@@ -56,10 +57,11 @@ def test_a_dropped_file_sounds_as_python_renders_it_while_a_timbre_is_dragged(
     timbre = parse_timbre(path, synthesizer.model.instruments)
     assert len(timbre.times_s) > 3
     # In the file, the path begins where it was recorded; what was before is its first point.
-    wanted = synthesizer.render(parse_midi(duo()), timbre={2: timbre})
+    gain = state(page, "transport.gainDb")
+    wanted = synthesizer.render(parse_midi(duo()), timbre={2: timbre}, gain_db=gain)
     assert len(heard) > 16000
     assert_sounds_as(heard, wanted)
-    still = synthesizer.render(parse_midi(duo()))
+    still = synthesizer.render(parse_midi(duo()), gain_db=gain)
     with pytest.raises(AssertionError):
         assert_sounds_as(heard, still)
     assert {method for method, _ in asked} == {"GET"}
@@ -79,9 +81,10 @@ def test_from_a_plain_static_host_the_sound_is_the_same(browser: Browser, tmp_pa
         until(page, "transport.seconds", lambda seconds: 1 < seconds < 4)
         page.evaluate("timbrel.stop()")
         heard = captured(page)
+        gain = state(page, "transport.gainDb")
         context.close()
         server.shutdown()
-    assert_sounds_as(heard, Synthesizer.load().render(parse_midi(melody())))
+    assert_sounds_as(heard, Synthesizer.load().render(parse_midi(melody()), gain_db=gain))
 
 
 def test_a_path_is_drawn_and_edited_and_the_wav_with_it_is_pythons(
@@ -126,6 +129,44 @@ def test_a_path_is_drawn_and_edited_and_the_wav_with_it_is_pythons(
     wanted = synthesizer.render(parse_midi(melody()), timbre=timbre)
     assert found.shape == wanted.shape
     assert np.abs(found - wanted).max() < 1e-3
+
+
+def test_what_is_played_has_the_gain_that_python_expects_and_the_wav_its_loudness(
+    page: Page, tmp_path: Path
+) -> None:
+    drop_and_play(page, "melody.mid", melody())
+    until(page, "transport.seconds", lambda seconds: seconds > 1)
+    page.evaluate("timbrel.stop()")
+    expected = Synthesizer.load().stream(parse_midi(melody()))
+    assert state(page, "transport.gainDb") == pytest.approx(expected.gain_db, abs=0.01)
+    assert np.abs(captured(page)).max() < 10 ** (-1 / 20)
+    with page.expect_download() as download:
+        press(page, "Save as WAV")
+    download.value.save_as(tmp_path / "melody.wav")
+    found = measured_loudness([read_wav(tmp_path / "melody.wav")], 16_000, 2)
+    assert found.integrated_lufs == pytest.approx(-16.0, abs=0.2)
+    assert found.true_peak_dbtp <= -1
+
+
+def test_the_volume_is_set_by_keys_and_remembered(page: Page) -> None:
+    drop(page, "melody.mid", melody())
+    until(page, "title", lambda title: title == "melody.mid")
+    volume = page.get_by_role("slider", name="Volume", exact=True)
+    expect(volume).to_have_value("100")
+    volume.focus()
+    for _ in range(10):
+        page.keyboard.press("ArrowLeft")
+    expect(volume).to_have_value("50")
+    expect(volume).to_have_attribute("aria-valuetext", "50 %")
+    # Half way is a quarter, as one hears it; the gain glides there.
+    until(page, "transport.speaker.volume.gain.value", lambda gain: abs(gain - 0.25) < 0.01)
+    page.reload()
+    until(page, "phase", lambda phase: phase == "ready")
+    expect(volume).to_have_value("50")
+    until(page, "transport.speaker.volume.gain.value", lambda gain: abs(gain - 0.25) < 0.01)
+    volume.focus()
+    page.keyboard.press("Home")
+    until(page, "transport.speaker.volume.gain.value", lambda gain: gain < 0.01)
 
 
 def test_the_keyboard_of_a_piano_is_heard(page: Page) -> None:

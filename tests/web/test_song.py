@@ -174,8 +174,9 @@ def test_tracks_that_are_not_heard_are_not_computed(page: Page) -> None:
     # As it is in the mix of all of them: its own noise, and no louder.
     score = parse_midi(song())
     score = replace(score, tracks=score.tracks[:2])
-    blocks = [block.tracks[1] for block in Synthesizer.load().stream(score, stems=True)]
-    wanted = score.tracks[1].gain.values[0] * np.concatenate(blocks)
+    stream = Synthesizer.load().stream(score, stems=True, stems_kind="pre-fader")
+    gain = 10 ** (state(page, "transport.gainDb") / 20) * score.tracks[1].gain.values[0]
+    wanted = gain * np.concatenate([block.tracks[1] for block in stream])
     assert_sounds_as(heard, np.stack([wanted, wanted], axis=1))
 
     page.get_by_label("Mute track 2", exact=True).click()
@@ -207,7 +208,8 @@ def test_a_track_that_comes_in_late_sounds_as_if_it_had_been_computed(page: Page
     until(page, "transport.seconds", lambda seconds: seconds > begun + 2)
     page.evaluate("timbrel.stop()")
     heard = captured(page)
-    wanted = Synthesizer.load().render(parse_midi(duo()))
+    gain = state(page, "transport.gainDb")
+    wanted = Synthesizer.load().render(parse_midi(duo()), gain_db=gain)
     n = round(16000 * begun)
     assert len(heard) > n + 16000
     assert_sounds_as(heard[n:], wanted[n:])
@@ -241,7 +243,9 @@ def test_a_song_that_is_too_much_is_rendered_first(context: BrowserContext) -> N
         assert state(page, "transport.rendered")
         until(page, "transport.playing", lambda playing: not playing)
         assert state(page, "transport.underruns") == 0
-        assert_sounds_as(captured(page), Synthesizer.load().render(parse_midi(song())))
+        gain = state(page, "transport.gainDb")
+        wanted = Synthesizer.load().render(parse_midi(song()), gain_db=gain)
+        assert_sounds_as(captured(page), wanted)
 
         # Another sound is computed as it plays; the one that was rendered is still there.
         page.get_by_label("Mute track 1", exact=True).click()
