@@ -12,7 +12,7 @@ PAGE := src/timbrel/web/static/timbre-maps.json
 PAGE_SOURCES := $(shell find web/src web/public -type f) $(wildcard web/*.json web/*.ts web/*.js web/*.html) \
 	$(NATIVE) native/wasm/wavenet.mjs tools/build_wasm.py
 
-.PHONY: demo test docs page wheel sanitize wasm arm lint format bench fuzz clean help
+.PHONY: demo test docs man page wheel sanitize wasm arm lint format bench fuzz clean help
 
 help:  ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -41,6 +41,9 @@ wheel: $(PAGE)  ## Build a wheel that holds the page into dist/, and test it in 
 
 docs: $(VENV)/.docs  ## Build the documentation's site into build/site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+man: $(VENV)/.runtime  ## Write a man page for each command into build/man/
+	$(BIN)/python tools/make_man_pages.py build/man
 
 sanitize: $(VENV)/.dev  ## Run the engine's C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(BIN)/cmake -S . -B build/sanitize -DTIMBREL_TESTS=ON -DTIMBREL_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo

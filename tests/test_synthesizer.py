@@ -507,3 +507,24 @@ def test_notes_and_names_are_played(plain: Synthesizer) -> None:
     assert "_play" not in repr(stream)
     with pytest.raises(InputError, match="note 1 of 1: its velocity is 0"):
         plain.render([(60, 0, 0.0, 0.5)])
+
+
+def test_muted_tracks_are_not_computed_and_others_stay(plain: Synthesizer) -> None:
+    score = Score((track(0, seed=1), track(56, seed=2), track(46, seed=3, seconds=12.0)))
+    whole = stems(plain, score)
+    stream = plain.stream(score, mute=[2, "track 3"], stems=True)
+    assert stream.n_voices == 1
+    assert [timbre and timbre.name for timbre in stream.timbres] == ["grand piano", None, None]
+    muted = np.concatenate([block.tracks for block in stream], axis=1)
+    np.testing.assert_array_equal(muted[0], whole[0])
+    assert not muted[1:].any()
+    np.testing.assert_array_equal(plain.render(score, solo=1), plain.render(score, mute=(2, 3)))
+
+
+def test_the_same_bytes_whatever_the_number_of_threads(tiny_bundle: Bundle) -> None:
+    score = Score(tuple(track(program, seed=program) for program in (0, 24, 46, 56, 80)))
+    sounds = []
+    for threads in (1, 2, None):
+        synthesizer = Synthesizer.load(tiny_bundle.path, threads=threads)
+        sounds.append(synthesizer.render(score, seed=3).tobytes())
+    assert sounds[0] == sounds[1] == sounds[2]

@@ -54,7 +54,7 @@ class AudioStream:
     n_blocks: int
     n_voices: int  # what is computed apart
     notes_left_out: int  # beyond the limits on simultaneous notes; see `timbrel.voices`
-    timbres: tuple[Timbre, ...]  # of the score's tracks
+    timbres: tuple[Timbre | None, ...]  # of the score's tracks; None of those not heard
     # The loudness that the mix is to have, and the gain that is expected to give it that; where no
     # loudness is asked for, the gain that is.
     loudness_lufs: float | None

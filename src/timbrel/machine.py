@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from timbrel.errors import InputError
+
+_CPUS = Path("/sys/devices/system/cpu")
 
 
 def n_cores() -> int:
@@ -12,6 +15,20 @@ def n_cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # which containers and `taskset` set
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def n_physical_cores() -> int:
+    """How many physical cores this process may use: two threads on one core hardly help."""
+    if not hasattr(os, "sched_getaffinity"):
+        return n_cores()
+    cores = set()
+    for cpu in os.sched_getaffinity(0):
+        try:
+            siblings = (_CPUS / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text()
+        except OSError:  # not every system tells
+            siblings = str(cpu)
+        cores.add(siblings)
+    return len(cores)
 
 
 def within_cores(n: int) -> int:

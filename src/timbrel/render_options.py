@@ -10,7 +10,7 @@ from timbrel.constants import A4_HZ
 from timbrel.errors import InputError
 
 if TYPE_CHECKING:
-    from timbrel.timbre.assignment import Timbres
+    from timbrel.timbre.assignment import Timbres, TrackKeys
 
 MAX_GAIN_DB = 100.0
 LOWEST_TUNING_HZ, HIGHEST_TUNING_HZ = A4_HZ / 2, A4_HZ * 2
@@ -34,6 +34,11 @@ class RenderOptions:
         counted from 1, or track names to timbres; the number 0 stands for all other tracks. Tracks
         without a timbre get the instrument whose sound is nearest to their MIDI program. The times
         of a timbre path are score times.
+    mute
+        The number or name of a track that is not heard, and not computed, or several of them.
+    solo
+        The number or name of the only track that is heard and computed, or several of them. A track
+        that is muted as well is not heard.
     seed
         Seed of the vocoder's noise: the same seed gives the same sound.
     start_s, duration_s
@@ -64,6 +69,8 @@ class RenderOptions:
     """
 
     timbre: Timbres = None
+    mute: TrackKeys = ()
+    solo: TrackKeys = ()
     seed: int = 0
     start_s: float = 0.0
     duration_s: float | None = None

@@ -22,13 +22,14 @@ from timbrel.constants import A4_HZ, DEFAULT_MODEL
 from timbrel.ensemble import PRE_ROLL_S, Ensemble
 from timbrel.errors import InputError, LoudnessWarning
 from timbrel.expected_loudness import expected_loudness
+from timbrel.machine import n_physical_cores, within_cores
 from timbrel.mastering import fitted_mastering, mastered, measured_loudness
 from timbrel.mel.generator import MelGenerator
 from timbrel.mixer import Mixer
 from timbrel.render_options import POST_FADER, RenderOptions
 from timbrel.score.score import Score, Track
 from timbrel.score.source import as_score
-from timbrel.timbre.assignment import instrument_for, timbres_of
+from timbrel.timbre.assignment import heard_tracks, instrument_for, timbres_of
 from timbrel.timbre.timbre import Timbre
 from timbrel.vocoder.catalog import load_vocoder, vocoder_for
 from timbrel.vocoder.vocoder import Sampling, Vocoder
@@ -67,7 +68,7 @@ class Synthesizer:
     vocoder
         Turns mel spectrograms into sound.
     threads
-        Threads that the voices of a score are shared among.
+        Number of threads that share the voices of a score; one for each physical core if None.
 
     Raises
     ------
@@ -75,7 +76,9 @@ class Synthesizer:
         If the vocoder was made for other mel spectrograms.
     """
 
-    def __init__(self, generator: MelGenerator, vocoder: Vocoder, *, threads: int = 1) -> None:
+    def __init__(
+        self, generator: MelGenerator, vocoder: Vocoder, *, threads: int | None = None
+    ) -> None:
         if vocoder.roll not in (None, generator.bundle.roll):
             raise InputError(
                 f"the vocoder wants {vocoder.roll} rolls; the model reads {generator.bundle.roll} "
@@ -88,7 +91,7 @@ class Synthesizer:
         self._generator = generator
         self._abilities = Abilities.of(generator.bundle)
         self._vocoder = vocoder
-        self._threads = threads
+        self._threads = n_physical_cores() if threads is None else within_cores(threads)
 
     @classmethod
     def load(
@@ -96,7 +99,7 @@ class Synthesizer:
         model: str | os.PathLike = DEFAULT_MODEL,
         *,
         vocoder: str | os.PathLike | None = None,
-        threads: int = 1,
+        threads: int | None = None,
         sampling: Sampling | None = None,
     ) -> Synthesizer:
         """Load a model and a vocoder.
@@ -109,7 +112,8 @@ class Synthesizer:
             A vocoder's name, or a bundle's folder; see `timbrel.vocoder.catalog`. If None, the one
             that was made for the model.
         threads
-            Number of threads that compute the voices; the sound does not depend on it.
+            Number of threads that share the voices; one for each physical core if None. The sound
+            does not depend on it.
         sampling
             Precision and sampling temperature, for vocoders that sample, such as a WaveNet.
 
@@ -196,9 +200,9 @@ class Synthesizer:
         options
             How to render it; the defaults of `RenderOptions` if None.
         **changes
-            Fields of `RenderOptions` that replace those of `options`: ``timbre``, ``seed``,
-            ``start_s``, ``duration_s``, ``channels``, ``loudness_lufs``, ``gain_db``,
-            ``normalize``, ``tuning_hz``, ``stems``, ``stems_kind``.
+            Fields of `RenderOptions` that replace those of `options`: ``timbre``, ``mute``,
+            ``solo``, ``seed``, ``start_s``, ``duration_s``, ``channels``, ``loudness_lufs``,
+            ``gain_db``, ``normalize``, ``tuning_hz``, ``stems``, ``stems_kind``.
 
         Returns
         -------
@@ -229,7 +233,10 @@ class Synthesizer:
                 f"({score.duration_s:.1f} s)"
             )
         timbres = self.timbres(score, options.timbre)
-        voices = voices_of(score, timbres, self.model.mel.frame_rate, merge=not options.stems)
+        heard = heard_tracks(score.tracks, options.mute, options.solo)
+        voices = voices_of(
+            _only(score, heard), timbres, self.model.mel.frame_rate, merge=not options.stems
+        )
         span = self._span(score, options)
         return AudioStream(
             length=(span.stop - span.start) * self.model.mel.hop_length,
@@ -238,7 +245,7 @@ class Synthesizer:
             n_blocks=len(self._block_ends(span)),
             n_voices=len(voices.voices),
             notes_left_out=voices.notes_left_out,
-            timbres=tuple(timbres),
+            timbres=tuple(t if n in heard else None for n, t in enumerate(timbres, 1)),
             loudness_lufs=options.target_lufs,
             gain_db=self._gain_db(voices, span, options),
             _play=lambda: self._stream(len(score.tracks), voices, span, options),
@@ -322,6 +329,14 @@ class Synthesizer:
         """The frames where blocks end."""
         block = _BLOCK_HOPS * self.model.window.hop
         return [*range(span.first + block, span.stop, block), span.stop]
+
+
+def _only(score: Score, heard: set[int]) -> Score:
+    """The score with notes in those tracks only that are heard: nothing is computed of others."""
+    tracks = enumerate(score.tracks, 1)
+    return replace(
+        score, tracks=tuple(t if n in heard else replace(t, notes=()) for n, t in tracks)
+    )
 
 
 def _left_out(score: Score) -> str:

@@ -203,8 +203,9 @@ def test_folders_are_rendered_with_their_subfolders(model: tuple[str, str]) -> N
 
 
 def test_standard_input_is_a_song(model: tuple[str, str]) -> None:
-    command = f"cat song.mid | {TIMBREL} render - {' '.join(model)}"
-    run("render", "song.mid", *model)
+    # With a loudness, what is written to standard output gets an estimated gain.
+    command = f"cat song.mid | {TIMBREL} render - {' '.join(model)} --gain 40"
+    run("render", "song.mid", *model, "--gain", 40)
     subprocess.run(["bash", "-c", command], check=True, capture_output=True)
     assert files() == {"song.wav", "stdin.wav"}
     assert Path("stdin.wav").read_bytes() == Path("song.wav").read_bytes()
@@ -234,6 +235,19 @@ def test_progress_is_shown_where_a_person_watches(model: tuple[str, str]) -> Non
     assert watched.returncode == 0
     assert "[red]song.wav" in watched.stderr
     assert "100 %" in watched.stderr
+
+
+def test_quiet_shows_no_progress_even_to_a_person(model: tuple[str, str]) -> None:
+    watched = run("render", "song.mid", *model, "--quiet", FORCE_COLOR="1")
+    assert (watched.returncode, watched.stderr) == (0, "")
+
+
+def test_muted_tracks_are_not_heard(model: tuple[str, str]) -> None:
+    run("render", "song.mid", *model, "--mute", "Trumpet")
+    muted = Path("song.wav").read_bytes()
+    done = run("render", "song.mid", *model, "--solo", "1", "--force")
+    assert Path("song.wav").read_bytes() == muted
+    assert done.stdout.startswith("song.mid: grand piano plays track 1\n")
 
 
 # Where it writes
@@ -393,6 +407,8 @@ def test_a_file_that_is_no_song_is_refused_before_anything_is_written(
         (["--timbre", "Flute=harp"], "song.mid: there is no track 'Flute'; the score has 1 'Aco"),
         (["--timbre", "128"], "there is no General MIDI program 128; they are 0 to 127"),
         (["--timbre", "50% harp, trumpet"], "give each instrument of the mix its share in percent"),
+        (["--mute", "1", "--mute", "2"], "song.mid: no track with notes would be heard"),
+        (["--solo", "Oboe"], "song.mid: there is no track 'Oboe'"),
         (["--start", "-1"], "the start must be 0 s or later, not -1 s"),
         (["--start", "1"], "song.mid: the start, 1 s, lies beyond the score's end (1.0 s)"),
         (["--start", "nan"], "the start must be 0 s or later, not nan s"),

@@ -18,4 +18,6 @@ def test_the_bundled_tunes_are_written(tmp_path: Path, monkeypatch: pytest.Monke
     assert "prelude.mid: exists" in failure_of("tunes")
     done = run("tunes", "--force")
     assert done.stdout == "prelude.mid: Prelude\nduet.mid: Canon\n"
-    assert "the folder new does not exist" in failure_of("tunes", "-o", "new")
+    assert run("tunes", "-o", "new/folder").returncode == 0
+    assert (tmp_path / "new/folder/duet.mid").read_bytes() == (tmp_path / "duet.mid").read_bytes()
+    assert "duet.mid: is not a folder" in failure_of("tunes", "-o", "duet.mid")

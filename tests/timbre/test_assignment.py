@@ -6,8 +6,8 @@ import pytest
 
 from timbrel.bundles.bundle import Instrument
 from timbrel.errors import InputError
-from timbrel.score.score import Track
-from timbrel.timbre.assignment import ALL_OTHERS, instrument_for, timbres_of
+from timbrel.score.score import Note, Track
+from timbrel.timbre.assignment import ALL_OTHERS, heard_tracks, instrument_for, timbres_of
 
 INSTRUMENTS = (
     Instrument("grand piano", 0, (1.0, 0.0)),
@@ -75,3 +75,39 @@ def test_timbres_are_given_by_number_and_by_name(wishes: object, expected: list[
 def test_tracks_that_do_not_exist_are_refused(wishes: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         timbres_of(TRACKS, wishes, INSTRUMENTS)
+
+
+PLAYED = tuple(
+    Track(name, 0, 0, (Note(60, 90, 0.0, 1.0),)) for name in ("Violin", "violin ", "Bass", "Flute")
+)
+
+
+@pytest.mark.parametrize(
+    ("mute", "solo", "heard"),
+    [
+        ((), (), {1, 2, 3, 4}),
+        ((3,), (), {1, 2, 4}),
+        ("VIOLIN", (), {3, 4}),
+        (["violin", 3], (), {4}),
+        ((), 2, {2}),
+        ((), ("Bass", 1), {1, 3}),
+        ("bass", ("Bass", 1), {1}),
+    ],
+)
+def test_tracks_are_muted_and_played_alone(mute: object, solo: object, heard: set[int]) -> None:
+    assert heard_tracks(PLAYED, mute, solo) == heard
+
+
+@pytest.mark.parametrize(
+    ("mute", "solo", "message"),
+    [
+        (0, (), "there is no track 0; the score has 4"),
+        ("oboe", (), "there is no track 'oboe'; the score has 1 'Violin', 2"),
+        ((), 5, "there is no track 5"),
+        ((1, 2, 3, 4), (), "no track with notes would be heard"),
+        (3, 3, "no track with notes would be heard"),
+    ],
+)
+def test_what_would_be_silent_is_refused(mute: object, solo: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        heard_tracks(PLAYED, mute, solo)

@@ -175,7 +175,7 @@ def described(track: Track) -> dict[str, Any]:
         "program": track.program,
         "port": track.port,
         "channel": track.channel,
-        "notes": [list(note) for note in track.notes],
+        "notes": [note[:4] for note in track.notes],
         "gain": both(track.gain),
         "pan": both(track.pan),
         "bend": both(track.bend),
@@ -206,7 +206,7 @@ def fingerprint(data: bytes) -> str:
         words.append(track.name)
         numbers += [track.program, track.port, track.channel]
         for note in track.notes:
-            numbers += note[:4]
+            numbers += note[:4]  # the page knows no scales
         for curve in (track.gain, track.pan, track.bend, track.tuning):
             numbers += curve.times_s + curve.values
     packed = struct.pack(f"<{len(numbers)}d", *numbers)

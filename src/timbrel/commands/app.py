@@ -10,6 +10,7 @@ from timbrel import __version__
 from timbrel.commands.data import add_data_commands
 from timbrel.commands.engine import add_engine_commands
 from timbrel.commands.evaluate import add_evaluate_commands
+from timbrel.commands.examples import epilog
 from timbrel.commands.inspect import add_inspect_command
 from timbrel.commands.notes import add_notes_commands
 from timbrel.commands.page import add_page_commands
@@ -17,6 +18,14 @@ from timbrel.commands.render import add_render_command
 from timbrel.commands.timbres import add_timbres_command
 from timbrel.commands.train import add_train_commands
 from timbrel.commands.tunes import add_tunes_command
+
+# The groups in which the help lists the commands.
+_PANELS = {
+    "Music": ("render", "inspect", "timbres", "tunes", "serve", "page"),
+    "Single notes": ("notes",),
+    "Training and measuring": ("prepare", "train", "runs", "export", "evaluate", "listen"),
+    "This installation": ("info", "bench"),
+}
 
 app = typer.Typer(
     name="timbrel",
@@ -36,6 +45,24 @@ add_train_commands(app)
 add_evaluate_commands(app)
 add_notes_commands(app)
 add_engine_commands(app)
+
+
+def _complete_help(group: typer.Typer, path: str = "") -> None:
+    """Give each command its examples, and each command of the program its panel."""
+    panel_of = {name: panel for panel, names in _PANELS.items() for name in names}
+    for command in group.registered_commands:
+        assert command.callback is not None
+        name = command.name or command.callback.__name__
+        command.epilog = epilog(path + name)
+        if not path:
+            command.rich_help_panel = panel_of[name]
+    for part in group.registered_groups:
+        assert part.typer_instance is not None
+        part.rich_help_panel = panel_of[str(part.name)]
+        _complete_help(part.typer_instance, f"{part.name} ")
+
+
+_complete_help(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from timbrel.timbre.timbre import Timbre
 
 
-def cast_in_words(timbres: Sequence[Timbre]) -> str:
+def cast_in_words(timbres: Sequence[Timbre | None]) -> str:
     """Who plays what, as in "harp plays tracks 1, 3–5; trumpet plays track 2"."""
     numbers: dict[str, list[int]] = {}
     for number, timbre in enumerate(timbres, 1):
+        if timbre is None:
+            continue
         numbers.setdefault(timbre.name, []).append(number)
     parts = []
     for name, ones in numbers.items():
@@ -25,7 +27,7 @@ def cast_in_words(timbres: Sequence[Timbre]) -> str:
     return "; ".join(parts)
 
 
-def track_rows(tracks: Sequence[Track], timbres: Sequence[Timbre]) -> list[dict[str, Any]]:
+def track_rows(tracks: Sequence[Track], timbres: Sequence[Timbre | None]) -> list[dict[str, Any]]:
     """Tracks and what plays them, for JSON; ports and channels count from 1.
 
     Tracks beyond the timbres are not played.
@@ -45,6 +47,6 @@ def track_rows(tracks: Sequence[Track], timbres: Sequence[Timbre]) -> list[dict[
     ]
 
 
-def remarks_on(timbres: Sequence[Timbre]) -> list[str]:
+def remarks_on(timbres: Sequence[Timbre | None]) -> list[str]:
     """What should be known of some timbres, each once."""
-    return list(dict.fromkeys(remark for timbre in timbres for remark in timbre.remarks))
+    return list(dict.fromkeys(remark for timbre in timbres if timbre for remark in timbre.remarks))

@@ -17,11 +17,13 @@ from timbrel.commands.options import (
     Jobs,
     Json,
     License,
+    Quiet,
     StopAtFirst,
 )
+from timbrel.commands.panels import DATA, EXPERT, OUTPUT, SOUND
 from timbrel.errors import InputError, need_training
 from timbrel.files import check_output_folder
-from timbrel.progress import bar
+from timbrel.progress import shown
 
 
 def add_data_commands(app: typer.Typer) -> None:
@@ -32,53 +34,122 @@ def add_data_commands(app: typer.Typer) -> None:
 def prepare(
     midi_dir: Annotated[
         Path | None,
-        typer.Argument(help="A folder of MIDI files; etudes only without it.", metavar="MIDI_DIR"),
+        typer.Argument(
+            help="A folder of MIDI files. Without one, only etudes are rendered.",
+            metavar="MIDI_DIR",
+        ),
     ] = None,
-    soundfont: Annotated[Path | None, typer.Option(help="A SoundFont, .sf2 or .sf3.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="The data folder.")] = None,
+    soundfont: Annotated[
+        Path | None,
+        typer.Option(
+            help="The SoundFont that plays the scores, an .sf2 or .sf3 file.", rich_help_panel=SOUND
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="The folder for the training data.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
     instruments: Annotated[
         str,
         typer.Option(
-            help="A set of instruments: ten; gm, the 128 programs of General MIDI and the "
-            "SoundFont's drum kits; or variations, its other banks."
+            help="The set of instruments: 'ten'; 'gm', the 128 programs of General MIDI and "
+            "the SoundFont's drum kits; or 'variations', the SoundFont's other banks.",
+            rich_help_panel=SOUND,
         ),
     ] = "ten",
-    splits: Annotated[Path | None, typer.Option(help="CSV with columns file and split.")] = None,
+    splits: Annotated[
+        Path | None,
+        typer.Option(
+            help="A CSV file with the columns file and split, which says which scores are "
+            "for training.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     minutes_per_instrument: Annotated[
         float | None,
-        typer.Option(help="At most so much of the training scores for each.", min=0),
+        typer.Option(
+            help="The most minutes of training scores for each instrument.",
+            min=0,
+            rich_help_panel=DATA,
+        ),
     ] = None,
     validation_minutes_per_instrument: Annotated[
-        float | None, typer.Option(help="The same for the validation scores.", min=0)
+        float | None,
+        typer.Option(
+            help="The most minutes of validation scores for each instrument.",
+            min=0,
+            rich_help_panel=DATA,
+        ),
     ] = None,
     excerpt_seconds: Annotated[
         float | None,
-        typer.Option(help="Cut the scores into excerpts of so many seconds.", min=1),
+        typer.Option(
+            help="The length, in seconds, of the excerpts that scores are cut into. By "
+            "default they stay whole.",
+            min=1,
+            rich_help_panel=DATA,
+        ),
     ] = None,
     etudes: Annotated[
         int,
         typer.Option(
-            help="Generated training scores for each instrument (kits: twice as many), and one in "
-            "ten, at least one, for validation.",
+            help="The number of generated training scores for each instrument; drum kits get "
+            "twice as many. One more in ten, at least one, is for validation.",
             min=0,
+            rich_help_panel=DATA,
         ),
     ] = 0,
-    seed: Annotated[int, typer.Option(help="Another seed, other etudes.", min=0)] = 0,
-    sample_rate: Annotated[int, typer.Option(help="In Hz.", min=8000, max=96000)] = 16_000,
+    seed: Annotated[
+        int,
+        typer.Option(
+            help="The seed of the etudes and of the choice of excerpts: another seed gives others.",
+            min=0,
+            rich_help_panel=EXPERT,
+        ),
+    ] = 0,
+    sample_rate: Annotated[
+        int,
+        typer.Option(
+            help="The sample rate of the audio, in Hz.", min=8000, max=96000, rich_help_panel=SOUND
+        ),
+    ] = 16_000,
     license: License = None,
     attribution: Attribution = None,
     jobs: Jobs = -1,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="The address of a Dask scheduler that shares the work among machines.",
+            rich_help_panel=EXPERT,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="An unfinished data folder is resumed.", rich_help_panel=OUTPUT
+        ),
+    ] = False,
     stop_at_first: StopAtFirst = False,
     described: Annotated[
         Path | None,
-        typer.Option("--describe", help="Say what this data folder holds.", metavar="DATA"),
+        typer.Option(
+            "--describe",
+            help="A data folder to describe, instead of rendering one.",
+            metavar="DATA",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="With --describe: draw it to this PNG file.")
+        Path | None,
+        typer.Option(
+            help="With --describe, a picture of the contents: a PNG file to write.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     force: Force = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Render scores in every instrument as training data, or describe such data."""
@@ -89,7 +160,7 @@ def prepare(
     from timbrel.corpus.selection import Amount
 
     if described is not None:
-        print_description(described, plot, as_json=as_json, force=force)
+        print_description(described, plot, as_json=as_json, force=force, quiet=quiet)
         return
     if soundfont is None or output is None:
         raise InputError("give --soundfont and --output, or --describe and a data folder")
@@ -114,7 +185,7 @@ def prepare(
         jobs=jobs,
         scheduler=scheduler,
         skip=failures,
-        progress=bar,
+        progress=shown(quiet=quiet),
     )
     if as_json:
         print(json.dumps(asdict(settings), indent=2))

@@ -8,18 +8,20 @@ from pathlib import Path
 
 from timbrel.corpus.description import Content, as_rows, describe, plot_contents
 from timbrel.files import check_output
-from timbrel.progress import bar
+from timbrel.progress import shown
 from timbrel.words import in_ranges
 
 _HEADS = ("preset", "train", "valid", "etudes", "notes", "pitches", "velocities", "peak", "sound")
 _LINE = "{:28} {:>7} {:>7} {:>6} {:>6} {:>7}  {:18} {:18} {:>5}  {}"
 
 
-def print_description(folder: Path, plot: Path | None, *, as_json: bool, force: bool) -> None:
+def print_description(
+    folder: Path, plot: Path | None, *, as_json: bool, force: bool, quiet: bool
+) -> None:
     """Print hours, pitches and velocities by instrument, and draw them where a file is named."""
     if plot is not None:
         check_output(plot, force=force)
-    contents = describe(folder, progress=bar)
+    contents = describe(folder, progress=shown(quiet=quiet))
     if as_json:
         print(json.dumps(as_rows(contents), indent=2))
     else:

@@ -9,6 +9,7 @@ import typer
 
 from timbrel import __version__
 from timbrel.commands.options import Json
+from timbrel.commands.panels import EXPERT
 
 
 def add_engine_commands(app: typer.Typer) -> None:
@@ -21,7 +22,7 @@ def add_engine_commands(app: typer.Typer) -> None:
 
 
 def info(as_json: Json = False) -> None:
-    """Say what is installed: version, instruction set, models with their hashes."""
+    """Show what is installed: version, instruction sets, models with their hashes."""
     from timbrel.bundles.bundle import bundle_hash, load_bundle, shipped_bundles
     from timbrel.engine.wavenet import instruction_sets
 
@@ -53,11 +54,17 @@ def info(as_json: Json = False) -> None:
 
 def wavenet(
     seconds: Annotated[
-        float, typer.Option(help="How long to measure in all, roughly.", min=1, max=3600)
+        float,
+        typer.Option(
+            help="The time that the measurement takes in all, roughly, in seconds.",
+            min=1,
+            max=3600,
+            rich_help_panel=EXPERT,
+        ),
     ] = 40.0,
     as_json: Json = False,
 ) -> None:
-    """Measure the WaveNet engine: precisions, instruction sets, streams, threads, and others."""
+    """Measure the WaveNet engine in all precisions, and with several streams and threads."""
     from timbrel.vocoder.benchmark import measure_wavenet
 
     report = measure_wavenet(seconds)

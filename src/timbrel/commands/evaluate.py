@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from timbrel.commands.batch import Failures
-from timbrel.commands.options import Jobs, Json, StopAtFirst
+from timbrel.commands.options import Jobs, Json, Quiet, StopAtFirst
+from timbrel.commands.panels import DATA, EXPERT, NETWORK, OUTPUT, SOUND
 from timbrel.errors import InputError, need_packages
-from timbrel.progress import bar
+from timbrel.progress import shown
 
 
 def add_evaluate_commands(app: typer.Typer) -> None:
@@ -22,40 +23,86 @@ def add_evaluate_commands(app: typer.Typer) -> None:
 
 
 def evaluate(
-    midi: Annotated[Path, typer.Option(help="The folder of the MIDI files.")],
-    soundfont: Annotated[Path, typer.Option(help="What the models were trained on.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")],
+    midi: Annotated[Path, typer.Option(help="The folder of the MIDI files.", rich_help_panel=DATA)],
+    soundfont: Annotated[
+        Path,
+        typer.Option(help="The SoundFont that the models were trained on.", rich_help_panel=DATA),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The folder for the report.", rich_help_panel=OUTPUT),
+    ],
     excerpts: Annotated[
         Path | None,
         typer.Option(
-            help="CSV with columns file, start_s and duration_s. By default the 14 published test "
-            "tracks if they are there, else 15 seconds of each file."
+            help="A CSV file with the columns file, start_s and duration_s. By default the "
+            "14 published test tracks if they are there, else 15 seconds of each file.",
+            rich_help_panel=DATA,
         ),
     ] = None,
     splits: Annotated[
-        Path | None, typer.Option(help="CSV with columns file and split, instead of excerpts.")
+        Path | None,
+        typer.Option(
+            help="A CSV file with the columns file and split, instead of excerpts.",
+            rich_help_panel=DATA,
+        ),
     ] = None,
-    split: Annotated[str, typer.Option(help="Which of the splits' files.")] = "test",
+    split: Annotated[
+        str, typer.Option(help="The split whose files are measured.", rich_help_panel=DATA)
+    ] = "test",
     whole: Annotated[
-        bool, typer.Option("--whole", help="Whole tracks instead of excerpts of them.")
+        bool,
+        typer.Option(
+            "--whole",
+            help="Whole tracks are measured instead of excerpts of them.",
+            rich_help_panel=DATA,
+        ),
     ] = False,
-    model: Annotated[list[str] | None, typer.Option(help="Models; all that are shipped.")] = None,
-    vocoder: Annotated[list[str] | None, typer.Option(help="Vocoders; all of them.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A model to measure. The option may be repeated. By default all that are shipped.",
+            rich_help_panel=SOUND,
+        ),
+    ] = None,
+    vocoder: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A vocoder to measure. The option may be repeated. By default all of them.",
+            rich_help_panel=SOUND,
+        ),
+    ] = None,
     instrument: Annotated[
-        list[str] | None, typer.Option(help="Instruments; all of the models'.")
+        list[str] | None,
+        typer.Option(
+            help="An instrument to measure. The option may be repeated. By default all of "
+            "the models'.",
+            rich_help_panel=SOUND,
+        ),
     ] = None,
     judge: Annotated[
-        list[str] | None, typer.Option(help="Transcribers; all that are installed.")
+        list[str] | None,
+        typer.Option(
+            help="A transcriber that judges the sound. The option may be repeated. By "
+            "default all that are installed.",
+            rich_help_panel=EXPERT,
+        ),
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Folder that keeps what is made; by default REPORT/cache.")
+        Path | None,
+        typer.Option(
+            help="The folder that keeps what was computed. By default REPORT/cache.",
+            rich_help_panel=EXPERT,
+        ),
     ] = None,
     jobs: Jobs = -1,
     stop_at_first: StopAtFirst = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Measure models and vocoders on real music, and write the report."""
-    from timbrel.bundles.bundle import shipped_bundles
+    """Measure models and vocoders on real music, and write a report."""
+    from timbrel.bundles.bundle import load_bundle, shipped_bundles
+    from timbrel.geometry import MelConfig
 
     need_packages("evaluate", "an evaluation", "joblib", "librosa", "matplotlib")
     from timbrel.evaluation.judges import JUDGES
@@ -66,6 +113,10 @@ def evaluate(
     from timbrel.vocoder.catalog import vocoder_names
 
     failures = Failures(stop_at_first=stop_at_first)
+    # The measures are defined at 16 kHz, the rate of the default geometry.
+    models = model or [
+        name for name in shipped_bundles("mel2mel") if load_bundle(name).mel == MelConfig()
+    ]
     chosen = choose_excerpts(
         midi, excerpts=excerpts, splits=splits, split=split, whole=whole, skip=failures
     )
@@ -73,15 +124,15 @@ def evaluate(
         midi,
         soundfont,
         chosen,
-        models=model or shipped_bundles("mel2mel"),
-        vocoders=vocoder or vocoder_names(),
+        models=models,
+        vocoders=vocoder or vocoder_names(load_bundle(models[0], kind="mel2mel").mel),
         instruments=instrument or (),
         judges=judge or tuple(JUDGES),
         cache=cache or output / "cache",
         jobs=jobs,
-        progress=bar,
+        progress=shown(quiet=quiet),
     )
-    write_report(evaluation, output, progress=bar)
+    write_report(evaluation, output, progress=shown(quiet=quiet))
     results = evaluation.results
     print(json.dumps(results.as_dict(), indent=2) if as_json else markdown(results))
     print(f"{output / PAGE_FILE}: written", file=sys.stderr)
@@ -89,23 +140,49 @@ def evaluate(
 
 
 def listen(
-    report: Annotated[Path, typer.Option(help="A folder that 'timbrel evaluate' wrote.")],
+    report: Annotated[
+        Path, typer.Option(help="A folder that 'timbrel evaluate' wrote.", rich_help_panel=DATA)
+    ],
     condition: Annotated[
-        list[str] | None, typer.Option(help="Conditions to compare; all of the report's.")
+        list[str] | None,
+        typer.Option(
+            help="A condition to compare. The option may be repeated. By default all of the "
+            "report's.",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     items: Annotated[
-        int, typer.Option(help="How many clips each listener hears in every condition.", min=1)
+        int,
+        typer.Option(
+            help="The number of clips that each listener hears in every condition.",
+            min=1,
+            rich_help_panel=DATA,
+        ),
     ] = 4,
     host: Annotated[
-        str, typer.Option(help="Address to serve; 0.0.0.0 for other machines, too.")
+        str,
+        typer.Option(
+            help="The address to serve the test at; 0.0.0.0 lets other machines in.",
+            rich_help_panel=NETWORK,
+        ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535)] = 8760,
+    port: Annotated[
+        int,
+        typer.Option(
+            min=1, max=65535, rich_help_panel=NETWORK, help="The port to serve the test at."
+        ),
+    ] = 8760,
     analyse: Annotated[
-        bool, typer.Option("--analyse", help="Say what listeners have said until now.")
+        bool,
+        typer.Option(
+            "--analyse",
+            help="The answers that listeners have given so far are analysed.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Ask people how good it sounds: a blind listening test in the browser."""
+    """Run a blind listening test in the browser, or analyse its answers."""
     need_packages(
         "evaluate", "the listening test", "krippendorff", "pyloudnorm", "starlette", "uvicorn"
     )

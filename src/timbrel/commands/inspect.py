@@ -12,6 +12,7 @@ from timbrel.commands.batch import Batch
 from timbrel.commands.cast import track_rows
 from timbrel.commands.messages import report_faults
 from timbrel.commands.options import Force, Json, MaxDuration, Model, StopAtFirst
+from timbrel.commands.panels import OUTPUT
 from timbrel.commands.songs import Song, Songs, find_songs, read_song
 from timbrel.errors import InputError, printable
 
@@ -28,7 +29,11 @@ def add_inspect_command(app: typer.Typer) -> None:
 def inspect(
     files: Songs,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the piano roll of one file, as .png or .svg.")
+        Path | None,
+        typer.Option(
+            help="A picture of the piano roll of one file: a .png or .svg file to write.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     model: Model = "",
     max_duration: MaxDuration = 6.0,
@@ -36,7 +41,7 @@ def inspect(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Say what MIDI files hold, and what of it cannot be played."""
+    """Show what MIDI files contain: which instrument plays which track, what cannot be played."""
     from timbrel.abilities import Abilities
     from timbrel.bundles.bundle import load_bundle
     from timbrel.constants import DEFAULT_MODEL

@@ -10,10 +10,19 @@ import typer
 
 from timbrel.commands.batch import Batch, Failures
 from timbrel.commands.notes_data import add_notes_data_commands
-from timbrel.commands.options import Force, Json, Seed, StopAtFirst, Temperature, within_machine
+from timbrel.commands.options import (
+    Force,
+    Json,
+    Quiet,
+    Seed,
+    StopAtFirst,
+    Temperature,
+    within_machine,
+)
+from timbrel.commands.panels import EXPERT, OUTPUT, SOUND
 from timbrel.errors import InputError, OutputError
 from timbrel.files import STDOUT, fitting_name
-from timbrel.progress import bar
+from timbrel.progress import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,17 +33,47 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "notes"
 _LOOP_START, _LOOP_STOP, _LOOP_FADE = 0.3, 0.6, 8  # shares of the sound, and frames
 
-Clips = Annotated[list[Path], typer.Argument(help="Audio files.", metavar="CLIP")]
-OutputFolder = Annotated[Path, typer.Option("-o", "--output", help="The folder of the sounds.")]
+Clips = Annotated[list[Path], typer.Argument(help="Audio files of single notes.", metavar="CLIP")]
+OutputFolder = Annotated[
+    Path, typer.Option("-o", "--output", help="The folder for the sounds.", rich_help_panel=OUTPUT)
+]
 Output = Annotated[
     Path,
-    typer.Option("-o", "--output", help="A .wav, .flac or .ogg file; for more clips a folder."),
+    typer.Option(
+        "-o",
+        "--output",
+        help="The file to write: .wav, .flac or .ogg; for several clips a folder.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
-Model = Annotated[str, typer.Option(help="A shipped model's name, or a bundle's folder.")]
-Stretch = Annotated[float, typer.Option(help="Longer or shorter, a factor; the pitch stays.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Keep the sounds that are there.")]
+Model = Annotated[
+    str,
+    typer.Option(
+        help="The autoencoder: a shipped model's name, or a bundle's folder.",
+        rich_help_panel=EXPERT,
+    ),
+]
+Stretch = Annotated[
+    float,
+    typer.Option(
+        help="The time-stretch factor: 2 makes the sound twice as long. The pitch is preserved.",
+        rich_help_panel=SOUND,
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help="Sounds that are there already are kept.", rich_help_panel=OUTPUT
+    ),
+]
 Threads = Annotated[
-    int, typer.Option(help="Threads of the encoder.", min=1, callback=within_machine)
+    int,
+    typer.Option(
+        help="The number of threads of the encoder.",
+        min=1,
+        callback=within_machine,
+        rich_help_panel=EXPERT,
+    ),
 ]
 
 
@@ -52,11 +91,15 @@ def add_notes_commands(app: typer.Typer) -> None:
 
 def encode(
     clips: Clips,
-    output: Annotated[Path, typer.Option("-o", "--output", help="An .npz file.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The .npz file for the codes.", rich_help_panel=OUTPUT),
+    ],
     model: Model = DEFAULT_MODEL,
     threads: Threads = 1,
     stop_at_first: StopAtFirst = False,
     force: Force = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Turn clips into codes: 16 numbers, 31 times a second."""
@@ -71,7 +114,7 @@ def encode(
 
     def encoded(place: int) -> Clip:
         audio = codec.read(clips[place])
-        return Clip(clips[place].stem, codec.encode(audio, progress=bar), len(audio))
+        return Clip(clips[place].stem, codec.encode(audio, progress=shown(quiet=quiet)), len(audio))
 
     found = batch.each(encoded)
     if found:
@@ -90,7 +133,9 @@ def encode(
 
 
 def decode(
-    codes: Annotated[Path, typer.Argument(help="What 'encode' wrote.", metavar="CODES.npz")],
+    codes: Annotated[
+        Path, typer.Argument(help="A file that 'timbrel notes encode' wrote.", metavar="CODES.npz")
+    ],
     output: Output,
     model: Model = DEFAULT_MODEL,
     stretch: Stretch = 1.0,
@@ -98,6 +143,7 @@ def decode(
     temperature: Temperature = 1.0,
     resume: Resume = False,
     force: Force = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Turn codes into sound."""
@@ -111,7 +157,7 @@ def decode(
         Sound(target, *_stretched(clip.codes, clip.n_samples, stretch))
         for target, clip in zip(targets, clips, strict=True)
     ]
-    _render(codec, sounds, seed, temperature, resume, force, as_json)
+    _render(codec, sounds, seed, temperature, resume, force, quiet, as_json)
 
 
 def reconstruct(
@@ -125,9 +171,10 @@ def reconstruct(
     stop_at_first: StopAtFirst = False,
     force: Force = False,
     threads: Threads = 1,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Encode clips and decode them again: hear what the codes hold."""
+    """Encode clips and decode them again, to hear what the codes hold."""
     from timbrel.notes.codec import NoteCodec
     from timbrel.notes.rendering import Sound, check_sounds
 
@@ -138,25 +185,42 @@ def reconstruct(
 
     def encoded(place: int) -> Sound:
         audio = codec.read(clips[place])
-        codes = codec.encode(audio, progress=bar)
+        codes = codec.encode(audio, progress=shown(quiet=quiet))
         return Sound(targets[place], *_stretched(codes, len(audio), stretch))
 
     sounds = list(batch.each(encoded).values())
-    _render(codec, sounds, seed, temperature, resume, force, as_json)
+    _render(codec, sounds, seed, temperature, resume, force, quiet, as_json)
     batch.end()
 
 
 def morph(
-    first: Annotated[Path, typer.Argument(help="An audio file.", metavar="A.wav")],
-    second: Annotated[Path, typer.Argument(help="Another.", metavar="B.wav")],
+    first: Annotated[
+        Path, typer.Argument(help="The audio file of the first note.", metavar="A.wav")
+    ],
+    second: Annotated[
+        Path, typer.Argument(help="The audio file of the second note.", metavar="B.wav")
+    ],
     output: OutputFolder,
-    steps: Annotated[int, typer.Option(help="Sounds, both ends included.", min=2)] = 9,
+    steps: Annotated[
+        int,
+        typer.Option(
+            help="The number of sounds, both ends included.", min=2, rich_help_panel=SOUND
+        ),
+    ] = 9,
     path: Annotated[
-        bool, typer.Option("--path", help="One sound that moves from A to B instead.")
+        bool,
+        typer.Option(
+            "--path", help="One sound is made that moves from A to B.", rich_help_panel=SOUND
+        ),
     ] = False,
     stretch: Stretch = 1.0,
     duration: Annotated[
-        float | None, typer.Option(help="Loop the middle of the sound to so many seconds.", min=0)
+        float | None,
+        typer.Option(
+            help="The length, in seconds, to which the middle of the sound is looped.",
+            min=0,
+            rich_help_panel=SOUND,
+        ),
     ] = None,
     model: Model = DEFAULT_MODEL,
     seed: Seed = 0,
@@ -164,9 +228,10 @@ def morph(
     resume: Resume = False,
     force: Force = False,
     threads: Threads = 1,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Make the sounds between two."""
+    """Make the sounds that lie between two notes."""
     from timbrel.notes import morphing
     from timbrel.notes.codec import NoteCodec
     from timbrel.notes.rendering import Sound, check_sounds, encode_together
@@ -187,20 +252,25 @@ def morph(
         if duration is not None:
             codes, n = _looped(codec, codes, duration)
         sounds.append(Sound(target, codes, n))
-    _render(codec, sounds, seed, temperature, resume, force, as_json)
+    _render(codec, sounds, seed, temperature, resume, force, quiet, as_json)
 
 
 def grid(
     corners: Annotated[
         list[Path],
         typer.Argument(
-            help="Four notes (top left, top right, bottom left, bottom right), or four folders of "
-            "notes whose names end with their pitch.",
+            help="Four notes (top left, top right, bottom left, bottom right), or four "
+            "folders of notes whose names end with their pitch.",
             metavar="CORNER",
         ),
     ],
     output: OutputFolder,
-    size: Annotated[int, typer.Option(help="Sounds on each side.", min=2)] = 3,
+    size: Annotated[
+        int,
+        typer.Option(
+            help="The number of sounds on each side of the square.", min=2, rich_help_panel=SOUND
+        ),
+    ] = 3,
     model: Model = DEFAULT_MODEL,
     seed: Seed = 0,
     temperature: Temperature = 1.0,
@@ -208,9 +278,10 @@ def grid(
     stop_at_first: StopAtFirst = False,
     force: Force = False,
     threads: Threads = 1,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Make a square of sounds between four, for each pitch that all four have."""
+    """Make a square of sounds between four notes, for each pitch that all four have."""
     from timbrel.notes import morphing
     from timbrel.notes.codec import NoteCodec
     from timbrel.notes.rendering import Sound, check_sounds, corner_notes, encode_together
@@ -231,7 +302,7 @@ def grid(
     codec = NoteCodec.load(model, threads=threads)
     failures = Failures(stop_at_first=stop_at_first or len(notes) == 1)
     sounds = []
-    for pitch, files in bar(notes.items(), len(notes), "encoding"):
+    for pitch, files in shown(quiet=quiet)(notes.items(), len(notes), "encoding"):
         try:
             codes, n_samples = encode_together(codec, files)
         except InputError as error:
@@ -240,17 +311,25 @@ def grid(
         for row, column in places:
             mixed = morphing.mix(codes, weights[row, column])
             sounds.append(Sound(targets[pitch, row, column], mixed, n_samples))
-    _render(codec, sounds, seed, temperature, resume, force, as_json)
+    _render(codec, sounds, seed, temperature, resume, force, quiet, as_json)
     failures.end()
 
 
 def rainbowgram(
     clips: Clips,
-    output: Annotated[Path, typer.Option("-o", "--output", help="A .png, .svg or .pdf file.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The picture to write: a .png, .svg or .pdf file.",
+            rich_help_panel=OUTPUT,
+        ),
+    ],
     stop_at_first: StopAtFirst = False,
     force: Force = False,
 ) -> None:
-    """Draw clips side by side: brightness is loudness, colour the drift of the phase."""
+    """Draw clips side by side: brightness shows loudness, colour the drift of the phase."""
     from timbrel.constants import SAMPLE_RATE
     from timbrel.files import check_output
     from timbrel.notes.rainbowgram import draw_rainbowgrams
@@ -306,6 +385,7 @@ def _render(
     temperature: float,
     resume: bool,
     force: bool,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     import time
@@ -315,7 +395,12 @@ def _render(
     check_sounds([sound.path for sound in sounds], force=force, resume=resume)
     began = time.perf_counter()
     written = render_sounds(
-        codec, sounds, seed=seed, temperature=temperature, resume=resume, progress=bar
+        codec,
+        sounds,
+        seed=seed,
+        temperature=temperature,
+        resume=resume,
+        progress=shown(quiet=quiet),
     )
     took_s = time.perf_counter() - began
     made = [sound for sound in sounds if sound.path in written]

@@ -15,13 +15,15 @@ from timbrel.commands.options import (
     Jobs,
     Json,
     License,
+    Quiet,
     Seed,
     StopAtFirst,
     Temperature,
 )
+from timbrel.commands.panels import DATA, EXPERT, OUTPUT, SOUND
 from timbrel.errors import InputError, need_training
 from timbrel.files import check_output_folder
-from timbrel.progress import bar
+from timbrel.progress import shown
 
 DEFAULT_AUTOENCODER = "notes"
 DEFAULT_BASELINE, DEFAULT_CLASSIFIER = "notes-baseline", "notes-classifier"
@@ -35,18 +37,38 @@ def add_notes_data_commands(notes: typer.Typer) -> None:
 
 
 def prepare(
-    soundfont: Annotated[list[Path], typer.Option(help="For training; may be given again.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The data folder.")],
+    soundfont: Annotated[
+        list[Path],
+        typer.Option(
+            help="A SoundFont for training. The option may be repeated.", rich_help_panel=SOUND
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The folder for the data.", rich_help_panel=OUTPUT),
+    ],
     hold_out: Annotated[
         list[Path] | None,
-        typer.Option(help="A SoundFont of another family, for the test split."),
+        typer.Option(
+            help="A SoundFont of another family, for the test split.", rich_help_panel=SOUND
+        ),
     ] = None,
-    pitches: Annotated[str, typer.Option(help="FIRST-LAST, or FIRST-LAST:STEP.")] = "21-108",
-    velocities: Annotated[str, typer.Option(help="Separated by commas.")] = "25,50,75,100,127",
+    pitches: Annotated[
+        str, typer.Option(help="The keys: FIRST-LAST, or FIRST-LAST:STEP.", rich_help_panel=DATA)
+    ] = "21-108",
+    velocities: Annotated[
+        str, typer.Option(help="The velocities, separated by commas.", rich_help_panel=DATA)
+    ] = "25,50,75,100,127",
     license: License = None,
     attribution: Attribution = None,
     jobs: Jobs = -1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what is there.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="An unfinished data folder is resumed.", rich_help_panel=OUTPUT
+        ),
+    ] = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Render a data set of notes in NSynth's layout from SoundFonts."""
@@ -65,7 +87,7 @@ def prepare(
         license=license,
         attribution=attribution,
         jobs=jobs,
-        progress=bar,
+        progress=shown(quiet=quiet),
     )
     counts = {split: family_source_counts(listed) for split, listed in notes.items()}
     if as_json:
@@ -80,14 +102,15 @@ def prepare(
 
 def check(
     folder: Annotated[Path, typer.Argument(help="A data set of notes.", metavar="DATA")],
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """List all that is wrong with a data set of notes; exit code 1 if there is anything."""
+    """List all faults of a data set of notes; the exit code is 1 if there are any."""
     from collections import Counter
 
     from timbrel.notes.faults import KINDS, check_folder
 
-    faults = check_folder(folder, progress=bar)
+    faults = check_folder(folder, progress=shown(quiet=quiet))
     if as_json:
         rows = [{"kind": f.kind, "where": f.where, "words": f.words} for f in faults]
         print(json.dumps(rows, indent=2))
@@ -104,22 +127,47 @@ def check(
 
 def evaluate(
     data: Annotated[Path, typer.Argument(help="A data set of notes.", metavar="DATA")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the report.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The folder for the report.", rich_help_panel=OUTPUT),
+    ],
     classifier: Annotated[
-        str, typer.Option(help="The classifier that judges: a shipped model's name, or a folder.")
+        str,
+        typer.Option(
+            help="The classifier that judges: a shipped model's name, or a bundle's folder.",
+            rich_help_panel=EXPERT,
+        ),
     ] = DEFAULT_CLASSIFIER,
     autoencoder: Annotated[
-        str, typer.Option(help="An autoencoder to measure, or 'none'.")
+        str, typer.Option(help="An autoencoder to measure, or 'none'.", rich_help_panel=SOUND)
     ] = DEFAULT_AUTOENCODER,
     baseline: Annotated[
-        str, typer.Option(help="A spectral baseline to measure, or 'none'.")
+        str, typer.Option(help="A spectral baseline to measure, or 'none'.", rich_help_panel=SOUND)
     ] = DEFAULT_BASELINE,
-    notes: Annotated[int, typer.Option(help="Of the test split, drawn by the seed.", min=2)] = 64,
-    pairs: Annotated[int, typer.Option(help="Pairs of notes to morph.", min=0)] = 20,
-    iterations: Annotated[int, typer.Option(help="Of Griffin and Lim.", min=1)] = 1000,
+    notes: Annotated[
+        int,
+        typer.Option(
+            help="The number of notes of the test split, drawn by the seed.",
+            min=2,
+            rich_help_panel=DATA,
+        ),
+    ] = 64,
+    pairs: Annotated[
+        int,
+        typer.Option(help="The number of pairs of notes to morph.", min=0, rich_help_panel=DATA),
+    ] = 20,
+    iterations: Annotated[
+        int,
+        typer.Option(
+            help="The number of iterations of Griffin and Lim's algorithm.",
+            min=1,
+            rich_help_panel=EXPERT,
+        ),
+    ] = 1000,
     seed: Seed = 0,
     temperature: Temperature = 1.0,
     stop_at_first: StopAtFirst = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Measure reconstructions and morphs of the test split, and write the tables.
@@ -141,7 +189,7 @@ def evaluate(
         baseline=None if baseline == NO_MODEL else baseline,
         plan=plan,
         skip=failures,
-        progress=bar,
+        progress=shown(quiet=quiet),
     )
     write_report(report, output)
     print(json.dumps(report, indent=2) if as_json else markdown(report))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from timbrel.commands.messages import complain
+from timbrel.commands.panels import DATA, EXPERT, OUTPUT
 from timbrel.constants import DEFAULT_MODEL
 from timbrel.errors import InputError
 from timbrel.machine import n_cores
@@ -24,39 +25,83 @@ def within_machine(option: typer.CallbackParam, value: int | None) -> int | None
     return value
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="The command prints its result as JSON.", rich_help_panel=OUTPUT),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", help="The command shows no progress on standard error.", rich_help_panel=OUTPUT
+    ),
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Files that exist are overwritten.", rich_help_panel=OUTPUT)
+]
 Model = Annotated[
     str,
-    typer.Option(help=f"A shipped model's name, or a bundle's folder. By default {DEFAULT_MODEL}."),
+    typer.Option(
+        help="The model: a shipped model's name, or a bundle's folder. By default "
+        f"{DEFAULT_MODEL}.",
+        rich_help_panel=EXPERT,
+    ),
 ]
 MaxDuration = Annotated[
-    float, typer.Option(help="Refuse MIDI files that last longer, in hours.", min=0)
+    float,
+    typer.Option(
+        help="MIDI files that last longer than so many hours are refused.",
+        min=0,
+        rich_help_panel=EXPERT,
+    ),
 ]
 StopAtFirst = Annotated[
     bool,
     typer.Option(
         "--stop-at-first",
-        help="Stop at the first file that cannot be used, instead of naming it and going on with "
-        "the others.",
+        help="The command stops at the first file that cannot be used, instead of naming "
+        "it and going on with the others.",
+        rich_help_panel=EXPERT,
     ),
 ]
 Jobs = Annotated[
     int,
     typer.Option(
-        help="Parallel processes; -1: one for each core.", min=-1, callback=within_machine
+        help="The number of parallel processes; -1 starts one for each core.",
+        min=-1,
+        callback=within_machine,
+        rich_help_panel=EXPERT,
     ),
 ]
 License = Annotated[
     str | None,
-    typer.Option(help="Of models trained on the data, for their cards, as in 'CC BY 4.0'."),
+    typer.Option(
+        help="The licence of models trained on the data, for their model cards, as in 'CC BY 4.0'.",
+        rich_help_panel=DATA,
+    ),
 ]
 Attribution = Annotated[
-    str | None, typer.Option(help="What these cards say of where the data come from.")
+    str | None,
+    typer.Option(
+        help="Where the data come from, for the cards of models trained on them.",
+        rich_help_panel=DATA,
+    ),
 ]
-Seed = Annotated[int, typer.Option(help="The same number gives the same sound again.", min=0)]
+Seed = Annotated[
+    int,
+    typer.Option(
+        help="The seed of the random numbers: the same seed gives the same sound again.",
+        min=0,
+        rich_help_panel=EXPERT,
+    ),
+]
 Temperature = Annotated[
-    float, typer.Option(help="Below 1 calmer, above 1 noisier; 0 draws nothing.", min=0)
+    float,
+    typer.Option(
+        help="The sampling temperature: values below 1 are calmer, values above 1 "
+        "noisier, and 0 takes the likeliest sample.",
+        min=0,
+        rich_help_panel=EXPERT,
+    ),
 ]
 
 RESUME_REMEDY = "give --resume to go on with it"

@@ -8,14 +8,22 @@ from typing import Annotated
 import typer
 
 from timbrel.commands.options import Force
+from timbrel.commands.panels import NETWORK, OUTPUT, PAGE
 
 PageReport = Annotated[
     Path | None,
-    typer.Option(help="A folder that 'timbrel evaluate' wrote, to listen through."),
+    typer.Option(
+        help="A folder that 'timbrel evaluate' wrote, whose sounds the page offers to listen to.",
+        rich_help_panel=PAGE,
+    ),
 ]
 PageVocoders = Annotated[
     list[Path] | None,
-    typer.Option(help="A WaveNet's bundle, offered for WAV files; may be given again."),
+    typer.Option(
+        help="The bundle of a WaveNet, which the page offers for WAV files. The option "
+        "may be repeated.",
+        rich_help_panel=PAGE,
+    ),
 ]
 
 
@@ -27,16 +35,29 @@ def add_page_commands(app: typer.Typer) -> None:
 
 def serve(
     host: Annotated[
-        str, typer.Option(help="Address to serve; other machines' browsers want HTTPS.")
+        str,
+        typer.Option(
+            help="The address to serve the page at. Browsers on other machines need HTTPS "
+            "for sound.",
+            rich_help_panel=NETWORK,
+        ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 chooses a free one.")] = 8765,
+    port: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="The port to serve the page at; 0 chooses a free one.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = 8765,
     open_browser: Annotated[
-        bool, typer.Option("--open", help="Open the page in a browser.")
+        bool, typer.Option("--open", help="The page is opened in a browser.", rich_help_panel=PAGE)
     ] = False,
     report: PageReport = None,
     vocoder: PageVocoders = None,
 ) -> None:
-    """Play in the browser: serve the page, without a network."""
+    """Play in the browser: serve the page from this machine, without a network."""
     import webbrowser
 
     from timbrel.web.page import page_files
@@ -51,7 +72,12 @@ def serve(
 
 
 def page(
-    output: Annotated[Path, typer.Option("-o", "--output", help="A folder.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", help="The folder that the page is written to.", rich_help_panel=OUTPUT
+        ),
+    ],
     report: PageReport = None,
     vocoder: PageVocoders = None,
     force: Force = False,

@@ -14,11 +14,20 @@ import typer
 from timbrel.commands.batch import Batch
 from timbrel.commands.cast import cast_in_words, remarks_on, track_rows
 from timbrel.commands.messages import report_faults
-from timbrel.commands.options import Force, Json, MaxDuration, Model, StopAtFirst, within_machine
+from timbrel.commands.options import (
+    Force,
+    Json,
+    MaxDuration,
+    Model,
+    Quiet,
+    StopAtFirst,
+    within_machine,
+)
+from timbrel.commands.panels import EXPERT, OUTPUT, SOUND
 from timbrel.commands.songs import Song, Songs, find_songs, read_song
 from timbrel.constants import A4_HZ
 from timbrel.errors import InputError, printable
-from timbrel.progress import bar
+from timbrel.progress import Progress, shown
 from timbrel.render_options import POST_FADER, RenderOptions
 
 if TYPE_CHECKING:
@@ -42,102 +51,173 @@ def render(
         typer.Option(
             "-o",
             "--output",
-            help="A .wav, .flac or .ogg file, or a folder for WAV files. By default SONG.wav in "
-            "this folder.",
+            help="The file to write: .wav, .flac or .ogg; or a folder for WAV files; or - "
+            "for standard output. By default SONG.wav in the current folder.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     timbre: Annotated[
         list[str] | None,
         typer.Option(
-            help="The timbre: 'church organ', a General MIDI name or number such as 'violin' or "
-            "40, a mix '60% trumpet + 40% harp' or 'trumpet:0.6, harp:0.4', coordinates "
-            "'@0.3,-1.2', a .timbre file, or a path '0s harp; 8s trumpet'. For one track, after "
-            "its number or name: '2=trumpet', 'Violin I=harp'; the option may be given for each "
-            "of several. By default each track gets the instrument that sounds nearest to its "
-            "MIDI program."
+            help="The timbre: an instrument ('church organ'), a General MIDI name or number "
+            "('violin', 40), a mix ('60% trumpet + 40% harp' or 'trumpet:0.6, "
+            "harp:0.4'), coordinates ('@0.3,-1.2'), a .timbre file, or a path ('0s "
+            "harp; 8s trumpet'). The number or name of a track and = before it choose "
+            "that track ('2=trumpet', 'Violin I=harp'); the option may be repeated. By "
+            "default each track gets the instrument that sounds nearest to its MIDI "
+            "program.",
+            rich_help_panel=SOUND,
+        ),
+    ] = None,
+    mute: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The number or name of a track to leave out. The option may be repeated. "
+            "Muted tracks are not computed.",
+            metavar="TRACK",
+            rich_help_panel=SOUND,
+        ),
+    ] = None,
+    solo: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The number or name of the only track to be heard. The option may be repeated.",
+            metavar="TRACK",
+            rich_help_panel=SOUND,
         ),
     ] = None,
     model: Model = "",
     vocoder: Annotated[
         str,
         typer.Option(
-            help="What turns spectrograms into sound. By default what was made for the model."
+            help="The vocoder, which turns spectrograms into sound: a shipped one's name, or "
+            "a bundle's folder. By default the vocoder that was made for the model.",
+            rich_help_panel=EXPERT,
         ),
     ] = "",
     seed: Annotated[
-        int, typer.Option(help="A number; the same one gives the same sound again.", min=0)
+        int,
+        typer.Option(
+            help="The seed of the random numbers: the same seed gives the same sound again.",
+            min=0,
+            rich_help_panel=EXPERT,
+        ),
     ] = 0,
-    start: Annotated[float, typer.Option(help="Where to start, in seconds.")] = 0.0,
+    start: Annotated[
+        float,
+        typer.Option(
+            help="The time in the song at which the sound starts, in seconds.",
+            rich_help_panel=SOUND,
+        ),
+    ] = 0.0,
     duration: Annotated[
-        float | None, typer.Option(help="How long to play, in seconds. By default to the end.")
+        float | None,
+        typer.Option(
+            help="The length of the excerpt, in seconds. By default the song is played to its end.",
+            rich_help_panel=SOUND,
+        ),
     ] = None,
     loudness: Annotated[
         float | None,
         typer.Option(
-            help="Integrated loudness of the sound in LUFS (ITU-R BS.1770-4). By default -16; a "
-            "limiter keeps true peaks below -1 dB."
+            help="The integrated loudness of the sound, in LUFS (ITU-R BS.1770-4). By "
+            "default -16. A limiter keeps true peaks below -1 dB.",
+            rich_help_panel=SOUND,
         ),
     ] = None,
     gain: Annotated[
         float | None,
         typer.Option(
-            help="A gain in dB instead of a loudness; the same one for songs that are to keep "
-            "their levels. The limiter keeps it from clipping."
+            help="A gain in dB instead of a loudness: the same gain for several songs keeps "
+            "their levels apart. The limiter keeps the sound from clipping.",
+            rich_help_panel=SOUND,
         ),
     ] = None,
     no_normalize: Annotated[
         bool,
-        typer.Option("--no-normalize", help="As loud as it is computed, which is soft."),
+        typer.Option(
+            "--no-normalize",
+            help="The sound stays as quiet as the model makes it.",
+            rich_help_panel=SOUND,
+        ),
     ] = False,
-    mono: Annotated[bool, typer.Option("--mono", help="One channel instead of two.")] = False,
+    mono: Annotated[
+        bool,
+        typer.Option(
+            "--mono", help="The sound has one channel instead of two.", rich_help_panel=OUTPUT
+        ),
+    ] = False,
     sample_rate: Annotated[
         int | None,
-        typer.Option(help="Of the file, in Hz. By default the model's.", min=8000, max=192_000),
+        typer.Option(
+            help="The sample rate of the file, in Hz. By default the model's.",
+            min=8000,
+            max=192_000,
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     tuning: Annotated[
-        float, typer.Option(help="Of the a above middle C, in Hz, such as 415. Not of drums.")
+        float,
+        typer.Option(
+            help="The pitch of the A above middle C, in Hz, such as 415. Drums keep theirs.",
+            rich_help_panel=SOUND,
+        ),
     ] = A4_HZ,
     stems: Annotated[
         Path | None,
         typer.Option(
-            help="A folder for the sound of each track alone as well; their sum is the mix."
+            help="A folder for the sound of each track alone, beside the mix. The stems add "
+            "up to the mix.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     stems_kind: Annotated[
         str,
         typer.Option(
-            help="Where stems are taken: post-fader, with the track's volume and pan and the mix's "
-            "gain and limiter; or pre-fader, as computed, in mono."
+            help="The point at which stems are taken: 'post-fader', with the track's volume "
+            "and pan and with the gain and limiter of the mix; or 'pre-fader', in mono, "
+            "as the model makes them.",
+            rich_help_panel=OUTPUT,
         ),
     ] = POST_FADER,
     bit_depth: Annotated[
         str | None,
         typer.Option(
-            help="Bits of a sample: 16 (the default, with dither), 24, or 32f for floats, which "
-            "WAV files alone can hold."
+            help="The bits of each sample: 16 (the default, with dither), 24, or 32f for "
+            "floating point, which only WAV files can hold.",
+            rich_help_panel=OUTPUT,
         ),
     ] = None,
     precision: Annotated[
         str | None,
         typer.Option(
-            help="Of a vocoder that draws samples: float32, int16, int8, or auto (the default)."
+            help="The precision of a vocoder that draws samples, such as a WaveNet: float32, "
+            "int16, int8, or auto. By default auto.",
+            rich_help_panel=EXPERT,
         ),
     ] = None,
     temperature: Annotated[
         float | None,
-        typer.Option(help="Of a vocoder that draws samples; below 1, it dares less."),
+        typer.Option(
+            help="The sampling temperature of a vocoder that draws samples, such as a "
+            "WaveNet: values below 1 are more conservative.",
+            rich_help_panel=EXPERT,
+        ),
     ] = None,
     threads: Annotated[
-        int,
+        int | None,
         typer.Option(
-            help="Threads of the networks; more than one helps with many tracks only.",
+            help="The number of threads that share the tracks; the sound does not depend on "
+            "it. By default one for each physical core.",
             min=1,
             callback=within_machine,
+            rich_help_panel=EXPERT,
         ),
-    ] = 1,
+    ] = None,
     max_duration: MaxDuration = 6.0,
     stop_at_first: StopAtFirst = False,
     force: Force = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Turn MIDI files into sound."""
@@ -154,6 +234,8 @@ def render(
 
     # All that can be wrong is found before the first file is written.
     options = RenderOptions(
+        mute=tuple(map(_track_key, mute or [])),
+        solo=tuple(map(_track_key, solo or [])),
         seed=seed,
         start_s=start,
         duration_s=duration,
@@ -210,7 +292,8 @@ def render(
     }
     work = {i: _Work(songs[i], scores[i], streams[i], targets[i]) for i in streams}
     written_as = FileOptions(sample_rate, bit_depth)
-    rows = batch.each(lambda i: _rendered(work[i], written_as, silent=as_json) | common)
+    progress = shown(quiet=quiet)
+    rows = batch.each(lambda i: _rendered(work[i], written_as, progress, silent=as_json) | common)
     if as_json:
         batch.print_json(rows)
     batch.end()
@@ -235,7 +318,9 @@ def _stream(
         raise InputError(f"{song.title}: {error}") from None
 
 
-def _rendered(work: _Work, options: FileOptions, *, silent: bool) -> dict[str, Any]:
+def _rendered(
+    work: _Work, options: FileOptions, progress: Progress, *, silent: bool
+) -> dict[str, Any]:
     """Write a song's sound, and describe it."""
     from timbrel.commands.writing import render_file
 
@@ -244,7 +329,7 @@ def _rendered(work: _Work, options: FileOptions, *, silent: bool) -> dict[str, A
     if not silent:
         _introduce(work, remarks)
     began = time.perf_counter()
-    mastering = render_file(stream, target, options, progress=bar)
+    mastering = render_file(stream, target, options, progress=progress)
     took_s = time.perf_counter() - began
     remark = mastering.remark if stream.loudness_lufs is not None else ""
     if not silent:
@@ -292,6 +377,11 @@ def _introduce(work: _Work, remarks: list[str]) -> None:
         print(f"{title}: {printable(remark)}", file=sys.stderr)
 
 
+def _track_key(text: str) -> int | str:
+    """What a track was named by: its number, or its name."""
+    return int(text) if text.strip().isdecimal() else text.strip()
+
+
 def _timbre_specs(given: list[str]) -> dict[int | str, str]:
     """What --timbre was given: 'TRACK=TIMBRE' by numbers and names, and under 0 that of others."""
     from timbrel.timbre.assignment import ALL_OTHERS
@@ -299,11 +389,9 @@ def _timbre_specs(given: list[str]) -> dict[int | str, str]:
     specs: dict[int | str, str] = {}
     for spec in given:
         before, equals, rest = spec.partition("=")
-        key: int | str = before.strip()
+        key = _track_key(before)
         if not equals or Path(spec).is_file():  # the name of a .timbre file may hold a '='
             key, rest = ALL_OTHERS, spec
-        elif before.strip().isdecimal():
-            key = int(before)
         if key in specs:
             where = f"track {key}" if key else "all tracks"
             raise InputError(f"two timbres for {where}; give one, or 'TRACK=TIMBRE' for each")

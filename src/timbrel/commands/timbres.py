@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from timbrel.commands.options import Force, Json, Model
+from timbrel.commands.panels import OUTPUT
 from timbrel.errors import InputError, printable
 
 
@@ -20,16 +21,26 @@ def add_timbres_command(app: typer.Typer) -> None:
 
 def timbres(
     spec: Annotated[
-        str | None, typer.Argument(help="A timbre to look up, such as 'harp:0.5, trumpet:0.5'.")
+        str | None,
+        typer.Argument(
+            help="The timbre to look up, such as 'harp:0.5, trumpet:0.5' or 'violin'. "
+            "Without one, the instruments are listed."
+        ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Save it as a .timbre file.")
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The .timbre file in which the timbre is saved.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     model: Model = "",
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """List a model's instruments with their coordinates, or look up or save one timbre."""
+    """List the instruments of a model with their coordinates, or look up or save a timbre."""
     from timbrel.bundles.bundle import load_bundle
     from timbrel.constants import DEFAULT_MODEL
     from timbrel.files import check_output

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from timbrel.commands.options import Force, Json, within_machine
+from timbrel.commands.options import Force, Json, Quiet, within_machine
+from timbrel.commands.panels import DATA, EXPERT, OUTPUT, TRAINING
 from timbrel.errors import need_training
 from timbrel.files import check_output
-from timbrel.progress import bar
+from timbrel.progress import shown
 
 if TYPE_CHECKING:
     from timbrel.training.comparison import Run
@@ -24,36 +25,83 @@ def add_train_commands(app: typer.Typer) -> None:
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A recipe.", metavar="RECIPE.yaml")],
-    data: Annotated[Path, typer.Option(help="A folder that 'timbrel prepare' made.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The run's folder.")],
+    recipe: Annotated[
+        Path,
+        typer.Argument(
+            help="The recipe: a YAML file that names the model and how it is trained.",
+            metavar="RECIPE.yaml",
+        ),
+    ],
+    data: Annotated[
+        Path, typer.Option(help="A folder that 'timbrel prepare' wrote.", rich_help_panel=DATA)
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The folder for the run: checkpoints, log, TensorBoard.",
+            rich_help_panel=OUTPUT,
+        ),
+    ],
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Go on from the checkpoint; the recipe may have other rates or steps."
+            "--resume",
+            help="The run is resumed from its last checkpoint. The recipe may have other "
+            "learning rates or steps.",
+            rich_help_panel=OUTPUT,
         ),
     ] = False,
-    minutes: Annotated[float | None, typer.Option(help="Stop after so long.", min=0)] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            help="The training stops after so many minutes.", min=0, rich_help_panel=TRAINING
+        ),
+    ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Stop after so many steps in all.", min=1)
+        int | None,
+        typer.Option(
+            help="The training stops after so many steps in all.", min=1, rich_help_panel=TRAINING
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
-            help="Another value for a key of the recipe, as in options.loss=abs; may be given "
-            "again.",
+            help="A value for a key of the recipe, as in options.loss=abs. The option may be "
+            "repeated.",
             metavar="KEY=VALUE",
+            rich_help_panel=TRAINING,
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="The recipe's, replaced.", min=0)] = None,
-    device: Annotated[str | None, typer.Option(help="cpu or cuda; a GPU if there is one.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="The seed of the training, instead of the recipe's.",
+            min=0,
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="The device to train on: cpu or cuda. By default a GPU if there is one.",
+            rich_help_panel=EXPERT,
+        ),
+    ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(help="PyTorch's threads on the CPU.", min=1, callback=within_machine),
+        typer.Option(
+            help="The number of PyTorch's threads on the CPU.",
+            min=1,
+            callback=within_machine,
+            rich_help_panel=EXPERT,
+        ),
     ] = None,
+    quiet: Quiet = False,
 ) -> None:
-    """Train a model by a recipe. Under torchrun, with several processes or machines."""
+    """Train a model by a recipe; under torchrun with several processes or machines."""
     need_training()
     import torch
 
@@ -72,20 +120,26 @@ def train(
         steps=steps,
         device=device,
         say=lambda line: print(line, flush=True),
-        progress=bar,
+        progress=shown(quiet=quiet),
     )
     print(f"{output}: {done} steps done")
 
 
 def runs(
-    folders: Annotated[list[Path], typer.Argument(help="Folders of runs.", metavar="RUN...")],
+    folders: Annotated[
+        list[Path], typer.Argument(help="The folders of the runs.", metavar="RUN...")
+    ],
     plot: Annotated[
-        Path | None, typer.Option(help="Draw losses and validations to this PNG or SVG file.")
+        Path | None,
+        typer.Option(
+            help="A picture of losses and validations: a PNG or SVG file to write.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Compare training runs: where they are, their best validation, how their recipes differ."""
+    """Compare training runs: their state, their best validation, how their recipes differ."""
     need_training()
     from timbrel.training.comparison import as_json as json_of
     from timbrel.training.comparison import plot_runs, read_runs
@@ -104,14 +158,29 @@ def runs(
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A run's folder.", metavar="RUN")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The bundle's folder.")],
-    name: Annotated[str | None, typer.Option(help="The model's name.")] = None,
+    run: Annotated[Path, typer.Argument(help="The folder of the run.", metavar="RUN")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", help="The folder for the model's bundle.", rich_help_panel=OUTPUT
+        ),
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="The name of the model. By default the recipe's.", rich_help_panel=OUTPUT
+        ),
+    ] = None,
     best: Annotated[
-        bool, typer.Option("--best", help="The weights of the best validation, not the last ones.")
+        bool,
+        typer.Option(
+            "--best",
+            help="The bundle gets the weights of the best validation, not the last ones.",
+            rich_help_panel=EXPERT,
+        ),
     ] = False,
 ) -> None:
-    """Write a trained model as a bundle."""
+    """Write the model of a training run as a bundle."""
     need_training()
     from timbrel.training.export import export_run
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from timbrel.commands.options import Force, Json
+from timbrel.commands.panels import OUTPUT
 
 
 def add_tunes_command(app: typer.Typer) -> None:
@@ -19,18 +20,25 @@ def add_tunes_command(app: typer.Typer) -> None:
 
 def tunes(
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="The folder to write to.")
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The folder that the MIDI files are written to.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = Path(),
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """Write the bundled MIDI files, to try Timbrel with."""
     from timbrel.examples import TUNES, tune_path
-    from timbrel.files import atomic_path, check_output
+    from timbrel.files import atomic_path, check_output, make_folder
 
     targets = [output / file for file in TUNES.values()]
     for target in targets:
-        check_output(target, force=force)
+        check_output(target, force=force, may_create=True)
+    make_folder(output)
     for target in targets:
         with atomic_path(target) as temporary:
             shutil.copyfile(tune_path(target.name), temporary)

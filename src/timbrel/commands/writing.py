@@ -60,7 +60,12 @@ def render_file(
         places = [stack.enter_context(audio_path(path)) for path in target.paths]
         with ExitStack() as opened:
             writers = _Writers(stream, places, options or FileOptions(), opened)
-            blocks = progress(stream.unmastered(), stream.n_blocks, printable(target.mix.name))
+            blocks = progress(
+                stream.unmastered(),
+                stream.n_blocks,
+                printable(target.mix.name),
+                sound_s=stream.duration_s,
+            )
             if stream.loudness_lufs is None or places[0] == target.mix:
                 return _written_at_once(stream, blocks, writers)
             return _written_in_two_passes(stream, blocks, writers, places[0])

@@ -159,7 +159,8 @@ class NoteCodec:
             row[: len(some)] = some
         numbers = range(len(codes)) if numbers is None else numbers
         stream = self.decoder().stream(numbers, seed=seed, temperature=temperature)
-        frames = progress(range(longest), longest, "decoding")
+        sound_s = sum(map(len, codes)) * self.hop_length / self.sample_rate
+        frames = progress(range(longest), longest, "decoding", sound_s=sound_s)
         audio = np.concatenate([stream.process(padded[:, i : i + 1]) for i in frames], axis=1)
         return [row[: len(some) * self.hop_length] for row, some in zip(audio, codes, strict=True)]
 

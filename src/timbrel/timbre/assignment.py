@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from timbrel.bundles.bundle import Instrument
@@ -16,6 +16,9 @@ ALL_OTHERS = 0  # the number under which a timbre is given for the tracks withou
 # One timbre for all tracks, or a mapping from track numbers, counted from 1, or track names to
 # timbres, with `ALL_OTHERS`; a track without a timbre gets the nearest instrument.
 Timbres: TypeAlias = "TimbreLike | Mapping[Any, TimbreLike] | None"
+
+# Tracks by number or name.
+TrackKeys: TypeAlias = "int | str | Iterable[int | str]"
 
 
 def timbres_of(
@@ -62,20 +65,54 @@ def instrument_for(track: Track, instruments: Sequence[Instrument]) -> Instrumen
     return nearest_instrument(track.program, alike)
 
 
+def track_numbers(tracks: Sequence[Track], key: int | str) -> list[int]:
+    """The numbers, counted from 1, of the tracks that a number or a name means.
+
+    Raises
+    ------
+    InputError
+        If there is no such track.
+    """
+    if isinstance(key, str):
+        numbers = [n for n, track in enumerate(tracks, 1) if _plain(track.name) == _plain(key)]
+        if not numbers:
+            raise InputError(f"there is no track '{key}'; the score has {_names(tracks)}")
+        return numbers
+    if not 1 <= key <= len(tracks):
+        raise InputError(f"there is no track {key}; the score has {len(tracks)}")
+    return [key]
+
+
+def heard_tracks(tracks: Sequence[Track], mute: TrackKeys = (), solo: TrackKeys = ()) -> set[int]:
+    """The numbers of the tracks that are heard; see `timbrel.render_options.RenderOptions`.
+
+    Raises
+    ------
+    InputError
+        If there is no such track, or none is heard.
+    """
+    alone = {number for key in _each(solo) for number in track_numbers(tracks, key)}
+    muted = {number for key in _each(mute) for number in track_numbers(tracks, key)}
+    heard = (alone or set(range(1, len(tracks) + 1))) - muted
+    if not any(tracks[number - 1].notes for number in heard):
+        raise InputError("no track with notes would be heard; mute fewer, or play others alone")
+    return heard
+
+
 def _by_number(
     tracks: Sequence[Track], wishes: Mapping[int | str, TimbreLike]
 ) -> dict[int, TimbreLike]:
     """Wishes by the numbers of tracks; one that is given by a name yields to one by a number."""
+    by_name: dict[int, TimbreLike] = {}
     by_number: dict[int, TimbreLike] = {}
     for key, wish in wishes.items():
-        if isinstance(key, str):
-            numbers = [n for n, t in enumerate(tracks, 1) if _plain(t.name) == _plain(key)]
-            if not numbers:
-                raise InputError(f"there is no track '{key}'; the score has {_names(tracks)}")
-            by_number |= dict.fromkeys(numbers, wish)
-        elif not 0 <= key <= len(tracks):
-            raise InputError(f"there is no track {key}; the score has {len(tracks)}")
-    return by_number | {key: wish for key, wish in wishes.items() if not isinstance(key, str)}
+        numbers = [ALL_OTHERS] if key == ALL_OTHERS else track_numbers(tracks, key)
+        (by_name if isinstance(key, str) else by_number).update(dict.fromkeys(numbers, wish))
+    return by_name | by_number
+
+
+def _each(keys: TrackKeys) -> Iterable[int | str]:
+    return (keys,) if isinstance(keys, int | str) else keys
 
 
 def _plain(name: str) -> str:

@@ -16,9 +16,12 @@ from timbrel.vocoder.vocoder import Sampling, Vocoder
 GRIFFIN_LIM = "griffin-lim"
 
 
-def vocoder_names() -> list[str]:
-    """Vocoders that need nothing but Timbrel."""
-    return [*(name for kind in vocoder_kinds() for name in shipped_bundles(kind)), GRIFFIN_LIM]
+def vocoder_names(mel: MelConfig | None = None) -> list[str]:
+    """Vocoders that need nothing but Timbrel: all, or those for mels of one geometry."""
+    shipped = [name for kind in vocoder_kinds() for name in shipped_bundles(kind)]
+    if mel is not None:
+        shipped = [name for name in shipped if load_bundle(name).mel == mel]
+    return [*shipped, GRIFFIN_LIM]
 
 
 def vocoder_for(model: Bundle) -> str:

@@ -29,12 +29,13 @@ from timbrel.bundles.bundle import (
     shipped_bundles,
 )
 from timbrel.bundles.kinds import page_kinds
-from timbrel.constants import DEFAULT_MODEL
+from timbrel.constants import DEFAULT_MODEL, PERFORMANCE
 from timbrel.engine.wavenet import Engine
 from timbrel.errors import InputError, MissingToolError, OutputError
 from timbrel.examples import TUNES, tune_path
 from timbrel.files import check_output_folder, read_json, read_text
 from timbrel.vocoder.catalog import vocoder_for
+from timbrel.vocoder.sources import wanted_roll
 from timbrel.vocoder.wavenet_stream import engine_parts
 
 STATIC = Path(__file__).parent / "static"
@@ -101,7 +102,7 @@ def page_files(
     models: list[dict[str, Any]] = []
     for name in shipped_bundles():
         bundle = load_bundle(name)
-        if bundle.kind not in page_kinds("plays"):
+        if bundle.kind not in page_kinds("plays") or _roll_of(bundle) == PERFORMANCE:
             continue
         entries = {}
         for file, sha256 in read_sums(bundle.path).items():
@@ -241,6 +242,11 @@ def _compressed(content: bytes) -> bytes:
     """A file as gzip. Weights are nearly noise: coding bytes by frequency saves all there is."""
     compressor = zlib.compressobj(wbits=31, strategy=zlib.Z_HUFFMAN_ONLY)
     return compressor.compress(content) + compressor.flush()
+
+
+def _roll_of(bundle: Bundle) -> str | None:
+    """The kind of piano roll that a model reads. The page has none for performances yet."""
+    return bundle.roll if bundle.kind == "mel2mel" else wanted_roll(bundle.model)
 
 
 def _timbre_map(model: str) -> dict[str, Any] | None:

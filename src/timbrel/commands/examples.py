@@ -1,0 +1,89 @@
+"""Examples in the help of each command; tests run them."""
+
+from __future__ import annotations
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "render": (
+        "timbrel render prelude.mid",
+        "timbrel render album/ -o sounds/",
+        "timbrel render prelude.mid -o organ.flac --timbre '70% church organ + 30% trumpet'",
+        "timbrel render duet.mid -o mix.wav --stems stems/ --timbre '2=harp'",
+    ),
+    "inspect": (
+        "timbrel inspect duet.mid",
+        "timbrel inspect album/ --json",
+        "timbrel inspect prelude.mid --plot roll.png",
+    ),
+    "timbres": (
+        "timbrel timbres",
+        "timbrel timbres violin",
+        "timbrel timbres '50% harp + 50% vibraphone' -o mine.timbre",
+    ),
+    "tunes": ("timbrel tunes", "timbrel tunes -o songs/"),
+    "serve": ("timbrel serve --open", "timbrel serve --port 0 --report report/"),
+    "page": ("timbrel page -o site/", "timbrel page -o site/ --report report/ --force"),
+    "prepare": (
+        "timbrel prepare album/ --soundfont FONT.sf3 -o data/",
+        "timbrel prepare --soundfont FONT.sf3 --instruments gm --etudes 10 -o etudes/",
+        "timbrel prepare --describe data/",
+    ),
+    "train": (
+        "timbrel train recipes/mel2mel.yaml --data data/ -o runs/first",
+        "timbrel train recipes/mel2mel.yaml --data data/ -o runs/first --resume --minutes 60",
+        "timbrel train recipes/mel2mel.yaml --data data/ -o runs/abs --set options.loss=abs",
+    ),
+    "runs": ("timbrel runs runs/first runs/abs", "timbrel runs runs/first --plot runs.png"),
+    "export": (
+        "timbrel export runs/first -o model/",
+        "timbrel export runs/first -o model/ --best --name mine",
+    ),
+    "evaluate": (
+        "timbrel evaluate --midi album/ --soundfont FONT.sf3 -o report/",
+        "timbrel evaluate --midi album/ --soundfont FONT.sf3 -o report/ --model model/",
+    ),
+    "listen": (
+        "timbrel listen --report report/ --host 0.0.0.0",
+        "timbrel listen --report report/ --analyse",
+    ),
+    "info": ("timbrel info", "timbrel info --json"),
+    "notes encode": (
+        "timbrel notes encode flute.wav bass.wav -o codes.npz",
+        "timbrel notes encode flute.wav -o flute.npz --json",
+    ),
+    "notes decode": (
+        "timbrel notes decode flute.npz -o flute-again.wav",
+        "timbrel notes decode codes.npz -o decoded/ --stretch 2",
+    ),
+    "notes reconstruct": (
+        "timbrel notes reconstruct flute.wav -o flute-coded.wav",
+        "timbrel notes reconstruct flute.wav bass.wav -o coded/ --temperature 0.8",
+    ),
+    "notes morph": (
+        "timbrel notes morph flute.wav bass.wav --steps 3 -o morphs/",
+        "timbrel notes morph flute.wav bass.wav --path -o moving/",
+    ),
+    "notes grid": (
+        "timbrel notes grid flute.wav bass.wav bell.wav voice.wav --size 2 -o grid/",
+        "timbrel notes grid flutes/ basses/ bells/ voices/ -o instruments/",
+    ),
+    "notes rainbowgram": (
+        "timbrel notes rainbowgram flute.wav -o flute.png",
+        "timbrel notes rainbowgram flute.wav bass.wav -o both.svg",
+    ),
+    "notes prepare": (
+        "timbrel notes prepare --soundfont FONT.sf3 --hold-out OTHER.sf2 -o notes/",
+        "timbrel notes prepare --soundfont FONT.sf3 --pitches 48-72:12 --velocities 100 -o few/",
+    ),
+    "notes check": ("timbrel notes check notes/", "timbrel notes check notes/ --json"),
+    "notes evaluate": (
+        "timbrel notes evaluate notes/ -o report/",
+        "timbrel notes evaluate notes/ --notes 16 --pairs 4 --baseline none -o quick/",
+    ),
+    "bench wavenet": ("timbrel bench wavenet", "timbrel bench wavenet --seconds 10 --json"),
+}
+
+
+def epilog(command: str) -> str:
+    """The examples of a command, as its help shows them: each on a line of its own."""
+    lines = (example.replace("[", r"\[") for example in EXAMPLES[command])
+    return "\n\n".join(["Examples:", *lines])
