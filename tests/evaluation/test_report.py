@@ -13,15 +13,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from playwright.sync_api import expect, sync_playwright
+from PIL import Image
+from playwright.sync_api import Page, expect, sync_playwright
 
 from conftest import EXCERPTS, INSTRUMENTS
 from timbrel.errors import OutputError
 from timbrel.evaluation.conditions import MU_LAW, ORIGINAL
 from timbrel.evaluation.figures import chosen_clips
+from timbrel.evaluation.glossary import GLOSSARY, find_term
 from timbrel.evaluation.listening.clips import read_clips, sound_path
 from timbrel.evaluation.report import write_report
 from timbrel.evaluation.run import Evaluation
+from timbrel.evaluation.summary import summary
 from timbrel.evaluation.tables import all_tables, markdown
 
 CONDITIONS = [ORIGINAL, MU_LAW, "true mel, griffin-lim", "tiny, griffin-lim"]
@@ -89,7 +92,7 @@ def test_clips_are_of_as_many_tracks_as_there_are(evaluation: Evaluation) -> Non
 def test_page_needs_nothing_else(folder: Path) -> None:
     page = (folder / "report.html").read_text()
     assert "{{" not in page
-    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert not re.search(r"(src|srcset|href)=\"(?!data:|#)", page)
     assert not re.search(r"https?://", re.sub(r"data:image[^\"]*", "", page))
     data = json.loads(re.search(r'<script id="data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
     assert [clip["label"].split(" – ")[0] for clip in data] == INSTRUMENTS
@@ -135,6 +138,55 @@ def test_conditions_can_be_switched_while_they_play(folder: Path, evaluation: Ev
         page.locator("#play").click()
         assert page.evaluate("playing") is None
         assert errors == []
+        browser.close()
+
+
+def test_page_begins_with_a_summary(folder: Path, evaluation: Evaluation) -> None:
+    page = (folder / "report.html").read_text()
+    lines = re.findall(r"<li>(.*?)</li>", page)
+    assert len(lines) == len(summary(evaluation.results))
+    best = evaluation.results.pooled("tiny, griffin-lim").mean()
+    assert f"<i>tiny, griffin-lim</i>, {best:.3f} [".replace("-0", "−0") in lines[1]
+    assert page.index("<li>") < page.index("<table>")
+
+
+def test_headings_lead_to_definitions(folder: Path, evaluation: Evaluation) -> None:
+    page = (folder / "report.html").read_text()
+    anchors = re.findall(r'<dt id="([^"]+)">', page)
+    assert len(set(anchors)) == len(anchors) == len(GLOSSARY)
+    assert set(re.findall(r'href="#(term[^"]+)"', page)) == set(anchors)
+    needs_none = {"and", "instrument", *INSTRUMENTS}
+    for table in all_tables(evaluation.results):
+        undefined = [cell for cell in table.header if not find_term(cell)]
+        assert set(undefined) <= needs_none, table.title
+        assert not table.term or find_term(table.term)
+        # Columns that are instruments say nothing of what was measured: the title does.
+        assert table.term or not set(INSTRUMENTS) & set(table.header)
+
+
+def luminance(page: Page, selector: str) -> np.ndarray:
+    """Of the pixels of an element as it is shown, 0 to 255."""
+    image = Image.open(io.BytesIO(page.locator(selector).first.screenshot()))
+    return np.asarray(image.convert("L"), float)
+
+
+def test_page_is_readable_in_both_colour_schemes(folder: Path) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS
+        )
+        for scheme, paper in (("light", 255), ("dark", 20)):
+            page = browser.new_page(color_scheme=scheme)
+            page.goto((folder / "report.html").as_uri())
+            page.wait_for_function("[...document.images].every((image) => image.complete)")
+            for selector in ("#summary", "table", "figure img"):
+                seen = luminance(page, selector)
+                assert np.median(seen) == paper, (scheme, selector)
+                # Text and lines: as far from the paper as they can be.
+                assert np.abs(seen - paper).max() > 190, (scheme, selector)
+            for n in range(page.locator("figure img").count()):
+                edge = luminance(page, f"figure:nth-of-type({n + 1}) img")[:3]
+                assert np.median(edge) == paper, (scheme, n)
         browser.close()
 
 

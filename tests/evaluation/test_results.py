@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import fields
+import re
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from timbrel.evaluation.conditions import MU_LAW, ORIGINAL, TRUE_MEL, Condition
+from timbrel.evaluation.formatting import with_interval
 from timbrel.evaluation.originals import Excerpt
 from timbrel.evaluation.results import CORRELATION, Results
 from timbrel.evaluation.run import Evaluation
+from timbrel.evaluation.summary import summary
 from timbrel.evaluation.tables import PUBLISHED, all_tables, markdown
 from timbrel.measures.correlation import LogCqtCorrelation
 from timbrel.measures.sound import SoundMeasures
@@ -184,6 +187,67 @@ def test_tables_hold_the_measured_and_the_published_rows(evaluation: Evaluation)
     for table in all_tables(results):
         assert table.rows
         assert {len(row) for row in table.rows} == {len(table.header)}, table.title
+
+
+def of_tracks(results: Results, count: int) -> Results:
+    """The same results of the first tracks only."""
+    return replace(
+        results,
+        excerpts=results.excerpts[:count],
+        sums={name: sums[:count] for name, sums in results.sums.items()},
+        values={
+            measure: {name: table[:count] for name, table in found.items()}
+            for measure, found in results.values.items()
+        },
+        _known_draws={},
+    )
+
+
+def test_summary_says_what_is_best(results: Results) -> None:
+    compared, best, distance, notes, limits, first, second = summary(results)
+    assert "2 models (tanh, abs) through 2 vocoders (one, two), on 12 excerpts" in compared
+    assert "*abs, one*, 0.85" in best
+    assert "Next: *tanh, two*; the difference is +0.01" in best
+    assert best.endswith("beyond chance.")
+    assert "*tanh, one*, 4.00 [4.00, 4.00]" in distance
+    assert "basic-pitch hears best**: in *abs, one*, with an F1 of onset and pitch" in notes
+    assert "*true mel, two*: 0.95" in limits
+    assert "*µ-law only*: 0.98" in limits
+    assert "one: holds at 2 of 3 steps. *tanh, one* against *abs, one*: reversed, −0.05" in first
+    assert "two: holds at all 3 steps, with differences of 0.03" in second
+    assert second.endswith("Not tested, for want of a model: log-abs.")
+    assert markdown(results).splitlines()[2:9] == [f"- {line}" for line in summary(results)]
+
+
+def test_one_track_has_no_interval(results: Results) -> None:
+    one = of_tracks(results, 1)
+    for measure in (CORRELATION, "basic-pitch pitch", "spectral_distance"):
+        estimate = one.estimate(measure, "tanh, two")
+        assert math.isfinite(estimate.mean)
+        assert math.isnan(estimate.low)
+        assert math.isnan(estimate.high)
+    assert one.published_differences("one")[0].verdict == "not tested: one track"
+    text = markdown(one)
+    assert "nan" not in text
+    assert not re.search(r"\[−?\d", text)
+    row = next(line for line in text.splitlines() if line.startswith("| tanh, two |"))
+    assert row.split(" | ")[2] == "–"
+    assert "one track cannot test it; 2 of 3 differences between neighbours have" in text
+    content = json.loads(json.dumps(one.as_dict(), allow_nan=False))
+    assert content["log_cqt_correlation"]["tanh, two"]["low"] is None
+    assert all(row["difference"]["high"] is None for row in content["differences"])
+
+
+def test_measures_of_one_track_have_no_interval(results: Results) -> None:
+    """Of four tracks, all but one of which could not be measured."""
+    four = of_tracks(results, 4)
+    table = np.full_like(four.values["spectral_distance"][MU_LAW], np.nan)
+    table[1] = 2.0
+    four.values["spectral_distance"] = {**four.values["spectral_distance"], MU_LAW: table}
+    assert with_interval(four.estimate("spectral_distance", MU_LAW), 2) == "2.00 –"
+    found = four.difference("spectral_distance", MU_LAW, "tanh, one").difference
+    assert math.isnan(found.low)
+    assert with_interval(four.estimate("spectral_distance", "tanh, one"), 2) == "4.00 [4.00, 4.00]"
 
 
 def test_what_was_left_out_is_said(results: Results) -> None:

@@ -14,8 +14,10 @@ import soundfile
 
 from timbrel.constants import SAMPLE_RATE
 from timbrel.evaluation.figures import Picture, chosen_clips
+from timbrel.evaluation.glossary import GLOSSARY, find_term
 from timbrel.evaluation.measuring import sound
 from timbrel.evaluation.run import Evaluation
+from timbrel.evaluation.summary import summary
 from timbrel.evaluation.tables import Table, all_tables, introduction
 from timbrel.files import read_text
 
@@ -24,12 +26,17 @@ CLIP_S = 6.0
 
 
 def html(evaluation: Evaluation, pictures: Sequence[Picture]) -> str:
-    """The page: tables, pictures, and clips that can be switched while they play."""
+    """The page: summary, clips that can be switched while they play, tables, pictures, terms."""
     parts = {
+        "SUMMARY": "".join(f"<li>{_text(line)}</li>" for line in summary(evaluation.results)),
         "INTRODUCTION": "".join(f"<p>{_text(x)}</p>" for x in introduction(evaluation.results)),
         "CLIPS": json.dumps(_clips(evaluation), ensure_ascii=False).replace("</", "<\\/"),
         "TABLES": "".join(_table(table) for table in all_tables(evaluation.results)),
         "PICTURES": "".join(_picture(picture) for picture in pictures),
+        "GLOSSARY": "".join(
+            f'<dt id="{term.anchor}">{_text(term.name)}</dt><dd>{_text(term.text)}</dd>'
+            for term in GLOSSARY
+        ),
     }
     template = read_text(TEMPLATE_FILE)
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
@@ -54,7 +61,7 @@ def _clips(evaluation: Evaluation) -> list[dict]:
 
 def _table(table: Table) -> str:
     tag = f"h{table.level}"
-    head = "".join(f'<th scope="col">{_text(cell)}</th>' for cell in table.header)
+    head = "".join(f'<th scope="col">{_defined(cell)}</th>' for cell in table.header)
     rows = "".join(
         f'<tr><th scope="row">{_text(row[0])}</th>'
         + "".join(f"<td>{_text(cell)}</td>" for cell in row[1:])
@@ -62,20 +69,31 @@ def _table(table: Table) -> str:
         for row in table.rows
     )
     notes = "".join(f"<p>{_text(note)}</p>" for note in table.notes)
+    title = _defined(table.title, table.term)
     return (
-        f'<{tag}>{_text(table.title)}</{tag}>{notes}<div class="wide"><table><thead><tr>{head}</tr>'
+        f'<{tag}>{title}</{tag}>{notes}<div class="wide"><table><thead><tr>{head}</tr>'
         f"</thead><tbody>{rows}</tbody></table></div>"
     )
 
 
 def _picture(picture: Picture) -> str:
     kind = "svg+xml" if picture.suffix == "svg" else picture.suffix
-    data = base64.b64encode(picture.content).decode()
+    light, dark = (
+        f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+        for content in (picture.content, picture.dark)
+    )
     return (
-        f"<figure><h3>{_text(picture.title)}</h3>"
-        f'<img src="data:image/{kind};base64,{data}" alt="{_text(picture.title)}">'
+        f"<figure><h3>{_text(picture.title)}</h3><picture>"
+        f'<source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+        f'<img src="{light}" alt="{_text(picture.title)}"></picture>'
         f"<figcaption>{_text(picture.caption)}</figcaption></figure>"
     )
+
+
+def _defined(words: str, name: str = "") -> str:
+    """Words, linked to the definition of a term or of themselves where there is one."""
+    term = find_term(name or words)
+    return f'<a href="#{term.anchor}">{_text(words)}</a>' if term else _text(words)
 
 
 def _text(markdown: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -20,11 +21,13 @@ CORRELATION = "log-CQT correlation"
 JUDGED_FROM = 0.5
 # The losses of Kim et al. (2019), in the order in which listeners and the correlation ranked them.
 PUBLISHED_LOSSES = ("tanh-log-abs", "log-abs", "abs")
+PUBLISHED_ORDER = "µ-law > true mel > tanh-log-abs ≥ log-abs > abs"
+AS_PUBLISHED = "as published"
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over tracks and its 95 % interval."""
+    """A mean over tracks and its 95 % interval, NaN where fewer than two tracks were measured."""
 
     mean: float
     low: float
@@ -39,6 +42,15 @@ class Difference:
     a: str
     b: str
     difference: Estimate
+
+    @property
+    def verdict(self) -> str:
+        """Whether `a` is higher, as was published of the two, in words."""
+        if not math.isfinite(self.difference.low):
+            return "not tested: one track"
+        if self.difference.low > 0:
+            return AS_PUBLISHED
+        return "reversed" if self.difference.high < 0 else "no difference beyond chance"
 
 
 @dataclass
@@ -57,6 +69,11 @@ class Results:
     silent: list[tuple[Excerpt, str]] = field(default_factory=list)  # clips that are left out
     settings: dict[str, Any] = field(default_factory=dict)
     _known_draws: dict[tuple[str, str], np.ndarray] = field(default_factory=dict, repr=False)
+
+    @property
+    def vocoders(self) -> list[str]:
+        """Names of the vocoders, in the order of the conditions."""
+        return list(dict.fromkeys(c.vocoder for c in self.conditions if c.vocoder))
 
     @property
     def syntheses(self) -> list[Condition]:
@@ -78,7 +95,8 @@ class Results:
 
     def estimate(self, measure: str, condition: str) -> Estimate:
         """Mean of a measure in a condition: over bins of the pool, or over clips."""
-        return Estimate(self._mean(measure, condition), *interval(self._drawn(measure, condition)))
+        mean, drawn = self._mean(measure, condition), self._drawn(measure, condition)
+        return _estimate(mean, drawn, self._known(measure, condition))
 
     def by_instrument(self, measure: str, condition: str) -> np.ndarray:
         """Means of a measure for each instrument, (I,)."""
@@ -92,7 +110,8 @@ class Results:
         """The difference of two conditions, with an interval from common draws of tracks."""
         mean = self._mean(measure, a) - self._mean(measure, b)
         drawn = self._drawn(measure, a) - self._drawn(measure, b)
-        return Difference(measure, a, b, Estimate(mean, *interval(drawn)))
+        known = self._known(measure, a) & self._known(measure, b)
+        return Difference(measure, a, b, _estimate(mean, drawn, known))
 
     def differences(self, measure: str) -> list[Difference]:
         """Between all conditions that differ in one thing: the vocoder, or what it is given."""
@@ -113,6 +132,11 @@ class Results:
         missing = [loss for loss in PUBLISHED_LOSSES if loss not in of_loss]
         return first + [of_loss[x] for x in PUBLISHED_LOSSES if x in of_loss], missing
 
+    def published_differences(self, vocoder: str) -> list[Difference]:
+        """Between neighbours of the published order, the better one first."""
+        order, _ = self.published_order(vocoder)
+        return [self.difference(CORRELATION, a.name, b.name) for a, b in itertools.pairwise(order)]
+
     def judged(self, judge: str) -> tuple[list[str], list[str]]:
         """Instruments whose originals a judge understands, and those which it does not."""
         scores = self.by_instrument(f"{judge} pitch", ORIGINAL)
@@ -129,7 +153,8 @@ class Results:
         ]
         a, b = (float(mean_of_known(values)) for values in both)
         drawn = drawn_means(both[0], self._draws) / drawn_means(both[1], self._draws)
-        return Estimate(a / b if b else float("nan"), *interval(drawn))
+        known = np.isfinite(both[0]) & np.isfinite(both[1])
+        return _estimate(a / b if b else math.nan, drawn, known)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """A row for each condition, track and instrument."""
@@ -236,8 +261,21 @@ class Results:
         drawn = np.tensordot(self._draws.astype(np.float64), sums, axes=1)
         return correlation_of_sums(drawn).mean(axis=-1)
 
+    def _known(self, measure: str, condition: str) -> np.ndarray:
+        """Which tracks were measured, (tracks,) bool."""
+        if measure == CORRELATION:
+            n_frames = self.sums[condition][:, :, 0].sum(axis=(1, 2))
+            return np.asarray(n_frames > 0)
+        return np.isfinite(self._track_means(measure, condition))
+
     def _track_means(self, measure: str, condition: str) -> np.ndarray:
         return mean_of_known(self.values[measure][condition], axis=1)
+
+
+def _estimate(mean: float, drawn: np.ndarray, known: np.ndarray) -> Estimate:
+    """With an interval where it means something: of one track, all draws are the same."""
+    low, high = interval(drawn) if known.sum() > 1 else (math.nan, math.nan)
+    return Estimate(mean, low, high)
 
 
 def _rounded(value: float) -> float | str:

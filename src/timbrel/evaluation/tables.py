@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -10,7 +9,9 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from timbrel.evaluation.conditions import MU_LAW, ORIGINAL
-from timbrel.evaluation.results import CORRELATION, JUDGED_FROM, Difference, Estimate, Results
+from timbrel.evaluation.formatting import interval, number, signed, with_interval
+from timbrel.evaluation.results import CORRELATION, JUDGED_FROM, PUBLISHED_ORDER, Results
+from timbrel.evaluation.summary import summary
 
 # Kim et al. (2019), read off the figure on their poster: mean, then the octaves from C1 upward.
 PUBLISHED = {
@@ -42,6 +43,9 @@ SOUND = {
     "clicks_per_minute": ("clicks a minute", 0, 1),
 }
 
+# F1 of notes: what has to be right, by the names of `NoteScores`.
+NOTES = {"onset": "onset", "pitch": "onset and pitch", "offset": "onset, pitch and end"}
+
 
 @dataclass
 class Table:
@@ -52,6 +56,7 @@ class Table:
     rows: list[list[str]]
     notes: list[str] = field(default_factory=list)
     level: int = 2
+    term: str = ""  # of the glossary: what all cells are, where the headings do not say it
 
 
 def all_tables(results: Results) -> list[Table]:
@@ -76,8 +81,9 @@ def introduction(results: Results) -> list[str]:
     lines = [
         f"{len(results.excerpts)} excerpts{length} × {len(results.instruments)} instruments × "
         f"{len(results.conditions)} conditions, against FluidSynth's rendering.",
-        "Written by `timbrel evaluate`; the definitions are in `timbrel/evaluation/*metrics.py`. "
-        "In brackets: 95 % intervals by the bootstrap over tracks.",
+        "Written by `timbrel evaluate`; the definitions are in `timbrel/measures/` and at the end "
+        "of `report.html`. In brackets: 95 % intervals by the bootstrap over tracks; – where there "
+        "is only one track.",
     ]
     if results.silent:
         clips = ", ".join(f"{excerpt.file} ({name})" for excerpt, name in results.silent)
@@ -86,8 +92,9 @@ def introduction(results: Results) -> list[str]:
 
 
 def markdown(results: Results) -> str:
-    """The report's tables as Markdown."""
-    lines = ["# Results", "", *introduction(results)]
+    """The report's summary and tables as Markdown."""
+    lines = ["# Results", "", *(f"- {line}" for line in summary(results))]
+    lines += ["", *introduction(results)]
     for table in all_tables(results):
         lines += ["", f"{'#' * table.level} {table.title}", ""]
         lines += [*table.notes, ""] if table.notes else []
@@ -106,12 +113,12 @@ def _correlation(results: Results) -> Table:
     for condition in results.syntheses:
         pooled = results.pooled(condition.name)
         estimate = results.estimate(CORRELATION, condition.name)
-        rows.append([condition.name, *_shares([pooled.mean()]), _interval(estimate, 3)])
+        rows.append([condition.name, *_shares([pooled.mean()]), interval(estimate, 3)])
         rows[-1] += _shares(pooled.by_octave())
     for name, (mean, octaves) in PUBLISHED.items():
         rows.append([f"*published:* {name}", *_shares([mean]), "", *_shares(octaves)])
     header = ["condition", "mean", "95 %", *(f"C{octave}" for octave in range(1, 8))]
-    return Table("Log-CQT correlation with the original", header, rows)
+    return Table("Log-CQT correlation with the original", header, rows, term=CORRELATION)
 
 
 def _correlation_by_instrument(results: Results) -> Table:
@@ -119,25 +126,24 @@ def _correlation_by_instrument(results: Results) -> Table:
         [condition.name, *_shares(results.by_instrument(CORRELATION, condition.name))]
         for condition in results.syntheses
     ]
-    return Table("By instrument", ["condition", *results.instruments], rows, level=3)
+    header = ["condition", *results.instruments]
+    return Table("By instrument", header, rows, level=3, term=CORRELATION)
 
 
 def _orders(results: Results) -> list[Table]:
-    """The order of Kim et al. (2019): µ-law > true mel > tanh-log-abs ≥ log-abs > abs."""
+    """The order of Kim et al. (2019), tested with each vocoder."""
     tables = []
-    for vocoder in dict.fromkeys(c.vocoder for c in results.syntheses if c.vocoder):
+    for vocoder in results.vocoders:
         order, missing = results.published_order(vocoder)
-        found = [
-            results.difference(CORRELATION, a.name, b.name) for a, b in itertools.pairwise(order)
-        ]
+        found = results.published_differences(vocoder)
         losses = {condition.name: condition.loss for condition in order}
         rows = []
         for item in found:
             names = [f"{x} ({losses[x]})" if losses[x] else x for x in (item.a, item.b)]
-            rows.append([*names, _signed(item.difference), _verdict(item)])
+            rows.append([*names, signed(item.difference), item.verdict])
         notes = [
-            "Listeners and the correlation put the conditions in the order µ-law > true mel > "
-            "tanh-log-abs ≥ log-abs > abs. Here, neighbours on the same tracks:"
+            f"Listeners and the correlation put the conditions in the order {PUBLISHED_ORDER}. "
+            "Here, neighbours on the same tracks:"
         ]
         if missing:
             notes.append(f"No model was given that was trained with the loss {', '.join(missing)}.")
@@ -146,20 +152,14 @@ def _orders(results: Results) -> list[Table]:
     return tables
 
 
-def _verdict(found: Difference) -> str:
-    if found.difference.low > 0:
-        return "as published"
-    return "reversed" if found.difference.high < 0 else "no difference beyond chance"
-
-
 def _sound(results: Results) -> Table:
     rows = []
     for condition in results.conditions:
         cells = [condition.name]
         for measure, (_, digits, factor) in SOUND.items():
-            cells.append(_estimate(results.estimate(measure, condition.name), digits, factor))
+            cells.append(with_interval(results.estimate(measure, condition.name), digits, factor))
         level = results.silence_db.get(condition.vocoder, math.nan)
-        rows.append([*cells, _number(level, 0) if condition.vocoder else ""])
+        rows.append([*cells, number(level, 0) if condition.vocoder else ""])
     header = ["condition", *(heading for heading, _, _ in SOUND.values()), "of silence, dB"]
     notes = [
         "Means over clips. *silence*: where the original is below −80 dB; *of silence*: what the "
@@ -171,23 +171,21 @@ def _sound(results: Results) -> Table:
 
 def _notes(results: Results, judge: str) -> list[Table]:
     _, bad = results.judged(judge)
-    parts = ["onset", "pitch", "offset"]
-    parts = [p for p in parts if np.isfinite(results.values[f"{judge} {p}"][ORIGINAL]).any()]
-    names = {"onset": "onset", "pitch": "onset and pitch", "offset": "onset, pitch and end"}
+    parts = [p for p in NOTES if np.isfinite(results.values[f"{judge} {p}"][ORIGINAL]).any()]
     rows = []
     for condition in results.conditions:
         cells = [
-            _estimate(results.estimate(f"{judge} {part}", condition.name), 3) for part in parts
+            with_interval(results.estimate(f"{judge} {part}", condition.name), 3) for part in parts
         ]
         relative = results.relative_pitch(judge, condition.name)
-        rows.append([condition.name, *cells, _estimate(relative, 1, 100)])
+        rows.append([condition.name, *cells, with_interval(relative, 1, 100)])
     notes = [
         f"F1 of the notes that {judge} hears. The last column: onset and pitch as a share of the "
         f"original's, of the instruments whose originals reach {JUDGED_FROM}."
     ]
     if bad:
         notes.append(f"Below that, and not in the last column: {', '.join(bad)}.")
-    header = ["condition", *(names[part] for part in parts), "of the original's, %"]
+    header = ["condition", *(NOTES[part] for part in parts), "of the original's, %"]
     by_instrument = [
         [c.name, *_shares(results.by_instrument(f"{judge} pitch", c.name))]
         for c in results.conditions
@@ -199,6 +197,7 @@ def _notes(results: Results, judge: str) -> list[Table]:
             ["condition", *results.instruments],
             by_instrument,
             level=3,
+            term=NOTES["pitch"],
         ),
     ]
 
@@ -228,36 +227,16 @@ def _log_mel(results: Results, model: str) -> Table:
 
 
 def _differences(results: Results, measure: str) -> Table:
-    rows = [[found.a, found.b, _signed(found.difference)] for found in results.differences(measure)]
-    name = measure if measure == CORRELATION else f"F1 of onset and pitch by {measure.split()[0]}"
-    title = f"Paired differences: {name}"
-    return Table(title, ["condition", "and", "difference (95 %)"], rows)
+    rows = [[found.a, found.b, signed(found.difference)] for found in results.differences(measure)]
+    is_correlation = measure == CORRELATION
+    name = measure if is_correlation else f"F1 of onset and pitch by {measure.split()[0]}"
+    return Table(
+        f"Paired differences: {name}",
+        ["condition", "and", "difference (95 %)"],
+        rows,
+        term=CORRELATION if is_correlation else NOTES["pitch"],
+    )
 
 
 def _shares(values: Iterable[float]) -> list[str]:
-    return [_number(value, 3) for value in values]
-
-
-def _estimate(estimate: Estimate, digits: int, factor: float = 1) -> str:
-    if not math.isfinite(estimate.mean):
-        return "–"
-    return f"{_number(factor * estimate.mean, digits)} {_interval(estimate, digits, factor)}"
-
-
-def _interval(estimate: Estimate, digits: int, factor: float = 1) -> str:
-    if not math.isfinite(estimate.low):
-        return ""
-    low, high = (_number(factor * value, digits) for value in (estimate.low, estimate.high))
-    return f"[{low}, {high}]"
-
-
-def _signed(estimate: Estimate) -> str:
-    sign = "+" if estimate.mean > 0 else ""
-    return f"{sign}{_number(estimate.mean, 3)} {_interval(estimate, 3)}"
-
-
-def _number(value: float, digits: int) -> str:
-    if not math.isfinite(value):
-        return "–"
-    text = f"{value:.{digits}f}"
-    return text.replace("-", "−") if float(text) else text.lstrip("-")
+    return [number(value, 3) for value in values]
