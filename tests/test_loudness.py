@@ -9,7 +9,7 @@ import pyloudnorm
 import pytest
 from scipy.signal import resample_poly
 
-from timbrel.loudness import Loudness, LoudnessMeter, weighting_kernel
+from timbrel.loudness import Loudness, LoudnessMeter, true_peaks, weighting_kernel
 
 # The filters' coefficients at 48 kHz as the standard prints them, tables 1 and 2.
 SHELF = (
@@ -115,6 +115,15 @@ def test_blocks_do_not_change_the_result(block: int) -> None:
     found, whole = (measured(audio, 16_000, block=n) for n in (block, len(audio)))
     assert found.integrated_lufs == pytest.approx(whole.integrated_lufs, abs=1e-6)
     assert found.true_peak_dbtp == pytest.approx(whole.true_peak_dbtp, abs=1e-5)
+
+
+@pytest.mark.parametrize("above", [0.1, 0.3, 0.5, 1.0, 3.0])
+def test_peaks_that_reach_a_level_are_all_found(above: float) -> None:
+    sound = np.random.default_rng(1).normal(0, 0.1, (5000, 2)).astype(np.float32)
+    exact, found = true_peaks(sound), true_peaks(sound, above=above)
+    reaching = exact > above
+    assert (found[reaching] == exact[reaching]).all()
+    assert (found[~reaching] <= above).all()
 
 
 def test_true_peaks_lie_between_samples() -> None:

@@ -67,7 +67,7 @@ class Limiter:
         near = np.concatenate([self._past, heard])
         if last:
             near = np.concatenate([near, np.zeros((REACH, self._channels), np.float32)])
-        peaks = true_peaks(near).astype(np.float64)
+        peaks = true_peaks(near, above=self._ceiling).astype(np.float64)
         self._past = near[len(peaks) :]
         wanted = 1 - self._ceiling / np.maximum(peaks, self._ceiling)
         self._wanted = np.concatenate([self._wanted, wanted])

@@ -71,7 +71,8 @@ class LoudnessMeter:
             chunk = block[start : start + _CHUNK]
             self._add_loudness(chunk)
             near = np.concatenate([self._near, chunk])
-            self._peak = max(self._peak, float(true_peaks(near).max(initial=0.0)))
+            peaks = true_peaks(near, above=self._peak)
+            self._peak = max(self._peak, float(peaks.max(initial=0.0)))
             self._near = near[-2 * REACH :]
 
     @property
@@ -203,7 +204,13 @@ def interpolation_kernels() -> np.ndarray:
     return (kernels / kernels.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def true_peaks(samples: np.ndarray) -> np.ndarray:
+@cache
+def _largest_gain() -> float:
+    """How far values between samples can exceed the loudest sample, as a factor."""
+    return float(np.abs(interpolation_kernels()).sum(axis=1).max())
+
+
+def true_peaks(samples: np.ndarray, *, above: float = 0.0) -> np.ndarray:
     """The loudest value from each sample up to the next one, of all channels.
 
     Parameters
@@ -211,6 +218,9 @@ def true_peaks(samples: np.ndarray) -> np.ndarray:
     samples
         (samples, channels); the first `REACH` − 1 and the last `REACH` are there for their
         neighbours' sake.
+    above
+        The caller does not need to know by how much a peak stays below this: where none can reach
+        it, the samples' own values are given.
 
     Returns
     -------
@@ -222,6 +232,8 @@ def true_peaks(samples: np.ndarray) -> np.ndarray:
         return peaks
     for channel in np.asarray(samples, np.float32).T:
         np.maximum(peaks, np.abs(channel[REACH - 1 : REACH - 1 + n]), out=peaks)
+        if np.abs(channel).max() * _largest_gain() <= above:
+            continue
         for kernel in interpolation_kernels():
             np.maximum(peaks, np.abs(np.correlate(channel, kernel, "valid")), out=peaks)
     return peaks
