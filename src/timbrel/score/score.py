@@ -196,8 +196,13 @@ def note_table(notes: Iterable[Note]) -> np.ndarray:
 
     The pitch includes `Note.detune`, so it need not be whole.
     """
-    rows = [(note.start_s, note.end_s, note.pitch + note.detune, note.velocity) for note in notes]
-    table = np.array(rows, np.float64).reshape(-1, 4)
+    # Without a list of them: a file can hold more than a million.
+    values = (
+        value
+        for note in notes
+        for value in (note.start_s, note.end_s, note.pitch + note.detune, note.velocity)
+    )
+    table = np.fromiter(values, np.float64).reshape(-1, 4)
     return table[np.lexsort(table.T[::-1])]
 
 
