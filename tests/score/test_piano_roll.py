@@ -89,9 +89,9 @@ class TestByHand:
 
     @pytest.mark.parametrize("frame_rate", [100, 125, 500])
     def test_frames_are_as_long_as_the_frame_rate_says(self, frame_rate: int) -> None:
-        roll = PianoRoll([Note(60, 127, 0.5, 1.0)], frame_rate).whole()
+        roll = PianoRoll([Note(60, 127, 0.4, 1.0)], frame_rate).whole()
         assert roll.shape == (frame_rate, 176)
-        assert np.flatnonzero(roll[:, 39]).tolist() == list(range(frame_rate // 2, frame_rate))
+        assert np.flatnonzero(roll[:, 39]).tolist() == list(range(2 * frame_rate // 5, frame_rate))
 
     def test_a_note_that_began_before_0_has_frames_but_no_onset(self) -> None:
         assert filled(roll_of([note(60, -3, 2)]).whole()) == {(0, 39): 1.0, (1, 39): 1.0}
