@@ -23,7 +23,7 @@ BAD = {
     "empty.mid": "empty.mid: is empty",
     "text.mid": "text.mid: is not a MIDI file",
     "missing.mid": "missing.mid: cannot be read (No such file or directory)",
-    "folder.mid": "folder.mid: cannot be read (Is a directory)",
+    "folder.mid": "folder.mid: holds no MIDI files",
     "silent.mid": "silent.mid: the score has no notes that can be played",
     "drums.mid": "drums.mid: the score has no notes that can be played",
 }

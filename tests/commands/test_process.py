@@ -22,6 +22,8 @@ from timbrel.sockets import listening_socket, url_of
 pytestmark = pytest.mark.usefixtures("songs")
 
 LIMIT_S = 600  # for machines that are busy with other things
+# To reach a loudness, a file is written when all of its sound is known.
+AT_ONCE = ("--gain", "0")
 
 
 def shell(command: str) -> subprocess.CompletedProcess[str]:
@@ -103,7 +105,9 @@ def test_what_ends_a_render_leaves_nothing(
     model: tuple[str, str], number: signal.Signals, exit_code: int, error: str
 ) -> None:
     write_midi("long.mid", note(60, ms=3_000_000))
-    process = begin(TIMBREL, "render", "long.mid", *model, "-o", "out.wav", "--stems", "stems")
+    process = begin(
+        TIMBREL, "render", "long.mid", *model, *AT_ONCE, "-o", "out.wav", "--stems", "stems"
+    )
     wait_until_it_writes(process)
     process.send_signal(number)
     _, said = process.communicate(timeout=LIMIT_S)
@@ -113,7 +117,9 @@ def test_what_ends_a_render_leaves_nothing(
 
 def test_several_signals_in_a_row_do_not_cut_the_cleaning_short(model: tuple[str, str]) -> None:
     write_midi("long.mid", note(60, ms=3_000_000))
-    process = begin(TIMBREL, "render", "long.mid", *model, "-o", "out.wav", "--stems", "stems")
+    process = begin(
+        TIMBREL, "render", "long.mid", *model, *AT_ONCE, "-o", "out.wav", "--stems", "stems"
+    )
     wait_until_it_writes(process)
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         process.send_signal(number)
@@ -128,7 +134,7 @@ def test_a_terminal_that_is_closed_leaves_nothing(model: tuple[str, str]) -> Non
     write_midi("long.mid", note(60, ms=3_000_000))
     child, terminal = pty.fork()
     if child == 0:
-        os.execv(TIMBREL, [str(TIMBREL), "render", "long.mid", *model, "-o", "out.wav"])
+        os.execv(TIMBREL, [str(TIMBREL), "render", "long.mid", *model, *AT_ONCE, "-o", "out.wav"])
     until = time.monotonic() + LIMIT_S
     while not any(path.stat().st_size > 1000 for path in Path().glob(".timbrel-*")):
         assert time.monotonic() < until
