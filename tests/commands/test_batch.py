@@ -51,8 +51,8 @@ def test_the_good_ones_are_rendered_and_the_bad_ones_named(model: tuple[str, str
     assert done.returncode == 2
     assert_named(done.stderr, list(BAD.values()), "6 of 8 files failed; the others are done")
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == [
-        "out/song.wav",
-        "out/other.wav",
+        *("song.mid", "out/song.wav"),
+        *("other.mid", "out/other.wav"),
     ]
     stems = ["other-01-acoustic-grand-piano", "song-01-acoustic-grand-piano", "song-02-trumpet"]
     assert files() == {
