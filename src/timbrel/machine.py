@@ -24,7 +24,9 @@ def n_physical_cores() -> int:
     cores = set()
     for cpu in os.sched_getaffinity(0):
         try:
-            siblings = (_CPUS / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text()
+            siblings = (_CPUS / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text(
+                encoding="utf-8"
+            )
         except OSError:  # not every system tells
             siblings = str(cpu)
         cores.add(siblings)
