@@ -72,7 +72,7 @@ def test_the_limiter_takes_six_db_at_most() -> None:
     assert result.integrated_lufs < -18
     assert mastering.shortfall_lu == pytest.approx(-16 - result.integrated_lufs, abs=0.02)
     quieter = f"{mastering.shortfall_lu:.1f} dB quieter than asked for"
-    assert mastering.remark.startswith(f"stays at {result.integrated_lufs:.1f} LUFS, {quieter}")
+    assert mastering.remark.startswith(f"stays at −{-result.integrated_lufs:.1f} LUFS, {quieter}")
 
 
 @pytest.mark.parametrize("level", [0.0, 1e-5])
@@ -80,4 +80,4 @@ def test_silence_is_left_as_it_is(level: float) -> None:
     mastering, result = fit(noise(level=level), -16.0)
     assert mastering.gain_db == 0
     assert result.integrated_lufs == -math.inf
-    assert "silent (below -70 LUFS)" in mastering.remark
+    assert "is silent (below −70 LUFS)" in mastering.remark

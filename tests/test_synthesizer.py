@@ -120,7 +120,7 @@ def test_the_loudness_is_what_is_asked_for(plain: Synthesizer) -> None:
     with pytest.warns(LoudnessWarning, match=r"the mix stays at .* quieter than asked for"):
         plain.render(SCORE, loudness_lufs=-1.0)
     muted = Score((track(0, seed=1, gain=Automation((0.0,), (0.0,))),))
-    with pytest.warns(LoudnessWarning, match="the mix silent"):
+    with pytest.warns(LoudnessWarning, match="the mix is silent"):
         assert not plain.render(muted).any()
     assert plain.stream(muted).gain_db == 0
 

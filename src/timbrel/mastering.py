@@ -25,16 +25,17 @@ class Mastering:
 
     @property
     def remark(self) -> str:
-        """What a user should know, in words; empty where there is nothing."""
+        """What a user should know, to be put after a name; empty where there is nothing."""
+        words = ""
         if self.result.is_silent:
-            return f"silent (below {ABSOLUTE_GATE_LUFS:g} LUFS), so its loudness stays as it is"
-        if self.shortfall_lu > CLOSE_LU:
-            return (
+            words = f"is silent (below {ABSOLUTE_GATE_LUFS:g} LUFS); its loudness stays as it is"
+        elif self.shortfall_lu > CLOSE_LU:
+            words = (
                 f"stays at {self.result.integrated_lufs:.1f} LUFS, {self.shortfall_lu:.1f} dB "
-                f"quieter than asked for, as its peaks would need more than {MAX_LIMITING_DB:g} dB "
-                "of limiting"
+                f"quieter than asked for; its peaks would need more than {MAX_LIMITING_DB:g} dB of "
+                "limiting"
             )
-        return ""
+        return words.replace("-", "−")
 
 
 def fitted_mastering(

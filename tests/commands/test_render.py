@@ -102,7 +102,7 @@ def test_what_cannot_be_as_loud_as_asked_for_is_said(model: tuple[str, str]) -> 
     done = run("render", "song.mid", *model, "--loudness", "-1", "--mono")
     assert done.returncode == 0
     assert re.fullmatch(
-        r"song\.mid: stays at -\d+\.\d LUFS, \d+\.\d dB quieter than asked for, as its peaks would "
+        r"song\.mid: stays at −\d+\.\d LUFS, \d+\.\d dB quieter than asked for; its peaks would "
         r"need more than 6 dB of limiting\n",
         done.stderr,
     )
@@ -110,11 +110,11 @@ def test_what_cannot_be_as_loud_as_asked_for_is_said(model: tuple[str, str]) -> 
     write_midi("muted.mid", silent)
     done = run("render", "muted.mid", *model)
     assert done.returncode == 0
-    assert done.stderr == ("muted.mid: silent (below -70 LUFS), so its loudness stays as it is\n")
+    assert done.stderr == ("muted.mid: is silent (below −70 LUFS); its loudness stays as it is\n")
     assert not soundfile.read("muted.wav")[0].any()
     (row,) = result_of("render", "muted.mid", *model, "--force")
     assert row["loudness_lufs"] is None
-    assert row["warnings"] == ["silent (below -70 LUFS), so its loudness stays as it is"]
+    assert row["warnings"] == ["is silent (below −70 LUFS); its loudness stays as it is"]
 
 
 @pytest.mark.parametrize(
