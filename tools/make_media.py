@@ -50,8 +50,8 @@ def main() -> None:
         aspect="auto",
         origin="lower",
         cmap="magma",
-        vmin=-6,
-        vmax=3,
+        vmin=-4.5,
+        vmax=4.5,
         extent=(0, len(mel) / geometry.frame_rate, 0, geometry.n_mels),
     )
     lower.set(xlabel="time (s)", ylabel="mel band")
