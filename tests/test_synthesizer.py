@@ -380,7 +380,7 @@ def test_what_cannot_be_played_is_refused_at_once(
 
 def test_unknown_vocoders_are_refused_with_those_that_are_known(tiny_bundle: Bundle) -> None:
     with pytest.raises(
-        InputError, match="no vocoder 'theremin'; known: parallel, wavenet, griffin-lim"
+        InputError, match="no vocoder 'theremin'; known: parallel, parallel-studio, wavenet,"
     ):
         Synthesizer.load(tiny_bundle.path, vocoder="theremin")
 
