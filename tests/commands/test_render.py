@@ -425,7 +425,7 @@ def test_a_file_that_is_no_song_is_refused_before_anything_is_written(
         (["--max-duration", "0.0001"], "song.mid: lasts longer than 0.0001 hours"),
         (
             ["--vocoder", "theremin"],
-            "there is no vocoder 'theremin'; known: parallel, parallel-studio, wavenet, griffin-lim",
+            "there is no vocoder 'theremin'; known: parallel, parallel-studio, wavenet",
         ),
         (["--model", "nowhere"], "nowhere: is neither a bundle's folder nor a shipped model"),
         (["--model", "folder.mid"], "folder.mid: is no bundle"),

@@ -182,6 +182,7 @@ def test_what_lies_beyond_the_end_does_not_count(clips: MelClips) -> None:
 def test_long_clips_are_visited_more_often(clips: MelClips) -> None:
     uneven = copy.copy(clips)
     uneven.n_frames = np.array([600, 100, 600, 100])  # as if the others were short
+    uneven.shares = uneven.n_frames / uneven.n_frames.sum()
     n_visits = 300
     counts: Counter[int] = Counter()
     for visit in range(n_visits):

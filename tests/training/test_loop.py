@@ -156,6 +156,7 @@ def test_run_says_where_it_comes_from(undisturbed: Path, small_data: Path) -> No
     assert notes.pop("config") == {
         "n_instruments": 2,
         "timbre_size": 2,
+        "roll": "piano",
         "roll_size": 176,
         "hidden_size": 16,
         "n_mels": 80,

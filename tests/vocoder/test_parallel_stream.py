@@ -16,7 +16,8 @@ from timbrel.geometry import MelConfig
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note
-from timbrel.vocoder import parallel, parallel_stream
+from timbrel.vocoder import parallel
+from timbrel.vocoder.chance import phases
 from timbrel.vocoder.excitation import Excitation, stack_notes
 from timbrel.vocoder.mel_scale import normalised
 from timbrel.vocoder.parallel import ParallelVocoderConfig
@@ -101,7 +102,7 @@ def test_stream_is_the_reference_between_silences(
     before, after = 60, 20
     silence = np.full((2, before, 80), MEL.log_floor, np.float32)
     padded = np.concatenate([silence, mel, silence[:, :after]], axis=1)
-    noise = stream._noise(-before, N_FRAMES + after)
+    noise = phases(3, np.arange(2, dtype=np.uint32), -before, N_FRAMES + after, 257)
     score = None
     if conditioning == "excitation":
         excitations = [
@@ -142,57 +143,6 @@ def test_tracks_do_not_hear_each_other(vocoder: ParallelVocoder, rolls: list[Pia
     np.testing.assert_allclose(both[:1], first, atol=1e-6)
 
 
-def test_a_track_keeps_its_noise_whatever_its_place(
-    vocoder: ParallelVocoder, rolls: list[PianoRoll]
-) -> None:
-    mel = random_mel()
-    both = vocoder.stream(rolls, seed=3).process(mel, last=True)
-    second = vocoder.stream(rolls[1:], seed=3, numbers=[1]).process(mel[1:], last=True)
-    np.testing.assert_allclose(second, both[1:], atol=1e-6)
-    other = vocoder.stream(rolls[1:], seed=3, numbers=[2]).process(mel[1:], last=True)
-    assert np.abs(other - second).max() > 1e-6
-
-
-def test_a_restart_is_as_after_long_silence(
-    vocoder: ParallelVocoder, rolls: list[PianoRoll]
-) -> None:
-    mel = random_mel()
-    stream = vocoder.stream(rolls, seed=3)
-    stream.process(mel[:, :30])
-    stream.restart(64)
-    found = stream.process(mel[:, 64:], last=True)
-    mel[:, :64] = MEL.log_floor
-    expected = vocoder.stream(rolls, seed=3).process(mel, last=True)[:, 64 * 128 :]
-    assert np.abs(expected).max() > 0.01
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("most", [1, 100, 1000])
-def test_steps_are_as_short_as_many_notes_want(
-    most: int,
-    vocoder: ParallelVocoder,
-    rolls: list[PianoRoll],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    mel = random_mel()
-    whole = vocoder.stream(rolls, seed=3).process(mel, last=True)
-    monkeypatch.setattr(parallel_stream, "_MOST_NOTE_FRAMES", most)
-    stream = vocoder.stream(rolls, seed=3)
-    stream.restart(0)
-    steps = []
-    session = vocoder.session
-
-    class Counting:
-        def run(self, outputs: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-            steps.append(inputs["gain"].shape[:3])
-            return session.run(outputs, inputs)
-
-    monkeypatch.setattr(vocoder, "session", Counting())
-    np.testing.assert_allclose(stream.process(mel, last=True), whole, atol=1e-6)
-    assert sum(frames for _, _, frames in steps) == N_FRAMES + vocoder.latency_frames
-    assert all(frames == 1 or 2 * notes * frames <= most for _, notes, frames in steps)
-
-
 def test_seeds_give_other_noise(vocoder: ParallelVocoder, rolls: list[PianoRoll]) -> None:
     mel = random_mel()
     first, again, other = (streamed(vocoder, rolls, mel, 64, seed) for seed in (1, 1, 2))
@@ -200,8 +150,8 @@ def test_seeds_give_other_noise(vocoder: ParallelVocoder, rolls: list[PianoRoll]
     assert np.abs(first - other).max() > 1e-6
 
 
-def test_noise_is_even_and_never_repeats(vocoder: ParallelVocoder, rolls: list[PianoRoll]) -> None:
-    noise = vocoder.stream(rolls)._noise(-60, 1000)
+def test_noise_is_even_and_never_repeats() -> None:
+    noise = phases(0, np.arange(2, dtype=np.uint32), -60, 1000, 257)
     assert noise.shape == (2, 1060, 257)
     assert noise.min() >= 0
     assert noise.max() < 1
