@@ -164,7 +164,12 @@ def test_run_says_where_it_comes_from(undisturbed: Path, small_data: Path) -> No
     commit = notes.pop("git_commit")
     assert commit is None or re.fullmatch("[0-9a-f]{40}", commit)
     assert notes == {
-        "bundle": {"gain": settings.gain, "instruments": TWO_INSTRUMENTS},
+        "bundle": {
+            "gain": settings.gain,
+            "instruments": TWO_INSTRUMENTS,
+            "kits": {},
+            "window": {"hop": 16, "context": 64},
+        },
         "card": {"loss": "tanh-log-abs"},
         "soundfont": settings.soundfont,
         "license": LICENSE,
