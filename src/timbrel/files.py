@@ -187,6 +187,24 @@ def read_json(path: str | os.PathLike) -> Any:
         raise InputError(f"{path}: is not JSON ({error})") from None
 
 
+def read_yaml(path: str | os.PathLike) -> Any:
+    """What a YAML file holds; see `read_text`.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is not YAML.
+    """
+    import yaml
+
+    text = read_text(path)
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        fault = " ".join(str(error).split())  # YAML's own words are many lines
+        raise InputError(f"{path}: is not YAML ({fault})") from None
+
+
 def read_table(path: str | os.PathLike, columns: Sequence[str]) -> list[dict[str, str]]:
     """Rows of a CSV file, as spreadsheets write them; see `read_text`.
 

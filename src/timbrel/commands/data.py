@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,11 @@ from timbrel.commands.panels import DATA, EXPERT, OUTPUT, SOUND
 from timbrel.errors import InputError, need_training
 from timbrel.files import check_output_folder
 from timbrel.progress import shown
+
+if TYPE_CHECKING:
+    from timbrel.corpus.presets import Preset
+
+TEN = "ten"  # the set of instruments where none is given
 
 
 def add_data_commands(app: typer.Typer) -> None:
@@ -55,10 +60,29 @@ def prepare(
         str,
         typer.Option(
             help="The set of instruments: 'ten'; 'gm', the 128 programs of General MIDI and "
-            "the SoundFont's drum kits; or 'variations', the SoundFont's other banks.",
+            "the SoundFont's drum kits; or 'variations', the SoundFont's other banks. Or a YAML "
+            "file, a list of names, programs and banks.",
+            metavar="SET|FILE.yaml",
             rich_help_panel=SOUND,
         ),
-    ] = "ten",
+    ] = TEN,
+    recordings: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of recordings with MIDI files of the same names beside them, instead "
+            "of scores for a SoundFont. Subfolders name the instruments.",
+            metavar="DIR",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    instrument: Annotated[
+        str | None,
+        typer.Option(
+            help="With --recordings, the instrument of all of them.",
+            metavar="NAME",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     splits: Annotated[
         Path | None,
         typer.Option(
@@ -152,43 +176,88 @@ def prepare(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Render scores in every instrument as training data, or describe such data."""
+    """Make training data of scores in every instrument, or of recordings; or describe it."""
     need_training()
     from timbrel.commands.description import print_description
     from timbrel.corpus.preparation import prepare as prepare_data
-    from timbrel.corpus.presets import find_instruments
+    from timbrel.corpus.recordings import prepare_recordings
     from timbrel.corpus.selection import Amount
 
     if described is not None:
         print_description(described, plot, as_json=as_json, force=force, quiet=quiet)
         return
-    if soundfont is None or output is None:
-        raise InputError("give --soundfont and --output, or --describe and a data folder")
+    amount = Amount(
+        minutes_per_instrument=minutes_per_instrument,
+        validation_minutes_per_instrument=validation_minutes_per_instrument,
+        excerpt_s=excerpt_seconds,
+        etudes=etudes,
+        seed=seed,
+    )
+    if instrument is not None and recordings is None:
+        raise InputError("--instrument names who plays in --recordings; give these, too")
+    if output is None or (soundfont is None and recordings is None):
+        raise InputError(
+            "give --output and --soundfont or --recordings; or --describe and a data folder"
+        )
     check_output_folder(output, may_hold=resume, remedy=RESUME_REMEDY)
     failures = Failures(stop_at_first=stop_at_first)
-    settings = prepare_data(
-        midi_dir,
-        output,
-        soundfont=soundfont,
-        instruments=find_instruments(instruments, soundfont),
-        splits=splits,
-        amount=Amount(
-            minutes_per_instrument=minutes_per_instrument,
-            validation_minutes_per_instrument=validation_minutes_per_instrument,
-            excerpt_s=excerpt_seconds,
-            etudes=etudes,
-            seed=seed,
-        ),
-        sample_rate=sample_rate,
-        license=license,
-        attribution=attribution,
-        jobs=jobs,
-        scheduler=scheduler,
-        skip=failures,
-        progress=shown(quiet=quiet),
-    )
+    progress = shown(quiet=quiet)
+    if recordings is not None:
+        given = {
+            "MIDI_DIR": midi_dir is not None,
+            "--soundfont": soundfont is not None,
+            "--instruments": instruments != TEN,
+            "--scheduler": scheduler is not None,
+            "limits or etudes": amount != Amount(),
+        }
+        _refuse_with_recordings([name for name, is_given in given.items() if is_given])
+        settings = prepare_recordings(
+            recordings,
+            output,
+            instrument=instrument,
+            splits=splits,
+            sample_rate=sample_rate,
+            license=license,
+            attribution=attribution,
+            jobs=jobs,
+            skip=failures,
+            progress=progress,
+        )
+    else:
+        assert soundfont is not None
+        settings = prepare_data(
+            midi_dir,
+            output,
+            soundfont=soundfont,
+            instruments=_presets(instruments, soundfont),
+            splits=splits,
+            amount=amount,
+            sample_rate=sample_rate,
+            license=license,
+            attribution=attribution,
+            jobs=jobs,
+            scheduler=scheduler,
+            skip=failures,
+            progress=progress,
+        )
     if as_json:
         print(json.dumps(asdict(settings), indent=2))
     else:
-        print(f"{output}: ready, with a gain of {settings.gain:g}")
+        gain = f", with a gain of {settings.gain:g}" if settings.soundfont else ""
+        print(f"{output}: ready{gain}")
     failures.end()
+
+
+def _presets(instruments: str, soundfont: Path) -> list[Preset]:
+    """The instruments of a set, or of a list in YAML."""
+    from timbrel.corpus.instrument_list import YAML_SUFFIXES, read_instrument_list
+    from timbrel.corpus.presets import find_instruments
+
+    if Path(instruments).suffix.lower() in YAML_SUFFIXES:
+        return read_instrument_list(instruments, soundfont)
+    return find_instruments(instruments, soundfont)
+
+
+def _refuse_with_recordings(given: list[str]) -> None:
+    if given:
+        raise InputError(f"--recordings are used as they are: leave out {', '.join(given)}")

@@ -25,6 +25,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "prepare": (
         "timbrel prepare album/ --soundfont FONT.sf3 -o data/",
         "timbrel prepare --soundfont FONT.sf3 --instruments gm --etudes 10 -o etudes/",
+        "timbrel prepare --recordings takes/ --splits splits.csv -o recorded/",
         "timbrel prepare --describe data/",
     ),
     "train": (

@@ -68,7 +68,7 @@ def general_midi(presets: list[Preset]) -> list[Preset]:
 def variations(presets: list[Preset]) -> list[Preset]:
     """The presets of all other banks, by names of their own."""
     return [
-        p._replace(name=f"{_plain(p.name)} ({p.bank}-{p.program})")
+        p._replace(name=f"{plain_name(p.name)} ({p.bank}-{p.program})")
         for p in presets
         if 0 < p.bank < KIT_BANK
     ]
@@ -110,11 +110,11 @@ def named_programs(programs: Mapping[str, int], soundfont: str | os.PathLike) ->
 
 
 def _kit_name(name: str) -> str:
-    name = _plain(name)
+    name = plain_name(name)
     return name if "kit" in name.lower() else f"{name} Kit"
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A name without what divides names in a timbre, or folders in a path."""
     return " ".join("".join(" " if c in ",:;@/\\" else c for c in name).split())
 

@@ -112,7 +112,7 @@ class MelClips:
     def origin(self) -> dict[str, str]:
         """What a model's card says of the data."""
         return {
-            "soundfont": self.settings.soundfont,
+            "soundfont": self.settings.soundfont or "none",
             "license": self.settings.license,
             "attribution": self.settings.attribution,
             "data_manifest_sha256": manifest_sha256(self._folder),

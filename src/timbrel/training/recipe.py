@@ -13,7 +13,7 @@ import yaml
 
 from timbrel.bundles.kinds import KINDS
 from timbrel.errors import InputError
-from timbrel.files import read_text
+from timbrel.files import read_yaml
 from timbrel.geometry import MelConfig
 
 T = TypeVar("T")
@@ -99,11 +99,7 @@ def read_recipe(path: str | os.PathLike, settings: Iterable[str] = ()) -> Recipe
     InputError
         If the file is missing or no YAML, a key is missing or unknown, or a change is none.
     """
-    text = read_text(path)
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not YAML ({error})") from None
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: is not a recipe (a mapping of keys to values)")
     for setting in settings:
