@@ -16,6 +16,7 @@ from timbrel.vocoder.excitation import (
     BAND_SHARE,
     ENVELOPES,
     NoteFrames,
+    ringing_in,
     silent_from,
 )
 
@@ -53,9 +54,8 @@ class BentExcitation:
 
     def ringing(self, start: int, stop: int) -> np.ndarray:
         """Which notes ring in the frames from `start` to `stop`, (notes,)."""
-        over = np.searchsorted(self._latest_s, start / self._frame_rate, side="right")
-        begun = np.searchsorted(self._onset_s, stop / self._frame_rate)
-        return over + np.flatnonzero(self._silent_from_s[over:begun] > start / self._frame_rate)
+        span_s = start / self._frame_rate, stop / self._frame_rate
+        return ringing_in(*span_s, self._onset_s, self._silent_from_s, self._latest_s)
 
     def frames(
         self, start: int, stop: int, ringing: np.ndarray | None = None

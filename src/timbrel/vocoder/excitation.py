@@ -86,9 +86,8 @@ class Excitation:
 
     def ringing(self, start: int, stop: int) -> np.ndarray:
         """Which notes ring in the frames from `start` to `stop`, (notes,)."""
-        over = np.searchsorted(self._latest_s, start / self._frame_rate, side="right")
-        begun = np.searchsorted(self._onset_s, stop / self._frame_rate)
-        return over + np.flatnonzero(self._silent_from_s[over:begun] > start / self._frame_rate)
+        span_s = start / self._frame_rate, stop / self._frame_rate
+        return ringing_in(*span_s, self._onset_s, self._silent_from_s, self._latest_s)
 
     def frames(
         self, start: int, stop: int, ringing: np.ndarray | None = None
@@ -114,6 +113,29 @@ class Excitation:
             gain=(level[..., None] * falls).astype(np.float32),
             first=first.astype(np.float32),
         )
+
+
+def ringing_in(
+    start_s: float,
+    stop_s: float,
+    onset_s: np.ndarray,
+    silent_from_s: np.ndarray,
+    latest_s: np.ndarray,
+) -> np.ndarray:
+    """Which notes ring in a span of time, (notes,).
+
+    Parameters
+    ----------
+    start_s, stop_s
+        The span.
+    onset_s, silent_from_s
+        When each note begins, in order, and when it is heard no more.
+    latest_s
+        The running maximum of `silent_from_s`.
+    """
+    over = np.searchsorted(latest_s, start_s, side="right")
+    begun = np.searchsorted(onset_s, stop_s)
+    return over + np.flatnonzero(silent_from_s[over:begun] > start_s)
 
 
 def pulses(frames: NoteFrames[np.ndarray], hop_length: int) -> np.ndarray:
