@@ -301,4 +301,4 @@ def test_command_line_describes_and_draws(gm_data: Path, tmp_path: Path) -> None
     assert "is not finished training data" in said
     code, said = run_timbrel("prepare")
     assert code == 2
-    assert "give --soundfont and --output, or --describe" in said
+    assert "give --output and --soundfont or --recordings" in said
