@@ -33,7 +33,6 @@ from timbrel.voices import RING_S, Voice
 SILENCE_DB = -90.0  # of a band, beside a sine of full scale: the last bit of 16
 REST_S = 2.0
 PRE_ROLL_S = 4.0
-_BLOCK_HOPS = 8  # of mel at a time
 
 
 class Ensemble:
@@ -114,7 +113,8 @@ class _Player:
         self._voice, self._generator, self._vocoder = voice, generator, vocoder
         self._n_frames, self._seed = n_frames, seed
         mel = generator.bundle.mel
-        self._hop = generator.bundle.window.hop
+        window = generator.bundle.window
+        self._hop, self._block_hops = window.hop, window.block_hops
         self._silence = mel.log_amplitude(10 ** (SILENCE_DB / 20))
         self._rest, self._ring = (round(s * mel.frame_rate) for s in (REST_S, RING_S))
         self._heard = -(-round(PRE_ROLL_S * mel.frame_rate) // self._hop) * self._hop
@@ -168,7 +168,7 @@ class _Player:
         """Make more audio, if the vocoder gives it as soon as it did before all of it to `stop`."""
         assert self._stream is not None
         start = mels.frame
-        n_hops = min(max(-(-(stop + self._behind - start) // self._hop), 1), _BLOCK_HOPS)
+        n_hops = min(max(-(-(stop + self._behind - start) // self._hop), 1), self._block_hops)
         mel = mels.next(n_hops)
         end = self._end(start, mel[0])
         if end is None:

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from timbrel.timbre.assignment import Timbres
 
 RELEASE_S = 2.0  # rendered after the end of the last note
-_BLOCK_HOPS = 8
 
 
 class _Span(NamedTuple):
@@ -327,7 +326,8 @@ class Synthesizer:
 
     def _block_ends(self, span: _Span) -> list[int]:
         """The frames where blocks end."""
-        block = _BLOCK_HOPS * self.model.window.hop
+        window = self.model.window
+        block = window.block_hops * window.hop
         return [*range(span.first + block, span.stop, block), span.stop]
 
 

@@ -14,9 +14,16 @@ import mido
 TIMBREL = Path(sys.executable).with_name("timbrel")
 
 
+# What long work says now and then: whether it comes depends on how busy the machine is.
+_PROGRESS = re.compile(r"^.+: \d+ %, .*about .+ left\n", re.MULTILINE)
+
+
 def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the program in the current folder, with a terminal wide enough for its help."""
-    return subprocess.run(
+    """Run the program in the current folder, with a terminal wide enough for its help.
+
+    Its lines of progress are left out of what it says on stderr.
+    """
+    done = subprocess.run(
         [TIMBREL, *map(str, arguments)],
         capture_output=True,
         text=True,
@@ -24,6 +31,8 @@ def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[s
         env={**os.environ, "COLUMNS": "200", **environment},
         timeout=600,  # for machines that are busy with other things
     )
+    done.stderr = _PROGRESS.sub("", done.stderr)
+    return done
 
 
 def result_of(*arguments: object) -> list[dict]:

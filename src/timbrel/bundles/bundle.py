@@ -58,6 +58,14 @@ class WindowConfig:
     hop: int
     context: int
 
+    @property
+    def block_hops(self) -> int:
+        """Hops to compute at a time where nobody asks for less delay: about three seconds.
+
+        Longer blocks take less time for a frame.
+        """
+        return max(384 // self.hop, 1)
+
 
 WINDOW = WindowConfig(hop=16, context=64)  # what bundles state unless their training says more
 

@@ -27,7 +27,6 @@ from timbrel.score.piano_roll import PianoRoll
 from timbrel.timbre.timbre import Timbre
 
 PAST_FILE, FUTURE_FILE, MEL_FILE = "past.onnx", "future.onnx", "mel.onnx"
-_BLOCK_HOPS = 4
 _REMEMBERED = 256  # timbres, of which the state after silence is kept
 
 State = tuple[np.ndarray, np.ndarray]  # of the forward LSTM: hidden and cell, (1, tracks, size)
@@ -80,8 +79,9 @@ class MelGenerator:
         mel : ndarray of float32, shape (tracks, frames, n_mels)
             Natural logarithm; the last block may be shorter.
         """
-        hop = self.bundle.window.hop
-        block = _BLOCK_HOPS * hop if block_frames is None else block_frames
+        window = self.bundle.window
+        hop = window.hop
+        block = window.block_hops * hop if block_frames is None else block_frames
         if block % hop or block <= 0:
             raise InputError(f"a block of {block} frames is not a multiple of the hop, {hop}")
         mels = self.begin(rolls, timbres)
