@@ -74,13 +74,19 @@ def test_what_is_printed_gets_into_no_file(model: tuple[str, str]) -> None:
 # Signals
 
 
+def heed_signals() -> None:
+    """What runs the tests in the background, or by nohup, has its children ignore some."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def begin(*command: object, **given: object) -> subprocess.Popen[str]:
-    """A process that an interrupt ends, whatever whoever runs the tests has made of interrupts."""
+    """A process that signals end."""
     return subprocess.Popen(
         [*map(str, command)],
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=heed_signals,
         **given,  # type: ignore[call-overload]
     )
 
@@ -134,6 +140,7 @@ def test_a_terminal_that_is_closed_leaves_nothing(model: tuple[str, str]) -> Non
     write_midi("long.mid", note(60, ms=3_000_000))
     child, terminal = pty.fork()
     if child == 0:
+        heed_signals()
         os.execv(TIMBREL, [str(TIMBREL), "render", "long.mid", *model, *AT_ONCE, "-o", "out.wav"])
     until = time.monotonic() + LIMIT_S
     while not any(path.stat().st_size > 1000 for path in Path().glob(".timbrel-*")):
