@@ -113,7 +113,9 @@ def test_the_help_shows_groups_and_examples() -> None:
 def test_there_is_a_man_page_for_each_command() -> None:
     pages = make_man_pages.man_pages()
     expected = {f"timbrel-{path.replace(' ', '-')}.1" for path in COMMANDS}
-    assert set(pages) == expected | {"timbrel.1", "timbrel-notes.1", "timbrel-bench.1"}
+    assert set(pages) == expected | {
+        *("timbrel.1", "timbrel-bench.1", "timbrel-evaluate.1", "timbrel-notes.1")
+    }
     for path, command in COMMANDS.items():
         page = pages[f"timbrel-{path.replace(' ', '-')}.1"]
         for parameter in command.params:

@@ -14,7 +14,7 @@ from timbrel.bundles.bundle import Bundle
 
 COMMANDS = [
     *("render", "inspect", "timbres", "serve", "page"),
-    *("prepare", "train", "export", "evaluate", "listen"),
+    *("prepare", "train", "export", "evaluate synthesis", "evaluate programs", "listen"),
 ]
 
 pytestmark = pytest.mark.usefixtures("songs")
@@ -35,7 +35,7 @@ def test_the_help_lists_the_commands(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_explains_its_options(command: str) -> None:
-    done = run(command, "--help")
+    done = run(*command.split(), "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(re.findall(r"^\W*--[a-z-]+.*[a-z]", done.stdout, re.MULTILINE)) >= 2
     if command == "render":

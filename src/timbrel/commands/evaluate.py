@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from timbrel.commands.batch import Failures
+from timbrel.commands.evaluate_programs import programs
 from timbrel.commands.options import Jobs, Json, Quiet, StopAtFirst
 from timbrel.commands.panels import DATA, EXPERT, NETWORK, OUTPUT, SOUND
 from timbrel.errors import InputError, need_packages
@@ -17,12 +19,24 @@ from timbrel.progress import shown
 
 
 def add_evaluate_commands(app: typer.Typer) -> None:
-    """Add `timbrel evaluate` and `timbrel listen` to the program."""
-    app.command()(evaluate)
+    """Add `timbrel evaluate` with its commands, and `timbrel listen`, to the program."""
+    group = typer.Typer(cls=_Evaluations, help="Measure models.")
+    for command in (synthesis, programs):
+        group.command()(command)
+    app.add_typer(group, name="evaluate")
     app.command()(listen)
 
 
-def evaluate(
+class _Evaluations(TyperGroup):
+    """Commands of which `synthesis` is meant where none is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
+            args = [synthesis.__name__, *args]
+        return super().parse_args(ctx, args)
+
+
+def synthesis(
     midi: Annotated[Path, typer.Option(help="The folder of the MIDI files.", rich_help_panel=DATA)],
     soundfont: Annotated[
         Path,
@@ -100,7 +114,10 @@ def evaluate(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Measure models and vocoders on real music, and write a report."""
+    """Measure models and vocoders on real music, and write a report.
+
+    This is what `timbrel evaluate` does where no command is named.
+    """
     from timbrel.bundles.bundle import load_bundle, shipped_bundles
     from timbrel.geometry import MelConfig
 

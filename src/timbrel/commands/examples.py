@@ -38,9 +38,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "timbrel export runs/first -o model/",
         "timbrel export runs/first -o model/ --best --name mine",
     ),
-    "evaluate": (
-        "timbrel evaluate --midi album/ --soundfont FONT.sf3 -o report/",
-        "timbrel evaluate --midi album/ --soundfont FONT.sf3 -o report/ --model model/",
+    "evaluate synthesis": (
+        "timbrel evaluate synthesis --midi album/ --soundfont FONT.sf3 -o report/",
+        "timbrel evaluate synthesis --midi album/ --soundfont FONT.sf3 -o report/ --model model/",
+    ),
+    "evaluate programs": (
+        "timbrel evaluate programs --midi album/ --soundfont FONT.sf3 -o programs/",
+        "timbrel evaluate programs --midi album/ --soundfont FONT.sf3 -o quick/ --every 8",
     ),
     "listen": (
         "timbrel listen --report report/ --host 0.0.0.0",

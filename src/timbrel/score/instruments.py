@@ -47,6 +47,13 @@ PROGRAM_NAMES = (
     *("Telephone Ring", "Helicopter", "Applause", "Gunshot"),
 )
 
+# Of eight programs each, in their order.
+FAMILY_NAMES = (
+    *("Piano", "Chromatic Percussion", "Organ", "Guitar", "Bass", "Strings", "Ensemble", "Brass"),
+    *("Reed", "Pipe", "Synth Lead", "Synth Pad", "Synth Effects", "Ethnic", "Percussive"),
+    "Sound Effects",
+)
+
 # The ten instruments of Kim et al. (2019), by the names that users type.
 TEN_INSTRUMENTS = {
     "grand piano": 0,

@@ -1,0 +1,92 @@
+"""The command that compares all instruments of a model with a SoundFont's."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from timbrel.commands.batch import Failures
+from timbrel.commands.options import Jobs, Json, Quiet
+from timbrel.commands.panels import DATA, OUTPUT, SOUND
+from timbrel.errors import need_packages
+from timbrel.files import check_output_folder, make_folder, write_text
+from timbrel.progress import shown
+
+PAGE_FILE, DATA_FILE = "programs.md", "programs.json"
+
+
+def programs(
+    midi: Annotated[Path, typer.Option(help="The folder of the MIDI files.", rich_help_panel=DATA)],
+    soundfont: Annotated[
+        Path,
+        typer.Option(help="The SoundFont that the model was trained on.", rich_help_panel=DATA),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help=f"The folder for {PAGE_FILE} and {DATA_FILE}.",
+            rich_help_panel=OUTPUT,
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option(help="The model to measure.", rich_help_panel=SOUND)
+    ] = "mel2mel-studio",
+    vocoder: Annotated[
+        str | None,
+        typer.Option(help="The vocoder. By default the model's own.", rich_help_panel=SOUND),
+    ] = None,
+    excerpts: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="The number of excerpts of 15 seconds that each program plays.",
+            rich_help_panel=DATA,
+        ),
+    ] = 3,
+    every: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Only each so-many-th program and kit is measured, for a first impression.",
+            rich_help_panel=DATA,
+        ),
+    ] = 1,
+    jobs: Jobs = -1,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Compare each program and drum kit of a model with the SoundFont's.
+
+    Correlation, level, velocities and the octave beyond 16 kHz of the programs; onsets and keys of
+    the kits; bends.
+    """
+    need_packages("evaluate", "an evaluation", "joblib", "librosa", "mir_eval")
+    from timbrel.evaluation.originals import choose_excerpts
+    from timbrel.evaluation.programs.run import evaluate_programs
+    from timbrel.evaluation.programs.tables import as_dict, markdown
+
+    check_output_folder(output, may_hold=True, remedy="")
+    failures = Failures(stop_at_first=True)
+    results = evaluate_programs(
+        midi,
+        soundfont,
+        choose_excerpts(midi, skip=failures),
+        model=model,
+        vocoder=vocoder,
+        per_program=excerpts,
+        every=every,
+        jobs=jobs,
+        progress=shown(quiet=quiet),
+    )
+    text, content = markdown(results), json.dumps(as_dict(results), indent=1) + "\n"
+    make_folder(output)
+    write_text(output / PAGE_FILE, text)
+    write_text(output / DATA_FILE, content)
+    print(content if as_json else text, end="")
+    print(f"{output / PAGE_FILE}: written", file=sys.stderr)
