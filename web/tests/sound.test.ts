@@ -7,7 +7,7 @@ import { Fft } from "../src/engine/fft";
 import { GriffinLim, melBands } from "../src/engine/griffin_lim";
 import { Mixer } from "../src/engine/mixer";
 import { Output } from "../src/engine/output";
-import { roundHalfEven } from "../src/engine/stream";
+import { roundHalfEven } from "../src/engine/rounding";
 import { PianoRoll } from "../src/score/roll";
 import { plainTrack } from "../src/score/score";
 
@@ -66,7 +66,7 @@ it("a mix is the sum of its tracks, and without any of them silence", () => {
 });
 
 it("a note's pulses begin at its onset and fade with its release", () => {
-  const roll = new PianoRoll([{ pitch: 69, velocity: 127, start: 0.1, end: 0.5 }], 125);
+  const roll = new PianoRoll([{ pitch: 69, velocity: 127, start: 0.1, end: 0.5, detune: 0 }], 125);
   const frames = new Excitation(roll, 16000, 128, 0.002).frames(12, 80);
   expect(frames.nNotes).toBe(1);
   expect(frames.step[0]).toBeCloseTo(440 / 16000, 7);

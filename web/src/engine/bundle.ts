@@ -1,5 +1,6 @@
 // Model bundles over the wire: compressed files, each checked against its SHA-256.
 
+import constants from "../constants.json";
 import type { WaveNetConfig } from "../../../native/wasm/wavenet.mjs";
 
 export interface MelGeometry {
@@ -21,6 +22,8 @@ export interface Instrument {
   name: string;
   program: number;
   embedding: number[];
+  /** Of a drum kit, whose program is its own; other instruments have none. */
+  keys?: number[];
 }
 
 export interface BundleConfig {
@@ -38,6 +41,15 @@ export interface BundleConfig {
   license: string;
   /** What its makers say of its worth; mostly nothing. */
   status: string;
+}
+
+/** The kind of piano rolls that a Mel2Mel reads. */
+export function rollKind({ model }: BundleConfig): string {
+  return String(model.roll ?? constants.piano);
+}
+
+export function isKit({ keys }: Instrument): boolean {
+  return !!keys?.length;
 }
 
 /** What a timbre map holds: a grid over the plane, and what sounds at its points. */

@@ -1,9 +1,10 @@
 // Mel2Mel as it runs: windowed inference, as src/timbrel/mel/generator.py does it.
 
-import type { BundleConfig } from "./bundle";
+import { rollKind, type BundleConfig } from "./bundle";
 import { pickedRows } from "./ensemble";
 import { openSession, ort, run } from "./runtime";
-import { N_CHANNELS, type PianoRoll, toFrame } from "../score/roll";
+import { rollSize } from "../score/performance_roll";
+import { type PianoRoll, toFrame } from "../score/roll";
 
 /** What runs on from hop to hop. */
 export interface MelState {
@@ -19,6 +20,9 @@ export class Mel2Mel {
   readonly context: number;
   readonly timbreSize: number;
   readonly nMels: number;
+  /** The kind of rolls that it reads. */
+  readonly roll: string;
+  private readonly rollSize: number;
   private readonly hiddenSize: number;
   private readonly fade: number;
 
@@ -34,6 +38,8 @@ export class Mel2Mel {
     this.timbreSize = config.instruments![0].embedding.length;
     this.hiddenSize = config.model.hidden_size as number;
     this.nMels = config.mel.n_mels;
+    this.roll = rollKind(config);
+    this.rollSize = rollSize(this.roll);
   }
 
   static async load(config: BundleConfig, files: Record<string, Uint8Array>): Promise<Mel2Mel> {
@@ -75,12 +81,12 @@ export class Mel2Mel {
     frame: number,
     state: MelState,
   ): Promise<{ mel: Float32Array; state: MelState }> {
-    const { hop, fade, hiddenSize } = this;
+    const { hop, fade, hiddenSize, rollSize } = this;
     const n = rolls.length;
     const seen = this.windows(rolls, frame);
-    const rollNow = new Float32Array(n * hop * N_CHANNELS);
+    const rollNow = new Float32Array(n * hop * rollSize);
     for (let i = 0; i < n; i++) {
-      part(rollNow, i, n).set(part(seen, i, n).subarray(0, hop * N_CHANNELS));
+      part(rollNow, i, n).set(part(seen, i, n).subarray(0, hop * rollSize));
     }
     const before = await this.runPast(rollNow, timbre, n, hop, state);
     // Where a key was struck since, the window before knew other rolls.
@@ -127,7 +133,7 @@ export class Mel2Mel {
   ): Promise<MelState> {
     if (stop <= start) return state;
     const n = rolls.length;
-    const roll = new Float32Array(n * (stop - start) * N_CHANNELS);
+    const roll = new Float32Array(n * (stop - start) * this.rollSize);
     rolls.forEach((one, i) => one.window(start, stop, part(roll, i, n)));
     return (await this.runPast(roll, timbre, n, stop - start, state)).state;
   }
@@ -139,11 +145,11 @@ export class Mel2Mel {
     return toFrame(roll.notes[0].start, roll.frameRate) - n_fft / 2 / hop_length;
   }
 
-  /** A hop of the rolls with its context, (tracks, hop + context, 176). */
+  /** A hop of the rolls with its context, (tracks, hop + context, channels). */
   private windows(rolls: readonly PianoRoll[], frame: number): Float32Array {
     const n = rolls.length;
     const nFrames = this.hop + this.context;
-    const windows = new Float32Array(n * nFrames * N_CHANNELS);
+    const windows = new Float32Array(n * nFrames * this.rollSize);
     rolls.forEach((roll, i) => roll.window(frame, frame + nFrames, part(windows, i, n)));
     return windows;
   }
@@ -156,7 +162,7 @@ export class Mel2Mel {
   ): Promise<Float32Array> {
     const nothing = new ort.Tensor(new Float32Array(n * this.hiddenSize), [1, n, this.hiddenSize]);
     const { future } = await run(this.future, {
-      roll: new ort.Tensor(windows, [n, this.hop + this.context, N_CHANNELS]),
+      roll: new ort.Tensor(windows, [n, this.hop + this.context, this.rollSize]),
       timbre: new ort.Tensor(timbre, [n, 1, this.timbreSize]),
       hidden_in: nothing,
       cell_in: nothing,
@@ -189,7 +195,7 @@ export class Mel2Mel {
     }
     const stateShape = [1, n, this.hiddenSize];
     const { past, hidden, cell } = await run(this.past, {
-      roll: new ort.Tensor(roll, [n, nFrames, N_CHANNELS]),
+      roll: new ort.Tensor(roll, [n, nFrames, this.rollSize]),
       timbre: new ort.Tensor(repeated, [n, nFrames, this.timbreSize]),
       hidden_in: new ort.Tensor(state.hidden, stateShape),
       cell_in: new ort.Tensor(state.cell, stateShape),

@@ -5,7 +5,6 @@
 import type { Output } from "./output";
 import { FULL, LoadMeter, QualityMeter, type Quality } from "./quality";
 import { aligned, type Place, type Playing, type Source, type Step } from "./source";
-import { PianoRoll } from "../score/roll";
 import type { Note } from "../score/score";
 
 const FIRST_STEPS = 2; // hops that are given out together where the sound changes
@@ -20,7 +19,7 @@ interface Computed {
 }
 
 /** A track that is played by hand takes its notes. */
-export type LiveTrack = (roll: PianoRoll) => void;
+export type LiveTrack = (notes: readonly Note[]) => void;
 
 export interface PlayerEvents {
   computed(step: Step): void;
@@ -223,7 +222,8 @@ export class Player {
         if (note.pitch === pitch && note.end === Infinity)
           note.end = Math.max(time, note.start + 0.05);
       }
-      if (velocity > 0) this.liveNotes.push({ pitch, velocity, start: time, end: Infinity });
+      if (velocity > 0)
+        this.liveNotes.push({ pitch, velocity, start: time, end: Infinity, detune: 0 });
     }
     this.keys = [];
     this.updateLiveRoll(time);
@@ -402,7 +402,7 @@ export class Player {
 
   private updateLiveRoll(time: number): void {
     this.liveNotes = this.liveNotes.filter((note) => note.end > time - LIVE_NOTE_MEMORY_S);
-    this.live?.(new PianoRoll(this.liveNotes, this.frameRate));
+    this.live?.(this.liveNotes);
   }
 
   private notify(): void {

@@ -8,11 +8,13 @@ import { pickedRows, type Ensemble } from "./ensemble";
 import { expectedLoudness } from "./expected_loudness";
 import { Limiter, type LimiterState } from "./limiter";
 import { Mixer } from "./mixer";
+import { roundHalfEven } from "./rounding";
 import type { Mel2Mel, MelState } from "./mel2mel";
 import { aligned, type Place, type Playing, type Source, type Step } from "./source";
 import type { Vocoder } from "./vocoder";
-import { PianoRoll } from "../score/roll";
-import type { Track } from "../score/score";
+import { rollOf } from "../score/performance_roll";
+import type { PianoRoll } from "../score/roll";
+import type { Note, Track } from "../score/score";
 import { timbreAt, type Timbre } from "../timbre/timbre";
 
 // Before a position in the middle, so much of the score is played unheard, as Python does it. The
@@ -53,17 +55,17 @@ export class Stream implements Source<Snapshot> {
   constructor(
     private readonly mel2mel: Mel2Mel,
     private readonly vocoder: Vocoder,
-    tracks: Track[],
+    private readonly score: readonly Track[],
     { endless = false, gainDb }: StreamOptions,
   ) {
     this.frameRate = frameRateOf(mel2mel.config.mel);
-    this.rolls = tracks.map((track) => new PianoRoll(track.notes, this.frameRate));
-    this.mixer = new Mixer(tracks, this.sampleRate);
+    this.rolls = score.map((track) => this.rollOf(track, track.notes));
+    this.mixer = new Mixer([...score], this.sampleRate);
     this.limiter = gainDb === null ? null : new Limiter(this.sampleRate, gainDb);
     this.hopSamples = mel2mel.config.mel.hop_length;
     this.nFrames = endless
       ? Infinity
-      : Math.max(roundHalfEven(soundingSeconds(tracks) * this.frameRate), 1);
+      : Math.max(roundHalfEven(soundingSeconds(score) * this.frameRate), 1);
   }
 
   get sampleRate(): number {
@@ -79,8 +81,8 @@ export class Stream implements Source<Snapshot> {
   }
 
   /** From now on a track has these notes. */
-  setRoll(track: number, roll: PianoRoll): void {
-    this.rolls[track] = roll;
+  setNotes(track: number, notes: readonly Note[]): void {
+    this.rolls[track] = this.rollOf(this.score[track], notes);
   }
 
   async start(frame: number, playing: Playing): Promise<Snapshot> {
@@ -164,6 +166,10 @@ export class Stream implements Source<Snapshot> {
     return voices;
   }
 
+  private rollOf(track: Track, notes: readonly Note[]): PianoRoll {
+    return rollOf(this.mel2mel.roll, track, notes, this.frameRate);
+  }
+
   private nobody(): Voices {
     return { mel: this.mel2mel.start(0), vocoder: null };
   }
@@ -235,7 +241,7 @@ export function expectedGain(mel2mel: Mel2Mel, tracks: Track[], timbres: Timbre[
 }
 
 /** Until when tracks sound, with what rings on. */
-function soundingSeconds(tracks: Track[]): number {
+function soundingSeconds(tracks: readonly Track[]): number {
   let end = 0;
   for (const { notes } of tracks) {
     for (const note of notes) if (note.end < Infinity) end = Math.max(end, note.end);
@@ -254,11 +260,4 @@ function withoutFirst(audio: Float32Array, n: number, cut: number): Float32Array
     out.set(audio.subarray(i * length + cut, (i + 1) * length), i * (length - cut));
   }
   return out;
-}
-
-/** As Python rounds. */
-export function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  if (value - floor !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
 }

@@ -6,7 +6,7 @@ import { Spool } from "../audio/spool";
 import { WavWriter } from "../audio/wav";
 import { constantTimbre, simplified, timbreAt, type Timbre } from "../timbre/timbre";
 import { plainTrack, type Note } from "../score/score";
-import { PianoRoll } from "../score/roll";
+import { rollOf } from "../score/performance_roll";
 import { Arrivals } from "./arrivals";
 import {
   checkedBytes,
@@ -37,9 +37,8 @@ const POSITION_MS = 33;
 const PREVIEW_PAUSE_MS = 2;
 const RUNTIME = "runtime";
 const LIVE_TRACK = plainTrack("keyboard");
-const PHRASE: Note[] = constants.phrase.map(({ pitch, velocity, start_s, end_s }) => ({
-  pitch,
-  velocity,
+const PHRASE: Note[] = constants.phrase.map(({ start_s, end_s, ...note }) => ({
+  ...note,
   start: start_s,
   end: end_s,
 }));
@@ -130,7 +129,7 @@ class Engine {
     if (!this.score) return;
     const { tracks, live } = this.score;
     const stream = this.stream!;
-    const hand = live ? (roll: PianoRoll) => stream.setRoll(tracks.length, roll) : null;
+    const hand = live ? (notes: readonly Note[]) => stream.setNotes(tracks.length, notes) : null;
     this.player!.cue(this.fitting ?? stream, this.playing(this.score), seconds, hand);
   }
 
@@ -160,7 +159,7 @@ class Engine {
 
   async preview(point: number[]): Promise<void> {
     const { mel2mel } = this;
-    const roll = new PianoRoll(PHRASE, frameRateOf(mel2mel.config.mel));
+    const roll = rollOf(mel2mel.roll, LIVE_TRACK, PHRASE, frameRateOf(mel2mel.config.mel));
     const hops = Math.ceil(roll.nFrames / mel2mel.hop);
     const mel = new Float32Array(hops * mel2mel.hop * mel2mel.nMels);
     const rolls = [roll];

@@ -23,9 +23,8 @@ const PHRASE: Score = {
   tracks: [
     plainTrack(
       "phrase",
-      constants.phrase.map(({ pitch, velocity, start_s, end_s }) => ({
-        pitch,
-        velocity,
+      constants.phrase.map(({ start_s, end_s, ...note }) => ({
+        ...note,
         start: start_s,
         end: end_s,
       })),
