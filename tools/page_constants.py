@@ -19,6 +19,7 @@ from timbrel import (
     mixer,
     render_options,
     synthesizer,
+    voices,
 )
 from timbrel.commands.app import app
 from timbrel.evaluation import timbre_space
@@ -63,6 +64,8 @@ def shared() -> dict[str, Any]:
         ],
         "unplayable": UNPLAYABLE,
         "programNames": instruments.PROGRAM_NAMES,
+        "standardKit": instruments.STANDARD_KIT,
+        "kitsOfAKind": instruments.KITS_OF_A_KIND,
         # A row for each program.
         "programDistances": instruments.DISTANCES_FILE.read_text().splitlines(),
         # Of each program, its rate in Hz and its delay in seconds.
@@ -83,6 +86,9 @@ def shared() -> dict[str, Any]:
         "limiter": _limiter(),
         "smoothingBlockS": mixer.SMOOTHING_BLOCK_S,
         "preRollS": ensemble.PRE_ROLL_S,
+        "restS": ensemble.REST_S,
+        "ringS": voices.RING_S,
+        "silenceDb": ensemble.SILENCE_DB,
         "releaseS": synthesizer.RELEASE_S,
         "timbreFileFormat": timbre.FILE_FORMAT,
         "renderOptions": _option_names("render", RENDER_OPTIONS),

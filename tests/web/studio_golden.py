@@ -20,8 +20,8 @@ GOLDEN_FILE = "performance.json"
 SCORE = "expressive"
 MODEL, VOCODER = "mel2mel-studio", "parallel-studio"
 # Frames: before the beginning, from it on, in the middle, over the end.
-ROLL_WINDOWS = ((-9, 23), (33, 129), (161, 225), (340, 420))
-SOURCE_WINDOWS = ((-3, 5), (58, 74), (130, 131), (203, 221), (370, 380))
+ROLL_WINDOWS = ((-9, 23), (33, 129), (161, 225), (310, 330), (340, 420))
+SOURCE_WINDOWS = ((-3, 5), (58, 74), (130, 131), (203, 221), (316, 332), (370, 380))
 THINNING = 13  # of samples one in so many is kept
 
 

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parseMidi } from "../src/score/midi";
 import { MidiError } from "../src/score/smf";
-import { PianoRoll } from "../src/score/roll";
+import { PianoRoll, struckOnce } from "../src/score/roll";
 import { leftOut, type Score, type Track } from "../src/score/score";
 
 const FOLDER = new URL("../../tests/web/golden/", import.meta.url);
@@ -108,6 +108,24 @@ describe("golden files", () => {
     }
     expect(parts).toEqual(whole);
   });
+});
+
+it("of notes that strike a key in one frame one remains", () => {
+  const note = (pitch: number, start: number, end: number, velocity: number) => ({
+    pitch,
+    start,
+    end,
+    velocity,
+    detune: 0,
+  });
+  const notes = [
+    note(60, 0.1, 0.4, 50),
+    note(60, 0.1025, 0.2, 90),
+    note(61, 0.1025, 0.2, 80),
+    note(60, 0.3, 0.5, 70),
+  ];
+  expect(struckOnce(notes, 125)).toEqual([note(60, 0.1, 0.4, 90), notes[2], notes[3]]);
+  expect(struckOnce(notes, 1000)).toEqual(notes);
 });
 
 describe("files that are no music", () => {

@@ -2,6 +2,7 @@
 
 import constants from "../constants.json";
 import type { WaveNetConfig } from "../../../native/wasm/wavenet.mjs";
+import type { Abilities } from "../score/abilities";
 
 export interface MelGeometry {
   sample_rate: number;
@@ -50,6 +51,15 @@ export function rollKind({ model }: BundleConfig): string {
 
 export function isKit({ keys }: Instrument): boolean {
   return !!keys?.length;
+}
+
+/** What a Mel2Mel can play. */
+export function abilitiesOf(config: BundleConfig): Abilities {
+  const kits = (config.instruments ?? []).filter(isKit);
+  return {
+    bends: rollKind(config) === constants.performance,
+    kits: new Map(kits.map(({ program, keys }) => [program, new Set(keys)])),
+  };
 }
 
 /** What a timbre map holds: a grid over the plane, and what sounds at its points. */

@@ -4,7 +4,7 @@ import { rollKind, type BundleConfig } from "./bundle";
 import { pickedRows } from "./ensemble";
 import { openSession, ort, run } from "./runtime";
 import { rollSize } from "../score/performance_roll";
-import { type PianoRoll, toFrame } from "../score/roll";
+import type { PianoRoll } from "../score/roll";
 
 /** What runs on from hop to hop. */
 export interface MelState {
@@ -13,7 +13,11 @@ export interface MelState {
   cell: Float32Array;
   /** What the last window said beyond its hop of these rolls, (tracks, fade, hidden). */
   ahead: { rolls: readonly PianoRoll[]; future: Float32Array } | null;
+  /** The frame in which each track began or woke, (tracks,). */
+  begun: readonly number[];
 }
+
+const MOST_REMEMBERED = 256; // timbres, of which the state after silence is kept
 
 export class Mel2Mel {
   readonly hop: number;
@@ -25,6 +29,7 @@ export class Mel2Mel {
   private readonly rollSize: number;
   private readonly hiddenSize: number;
   private readonly fade: number;
+  private readonly silences = new Map<string, MelState>();
 
   private constructor(
     readonly config: BundleConfig,
@@ -48,15 +53,45 @@ export class Mel2Mel {
     return new Mel2Mel(config, past, future, await openSession(files, "mel.onnx"));
   }
 
-  start(nTracks: number): MelState {
+  /** Some tracks that begin in a frame. */
+  start(nTracks: number, frame: number): MelState {
     const size = nTracks * this.hiddenSize;
-    return { hidden: new Float32Array(size), cell: new Float32Array(size), ahead: null };
+    return {
+      hidden: new Float32Array(size),
+      cell: new Float32Array(size),
+      ahead: null,
+      begun: new Array<number>(nTracks).fill(frame),
+    };
+  }
+
+  /**
+   * A track that begins in a frame after so many frames of silence, in which its timbre was one of
+   * the given ones in each hop.
+   */
+  async afterSilence(timbres: readonly Float32Array[], frame: number): Promise<MelState> {
+    const [first] = timbres;
+    let state = this.start(1, frame);
+    if (!first) return state;
+    const isStill = timbres.every((timbre) => timbre.every((value, d) => value === first[d]));
+    const key = isStill ? `${timbres.length} ${first.join()}` : "";
+    const known = this.silences.get(key);
+    if (known) return { ...known, begun: [frame] };
+    const silent = new Float32Array(this.hop * this.rollSize);
+    for (const timbre of timbres) {
+      ({ state } = await this.runPast(silent, timbre, 1, this.hop, state));
+    }
+    if (isStill) {
+      if (this.silences.size >= MOST_REMEMBERED) this.silences.clear();
+      this.silences.set(key, state);
+    }
+    return state;
   }
 
   /** The state of tracks whose rows are taken from others, counted through all of them. */
   regrouped(states: MelState[], rows: readonly number[]): MelState {
     const picked = (of: (state: MelState) => Float32Array, size: number) =>
       pickedRows(states.map(of), size, rows);
+    const begun = states.flatMap((state) => state.begun);
     let ahead: MelState["ahead"] = null;
     if (states.every((state) => state.ahead)) {
       const rolls = states.flatMap((state) => state.ahead!.rolls);
@@ -67,6 +102,7 @@ export class Mel2Mel {
       hidden: picked((state) => state.hidden, this.hiddenSize),
       cell: picked((state) => state.cell, this.hiddenSize),
       ahead,
+      begun: rows.map((row) => begun[row]),
     };
   }
 
@@ -114,7 +150,7 @@ export class Mel2Mel {
     });
     const found = mel.data as Float32Array;
     rolls.forEach((one, i) => {
-      const silent = Math.min(Math.max(this.silentUntil(one) - frame, 0), hop);
+      const silent = Math.min(Math.max(this.silentUntil(one, state.begun[i]) - frame, 0), hop);
       part(found, i, n)
         .subarray(0, silent * this.nMels)
         .fill(Math.log(this.config.mel.floor));
@@ -138,11 +174,15 @@ export class Mel2Mel {
     return (await this.runPast(roll, timbre, n, stop - start, state)).state;
   }
 
-  /** The first frame whose window reaches a note. */
-  private silentUntil(roll: PianoRoll): number {
-    if (!roll.notes.length) return Infinity;
+  /** Frames by which the window of a mel frame reaches to either side. */
+  get reach(): number {
     const { n_fft, hop_length } = this.config.mel;
-    return toFrame(roll.notes[0].start, roll.frameRate) - n_fft / 2 / hop_length;
+    return n_fft / 2 / hop_length;
+  }
+
+  /** The first frame from `begun` on whose window reaches a note. */
+  private silentUntil(roll: PianoRoll, begun: number): number {
+    return (roll.firstSounding(begun) ?? Infinity) - this.reach;
   }
 
   /** A hop of the rolls with its context, (tracks, hop + context, channels). */
@@ -206,6 +246,7 @@ export class Mel2Mel {
         hidden: hidden.data as Float32Array,
         cell: cell.data as Float32Array,
         ahead: null,
+        begun: state.begun,
       },
     };
   }

@@ -1,6 +1,7 @@
 // The data path of a score, hop by hop: piano rolls and timbres → mel → vocoder → mix → gain and limiter.
 // Each step takes a state and gives the next one, and alters neither: who keeps a state can go back to it. Tracks that
-// are not heard are not computed; one that comes in is brought to where it would be.
+// are not heard are not computed; one that comes in is brought to where it would be. Nor are those that rest: as in
+// src/timbrel/ensemble.py a track falls asleep in silence, and wakes where a window reaches its next note.
 
 import constants from "../constants.json";
 import { frameRateOf } from "./bundle";
@@ -13,14 +14,14 @@ import type { Mel2Mel, MelState } from "./mel2mel";
 import { aligned, type Place, type Playing, type Source, type Step } from "./source";
 import type { Vocoder } from "./vocoder";
 import { rollOf } from "../score/performance_roll";
-import type { PianoRoll } from "../score/roll";
+import { struckOnce, type PianoRoll } from "../score/roll";
 import type { Note, Track } from "../score/score";
 import { timbreAt, type Timbre } from "../timbre/timbre";
 
 // Before a position in the middle, so much of the score is played unheard, as Python does it. The
 // vocoder, which forgets sooner, hears the last hops of it only.
-const { preRollS } = constants;
-const PRE_ROLL_HOPS = 4;
+const { preRollS, restS, ringS, silenceDb } = constants;
+const PRE_ROLL_FRAMES = 64;
 
 /** Where some tracks' networks are. */
 interface Voices {
@@ -29,8 +30,10 @@ interface Voices {
 }
 
 export interface Snapshot extends Place {
-  /** The tracks that were computed, in order. */
+  /** The tracks that are computed, in order. */
   readonly tracks: readonly number[];
+  /** Those that are heard, but rest. */
+  readonly asleep: readonly number[];
   readonly voices: Voices;
   readonly limiter: LimiterState | null;
 }
@@ -86,19 +89,27 @@ export class Stream implements Source<Snapshot> {
   }
 
   async start(frame: number, playing: Playing): Promise<Snapshot> {
-    const tracks = heardTracks(playing);
-    const voices = await this.warmedUp(tracks, frame, playing);
-    return { frame, tracks, voices, limiter: this.limiter?.start() ?? null };
+    const limiter = this.limiter?.start() ?? null;
+    const nobody = { frame, tracks: [], asleep: [], voices: this.nobody(frame), limiter };
+    return this.regrouped(nobody, playing);
   }
 
   async regrouped(before: Snapshot, playing: Playing): Promise<Snapshot> {
-    const tracks = heardTracks(playing);
-    if (String(tracks) === String(before.tracks)) return before;
-    const coming = tracks.filter((track) => !before.tracks.includes(track));
-    const fresh = await this.warmedUp(coming, before.frame, playing);
+    const { frame } = before;
+    const heard = heardTracks(playing);
+    const coming = heard.filter((one) => !before.tracks.includes(one));
+    const rests = (track: number) =>
+      before.asleep.includes(track) || (this.maySleep && this.silentSince(track, frame));
+    const wakes = (track: number) => (this.wakesAfter(track, frame) ?? Infinity) <= frame;
+    const waking = coming.filter((track) => rests(track) && wakes(track));
+    const asleep = coming.filter((track) => rests(track) && !wakes(track));
+    const others = coming.filter((track) => !rests(track));
+    const tracks = heard.filter((track) => !asleep.includes(track));
+    if (String(tracks) === String(before.tracks)) return { ...before, asleep };
     const groups = [
       { tracks: before.tracks, voices: before.voices },
-      { tracks: coming, voices: fresh },
+      { tracks: others, voices: await this.warmedUp(others, frame, playing) },
+      ...(await this.woken(waking, frame, playing)),
     ].filter((group) => group.tracks.length);
     const known = groups.flatMap((group) => group.tracks);
     const rows = tracks.map((track) => known.indexOf(track));
@@ -113,12 +124,12 @@ export class Stream implements Source<Snapshot> {
             rows,
           ),
         }
-      : this.nobody();
-    return { ...before, tracks, voices };
+      : this.nobody(frame);
+    return { ...before, tracks, asleep, voices };
   }
 
   async step(before: Snapshot, playing: Playing, from: number): Promise<Step<Snapshot>> {
-    const { frame, tracks, voices, limiter } = await this.regrouped(before, playing);
+    const { frame, tracks, asleep, voices, limiter } = await this.regrouped(before, playing);
     const timbre = this.timbre(playing, frame);
     const { mel, audio, next } = await this.sung(tracks, timbre, frame, voices);
     const n = this.hop * this.hopSamples;
@@ -137,10 +148,86 @@ export class Stream implements Source<Snapshot> {
       mix: made.mix,
       mel: this.loudest(mel),
       frame,
-      nTracks: tracks.length,
+      nTracks: tracks.length + asleep.length,
       timbre,
-      next: { frame: frame + this.hop, tracks, voices: next, limiter: made.state },
+      next: this.resting(
+        { frame: frame + this.hop, tracks, asleep, voices: next, limiter: made.state },
+        mel,
+      ),
     };
+  }
+
+  /** A place after a hop with some mel, (tracks, hop, n_mels), of whose tracks some fall asleep. */
+  private resting(place: Snapshot, mel: Float32Array): Snapshot {
+    if (!this.maySleep) return place;
+    const { frame: end, tracks, voices } = place;
+    const size = this.hop * this.mel2mel.nMels;
+    const silence = (silenceDb / 20) * Math.LN10;
+    const fall = tracks.map((track, i) => {
+      const rest = end - (this.rolls[track].lastStop(end) ?? 0);
+      const wakes = this.wakesAfter(track, end);
+      if (rest < this.frames(restS) || (wakes !== null && wakes - end < this.frames(restS))) {
+        return false;
+      }
+      const own = mel.subarray(i * size, (i + 1) * size);
+      return rest >= this.frames(ringS) || own.every((value) => value < silence);
+    });
+    if (!fall.includes(true)) return place;
+    const rows = tracks.flatMap((_, i) => (fall[i] ? [] : [i]));
+    return {
+      ...place,
+      tracks: rows.map((row) => tracks[row]),
+      asleep: [...place.asleep, ...tracks.filter((_, i) => fall[i])],
+      voices: rows.length
+        ? {
+            mel: this.mel2mel.regrouped([voices.mel], rows),
+            vocoder: this.vocoder.regrouped!([voices.vocoder], rows),
+          }
+        : this.nobody(end),
+    };
+  }
+
+  /** Vocoders whose tracks stay as they are compute all of them. */
+  private get maySleep(): boolean {
+    return this.vocoder.regrouped !== undefined;
+  }
+
+  private frames(seconds: number): number {
+    return roundHalfEven(seconds * this.frameRate);
+  }
+
+  /** Whether a track has been silent for so long in a frame that nothing of it can ring. */
+  private silentSince(track: number, frame: number): boolean {
+    const stop = this.rolls[track].lastStop(frame);
+    return stop === null || frame - stop >= this.frames(ringS);
+  }
+
+  /** The hop in which a window first reaches a note from a frame on; null where there is none. */
+  private wakesAfter(track: number, frame: number): number | null {
+    const onset = this.rolls[track].firstSounding(frame);
+    if (onset === null) return null;
+    const hop = aligned(onset - this.mel2mel.reach, this.hop);
+    return hop < this.nFrames ? hop : null;
+  }
+
+  /** Tracks that wake in a frame: the networks begin anew, after silence. */
+  private async woken(
+    tracks: readonly number[],
+    frame: number,
+    playing: Playing,
+  ): Promise<{ tracks: readonly number[]; voices: Voices }[]> {
+    const found = [];
+    const heard = Math.min(Math.ceil(this.frames(preRollS) / this.hop) * this.hop, frame);
+    for (const track of tracks) {
+      const timbres: Float32Array[] = [];
+      for (let at = frame - heard; at < frame; at += this.hop) {
+        timbres.push(this.rowsOf([track], this.timbre(playing, at)));
+      }
+      const mel = await this.mel2mel.afterSilence(timbres, frame);
+      const vocoder = await this.vocoder.start(this.ensemble([track]), frame);
+      found.push({ tracks: [track], voices: { mel, vocoder } });
+    }
+    return found;
   }
 
   /** Let go of what a place holds that no garbage collector sees. */
@@ -150,12 +237,12 @@ export class Stream implements Source<Snapshot> {
 
   /** Tracks as they are before a frame, after what comes before it. */
   private async warmedUp(tracks: number[], frame: number, playing: Playing): Promise<Voices> {
-    if (!tracks.length) return this.nobody();
+    if (!tracks.length) return this.nobody(frame);
     const ensemble = this.ensemble(tracks);
     const first = aligned(frame - Math.round(preRollS * this.frameRate), this.hop);
-    const warm = Math.max(frame - PRE_ROLL_HOPS * this.hop, 0);
+    const warm = aligned(frame - PRE_ROLL_FRAMES, this.hop);
     const timbre = this.rowsOf(tracks, this.timbre(playing, warm));
-    const start = this.mel2mel.start(tracks.length);
+    const start = this.mel2mel.start(tracks.length, first);
     let voices: Voices = {
       mel: await this.mel2mel.skim(ensemble.rolls, timbre, first, warm, start),
       vocoder: await this.vocoder.start(ensemble, warm),
@@ -167,11 +254,12 @@ export class Stream implements Source<Snapshot> {
   }
 
   private rollOf(track: Track, notes: readonly Note[]): PianoRoll {
-    return rollOf(this.mel2mel.roll, track, notes, this.frameRate);
+    const struck = struckOnce(notes, this.frameRate);
+    return rollOf(this.mel2mel.roll, track, struck, this.frameRate);
   }
 
-  private nobody(): Voices {
-    return { mel: this.mel2mel.start(0), vocoder: null };
+  private nobody(frame: number): Voices {
+    return { mel: this.mel2mel.start(0, frame), vocoder: null };
   }
 
   /** A hop of some tracks: mel (tracks, hop, n_mels) and audio (tracks, samples). */

@@ -163,7 +163,7 @@ class Engine {
     const hops = Math.ceil(roll.nFrames / mel2mel.hop);
     const mel = new Float32Array(hops * mel2mel.hop * mel2mel.nMels);
     const rolls = [roll];
-    let state = mel2mel.start(1);
+    let state = mel2mel.start(1, 0);
     const timbre = Float32Array.from(point);
     for (let hop = 0; hop < hops; hop++) {
       // What is played has its turn before each hop, and where it is short of time all turns.

@@ -8,6 +8,24 @@ export function toFrame(time: number, frameRate: number): number {
   return Math.floor(time * frameRate + 0.5);
 }
 
+/**
+ * Notes of which no two strike one key in one frame: one remains, as loud as the loudest, as long as
+ * the longest.
+ */
+export function struckOnce(notes: readonly Note[], frameRate: number): Note[] {
+  const kept = new Map<string, Note>();
+  for (const note of inOrder(notes)) {
+    const key = `${pitchOf(note)} ${toFrame(note.start, frameRate)}`;
+    const { velocity, end } = kept.get(key) ?? note;
+    kept.set(key, {
+      ...(kept.get(key) ?? note),
+      velocity: Math.max(velocity, note.velocity),
+      end: Math.max(end, note.end),
+    });
+  }
+  return [...kept.values()];
+}
+
 /** The roll of some notes, made window by window so that its length costs no memory. */
 export class PianoRoll {
   /** Sorted by start, end, pitch, velocity. */

@@ -2,7 +2,9 @@
 // src/timbrel/timbre/timbre.py.
 
 import constants from "../constants.json";
-import type { Instrument } from "../engine/bundle";
+import { isKit, type Instrument } from "../engine/bundle";
+import { nearestKit } from "../score/abilities";
+import type { Track } from "../score/score";
 
 export type Point = number[];
 
@@ -269,8 +271,24 @@ export function parseTimbreFile(text: string, instruments: Instrument[]): Timbre
   });
 }
 
+/** A model's instruments that may play a track: kits for drums, or the others. */
+export function instrumentsFor({ isKit: drums }: Track, instruments: Instrument[]): Instrument[] {
+  return instruments.filter((one) => isKit(one) === drums);
+}
+
+/** The instrument, or kit, that stands for a track's program, as timbre/assignment.py chooses. */
+export function nearestInstrument(track: Track, instruments: Instrument[]): Instrument {
+  const alike = instrumentsFor(track, instruments);
+  if (!track.isKit) return nearestProgram(track.program, alike);
+  const kit = nearestKit(
+    track.program,
+    alike.map(({ program }) => program),
+  );
+  return alike.find(({ program }) => program === kit)!;
+}
+
 /** The instrument whose sound is nearest to a MIDI program's, as score/instruments.py chooses. */
-export function nearestInstrument(program: number, instruments: Instrument[]): Instrument {
+export function nearestProgram(program: number, instruments: Instrument[]): Instrument {
   const distances = constants.programDistances[program].split(",").map(Number);
   return instruments.reduce((nearest, other) => {
     const farther = distances[other.program] - distances[nearest.program];

@@ -39,9 +39,7 @@ interface Timbres {
 
 /** The instrument nearest to each track's program. */
 export function fileTimbres({ tracks }: Score, instruments: Instrument[]): Timbre[] {
-  return tracks.map(({ program }) =>
-    constantTimbre(nearestInstrument(program, instruments).embedding),
-  );
+  return tracks.map((track) => constantTimbre(nearestInstrument(track, instruments).embedding));
 }
 
 export class Piece {
