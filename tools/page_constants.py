@@ -26,7 +26,7 @@ from timbrel.evaluation import timbre_space
 from timbrel.score import channels, container, instruments, keys, midi, pitch, smf, timeline
 from timbrel.score.score import UNPLAYABLE
 from timbrel.timbre import timbre
-from timbrel.vocoder import excitation, strokes, wavenet_stream
+from timbrel.vocoder import excitation, sources, strokes, wavenet_stream
 
 # Of `timbrel render`: what the command that the page offers to copy makes use of.
 RENDER_OPTIONS = ("timbre", "model", "vocoder")
@@ -70,6 +70,7 @@ def shared() -> dict[str, Any]:
         "programDistances": instruments.DISTANCES_FILE.read_text().splitlines(),
         # Of each program, its rate in Hz and its delay in seconds.
         "vibratos": [pitch.vibrato_of(program) for program in range(128)],
+        "wantedRolls": sources.ROLLS,
         "piano": constants.PIANO,
         "performance": constants.PERFORMANCE,
         # A decay that never ends is null: JSON has no infinity.

@@ -47,7 +47,7 @@ it("a busy moment does not last, and what was found fast enough stays so", () =>
 it("a piece is too much where hops take longer than they sound, not for one busy moment", () => {
   const meter = new LoadMeter();
   const found = (share: number, hops: number) => {
-    for (let i = 0; i < hops; i++) meter.add(share);
+    for (let i = 0; i < hops; i++) meter.add(share, 0.128);
     return meter.tooMuch;
   };
   expect(found(9, 2)).toBe(false);

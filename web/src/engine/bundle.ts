@@ -1,8 +1,6 @@
 // Model bundles over the wire: compressed files, each checked against its SHA-256.
 
-import constants from "../constants.json";
 import type { WaveNetConfig } from "../../../native/wasm/wavenet.mjs";
-import type { Abilities } from "../score/abilities";
 
 export interface MelGeometry {
   sample_rate: number;
@@ -44,24 +42,6 @@ export interface BundleConfig {
   status: string;
 }
 
-/** The kind of piano rolls that a Mel2Mel reads. */
-export function rollKind({ model }: BundleConfig): string {
-  return String(model.roll ?? constants.piano);
-}
-
-export function isKit({ keys }: Instrument): boolean {
-  return !!keys?.length;
-}
-
-/** What a Mel2Mel can play. */
-export function abilitiesOf(config: BundleConfig): Abilities {
-  const kits = (config.instruments ?? []).filter(isKit);
-  return {
-    bends: rollKind(config) === constants.performance,
-    kits: new Map(kits.map(({ program, keys }) => [program, new Set(keys)])),
-  };
-}
-
 /** What a timbre map holds: a grid over the plane, and what sounds at its points. */
 export interface TimbreMapData {
   x: number[];
@@ -79,6 +59,8 @@ export interface FileEntry {
 
 export interface BundleEntry {
   config: BundleConfig;
+  /** The vocoder that was made for a Mel2Mel. */
+  vocoder: string | null;
   files: Record<string, FileEntry>;
   map: TimbreMapData | null;
 }
@@ -92,6 +74,9 @@ export interface Manifest {
   models: BundleEntry[];
   default_model: string;
   default_vocoder: string;
+  /** What plays until those are loaded. */
+  first_model: string;
+  first_vocoder: string;
   tunes: { name: string; path: string }[];
   samples: string | null;
 }

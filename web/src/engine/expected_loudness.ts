@@ -3,7 +3,8 @@
 import constants from "../constants.json";
 import { pitchOf, valueAt, type Note, type Track } from "../score/score";
 import { timbreAt, type Timbre } from "../timbre/timbre";
-import { isKit, type Instrument } from "./bundle";
+import type { Instrument } from "./bundle";
+import { isKit } from "./kinds";
 import { blockPowers, gatedPower, lufs } from "./loudness";
 
 const { stepS, referenceKey, referenceVelocity, releaseS, nearest, gain } = constants.loudness;
@@ -36,11 +37,7 @@ export function expectedLoudness(
   return lufs(gatedPower(blockPowers(powers.map((power) => power * scale))));
 }
 
-function addNote(
-  powers: Float64Array,
-  note: Note,
-  level: number[],
-): void {
+function addNote(powers: Float64Array, note: Note, level: number[]): void {
   const { velocity, start, end } = note;
   const [levelDb, decayS, octaveDb, velocityDb] = level;
   const stop = end + releaseS;

@@ -1,6 +1,7 @@
 // Mel2Mel as it runs: windowed inference, as src/timbrel/mel/generator.py does it.
 
-import { rollKind, type BundleConfig } from "./bundle";
+import type { BundleConfig } from "./bundle";
+import { rollKind } from "./kinds";
 import { pickedRows } from "./ensemble";
 import { openSession, ort, run } from "./runtime";
 import { rollSize } from "../score/performance_roll";

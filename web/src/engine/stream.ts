@@ -53,7 +53,6 @@ export class Stream implements Source<Snapshot> {
   private readonly rolls: PianoRoll[];
   private readonly mixer: Mixer;
   private readonly limiter: Limiter | null;
-  private readonly hopSamples: number;
 
   constructor(
     private readonly mel2mel: Mel2Mel,
@@ -65,7 +64,6 @@ export class Stream implements Source<Snapshot> {
     this.rolls = score.map((track) => this.rollOf(track, track.notes));
     this.mixer = new Mixer([...score], this.sampleRate);
     this.limiter = gainDb === null ? null : new Limiter(this.sampleRate, gainDb);
-    this.hopSamples = mel2mel.config.mel.hop_length;
     this.nFrames = endless
       ? Infinity
       : Math.max(roundHalfEven(soundingSeconds(score) * this.frameRate), 1);
@@ -75,12 +73,16 @@ export class Stream implements Source<Snapshot> {
     return this.mel2mel.config.mel.sample_rate;
   }
 
+  get hopLength(): number {
+    return this.mel2mel.config.mel.hop_length;
+  }
+
   get hop(): number {
     return this.mel2mel.hop;
   }
 
   get nSamples(): number {
-    return this.nFrames * this.hopSamples;
+    return this.nFrames * this.hopLength;
   }
 
   /** From now on a track has these notes. */
@@ -132,9 +134,9 @@ export class Stream implements Source<Snapshot> {
     const { frame, tracks, asleep, voices, limiter } = await this.regrouped(before, playing);
     const timbre = this.timbre(playing, frame);
     const { mel, audio, next } = await this.sung(tracks, timbre, frame, voices);
-    const n = this.hop * this.hopSamples;
-    const position = (frame - this.vocoder.latencyFrames) * this.hopSamples;
-    const cut = Math.min(Math.max(from * this.hopSamples - position, 0), n);
+    const n = this.hop * this.hopLength;
+    const position = (frame - this.vocoder.latencyFrames) * this.hopLength;
+    const cut = Math.min(Math.max(from * this.hopLength - position, 0), n);
     const raw = this.mixer.process(
       cut && tracks.length ? withoutFirst(audio, tracks.length, cut) : audio,
       tracks,
