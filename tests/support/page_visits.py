@@ -35,9 +35,9 @@ class SilentHandler(SimpleHTTPRequestHandler):
         pass
 
 
-def files_with_clock(pace: float) -> Files:
+def files_with_clock(pace: float, files: Files | None = None) -> Files:
     """The page's files, whose engine has a clock of another pace: a fast one makes it slow."""
-    files = dict(page_files())
+    files = dict(page_files() if files is None else files)
     name = next(name for name in files if name.startswith("assets/worker-"))
     clock = f"""{{
         const now = performance.now.bind(performance);
@@ -114,9 +114,9 @@ def drop_and_play(page: Page, name: str, content: bytes) -> None:
         press(page, "Play")
 
 
-def read_wav(path: Path) -> np.ndarray:
+def read_wav(path: Path, *, rate: int = 16_000) -> np.ndarray:
     with wave.open(str(path)) as file:
-        assert (file.getframerate(), file.getnchannels()) == (16000, 2)
+        assert (file.getframerate(), file.getnchannels()) == (rate, 2)
         return np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2) / 32768
 
 
