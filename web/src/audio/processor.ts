@@ -45,7 +45,8 @@ class TimbrelProcessor extends AudioWorkletProcessor {
       this.toWorker.onmessage = ({ data: told }: MessageEvent<ToWorklet>) => this.take(told);
     }
     if (data.record) {
-      const most = data.record * this.ring.header[HEADER.rate];
+      // Before anything was written its rate is not known.
+      const most = data.record * (this.ring.header[HEADER.rate] || sampleRate);
       this.recording = [new Float32Array(most), new Float32Array(most)];
       this.recorded = 0;
     }

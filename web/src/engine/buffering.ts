@@ -5,17 +5,25 @@ const MARGIN = 1.15;
 const MEASURED_S = 1; // before that nothing is known of the speed
 
 export class BufferWait {
-  private readonly began = performance.now();
-
-  /** @param seconds how long the piece sounds */
-  constructor(private readonly seconds: number) {}
+  /**
+   * @param seconds how long the piece sounds
+   * @param began when computing began, in milliseconds
+   */
+  constructor(
+    private readonly seconds: number,
+    private readonly began = performance.now(),
+  ) {}
 
   /**
    * How far the wait is and how many seconds are left of it, where so much of the piece is computed
    * and the rest will take so long.
    */
-  at(progress: number, secondsLeft: number): { share: number; left: number } {
-    const passed = (performance.now() - this.began) / 1000;
+  at(
+    progress: number,
+    secondsLeft: number,
+    now = performance.now(),
+  ): { share: number; left: number } {
+    const passed = (now - this.began) / 1000;
     // While it plays, what is not computed yet has as long as the piece sounds.
     const wait = secondsLeft - this.seconds / MARGIN;
     if (passed < MEASURED_S && progress < 1) {

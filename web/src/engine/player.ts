@@ -12,8 +12,7 @@ const MOST_ATTEMPTS = 4;
 const JUDGED_HOPS = 5.5; // as many are computed ahead, until it is known how long they take
 const READY_MADE_AHEAD_S = 4; // of what is there already; enough to begin computing meanwhile
 const MOST_AHEAD_S = 6;
-const SLOW_ABOVE = 0.95; // of real time
-const SHORT_S = 0.05; // a reserve that is as good as none
+const MOST_SILENCE_S = 1; // of waiting for sound, since playing began: a busy moment is no reason to stop
 const LIVE_NOTE_MEMORY_S = 12; // a key's note that ended so long ago is forgotten
 
 interface Computed {
@@ -83,6 +82,7 @@ export class Player {
   private finished = false;
   private meter = new QualityMeter();
   private readonly load = new LoadMeter();
+  private silenceS = 0; // of waiting for sound, since playing began
   private changedAt = 0; // when the change that is being computed was begun
   private undo: (() => void) | null = null; // brings back what was before it, where that is possible
   private attempts = 0; // at a change whose computation took too long
@@ -118,10 +118,11 @@ export class Player {
         // never be heard.
         this.apply();
       } else if (this.source && this.next && !this.finished && this.hungry) {
+        const [began, ahead] = [performance.now(), this.aheadSeconds];
         await this.compute();
+        this.checkReserve((performance.now() - began) / 1000 - ahead);
         // Messages come in between steps.
         await new Promise<void>((resolve) => this.pause(resolve, 0));
-        this.checkReserve();
       } else {
         this.checkEnd();
         await new Promise<void>((resolve) => this.pause(resolve, this.playing ? 6 : 50));
@@ -225,6 +226,7 @@ export class Player {
 
   play(playing: boolean): void {
     this.playing = playing;
+    this.silenceS = 0;
     this.output.play(playing);
     this.notify();
   }
@@ -443,11 +445,12 @@ export class Player {
     this.events.ended();
   }
 
-  private checkReserve(): void {
+  /** Follow a hop that came so many seconds too late, or in time where that is negative. */
+  private checkReserve(late: number): void {
     if (!this.playing || this.finished || this.live || this.withheld) return;
     if (!this.source?.computes) return;
-    const isSlow = this.load.tooMuch || this.realTimeFactor > SLOW_ABOVE;
-    if (isSlow && this.aheadSeconds < SHORT_S) this.events.starved();
+    this.silenceS += Math.max(late, 0);
+    if (this.load.tooMuch && this.silenceS > MOST_SILENCE_S) this.events.starved();
   }
 
   private updateLiveRoll(time: number): void {

@@ -287,7 +287,8 @@ class Engine {
       told: (progress, secondsLeft) => {
         if (this.bufferOnly !== rendering) return;
         const { share, left } = wait.at(progress, secondsLeft);
-        if (left <= 0) begin();
+        const frame = aligned(this.player!.seconds * stream.frameRate, stream.hop);
+        if (left <= 0 && rendering.has({ frame })) begin();
         else say({ kind: "render", progress: share, secondsLeft: left, playable: false });
       },
       cancelled: () => run !== this.rendering,
