@@ -300,7 +300,8 @@ export class Session {
       case "render":
         return this.transport.renders(told);
       case "starved":
-        return this.transport.buffer();
+        // A hand whose way is recorded would rather hear gaps than wait.
+        return this.path.recording ? undefined : this.transport.buffer();
     }
   }
 

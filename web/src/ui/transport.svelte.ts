@@ -9,6 +9,7 @@ import { remember, remembered } from "./browser";
 import { MelHistory } from "./mel_history";
 
 export const MAX_VOLUME = 100;
+const HAND_RESTS_MS = 300; // after the last change
 const VOLUME_KEY = "timbrel.volume";
 
 /** What is played; without tracks time goes on in silence, for the keyboard. */
@@ -56,6 +57,7 @@ export class Transport {
 
   private speaker: Speaker | null = null;
   private told: Programme | null = null;
+  private resting: ReturnType<typeof setTimeout> | undefined;
   private positionAt = 0;
 
   /**
@@ -138,8 +140,12 @@ export class Transport {
     const now = this.programme();
     if (before && sameSound(before, now)) return;
     this.told = now;
-    this.cancelRender();
     this.tell({ kind: "change", timbres: now.timbres, heard: now.heard, live: now.live });
+    if (!this.rendering) return;
+    // What was computed ahead is of another sound; it begins anew once the hand rests.
+    this.rendering = { progress: 0, secondsLeft: null };
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.rendering && this.buffer(), HAND_RESTS_MS);
   }
 
   /**
@@ -157,6 +163,7 @@ export class Transport {
 
   cancelRender(): void {
     if (!this.rendering) return;
+    clearTimeout(this.resting);
     this.rendering = null;
     this.tell({ kind: "cancel render" });
   }
