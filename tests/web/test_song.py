@@ -44,10 +44,11 @@ def song() -> bytes:
     return saved(MidiFile(tracks=tracks))
 
 
-def open_song(page: Page, content: bytes) -> None:
+def open_song(page: Page, content: bytes, *, waits: bool = False) -> None:
     drop(page, "song.mid", content)
     until(page, "title", lambda title: title == "song.mid")
     page.evaluate("timbrel.stop()")
+    page.evaluate(f"timbrel.transport.waits = {str(waits).lower()}")
 
 
 def points(page: Page) -> list[Any]:
@@ -220,7 +221,7 @@ def test_a_song_that_is_too_much_is_computed_ahead(context: BrowserContext) -> N
     with serving(files_with_clock(SLOW)) as server:
         page = opened(context, server.url)
         page.set_viewport_size(PHONE["viewport"])
-        open_song(page, song())
+        open_song(page, song(), waits=True)
         warning = page.get_by_text("too slow to play 13 tracks")
         expect(warning).to_be_visible()
         box = warning.bounding_box()

@@ -162,6 +162,7 @@ export class Session {
   private open(source: Source, score: Score): void {
     this.message = "";
     this.interlude = null;
+    this.transport.waits = true;
     this.piece.open(source, score, this.models.abilities);
     this.notice = leftOut(this.piece.score);
     this.transport.seconds = 0;
@@ -301,7 +302,7 @@ export class Session {
         return this.transport.renders(told);
       case "starved":
         // A hand whose way is recorded would rather hear gaps than wait.
-        return this.path.recording ? undefined : this.transport.buffer();
+        return this.transport.waits && !this.path.recording ? this.transport.buffer() : undefined;
     }
   }
 

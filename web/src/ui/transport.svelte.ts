@@ -39,6 +39,8 @@ export class Transport {
   overloaded = $state(false);
   /** Whether what is played was computed beforehand. */
   rendered = $state(false);
+  /** Whether the listener would rather wait than hear gaps. */
+  waits = $state(true);
   /** Of that computation, while it lasts. */
   rendering = $state.raw<{ progress: number; secondsLeft: number | null } | null>(null);
   changeMs = $state<number | null>(null);
@@ -83,7 +85,7 @@ export class Transport {
 
   /** Play, or compute ahead first where the computer cannot keep up. */
   async play(): Promise<void> {
-    if (this.overloaded && !this.rendered) return this.buffer();
+    if (this.overloaded && !this.rendered && this.waits) return this.buffer();
     this.cancelRender();
     await this.begin();
   }
@@ -159,6 +161,12 @@ export class Transport {
     this.rendering = { progress: 0, secondsLeft: null };
     this.tell({ kind: "render" });
     await this.wakeUp(); // while this is the user's gesture
+  }
+
+  /** Play at once, with gaps. */
+  async playAtOnce(): Promise<void> {
+    this.waits = false;
+    await this.play();
   }
 
   cancelRender(): void {
