@@ -20,6 +20,8 @@ import mido
 from loudness_golden import GOLDEN_FILE, loudness_golden
 from mido import Message, MetaMessage, MidiFile, MidiTrack
 from strange_files import STRANGE_FILES
+from studio_golden import GOLDEN_FILE as STUDIO_FILE
+from studio_golden import SCORE, performance_golden
 
 from support.midi_fuzz import mutant
 from timbrel.errors import InputError
@@ -175,11 +177,13 @@ def described(track: Track) -> dict[str, Any]:
         "program": track.program,
         "port": track.port,
         "channel": track.channel,
-        "notes": [note[:4] for note in track.notes],
+        "is_kit": track.is_kit,
+        "notes": [list(note) for note in track.notes],
         "gain": both(track.gain),
         "pan": both(track.pan),
         "bend": both(track.bend),
         "tuning": both(track.tuning),
+        "vibrato": both(track.vibrato),
     }
 
 
@@ -204,10 +208,10 @@ def fingerprint(data: bytes) -> str:
         numbers.append(count)
     for track in (*score.tracks, *score.drum_tracks):
         words.append(track.name)
-        numbers += [track.program, track.port, track.channel]
+        numbers += [track.program, track.port, track.channel, track.is_kit]
         for note in track.notes:
-            numbers += note[:4]  # the page knows no scales
-        for curve in (track.gain, track.pan, track.bend, track.tuning):
+            numbers += note
+        for curve in (track.gain, track.pan, track.bend, track.tuning, track.vibrato):
             numbers += curve.times_s + curve.values
     packed = struct.pack(f"<{len(numbers)}d", *numbers)
     return hashlib.sha256(packed + "\n".join(words).encode()).hexdigest()
@@ -228,6 +232,8 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / MUTANTS_FILE).write_text(json.dumps(mutants(), indent=0) + "\n")
     (FOLDER / GOLDEN_FILE).write_text(json.dumps(loudness_golden()) + "\n")
+    studio = performance_golden(midi_bytes(FILES[SCORE]()))
+    (FOLDER / STUDIO_FILE).write_text(json.dumps(studio) + "\n")
     for name, make in FILES.items():
         data = midi_bytes(make())
         (FOLDER / f"{name}.mid").write_bytes(data)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import page_constants
 import pytest
 from loudness_golden import GOLDEN_FILE, loudness_golden
 from make_golden import FILES, FOLDER, MUTANTS_FILE, midi_bytes, mutants, reading
+from studio_golden import GOLDEN_FILE as STUDIO_FILE
+from studio_golden import SCORE, numbers, performance_golden
 
 RENEW = "run: PYTHONPATH=tests python tests/web/make_golden.py"
 
@@ -23,6 +26,24 @@ def test_golden_files_are_what_python_reads(name: str) -> None:
 
 def test_golden_mutants_are_what_python_reads() -> None:
     assert json.loads((FOLDER / MUTANTS_FILE).read_text()) == mutants(), RENEW
+
+
+def test_the_golden_rolls_and_sources_are_pythons() -> None:
+    golden = json.loads((FOLDER / STUDIO_FILE).read_text())
+    found = json.loads(json.dumps(performance_golden(midi_bytes(FILES[SCORE]()))))
+    for one, other in zip(golden.pop("tracks"), found.pop("tracks"), strict=True):
+        for kind in ("rolls", "sources"):
+            for window, same in zip(one[kind], other[kind], strict=True):
+                assert window.keys() == same.keys(), RENEW
+                for name, value in window.items():
+                    if isinstance(value, str):
+                        # Another processor's exponentials and cosines may end in another bit.
+                        np.testing.assert_allclose(
+                            numbers(value), numbers(same[name]), atol=1e-6, err_msg=RENEW
+                        )
+                    else:
+                        assert value == same[name], RENEW
+    assert golden == found, RENEW
 
 
 def test_the_golden_loudness_is_pythons() -> None:

@@ -41,7 +41,7 @@ it("tracks that come and go do not change the sound of one that stays", async ()
 
 it("what was computed beforehand is given again, from any place on", async () => {
   // Hops of four samples, of which the first two come two samples late, as after a vocoder.
-  const source = { hop: 2, nFrames: 6, nSamples: 12 } as Source;
+  const source = { hop: 2, nFrames: 6, nSamples: 12, sampleRate: 100, hopLength: 2 } as Source;
   const rendering = new Rendering(source);
   const sizes = [2, 4, 4, 2];
   let at = 0;
@@ -52,7 +52,8 @@ it("what was computed beforehand is given again, from any place on", async () =>
     rendering.add({ ...step, timbre: Float32Array.of(k / 2), next: { frame: 2 * k + 2 } });
     at += n;
   });
-  rendering.finish();
+  expect(rendering.has({ frame: 6 })).toBe(true);
+  expect(rendering.has({ frame: 8 })).toBe(false);
   const nothing = { timbres: [], heard: [] };
   for (const from of [0, 2, 4]) {
     let place = await rendering.start(from);

@@ -5,12 +5,14 @@
 import type { Output } from "./output";
 import { FULL, LoadMeter, QualityMeter, type Quality } from "./quality";
 import { aligned, type Place, type Playing, type Source, type Step } from "./source";
-import { PianoRoll } from "../score/roll";
 import type { Note } from "../score/score";
 
 const FIRST_STEPS = 2; // hops that are given out together where the sound changes
 const MOST_ATTEMPTS = 4;
+const JUDGED_HOPS = 5.5; // as many are computed ahead, until it is known how long they take
 const READY_MADE_AHEAD_S = 4; // of what is there already; enough to begin computing meanwhile
+const MOST_AHEAD_S = 6;
+const MOST_SILENCE_S = 1; // of waiting for sound, since playing began: a busy moment is no reason to stop
 const LIVE_NOTE_MEMORY_S = 12; // a key's note that ended so long ago is forgotten
 
 interface Computed {
@@ -19,14 +21,23 @@ interface Computed {
   base: number;
 }
 
+/** What the ring holds from a place on, where the score's first sample would be, and the rate. */
+interface Segment {
+  ring: number;
+  base: number;
+  rate: number;
+}
+
 /** A track that is played by hand takes its notes. */
-export type LiveTrack = (roll: PianoRoll) => void;
+export type LiveTrack = (notes: readonly Note[]) => void;
 
 export interface PlayerEvents {
   computed(step: Step): void;
   /** A change asked for with the listener at `asked` begins to sound at `heard`. */
   changed(asked: number, heard: number): void;
   ended(): void;
+  /** Computing fell behind for good, and the listener has heard all there is. */
+  starved(): void;
   /** What the pictures may cost, by how long hops took. */
   measured(quality: Quality): void;
 }
@@ -36,6 +47,8 @@ export class Player {
   loop = false;
   /** Seconds of reserve that are aimed at. */
   aheadS = FULL.aheadS;
+  /** Seconds that are aimed at beside that, before something keeps the player from computing. */
+  secured = 0;
   /** Hops of timbre as they were last computed: frame → (tracks, timbre_size). */
   readonly used = new Map<number, Float32Array>();
   /** Milliseconds that a hop's computation takes, smoothed. */
@@ -50,7 +63,9 @@ export class Player {
   private from = 0;
   private base = 0;
   private chain: Computed[] = [];
-  private segments: { ring: number; base: number }[] = [];
+  private sampleRate = 1;
+  private hopLength = 1;
+  private segments: Segment[] = [];
   private withheld: Step[] | null = null; // the first steps after a change, given out together
   private joint: "on" | "change" | "cut" = "on";
   private asked = -1;
@@ -67,6 +82,7 @@ export class Player {
   private finished = false;
   private meter = new QualityMeter();
   private readonly load = new LoadMeter();
+  private silenceS = 0; // of waiting for sound, since playing began
   private changedAt = 0; // when the change that is being computed was begun
   private undo: (() => void) | null = null; // brings back what was before it, where that is possible
   private attempts = 0; // at a change whose computation took too long
@@ -74,13 +90,20 @@ export class Player {
 
   constructor(
     private readonly output: Output,
-    private readonly sampleRate: number,
-    private readonly hopLength: number,
     private readonly events: PlayerEvents,
   ) {}
 
   private get frameRate(): number {
     return this.sampleRate / this.hopLength;
+  }
+
+  /** Wait until so much is computed ahead of the listener as keeps the sound up for some time. */
+  async secure(seconds: number): Promise<void> {
+    this.secured = seconds;
+    this.notify();
+    while (this.playing && !this.finished && this.aheadSeconds < 0.8 * seconds) {
+      await new Promise<void>((resolve) => setTimeout(resolve, 20));
+    }
   }
 
   /** Computes for ever; errors go to whoever awaits it. */
@@ -95,7 +118,9 @@ export class Player {
         // never be heard.
         this.apply();
       } else if (this.source && this.next && !this.finished && this.hungry) {
+        const [began, ahead] = [performance.now(), this.aheadSeconds];
         await this.compute();
+        this.checkReserve((performance.now() - began) / 1000 - ahead);
         // Messages come in between steps.
         await new Promise<void>((resolve) => this.pause(resolve, 0));
       } else {
@@ -108,7 +133,8 @@ export class Player {
   /** Seconds of the score where the listener is. */
   get seconds(): number {
     const read = this.output.read;
-    return Math.max(read - this.baseAt(read), 0) / this.sampleRate;
+    const { base, rate } = this.segmentAt(read);
+    return Math.max(read - base, 0) / rate;
   }
 
   get aheadSeconds(): number {
@@ -148,7 +174,7 @@ export class Player {
       const start = this.output.next;
       this.base = start - frame * this.hopLength;
       this.chain = [];
-      this.segments = [{ ring: start, base: this.base }];
+      this.segments = [{ ring: start, base: this.base, rate: this.sampleRate }];
       this.used.clear();
       this.finished = false;
       this.output.finish(null);
@@ -157,20 +183,25 @@ export class Player {
     this.notify();
   }
 
-  /** Go on in another source of the same piece; what is in the ring is played until it is there. */
-  handOver(source: Source, playing: Playing): void {
+  /**
+   * Go on in another source of the same piece, at a place that lies so far ahead of the listener; what
+   * is in the ring is played until then.
+   */
+  handOver(source: Source, playing: Playing, leadS = 0): void {
     this.wanted = null;
     this.cueing = async () => {
+      const soonest = this.output.soonest + Math.max(this.lag, leadS * this.sampleRate);
+      const { base, rate } = this.segmentAt(soonest);
       this.take(source, playing);
-      const soonest = this.output.soonest + this.lag;
-      const base = this.baseAt(soonest);
-      const last = source.nFrames - 1;
-      const frame = aligned(Math.min((soonest - base) / this.hopLength, last), source.hop);
-      this.next = await source.start(frame, playing);
-      this.from = frame;
-      this.base = base;
+      const exact = ((soonest - base) / rate) * this.frameRate;
+      const from = Math.max(Math.min(Math.ceil(exact), source.nFrames - 1), 0);
+      const ring = Math.round(base + (from / this.frameRate) * rate);
+      this.next = await source.start(aligned(from, source.hop), playing);
+      this.from = from;
+      this.base = ring - from * this.hopLength;
       this.chain = [];
       this.segments = this.segments.filter((segment) => segment.ring <= soonest);
+      this.segments.push({ ring, base: this.base, rate: this.sampleRate });
       this.finished = false;
       this.undo = null;
       this.output.finish(null);
@@ -195,6 +226,7 @@ export class Player {
 
   play(playing: boolean): void {
     this.playing = playing;
+    this.silenceS = 0;
     this.output.play(playing);
     this.notify();
   }
@@ -223,7 +255,8 @@ export class Player {
         if (note.pitch === pitch && note.end === Infinity)
           note.end = Math.max(time, note.start + 0.05);
       }
-      if (velocity > 0) this.liveNotes.push({ pitch, velocity, start: time, end: Infinity });
+      if (velocity > 0)
+        this.liveNotes.push({ pitch, velocity, start: time, end: Infinity, detune: 0 });
     }
     this.keys = [];
     this.updateLiveRoll(time);
@@ -239,13 +272,19 @@ export class Player {
   }
 
   private get hungry(): boolean {
+    if (!(this.source!.has?.(this.next!) ?? true)) return false;
     return this.withheld !== null || this.fresh - this.output.read < this.ahead;
   }
 
   /** Samples of reserve that are aimed at; more where the computer is hardly fast enough. */
   private get ahead(): number {
     if (this.source?.computes === false) return READY_MADE_AHEAD_S * this.sampleRate;
-    const seconds = Math.min(this.aheadS + 6 * Math.max(this.realTimeFactor - 0.25, 0), 6);
+    const wanted = this.aheadS + 6 * Math.max(this.realTimeFactor - 0.25, 0);
+    const seconds = Math.max(
+      Math.min(wanted, MOST_AHEAD_S),
+      this.load.known || !this.source ? 0 : (JUDGED_HOPS * this.source.hop) / this.frameRate,
+      this.secured,
+    );
     return Math.min(seconds * this.sampleRate, this.output.capacity);
   }
 
@@ -310,9 +349,15 @@ export class Player {
     if (source !== this.source && source.computes) {
       this.meter = new QualityMeter();
       this.load.restart();
+      // A hop that is longer takes longer, about as much.
+      const hopS = (one: Source) => (one.hop * one.hopLength) / one.sampleRate;
+      if (this.source) this.stepMs *= hopS(source) / hopS(this.source);
     }
     this.source = source;
     this.now = playing;
+    this.sampleRate = source.sampleRate;
+    this.hopLength = source.hopLength;
+    this.output.setRate(source.sampleRate);
     if (!source.computes) this.nTracks = 0;
   }
 
@@ -325,19 +370,19 @@ export class Player {
       this.load.restart();
     }
     this.stepMs += 0.2 * (tookMs - this.stepMs);
-    const share = tookMs / 1000 / (this.source!.hop / this.frameRate);
-    this.load.add(share);
+    const hopS = this.source!.hop / this.frameRate;
+    const share = tookMs / 1000 / hopS;
+    this.load.add(share, hopS);
     const quality = this.meter.add(share);
     if (!quality) return;
     this.aheadS = quality.aheadS;
     this.events.measured(quality);
   }
 
-  /** Where in the ring the score's first sample would be whose part lies at a place of it. */
-  private baseAt(ring: number): number {
-    let base = this.segments[0]?.base ?? 0;
-    for (const segment of this.segments) if (segment.ring <= ring) base = segment.base;
-    return base;
+  /** What lies at a place of the ring. */
+  private segmentAt(ring: number): Segment {
+    const started = this.segments.filter((segment) => segment.ring <= ring);
+    return started.at(-1) ?? this.segments[0] ?? { ring: 0, base: 0, rate: this.sampleRate };
   }
 
   private placeOf({ before, base }: Computed): number {
@@ -390,7 +435,7 @@ export class Player {
     this.base += source.nSamples;
     this.from = 0;
     this.next = await source.start(0, this.now);
-    this.segments.push({ ring: this.base, base: this.base });
+    this.segments.push({ ring: this.base, base: this.base, rate: this.sampleRate });
   }
 
   private checkEnd(): void {
@@ -400,9 +445,17 @@ export class Player {
     this.events.ended();
   }
 
+  /** Follow a hop that came so many seconds too late, or in time where that is negative. */
+  private checkReserve(late: number): void {
+    if (!this.playing || this.finished || this.live || this.withheld) return;
+    if (!this.source?.computes) return;
+    this.silenceS += Math.max(late, 0);
+    if (this.load.tooMuch && this.silenceS > MOST_SILENCE_S) this.events.starved();
+  }
+
   private updateLiveRoll(time: number): void {
     this.liveNotes = this.liveNotes.filter((note) => note.end > time - LIVE_NOTE_MEMORY_S);
-    this.live?.(new PianoRoll(this.liveNotes, this.frameRate));
+    this.live?.(this.liveNotes);
   }
 
   private notify(): void {

@@ -35,6 +35,11 @@ export interface Source<P extends Place = Place> {
   readonly hop: number;
   readonly nFrames: number;
   readonly nSamples: number;
+  /** Samples a second, and in a frame. */
+  readonly sampleRate: number;
+  readonly hopLength: number;
+  /** Whether the step of a place can be given at once; where it is missing, all can. */
+  has?(place: Place): boolean;
   /** From `frame` on, which must be aligned; steps give sound from there on. */
   start(frame: number, playing: Playing): Promise<P>;
   /** The same place, with the tracks that are heard now. */

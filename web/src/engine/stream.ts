@@ -1,6 +1,7 @@
 // The data path of a score, hop by hop: piano rolls and timbres → mel → vocoder → mix → gain and limiter.
 // Each step takes a state and gives the next one, and alters neither: who keeps a state can go back to it. Tracks that
-// are not heard are not computed; one that comes in is brought to where it would be.
+// are not heard are not computed; one that comes in is brought to where it would be. Nor are those that rest: as in
+// src/timbrel/ensemble.py a track falls asleep in silence, and wakes where a window reaches its next note.
 
 import constants from "../constants.json";
 import { frameRateOf } from "./bundle";
@@ -8,17 +9,19 @@ import { pickedRows, type Ensemble } from "./ensemble";
 import { expectedLoudness } from "./expected_loudness";
 import { Limiter, type LimiterState } from "./limiter";
 import { Mixer } from "./mixer";
+import { roundHalfEven } from "./rounding";
 import type { Mel2Mel, MelState } from "./mel2mel";
 import { aligned, type Place, type Playing, type Source, type Step } from "./source";
 import type { Vocoder } from "./vocoder";
-import { PianoRoll } from "../score/roll";
-import type { Track } from "../score/score";
+import { rollOf } from "../score/performance_roll";
+import { struckOnce, type PianoRoll } from "../score/roll";
+import type { Note, Track } from "../score/score";
 import { timbreAt, type Timbre } from "../timbre/timbre";
 
 // Before a position in the middle, so much of the score is played unheard, as Python does it. The
 // vocoder, which forgets sooner, hears the last hops of it only.
-const { preRollS } = constants;
-const PRE_ROLL_HOPS = 4;
+const { preRollS, restS, ringS, silenceDb } = constants;
+const PRE_ROLL_FRAMES = 64;
 
 /** Where some tracks' networks are. */
 interface Voices {
@@ -27,8 +30,10 @@ interface Voices {
 }
 
 export interface Snapshot extends Place {
-  /** The tracks that were computed, in order. */
+  /** The tracks that are computed, in order. */
   readonly tracks: readonly number[];
+  /** Those that are heard, but rest. */
+  readonly asleep: readonly number[];
   readonly voices: Voices;
   readonly limiter: LimiterState | null;
 }
@@ -48,26 +53,28 @@ export class Stream implements Source<Snapshot> {
   private readonly rolls: PianoRoll[];
   private readonly mixer: Mixer;
   private readonly limiter: Limiter | null;
-  private readonly hopSamples: number;
 
   constructor(
     private readonly mel2mel: Mel2Mel,
     private readonly vocoder: Vocoder,
-    tracks: Track[],
+    private readonly score: readonly Track[],
     { endless = false, gainDb }: StreamOptions,
   ) {
     this.frameRate = frameRateOf(mel2mel.config.mel);
-    this.rolls = tracks.map((track) => new PianoRoll(track.notes, this.frameRate));
-    this.mixer = new Mixer(tracks, this.sampleRate);
+    this.rolls = score.map((track) => this.rollOf(track, track.notes));
+    this.mixer = new Mixer([...score], this.sampleRate);
     this.limiter = gainDb === null ? null : new Limiter(this.sampleRate, gainDb);
-    this.hopSamples = mel2mel.config.mel.hop_length;
     this.nFrames = endless
       ? Infinity
-      : Math.max(roundHalfEven(soundingSeconds(tracks) * this.frameRate), 1);
+      : Math.max(roundHalfEven(soundingSeconds(score) * this.frameRate), 1);
   }
 
   get sampleRate(): number {
     return this.mel2mel.config.mel.sample_rate;
+  }
+
+  get hopLength(): number {
+    return this.mel2mel.config.mel.hop_length;
   }
 
   get hop(): number {
@@ -75,28 +82,36 @@ export class Stream implements Source<Snapshot> {
   }
 
   get nSamples(): number {
-    return this.nFrames * this.hopSamples;
+    return this.nFrames * this.hopLength;
   }
 
   /** From now on a track has these notes. */
-  setRoll(track: number, roll: PianoRoll): void {
-    this.rolls[track] = roll;
+  setNotes(track: number, notes: readonly Note[]): void {
+    this.rolls[track] = this.rollOf(this.score[track], notes);
   }
 
   async start(frame: number, playing: Playing): Promise<Snapshot> {
-    const tracks = heardTracks(playing);
-    const voices = await this.warmedUp(tracks, frame, playing);
-    return { frame, tracks, voices, limiter: this.limiter?.start() ?? null };
+    const limiter = this.limiter?.start() ?? null;
+    const nobody = { frame, tracks: [], asleep: [], voices: this.nobody(frame), limiter };
+    return this.regrouped(nobody, playing);
   }
 
   async regrouped(before: Snapshot, playing: Playing): Promise<Snapshot> {
-    const tracks = heardTracks(playing);
-    if (String(tracks) === String(before.tracks)) return before;
-    const coming = tracks.filter((track) => !before.tracks.includes(track));
-    const fresh = await this.warmedUp(coming, before.frame, playing);
+    const { frame } = before;
+    const heard = heardTracks(playing);
+    const coming = heard.filter((one) => !before.tracks.includes(one));
+    const rests = (track: number) =>
+      before.asleep.includes(track) || (this.maySleep && this.silentSince(track, frame));
+    const wakes = (track: number) => (this.wakesAfter(track, frame) ?? Infinity) <= frame;
+    const waking = coming.filter((track) => rests(track) && wakes(track));
+    const asleep = coming.filter((track) => rests(track) && !wakes(track));
+    const others = coming.filter((track) => !rests(track));
+    const tracks = heard.filter((track) => !asleep.includes(track));
+    if (String(tracks) === String(before.tracks)) return { ...before, asleep };
     const groups = [
       { tracks: before.tracks, voices: before.voices },
-      { tracks: coming, voices: fresh },
+      { tracks: others, voices: await this.warmedUp(others, frame, playing) },
+      ...(await this.woken(waking, frame, playing)),
     ].filter((group) => group.tracks.length);
     const known = groups.flatMap((group) => group.tracks);
     const rows = tracks.map((track) => known.indexOf(track));
@@ -111,17 +126,17 @@ export class Stream implements Source<Snapshot> {
             rows,
           ),
         }
-      : this.nobody();
-    return { ...before, tracks, voices };
+      : this.nobody(frame);
+    return { ...before, tracks, asleep, voices };
   }
 
   async step(before: Snapshot, playing: Playing, from: number): Promise<Step<Snapshot>> {
-    const { frame, tracks, voices, limiter } = await this.regrouped(before, playing);
+    const { frame, tracks, asleep, voices, limiter } = await this.regrouped(before, playing);
     const timbre = this.timbre(playing, frame);
     const { mel, audio, next } = await this.sung(tracks, timbre, frame, voices);
-    const n = this.hop * this.hopSamples;
-    const position = (frame - this.vocoder.latencyFrames) * this.hopSamples;
-    const cut = Math.min(Math.max(from * this.hopSamples - position, 0), n);
+    const n = this.hop * this.hopLength;
+    const position = (frame - this.vocoder.latencyFrames) * this.hopLength;
+    const cut = Math.min(Math.max(from * this.hopLength - position, 0), n);
     const raw = this.mixer.process(
       cut && tracks.length ? withoutFirst(audio, tracks.length, cut) : audio,
       tracks,
@@ -135,10 +150,86 @@ export class Stream implements Source<Snapshot> {
       mix: made.mix,
       mel: this.loudest(mel),
       frame,
-      nTracks: tracks.length,
+      nTracks: tracks.length + asleep.length,
       timbre,
-      next: { frame: frame + this.hop, tracks, voices: next, limiter: made.state },
+      next: this.resting(
+        { frame: frame + this.hop, tracks, asleep, voices: next, limiter: made.state },
+        mel,
+      ),
     };
+  }
+
+  /** A place after a hop with some mel, (tracks, hop, n_mels), of whose tracks some fall asleep. */
+  private resting(place: Snapshot, mel: Float32Array): Snapshot {
+    if (!this.maySleep) return place;
+    const { frame: end, tracks, voices } = place;
+    const size = this.hop * this.mel2mel.nMels;
+    const silence = (silenceDb / 20) * Math.LN10;
+    const fall = tracks.map((track, i) => {
+      const rest = end - (this.rolls[track].lastStop(end) ?? 0);
+      const wakes = this.wakesAfter(track, end);
+      if (rest < this.frames(restS) || (wakes !== null && wakes - end < this.frames(restS))) {
+        return false;
+      }
+      const own = mel.subarray(i * size, (i + 1) * size);
+      return rest >= this.frames(ringS) || own.every((value) => value < silence);
+    });
+    if (!fall.includes(true)) return place;
+    const rows = tracks.flatMap((_, i) => (fall[i] ? [] : [i]));
+    return {
+      ...place,
+      tracks: rows.map((row) => tracks[row]),
+      asleep: [...place.asleep, ...tracks.filter((_, i) => fall[i])],
+      voices: rows.length
+        ? {
+            mel: this.mel2mel.regrouped([voices.mel], rows),
+            vocoder: this.vocoder.regrouped!([voices.vocoder], rows),
+          }
+        : this.nobody(end),
+    };
+  }
+
+  /** Vocoders whose tracks stay as they are compute all of them. */
+  private get maySleep(): boolean {
+    return this.vocoder.regrouped !== undefined;
+  }
+
+  private frames(seconds: number): number {
+    return roundHalfEven(seconds * this.frameRate);
+  }
+
+  /** Whether a track has been silent for so long in a frame that nothing of it can ring. */
+  private silentSince(track: number, frame: number): boolean {
+    const stop = this.rolls[track].lastStop(frame);
+    return stop === null || frame - stop >= this.frames(ringS);
+  }
+
+  /** The hop in which a window first reaches a note from a frame on; null where there is none. */
+  private wakesAfter(track: number, frame: number): number | null {
+    const onset = this.rolls[track].firstSounding(frame);
+    if (onset === null) return null;
+    const hop = aligned(onset - this.mel2mel.reach, this.hop);
+    return hop < this.nFrames ? hop : null;
+  }
+
+  /** Tracks that wake in a frame: the networks begin anew, after silence. */
+  private async woken(
+    tracks: readonly number[],
+    frame: number,
+    playing: Playing,
+  ): Promise<{ tracks: readonly number[]; voices: Voices }[]> {
+    const found = [];
+    const heard = Math.min(Math.ceil(this.frames(preRollS) / this.hop) * this.hop, frame);
+    for (const track of tracks) {
+      const timbres: Float32Array[] = [];
+      for (let at = frame - heard; at < frame; at += this.hop) {
+        timbres.push(this.rowsOf([track], this.timbre(playing, at)));
+      }
+      const mel = await this.mel2mel.afterSilence(timbres, frame);
+      const vocoder = await this.vocoder.start(this.ensemble([track]), frame);
+      found.push({ tracks: [track], voices: { mel, vocoder } });
+    }
+    return found;
   }
 
   /** Let go of what a place holds that no garbage collector sees. */
@@ -148,12 +239,12 @@ export class Stream implements Source<Snapshot> {
 
   /** Tracks as they are before a frame, after what comes before it. */
   private async warmedUp(tracks: number[], frame: number, playing: Playing): Promise<Voices> {
-    if (!tracks.length) return this.nobody();
+    if (!tracks.length) return this.nobody(frame);
     const ensemble = this.ensemble(tracks);
     const first = aligned(frame - Math.round(preRollS * this.frameRate), this.hop);
-    const warm = Math.max(frame - PRE_ROLL_HOPS * this.hop, 0);
+    const warm = aligned(frame - PRE_ROLL_FRAMES, this.hop);
     const timbre = this.rowsOf(tracks, this.timbre(playing, warm));
-    const start = this.mel2mel.start(tracks.length);
+    const start = this.mel2mel.start(tracks.length, first);
     let voices: Voices = {
       mel: await this.mel2mel.skim(ensemble.rolls, timbre, first, warm, start),
       vocoder: await this.vocoder.start(ensemble, warm),
@@ -164,8 +255,13 @@ export class Stream implements Source<Snapshot> {
     return voices;
   }
 
-  private nobody(): Voices {
-    return { mel: this.mel2mel.start(0), vocoder: null };
+  private rollOf(track: Track, notes: readonly Note[]): PianoRoll {
+    const struck = struckOnce(notes, this.frameRate);
+    return rollOf(this.mel2mel.roll, track, struck, this.frameRate);
+  }
+
+  private nobody(frame: number): Voices {
+    return { mel: this.mel2mel.start(0, frame), vocoder: null };
   }
 
   /** A hop of some tracks: mel (tracks, hop, n_mels) and audio (tracks, samples). */
@@ -235,7 +331,7 @@ export function expectedGain(mel2mel: Mel2Mel, tracks: Track[], timbres: Timbre[
 }
 
 /** Until when tracks sound, with what rings on. */
-function soundingSeconds(tracks: Track[]): number {
+function soundingSeconds(tracks: readonly Track[]): number {
   let end = 0;
   for (const { notes } of tracks) {
     for (const note of notes) if (note.end < Infinity) end = Math.max(end, note.end);
@@ -254,11 +350,4 @@ function withoutFirst(audio: Float32Array, n: number, cut: number): Float32Array
     out.set(audio.subarray(i * length + cut, (i + 1) * length), i * (length - cut));
   }
   return out;
-}
-
-/** As Python rounds. */
-export function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  if (value - floor !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
 }

@@ -86,9 +86,14 @@ export class Export {
     if (model !== manifest?.default_model) query.set("model", model);
     if (vocoder !== manifest?.default_vocoder) query.set("vocoder", vocoder);
     const specs = this.specs();
-    if (new Set(specs).size === 1) query.set("timbre", specs[0]);
+    if (this.isOne(specs)) query.set("timbre", specs[0]);
     else specs.forEach((spec, i) => query.set(`t${i + 1}`, spec));
     return linkTo(query);
+  }
+
+  /** Whether one timbre can be said for all tracks; that would not count for drums. */
+  private isOne(specs: string[]): boolean {
+    return new Set(specs).size === 1 && !this.piece.score.tracks.some(({ isKit }) => isKit);
   }
 
   private specs(): string[] {
@@ -109,7 +114,7 @@ export class Export {
             .path.split("/")
             .pop()!;
     const specs = this.specs();
-    const same = new Set(specs).size === 1;
+    const same = this.isOne(specs);
     const options = (same ? specs.slice(0, 1) : specs.map((spec, i) => `${i + 1}=${spec}`)).map(
       (spec) => `${renderOptions.timbre} ${quoted(spec)}`,
     );
