@@ -18,22 +18,22 @@ const bytes = (name: string) => new Uint8Array(readFileSync(new URL(`${name}.mid
 const described = (track: Track) => {
   const { notes, gain, pan, reverb, chorus, bend, tuning, vibrato, isKit, ...rest } = track;
   return {
-  ...rest,
-  is_kit: isKit,
-  notes: notes.map(({ pitch, velocity, start, end, detune }) => [
-    pitch,
-    velocity,
-    start,
-    end,
-    detune,
-  ]),
-  gain: [gain.times, gain.values],
-  pan: pan && [pan.times, pan.values],
-  reverb: [reverb.times, reverb.values],
-  chorus: [chorus.times, chorus.values],
-  bend: [bend.times, bend.values],
-  tuning: [tuning.times, tuning.values],
-  vibrato: [vibrato.times, vibrato.values],
+    ...rest,
+    is_kit: isKit,
+    notes: notes.map(({ pitch, velocity, start, end, detune }) => [
+      pitch,
+      velocity,
+      start,
+      end,
+      detune,
+    ]),
+    gain: [gain.times, gain.values],
+    pan: pan && [pan.times, pan.values],
+    reverb: [reverb.times, reverb.values],
+    chorus: [chorus.times, chorus.values],
+    bend: [bend.times, bend.values],
+    tuning: [tuning.times, tuning.values],
+    vibrato: [vibrato.times, vibrato.values],
   };
 };
 
