@@ -54,7 +54,7 @@ it("what was computed beforehand is given again, from any place on", async () =>
   });
   expect(rendering.has({ frame: 6 })).toBe(true);
   expect(rendering.has({ frame: 8 })).toBe(false);
-  const nothing = { timbres: [], heard: [] };
+  const nothing = { timbres: [], heard: [], dry: false };
   for (const from of [0, 2, 4]) {
     let place = await rendering.start(from);
     const found: number[] = [];

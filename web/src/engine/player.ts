@@ -58,7 +58,7 @@ export class Player {
   nTracks = 0;
 
   private source: Source | null = null;
-  private now: Playing = { timbres: [], heard: [] };
+  private now: Playing = { timbres: [], heard: [], dry: false };
   private next: Place | null = null;
   private from = 0;
   private base = 0;
