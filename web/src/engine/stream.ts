@@ -136,6 +136,9 @@ export class Stream implements Source<Snapshot> {
       { tracks: others, voices: await this.warmedUp(others, frame, playing, hear) },
       ...(await this.woken(waking, frame, playing)),
     ].filter((group) => group.tracks.length);
+    if (groups.length === 1 && String(tracks) === String(groups[0].tracks)) {
+      return { ...before, tracks, asleep, voices: groups[0].voices };
+    }
     const known = groups.flatMap((group) => group.tracks);
     const rows = tracks.map((track) => known.indexOf(track));
     const voices = rows.length
