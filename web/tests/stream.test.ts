@@ -48,7 +48,7 @@ it("what was computed beforehand is given again, from any place on", async () =>
   sizes.forEach((n, k) => {
     const left = Float32Array.from({ length: n }, (_, i) => at + i);
     const mix: Step["mix"] = [left, left.map((value) => -value)];
-    const step = { at, mix, mel: Float32Array.of(k), frame: 2 * k, nTracks: 3 };
+    const step = { at, mix, mel: Float32Array.of(k), frame: 2 * k, nTracks: 3, nAsleep: 0 };
     rendering.add({ ...step, timbre: Float32Array.of(k / 2), next: { frame: 2 * k + 2 } });
     at += n;
   });

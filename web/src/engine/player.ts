@@ -324,7 +324,7 @@ export class Player {
     const before = await source.regrouped(this.next!, this.now);
     const began = performance.now();
     const step = await source.step(before, this.now, this.from);
-    if (source.computes) this.measure(performance.now() - began, step.nTracks);
+    if (source.computes) this.measure(performance.now() - began, step);
     this.next = step.next;
     this.chain.push({ before, base: this.base });
     if (step.frame < source.nFrames) this.events.computed(step);
@@ -361,7 +361,7 @@ export class Player {
     if (!source.computes) this.nTracks = 0;
   }
 
-  private measure(tookMs: number, nTracks: number): void {
+  private measure(tookMs: number, { nTracks, nAsleep }: Step): void {
     if (nTracks !== this.nTracks) {
       // More tracks will take longer, about as much each.
       if (this.nTracks && nTracks) this.stepMs *= nTracks / this.nTracks;
@@ -369,6 +369,8 @@ export class Player {
       this.meter = new QualityMeter();
       this.load.restart();
     }
+    // Rest says nothing of how long a note will take.
+    if (nTracks && nAsleep === nTracks) return;
     this.stepMs += 0.2 * (tookMs - this.stepMs);
     const hopS = this.source!.hop / this.frameRate;
     const share = tookMs / 1000 / hopS;

@@ -24,6 +24,8 @@ export interface Step<P extends Place = Place> {
   frame: number;
   /** Tracks that were computed. */
   nTracks: number;
+  /** Of these, tracks that rest, which took no time. */
+  nAsleep: number;
   /** (tracks, timbre_size) of all tracks. */
   timbre: Float32Array;
   next: P;

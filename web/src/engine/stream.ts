@@ -172,6 +172,7 @@ export class Stream implements Source<Snapshot> {
       mel: this.loudest(mel),
       frame,
       nTracks: tracks.length + asleep.length,
+      nAsleep: asleep.length,
       timbre,
       next: this.resting(
         {
@@ -238,9 +239,12 @@ export class Stream implements Source<Snapshot> {
     };
   }
 
-  /** Vocoders whose tracks stay as they are compute all of them. */
+  /**
+   * Vocoders whose tracks stay as they are compute all of them; and what is played by hand alone stays
+   * awake, so that the first key does not wait for the networks to begin.
+   */
   private get maySleep(): boolean {
-    return this.vocoder.regrouped !== undefined;
+    return this.vocoder.regrouped !== undefined && this.nFrames !== Infinity;
   }
 
   private frames(seconds: number): number {
