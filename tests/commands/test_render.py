@@ -330,10 +330,16 @@ def test_links_and_pipes_are_written_through(model: tuple[str, str]) -> None:
     real = Path("real.wav").read_bytes()
     for name in ("pipe.wav", "pipe.flac", "pipe"):
         os.mkfifo(name)
-        reader = subprocess.Popen(["cat", name], stdout=subprocess.PIPE)
-        done = run("render", "song.mid", *model, "-o", name)
-        heard, _ = reader.communicate()
-        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        # Into a file, which takes all that comes: a pipe to here would be full before the end. The
+        # reader leaves when the pipe is closed, so whoever opened it twice would wait in vain.
+        with Path("heard").open("wb") as file, subprocess.Popen(["cat", name], stdout=file) as cat:
+            try:
+                done = run("render", "song.mid", *model, "-o", name, timeout_s=120)
+                assert (done.returncode, done.stdout) == (0, ""), done.stderr
+                cat.wait(timeout=120)
+            finally:
+                cat.kill()
+        heard = Path("heard").read_bytes()
         assert stat.S_ISFIFO(Path(name).stat().st_mode)
         if name == "pipe.flac":
             samples = soundfile.read(io.BytesIO(heard), dtype="int16")[0]
