@@ -251,3 +251,16 @@ def test_a_midi_keyboard_is_heard_in_tune(context: BrowserContext, url: str) -> 
     loudest_hz = np.argmax(spectrum) * 16000 / len(heard)
     # A4 or one of its first partials.
     assert min(abs(loudest_hz / 440 - n) for n in (1, 2, 3)) < 0.02
+    # A key that is let go before the sound has been woken for it is heard, and does not sound on.
+    page.evaluate("timbrel.transport.startCapture()")
+    page.evaluate(
+        """for (const velocity of [100, 0]) {
+            midiInput.onmidimessage({ data: new Uint8Array([0x90, 57, velocity]) });
+        }"""
+    )
+    until(page, "transport.playing", lambda playing: playing)
+    until(page, "transport.seconds", lambda seconds: seconds > 5)
+    page.evaluate("timbrel.stop()")
+    levels = np.sqrt(np.square(captured(page).mean(axis=1)[: 5 * 16000]).reshape(-1, 1600).mean(1))
+    assert levels.max() > 1e-2
+    assert levels[-5:].max() < 1e-2 * levels.max()

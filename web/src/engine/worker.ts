@@ -26,7 +26,7 @@ import type { FromEngine, ToEngine } from "./messages";
 import { Output } from "./output";
 import { ParallelVocoder } from "./parallel";
 import { computeAll, turn, type Taker } from "./offline";
-import { Player } from "./player";
+import { Player, type LiveTrack } from "./player";
 import { Rendering } from "./rendering";
 import { ort, prepareRuntime } from "./runtime";
 import { aligned, type Playing } from "./source";
@@ -150,7 +150,7 @@ class Engine {
     if (run !== this.cueing) return;
     const lead = Math.max(player.aheadSeconds - 2 * SHORTEST_S, 0);
     player.secured = 0;
-    if (player.playing) player.handOver(stream, this.playing(score), lead);
+    if (player.playing) player.handOver(stream, this.playing(score), this.hand, lead);
     else this.seek(player.seconds);
   }
 
@@ -159,10 +159,8 @@ class Engine {
     this.cueing++;
     this.player!.secured = 0;
     this.fitting = this.fit(this.score, seconds);
-    const { tracks, live } = this.score;
-    const stream = this.stream!;
-    const hand = live ? (notes: readonly Note[]) => stream.setNotes(tracks.length, notes) : null;
-    this.player!.cue(this.fitting ?? stream, this.playing(this.score), seconds, hand);
+    const source = this.fitting ?? this.stream!;
+    this.player!.cue(source, this.playing(this.score), seconds, this.hand);
   }
 
   change({ timbres, heard, dry, live }: Extract<ToEngine, { kind: "change" }>): void {
@@ -172,7 +170,8 @@ class Engine {
     this.score = { ...this.score, timbres, heard, dry, live: this.score.live && live };
     this.fitting = this.fit(this.score, this.player!.seconds);
     const playing = this.playing(this.score);
-    if (this.fitting !== before) this.player!.handOver(this.fitting ?? this.stream!, playing);
+    if (this.fitting !== before)
+      this.player!.handOver(this.fitting ?? this.stream!, playing, this.hand);
     else if (!before) this.player!.change(playing);
   }
 
@@ -278,7 +277,7 @@ class Engine {
       this.bufferOnly = null;
       this.rendered = { rendering, run, piece, playing: JSON.stringify(playing) };
       this.fitting = rendering;
-      this.player!.handOver(rendering, playing);
+      this.player!.handOver(rendering, playing, null);
       say({ kind: "render", progress: 1, secondsLeft: 0, playable: true });
     };
     const wait = new BufferWait(seconds);
@@ -345,6 +344,13 @@ class Engine {
   private forgetRendered(): void {
     this.cancelRender();
     this.rendered = this.fitting = null;
+  }
+
+  /** Takes the keyboard's notes, where it plays. */
+  private get hand(): LiveTrack | null {
+    const { score, stream } = this;
+    if (!score?.live || !stream) return null;
+    return (notes) => stream.setNotes(score.tracks.length, notes);
   }
 
   private playing({ timbres, heard, dry, live }: Score): Playing {
