@@ -1,4 +1,4 @@
-// The player's keys: they are heard soon after they are struck, and not a second time.
+// What the player is asked for: keys are heard soon after they are struck, and not a second time.
 
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { HEADER, newRing, openRing, RING_SIZE } from "../src/audio/ring";
@@ -175,4 +175,21 @@ describe("a key", () => {
     await eventually(() => expect(written()).toBeGreaterThan(turnS + start + 2 * HOP_S));
     expect(at(turnS + start + HOP_S)).toBe(0);
   });
+});
+
+it("who is sent elsewhere is there at once, also in a source that takes over meanwhile", async () => {
+  const [first, hand] = [new Hand(), new Hand()];
+  const { player, listen, written } = opened();
+  player.cue(first, PLAYING, 0, null);
+  player.play(true);
+  await eventually(() => expect(written()).toBeGreaterThan(2 * HOP_S));
+  listen(HOP_S);
+  expect(player.seconds).toBeCloseTo(HOP_S);
+  player.cue(first, PLAYING, 32 * HOP_S, null);
+  player.handOver(hand, PLAYING, hand.live);
+  expect(player.seconds).toBe(32 * HOP_S);
+  player.key(60, 100);
+  await eventually(() => expect(hand.notes).toHaveLength(1));
+  expect(hand.notes[0].start).toBeGreaterThanOrEqual(32 * HOP_S);
+  expect(player.seconds).toBeCloseTo(32 * HOP_S, 1);
 });

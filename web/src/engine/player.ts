@@ -76,6 +76,7 @@ export class Player {
   private fresh = 0;
   // What was asked for and not done yet; of several changes the last one counts.
   private cueing: (() => Promise<void>) | null = null;
+  private cuedTo: number | null = null; // in seconds, until playing has come there
   private wanted: Playing | null = null;
   private keys: { pitch: number; velocity: number }[] = [];
   private wake: (() => void) | null = null;
@@ -134,6 +135,7 @@ export class Player {
 
   /** Seconds of the score where the listener is. */
   get seconds(): number {
+    if (this.cuedTo !== null) return this.cuedTo;
     const read = this.output.read;
     const { base, rate } = this.segmentAt(read);
     return Math.max(read - base, 0) / rate;
@@ -168,6 +170,7 @@ export class Player {
     if (!live) this.keys = this.liveNotes = [];
     // Who presses Play before the new sound is there must not hear the old one.
     if (!this.playing) this.output.finish(this.output.read);
+    this.cuedTo = seconds;
     this.cueing = async () => {
       this.take(source, playing);
       const last = source.nFrames - 1;
@@ -183,6 +186,7 @@ export class Player {
       this.chain = [];
       this.segments = [{ ring: start, base: this.base, rate: this.sampleRate }];
       this.used.clear();
+      if (!this.cueing) this.cuedTo = null;
       this.finished = false;
       this.output.finish(null);
       this.begin("cut");
@@ -195,6 +199,7 @@ export class Player {
    * is in the ring is played until then. Its live track goes on with the keys that were struck.
    */
   handOver(source: Source, playing: Playing, live: LiveTrack | null, leadS = 0): void {
+    if (this.cuedTo !== null) return this.cue(source, playing, this.cuedTo, live);
     this.wanted = null;
     this.cueing = async () => {
       const soonest = this.output.soonest + Math.max(this.lag, leadS * this.sampleRate);
