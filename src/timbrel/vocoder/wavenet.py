@@ -352,8 +352,8 @@ class WaveNet(nn.Module):
         """Rectified skip sums → parameters of the distributions."""
         hidden = functional.relu(self.hidden(rectified))
         # The mean of a continuous output needs more digits than bfloat16 has.
-        is_rounded = self.config.output == "categorical"
-        return self.last(hidden) if is_rounded else exactly(self.last, hidden)
+        is_exact = isinstance(self.output, Continuous)
+        return exactly(self.last, hidden) if is_exact else self.last(hidden)
 
     def interpolation(self) -> Tensor:
         """Give the transposed convolutions as one: weights (N_AROUND, hop_length)."""
@@ -398,7 +398,7 @@ class WaveNet(nn.Module):
             mel.new_zeros(len(mel), (layer.kernel_size - 1) * layer.dilation, size)
             for layer in self._layers()
         ]
-        dtype = torch.int64 if self.config.output == "categorical" else torch.float32
+        dtype = torch.float32 if isinstance(self.output, Continuous) else torch.int64
         shape = len(mel), uniform.shape[1] + 1
         samples = torch.full(shape, self.output.silence, dtype=dtype, device=mel.device)
         for t in range(uniform.shape[1]):

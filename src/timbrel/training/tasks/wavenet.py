@@ -96,10 +96,10 @@ class WaveNetTask(VocoderTask):
         random = np.random.default_rng((self._recipe.seed, step, self._items.start))
         deviation = self._options.past_noise * random.random((len(batch.audio), 1))
         noise = deviation * random.standard_normal(batch.audio.shape)
-        if self.config.output == "categorical":
-            levels = mu_law_encode(batch.audio) + np.rint(noise)
-        else:
+        if isinstance(self.model.output, Continuous):
             levels = mu_law_positions(batch.audio) + noise
+        else:
+            levels = mu_law_encode(batch.audio) + np.rint(noise)
         return self._nll(model, batch, mu_law_decode(np.clip(levels, 0, N_LEVELS - 1)))
 
     def _nll(self, model: nn.Module, batch: AudioBatch, past: np.ndarray) -> Tensor:
@@ -158,4 +158,4 @@ class WaveNetTask(VocoderTask):
         )
 
     def _samples(self, audio: np.ndarray) -> np.ndarray:
-        return mu_law_encode(audio) if self.config.output == "categorical" else audio
+        return audio if isinstance(self.model.output, Continuous) else mu_law_encode(audio)
