@@ -25,6 +25,7 @@ from timbrel.training.checkpoint import load_checkpoint
 from timbrel.training.export import export_run
 from timbrel.training.loop import train
 from timbrel.training.recipe import Recipe
+from timbrel.training.record import Record
 from timbrel.training.tasks.parallel import ParallelTask
 from timbrel.training.tasks.wavenet import WaveNetTask
 from timbrel.vocoder.catalog import load_vocoder
@@ -223,7 +224,9 @@ def test_a_run_becomes_a_bundle_from_which_another_starts(small_data: Path, tmp_
     start = {"start_from": str(tmp_path / "bundle"), "learning_rate": 1e-9}
     again = recipe("parallel", steps=1, warmup_steps=0, **start)
     train(again, small_data, tmp_path / "next", say=lambda _: None, device="cpu")
-    for found, expected in zip(load_checkpoint(tmp_path / "next")["average"], average, strict=True):
+    checkpoint = load_checkpoint(tmp_path / "next")
+    assert not Record.of_checkpoint(checkpoint, "next").is_new
+    for found, expected in zip(checkpoint["average"], average, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
 
 
@@ -267,7 +270,10 @@ def test_a_gaussian_wavenet_starts_from_a_categorical_ones_layers(
     train(wanted, small_data, tmp_path / "run", say=said.append, device="cpu")
     origin = "levels (steps: 7, start: unknown), but for the layers input and last, which begin"
     assert said[0].startswith(f"starts from {origin}")
-    found = load_checkpoint(tmp_path / "run")["model"]
+    checkpoint = load_checkpoint(tmp_path / "run")
+    # So its average forgets the beginning quickly, unlike that of a run that has all weights.
+    assert Record.of_checkpoint(checkpoint, "run").is_new
+    found = checkpoint["model"]
     expected = given.state_dict()
     shared = [name for name in found if name.partition(".")[0] not in ("input", "last")]
     assert len(shared) == len(found) - 4
