@@ -20,7 +20,6 @@ from typing import Any
 import build_wasm
 
 from timbrel.bundles.bundle import bundle_hash, load_bundle, shipped_bundles
-from timbrel.constants import PERFORMANCE
 from timbrel.evaluation.timbre_space import TimbreMap, timbre_map
 from timbrel.web.page import MAPS_FILE, STATIC, WAVENET_FOLDER
 
@@ -80,8 +79,6 @@ def measured_maps(known: Path) -> dict[str, Any]:
     found = {}
     for name in shipped_bundles("mel2mel"):
         bundle = load_bundle(name)
-        if bundle.roll == PERFORMANCE:  # which the page does not play yet
-            continue
         identity = bundle_hash(bundle.path)
         found[name] = maps.get(name, {})
         if found[name].get("bundle") == identity and "projection" in found[name]:

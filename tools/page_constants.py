@@ -18,17 +18,29 @@ from timbrel import (
     mastering,
     mixer,
     render_options,
+    room,
     synthesizer,
+    voices,
 )
 from timbrel.commands.app import app
 from timbrel.evaluation import timbre_space
-from timbrel.score import channels, container, instruments, keys, midi, smf, timeline
-from timbrel.score.score import UNPLAYABLE
+from timbrel.score import (
+    channels,
+    container,
+    instruments,
+    keys,
+    midi,
+    pitch,
+    placement,
+    smf,
+    timeline,
+)
+from timbrel.score.score import DEFAULT_REVERB_SEND, UNPLAYABLE
 from timbrel.timbre import timbre
-from timbrel.vocoder import excitation, wavenet_stream
+from timbrel.vocoder import excitation, sources, strokes, wavenet_stream
 
 # Of `timbrel render`: what the command that the page offers to copy makes use of.
-RENDER_OPTIONS = ("timbre", "model", "vocoder")
+RENDER_OPTIONS = ("timbre", "model", "vocoder", "dry")
 OUTPUT = Path(__file__).parents[1] / "web" / "src" / "constants.json"
 
 
@@ -56,19 +68,45 @@ def shared() -> dict[str, Any]:
         "defaultVolume": channels.DEFAULT_VOLUME,
         "defaultExpression": channels.DEFAULT_EXPRESSION,
         "defaultPan": channels.DEFAULT_PAN,
+        "vibratoDepth": channels.VIBRATO_DEPTH,
+        "defaultReverbSend": DEFAULT_REVERB_SEND,
+        "seats": placement.SEATS,
+        "basses": [placement.BASSES.start, placement.BASSES.stop],
+        "room": {
+            "decayS": room.DECAY_S,
+            "shortestLineS": room.SHORTEST_LINE_S,
+            "longestLineS": room.LONGEST_LINE_S,
+            "nLines": room.N_LINES,
+            "damping": room.DAMPING,
+            "silentAfterS": room.SILENT_AFTER_S,
+            "reverbLevel": room.REVERB_LEVEL,
+            "chorusLevel": room.CHORUS_LEVEL,
+            "chorusDelayS": room.CHORUS_DELAY_S,
+            "chorusDepthS": room.CHORUS_DEPTH_S,
+            "chorusHz": room.CHORUS_HZ,
+            "nChorusVoices": room.N_CHORUS_VOICES,
+        },
         "unplayableControls": [
             {"number": number, "kind": kind, "neutral": [neutral.start, neutral.stop]}
             for number, (kind, neutral) in channels.UNPLAYABLE_CONTROLS.items()
         ],
         "unplayable": UNPLAYABLE,
         "programNames": instruments.PROGRAM_NAMES,
+        "standardKit": instruments.STANDARD_KIT,
+        "kitsOfAKind": instruments.KITS_OF_A_KIND,
         # A row for each program.
         "programDistances": instruments.DISTANCES_FILE.read_text().splitlines(),
+        # Of each program, its rate in Hz and its delay in seconds.
+        "vibratos": [pitch.vibrato_of(program) for program in range(128)],
+        "wantedRolls": sources.ROLLS,
+        "piano": constants.PIANO,
+        "performance": constants.PERFORMANCE,
         # A decay that never ends is null: JSON has no infinity.
         "envelopes": [
             [seconds if seconds != float("inf") else None for seconds in envelope]
             for envelope in excitation.ENVELOPES
         ],
+        "strokes": _strokes(),
         "silentAfterS": excitation.SILENT_AFTER_S,
         "bandShare": excitation.BAND_SHARE,
         "a4Hz": excitation.A4_HZ,
@@ -77,6 +115,9 @@ def shared() -> dict[str, Any]:
         "limiter": _limiter(),
         "smoothingBlockS": mixer.SMOOTHING_BLOCK_S,
         "preRollS": ensemble.PRE_ROLL_S,
+        "restS": ensemble.REST_S,
+        "ringS": voices.RING_S,
+        "silenceDb": ensemble.SILENCE_DB,
         "releaseS": synthesizer.RELEASE_S,
         "timbreFileFormat": timbre.FILE_FORMAT,
         "renderOptions": _option_names("render", RENDER_OPTIONS),
@@ -113,6 +154,21 @@ def _loudness() -> dict[str, Any]:
             {"program": program, "level": astuple(level)}
             for program, level in expected_loudness.LEVELS.items()
         ],
+    }
+
+
+def _strokes() -> dict[str, Any]:
+    """The sources of a drum's stroke."""
+    return {
+        "nSources": strokes.N_SOURCES,
+        "agesS": strokes.AGES_S,
+        "bodyS": strokes.BODY_S,
+        "ringsS": strokes.RINGS_S,
+        "attackS": strokes.ATTACK_S,
+        "pulsesPerS": strokes.PULSES_PER_S,
+        "gateS": strokes.GATE_S,
+        "noiseSize": strokes.NOISE_SIZE,
+        "noiseShift": strokes.NOISE_SHIFT,
     }
 
 

@@ -35,9 +35,9 @@ class SilentHandler(SimpleHTTPRequestHandler):
         pass
 
 
-def files_with_clock(pace: float) -> Files:
+def files_with_clock(pace: float, files: Files | None = None) -> Files:
     """The page's files, whose engine has a clock of another pace: a fast one makes it slow."""
-    files = dict(page_files())
+    files = dict(page_files() if files is None else files)
     name = next(name for name in files if name.startswith("assets/worker-"))
     clock = f"""{{
         const now = performance.now.bind(performance);
@@ -101,22 +101,24 @@ def press(page: Page, name: str) -> None:
 def play(page: Page) -> None:
     """Play once there is a reserve: this test is about the sound, not about the computer."""
     until(page, "transport.ahead", lambda ahead: ahead > 0.3)
+    page.evaluate("timbrel.transport.waits = false")
     page.evaluate("timbrel.transport.startCapture()")
     press(page, "Play")
 
 
 def drop_and_play(page: Page, name: str, content: bytes) -> None:
-    """Drop a file, which plays at once where the browser lets it."""
+    """Drop a file, which plays at once where the browser lets it, however busy the machine is."""
     page.evaluate("timbrel.transport.startCapture()")
     drop(page, name, content)
     until(page, "title", lambda title: title == name)
+    page.evaluate("timbrel.transport.waits = false")
     if not state(page, "transport.playing"):
         press(page, "Play")
 
 
-def read_wav(path: Path) -> np.ndarray:
+def read_wav(path: Path, *, rate: int = 16_000) -> np.ndarray:
     with wave.open(str(path)) as file:
-        assert (file.getframerate(), file.getnchannels()) == (16000, 2)
+        assert (file.getframerate(), file.getnchannels()) == (rate, 2)
         return np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2) / 32768
 
 

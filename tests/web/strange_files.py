@@ -45,6 +45,32 @@ def tunings() -> bytes:
     return smf(first, second)
 
 
+def expressive() -> bytes:
+    """Bends, vibrato, scales and tunings, two kits, and a part that nothing moves."""
+    scale = [0x40 + cents for cents in (0, -12, 4, 16, -14, 2, -10, 2, 14, -16, 18, -12)]
+    pairs = [part for cents in range(-30, 30, 5) for part in divmod(8192 + 82 * cents, 128)]
+    glide = program(40) + raw.parameter(0, 12, 0) + on(60, velocity=96)
+    glide += b"".join(raw.bend(170 * i, 23) for i in range(-8, 40)) + off(60, 90)
+    glide += control(1, 64, 40) + on(67, 3, velocity=80) + control(1, 127, 333) + off(67, 400)
+    glide += raw.bend(-2048, 7) + on(72, velocity=50) + control(121, 0, 450) + off(72, 150)
+    glide += note(72, 3) + note(72, 80)
+    pads = program(88, channel=1) + raw.parameter(1, 72, 5, channel=1)
+    pads += raw.exclusive(0x7F, 0x7F, 8, 8, 0, 0, 0x02, *scale) + control(1, 90, channel=1)
+    chord = (48, 55, 64, 70)
+    pads += b"".join(on(key, 11, channel=1, velocity=70) for key in chord)
+    pads += b"".join(off(key, 300, channel=1) for key in chord) + raw.parameter(2, 62, 0, channel=1)
+    pads += raw.exclusive(0x7E, 0x7F, 8, 9, 0, 0, 0x06, *pairs) + note(58, 480, channel=1)
+    pads += raw.exclusive(0x7F, 0x7F, 4, 3, 0, 0x48) + note(61, 480, channel=1)
+    pads += raw.exclusive(0x7F, 0x7F, 8, 8, 0, 0, 0x02, *scale[:5]) + note(63, 300, channel=1)
+    plain = program(73, channel=2) + b"".join(note(79 - i, 130, channel=2) for i in range(9))
+    beat = b"".join(
+        on(key, 60, channel=9, velocity=60 + 5 * i) + off(key, 25, channel=9)
+        for i, key in enumerate((36, 42, 38, 46, 36, 36, 38, 49, 5, 120, 36))
+    )
+    kits = program(25, channel=9) + beat + program(33, channel=9) + raw.bend(900, channel=9) + beat
+    return smf(glide, pads, plain, kits)
+
+
 def unplayable() -> bytes:
     """All that is counted."""
     track = b"".join(raw.event(3, 0xD0, v) + raw.event(3, 0xA0, 60, v) for v in (0, 1, 127))
@@ -120,6 +146,7 @@ STRANGE_FILES = {
     "two-ports": two_ports,
     "drums": drums,
     "tunings": tunings,
+    "expressive": expressive,
     "unplayable": unplayable,
     "note-offs": note_offs,
     "damaged": damaged,

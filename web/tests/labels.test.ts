@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { BufferWait } from "../src/engine/buffering";
 import { FULL, LIGHT, LoadMeter, QualityMeter } from "../src/engine/quality";
 import { thinned } from "../src/timbre/timbre";
 import { layOut, type Box } from "../src/ui/labels";
@@ -28,6 +29,21 @@ it("a path is thinned to what a hand can take, and keeps its ends", () => {
   expect(found.times.at(-1)).toBe(times.at(-1));
 });
 
+it("a piece is computed ahead until the rest will be there in time", () => {
+  // A minute that takes three to compute.
+  const wait = new BufferWait(60, 0);
+  expect(wait.at(0.001, 170, 500).share).toBe(0); // nobody knows yet
+  const soon = wait.at(1 / 6, 150, 30_000);
+  expect(soon.left).toBeCloseTo(150 - 60 / 1.15, 6);
+  expect(soon.share).toBeCloseTo(30 / (30 + soon.left), 6);
+  // What is left then takes as long as the piece sounds, with a margin.
+  expect(wait.at(0.72, 50, 130_000)).toEqual({ share: 1, left: 0 });
+  // A computer that is fast enough waits until that is known.
+  const fast = new BufferWait(60, 0);
+  expect(fast.at(0.01, 5, 400).left).toBeCloseTo(0.6, 6);
+  expect(fast.at(0.2, 5, 1100).left).toBe(0);
+});
+
 const judged = (meter: QualityMeter, shares: number[]) => shares.map((share) => meter.add(share));
 
 it("neither a warm-up nor one slow hop makes a computer slow", () => {
@@ -47,7 +63,7 @@ it("a busy moment does not last, and what was found fast enough stays so", () =>
 it("a piece is too much where hops take longer than they sound, not for one busy moment", () => {
   const meter = new LoadMeter();
   const found = (share: number, hops: number) => {
-    for (let i = 0; i < hops; i++) meter.add(share);
+    for (let i = 0; i < hops; i++) meter.add(share, 0.128);
     return meter.tooMuch;
   };
   expect(found(9, 2)).toBe(false);

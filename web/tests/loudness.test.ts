@@ -97,7 +97,13 @@ it("expects of a score what Python expects", () => {
     const played = tracks.map((one: { notes: number[][]; gain: [number[], number[]] }) => ({
       ...plainTrack(
         "",
-        one.notes.map(([pitch, velocity, start, end]) => ({ pitch, velocity, start, end })),
+        one.notes.map(([pitch, velocity, start, end]) => ({
+          pitch,
+          velocity,
+          start,
+          end,
+          detune: 0,
+        })),
       ),
       gain: { times: one.gain[0], values: one.gain[1] },
     }));

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parseMidi } from "../src/score/midi";
 import { MidiError } from "../src/score/smf";
-import { N_CHANNELS, PianoRoll } from "../src/score/roll";
+import { PianoRoll, struckOnce } from "../src/score/roll";
 import { leftOut, type Score, type Track } from "../src/score/score";
 
 const FOLDER = new URL("../../tests/web/golden/", import.meta.url);
@@ -15,14 +15,27 @@ const names = readdirSync(FOLDER)
 
 const bytes = (name: string) => new Uint8Array(readFileSync(new URL(`${name}.mid`, FOLDER)));
 
-const described = ({ notes, gain, pan, bend, tuning, ...track }: Track) => ({
-  ...track,
-  notes: notes.map(({ pitch, velocity, start, end }) => [pitch, velocity, start, end]),
-  gain: [gain.times, gain.values],
-  pan: [pan.times, pan.values],
-  bend: [bend.times, bend.values],
-  tuning: [tuning.times, tuning.values],
-});
+const described = (track: Track) => {
+  const { notes, gain, pan, reverb, chorus, bend, tuning, vibrato, isKit, ...rest } = track;
+  return {
+    ...rest,
+    is_kit: isKit,
+    notes: notes.map(({ pitch, velocity, start, end, detune }) => [
+      pitch,
+      velocity,
+      start,
+      end,
+      detune,
+    ]),
+    gain: [gain.times, gain.values],
+    pan: pan && [pan.times, pan.values],
+    reverb: [reverb.times, reverb.values],
+    chorus: [chorus.times, chorus.values],
+    bend: [bend.times, bend.values],
+    tuning: [tuning.times, tuning.values],
+    vibrato: [vibrato.times, vibrato.values],
+  };
+};
 
 /** An error, or the SHA-256 of all numbers of a score and of all its words. */
 function fingerprint(data: Uint8Array): string {
@@ -36,9 +49,10 @@ function fingerprint(data: Uint8Array): string {
   }
   for (const track of [...reading.tracks, ...reading.drumTracks].map(described)) {
     words.push(track.name);
-    numbers.push(track.program, track.port, track.channel);
-    for (const row of [...track.notes, ...track.gain, ...track.pan]) numbers.push(...row);
-    for (const row of [...track.bend, ...track.tuning]) numbers.push(...row);
+    numbers.push(track.program, track.port, track.channel, Number(track.is_kit));
+    const { gain, pan, reverb, chorus, bend, tuning, vibrato } = track;
+    for (const row of [...track.notes, ...gain, ...(pan ?? [])]) numbers.push(...row);
+    for (const row of [...reverb, ...chorus, ...bend, ...tuning, ...vibrato]) numbers.push(...row);
   }
   const bytes = new Uint8Array(Float64Array.from(numbers).buffer);
   return createHash("sha256").update(bytes).update(words.join("\n")).digest("hex");
@@ -55,7 +69,7 @@ function read(data: Uint8Array): Score | string {
 }
 
 describe("golden files", () => {
-  it("are there", () => expect(names).toHaveLength(14));
+  it("are there", () => expect(names).toHaveLength(15));
 
   it.each(names)("%s is read as Python reads it", (name) => {
     const expected = JSON.parse(readFileSync(new URL(`${name}.json`, FOLDER), "utf-8"));
@@ -66,7 +80,7 @@ describe("golden files", () => {
     expect(score.drumTracks.map(described)).toEqual(expected.drum_tracks);
     const found = score.tracks.map((track) => {
       const roll = new PianoRoll(track.notes, 125);
-      const whole = new Float32Array(roll.nFrames * N_CHANNELS);
+      const whole = new Float32Array(roll.nFrames * roll.nChannels);
       roll.window(0, roll.nFrames, whole);
       return {
         ...described(track),
@@ -91,15 +105,33 @@ describe("golden files", () => {
   it("make the same roll window by window", () => {
     const [{ notes }] = parseMidi(bytes("pedal")).tracks;
     const roll = new PianoRoll(notes, 125);
-    const whole = new Float32Array(roll.nFrames * N_CHANNELS);
+    const whole = new Float32Array(roll.nFrames * roll.nChannels);
     roll.window(0, roll.nFrames, whole);
     const parts = new Float32Array(whole.length);
     for (let start = 0; start < roll.nFrames; start += 7) {
       const stop = Math.min(start + 7, roll.nFrames);
-      roll.window(start, stop, parts.subarray(start * N_CHANNELS, stop * N_CHANNELS));
+      roll.window(start, stop, parts.subarray(start * roll.nChannels, stop * roll.nChannels));
     }
     expect(parts).toEqual(whole);
   });
+});
+
+it("of notes that strike a key in one frame one remains", () => {
+  const note = (pitch: number, start: number, end: number, velocity: number) => ({
+    pitch,
+    start,
+    end,
+    velocity,
+    detune: 0,
+  });
+  const notes = [
+    note(60, 0.1, 0.4, 50),
+    note(60, 0.1025, 0.2, 90),
+    note(61, 0.1025, 0.2, 80),
+    note(60, 0.3, 0.5, 70),
+  ];
+  expect(struckOnce(notes, 125)).toEqual([note(60, 0.1, 0.4, 90), notes[2], notes[3]]);
+  expect(struckOnce(notes, 1000)).toEqual(notes);
 });
 
 describe("files that are no music", () => {
@@ -137,7 +169,7 @@ it("what is left out is named", () => {
   expect(words).toMatch("notes outside the 88 keys");
   expect(words).toMatch("pitch bends");
   const more = leftOut(parseMidi(bytes("unplayable")));
-  for (const word of ["channel pressure", "key pressure", "reverb", "chorus", "soft pedal"]) {
+  for (const word of ["channel pressure", "key pressure", "other effects", "soft pedal"]) {
     expect(more).toMatch(word);
   }
 });

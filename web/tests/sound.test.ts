@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { openRing, newRing, RING_SIZE, writeRing } from "../src/audio/ring";
+import { HEADER, openRing, newRing, RING_SIZE, writeRing } from "../src/audio/ring";
 import { Resampler } from "../src/audio/resampler";
 import { wavFile, WavWriter } from "../src/audio/wav";
 import { Excitation } from "../src/engine/excitation";
@@ -7,7 +7,7 @@ import { Fft } from "../src/engine/fft";
 import { GriffinLim, melBands } from "../src/engine/griffin_lim";
 import { Mixer } from "../src/engine/mixer";
 import { Output } from "../src/engine/output";
-import { roundHalfEven } from "../src/engine/stream";
+import { roundHalfEven } from "../src/engine/rounding";
 import { PianoRoll } from "../src/score/roll";
 import { plainTrack } from "../src/score/score";
 
@@ -26,6 +26,7 @@ it("a ring is written around its end", () => {
 
 it("new sound fades in over old, and what the listener has passed is left out", () => {
   const output = new Output(null);
+  output.setRate(16000);
   const ones = new Float32Array(4000).fill(1);
   expect(output.write(0, [ones, ones], "cut")).toBe(0);
   const zeros = new Float32Array(4000);
@@ -38,6 +39,22 @@ it("new sound fades in over old, and what the listener has passed is left out", 
   expect(output.end).toBe(2000);
   // Where nothing was written yet, nothing is left out.
   expect(output.write(2000, [zeros, zeros], "change")).toBe(2000);
+});
+
+it("sound of another rate begins where it is written first, and fades into nothing", () => {
+  const shared = newRing(false) as unknown as SharedArrayBuffer;
+  const output = new Output(shared);
+  const { header, left } = openRing(shared);
+  const ones = new Float32Array(4000).fill(1);
+  output.setRate(16000);
+  output.write(0, [ones, ones], "cut");
+  expect([header[HEADER.rate], header[HEADER.turn]]).toEqual([16000, 0]);
+  output.setRate(48000);
+  expect(header[HEADER.rate]).toBe(16000);
+  const twos = new Float32Array(4000).fill(2);
+  output.write(3000, [twos, twos], "change");
+  expect([header[HEADER.rate], header[HEADER.turn]]).toEqual([48000, 3000]);
+  expect([left[2999], left[3000], left[6999]]).toEqual([1, 2, 2]);
 });
 
 it("resampling keeps a sine", () => {
@@ -57,16 +74,16 @@ it("resampling keeps a sine", () => {
 it("a mix is the sum of its tracks, and without any of them silence", () => {
   const mixer = new Mixer([track, track], 16000);
   const sound = sine(2000, 440, 16000, 0.3);
-  const [left, right] = mixer.process(sound, [0, 1], 1000, 0);
+  const [left, right] = mixer.process(sound, [0, 1], 1000, 0).sound;
   left.forEach((value, i) => expect(value).toBeCloseTo(sound[i] + sound[1000 + i], 6));
   right.forEach((value, i) => expect(value).toBeCloseTo(left[i], 6));
-  const [silence] = mixer.process(new Float32Array(0), [], 1000, 0);
+  const [silence] = mixer.process(new Float32Array(0), [], 1000, 0).sound;
   expect(silence.length).toBe(1000);
   expect(silence.every((value) => value === 0)).toBe(true);
 });
 
 it("a note's pulses begin at its onset and fade with its release", () => {
-  const roll = new PianoRoll([{ pitch: 69, velocity: 127, start: 0.1, end: 0.5 }], 125);
+  const roll = new PianoRoll([{ pitch: 69, velocity: 127, start: 0.1, end: 0.5, detune: 0 }], 125);
   const frames = new Excitation(roll, 16000, 128, 0.002).frames(12, 80);
   expect(frames.nNotes).toBe(1);
   expect(frames.step[0]).toBeCloseTo(440 / 16000, 7);

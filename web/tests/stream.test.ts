@@ -41,19 +41,20 @@ it("tracks that come and go do not change the sound of one that stays", async ()
 
 it("what was computed beforehand is given again, from any place on", async () => {
   // Hops of four samples, of which the first two come two samples late, as after a vocoder.
-  const source = { hop: 2, nFrames: 6, nSamples: 12 } as Source;
+  const source = { hop: 2, nFrames: 6, nSamples: 12, sampleRate: 100, hopLength: 2 } as Source;
   const rendering = new Rendering(source);
   const sizes = [2, 4, 4, 2];
   let at = 0;
   sizes.forEach((n, k) => {
     const left = Float32Array.from({ length: n }, (_, i) => at + i);
     const mix: Step["mix"] = [left, left.map((value) => -value)];
-    const step = { at, mix, mel: Float32Array.of(k), frame: 2 * k, nTracks: 3 };
+    const step = { at, mix, mel: Float32Array.of(k), frame: 2 * k, nTracks: 3, nAsleep: 0 };
     rendering.add({ ...step, timbre: Float32Array.of(k / 2), next: { frame: 2 * k + 2 } });
     at += n;
   });
-  rendering.finish();
-  const nothing = { timbres: [], heard: [] };
+  expect(rendering.has({ frame: 6 })).toBe(true);
+  expect(rendering.has({ frame: 8 })).toBe(false);
+  const nothing = { timbres: [], heard: [], dry: false };
   for (const from of [0, 2, 4]) {
     let place = await rendering.start(from);
     const found: number[] = [];

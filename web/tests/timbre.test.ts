@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import type { Instrument } from "../src/engine/bundle";
+import { plainTrack } from "../src/score/score";
 import {
   asMix,
   mixed,
@@ -90,9 +91,22 @@ it("a repeated path begins anew", () => {
   expect(path.times.every((time, i) => i === 0 || time > path.times[i - 1])).toBe(true);
 });
 
-it("programs get the nearest instrument", () => {
-  expect(nearestInstrument(57, instruments).name).toBe("trumpet");
-  expect(nearestInstrument(16, instruments).name).toBe("church organ");
-  expect(nearestInstrument(25, instruments).name).toBe("harp");
-  expect(nearestInstrument(56, instruments.slice().reverse()).name).toBe("trumpet");
+it("programs get the nearest instrument, and drums a kit", () => {
+  const kits = [8, 0, 25].map((program) => ({
+    name: `kit ${program}`,
+    program,
+    embedding: [2, program],
+    keys: [36],
+  }));
+  const all = [...instruments, ...kits];
+  const nameFor = (program: number, isKit: boolean, known = all) =>
+    nearestInstrument({ ...plainTrack(""), program, isKit }, known).name;
+  expect(nameFor(57, false)).toBe("trumpet");
+  expect(nameFor(16, false)).toBe("church organ");
+  expect(nameFor(25, false)).toBe("harp");
+  expect(nameFor(56, false, instruments.slice().reverse())).toBe("trumpet");
+  expect(nameFor(25, true)).toBe("kit 25");
+  expect(nameFor(12, true)).toBe("kit 8"); // the first of its eight
+  expect(nameFor(40, true)).toBe("kit 0"); // the standard kit
+  expect(nameFor(40, true, kits.slice(2))).toBe("kit 25");
 });

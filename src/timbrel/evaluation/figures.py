@@ -19,7 +19,7 @@ from timbrel.evaluation.originals import Excerpt
 from timbrel.evaluation.results import CORRELATION, Results
 from timbrel.evaluation.run import Evaluation
 from timbrel.evaluation.tables import PUBLISHED
-from timbrel.evaluation.timbre_space import timbre_line, timbre_map
+from timbrel.evaluation.timbre_space import melodic, timbre_line, timbre_map
 from timbrel.measures.correlation import DB_PER_NEPER, N_CQT_BINS
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.progress import Progress, silent
@@ -179,7 +179,7 @@ def timbre_space(bundle: Bundle) -> Picture:
             shown = axes.pcolormesh(*found.axes, field, shading="gouraud", **limits)
             x, y = found.instruments.T
             axes.scatter(x, y, c=values, edgecolors="white", s=60, **limits)
-            for instrument, point in zip(bundle.instruments, found.instruments, strict=True):
+            for instrument, point in zip(melodic(bundle), found.instruments, strict=True):
                 axes.annotate(
                     instrument.name, point, xytext=(5, 4), textcoords="offset points", fontsize=7,
                     color="white",

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from timbrel.bundles.bundle import Bundle
+from timbrel.bundles.bundle import Bundle, Instrument
 from timbrel.geometry import MelConfig
 from timbrel.mel.generator import MelGenerator
 from timbrel.mel.spectrogram import mel_filters
-from timbrel.score.piano_roll import PianoRoll
-from timbrel.score.score import Note
+from timbrel.score.performance_roll import roll_of
+from timbrel.score.score import Note, Track
 from timbrel.timbre.timbre import Timbre
 
 # C3, C4 and C5 in succession, held for half a second each.
@@ -31,7 +31,7 @@ class TimbreMap:
     axes: tuple[np.ndarray, np.ndarray]  # the grid's coordinates, (columns,) and (rows,)
     centroid_hz: np.ndarray  # (rows, columns)
     energy_db: np.ndarray  # (rows, columns)
-    instruments: np.ndarray  # (instruments, 2), in the plane
+    instruments: np.ndarray  # (instruments, 2), in the plane; see `melodic`
     instrument_centroid_hz: np.ndarray  # (instruments,)
     instrument_energy_db: np.ndarray  # (instruments,)
     explained: float  # share of the instruments' variance that lies in the plane; 1 in 2 dimensions
@@ -57,7 +57,7 @@ def timbre_map(bundle: Bundle, *, size: int = 13, through_instruments: bool = Fa
     components of the instruments' points. With `through_instruments` the grid's points lie off that
     plane as far as the instruments near by, see `lifted`.
     """
-    points = np.array([instrument.embedding for instrument in bundle.instruments])
+    points = np.array([instrument.embedding for instrument in melodic(bundle)])
     centre, basis, explained = _plane(points)
     flat = (points - centre) @ basis.T  # (instruments, 2)
     low, high = flat.min(axis=0), flat.max(axis=0)
@@ -99,7 +99,8 @@ def lifted(
 
 def timbre_line(bundle: Bundle, *, size: int = 17) -> TimbreLine:
     """Measure the line between the two instruments that lie farthest from each other."""
-    points = np.array([instrument.embedding for instrument in bundle.instruments])
+    known = melodic(bundle)
+    points = np.array([instrument.embedding for instrument in known])
     distances = np.linalg.norm(points[:, None] - points, axis=-1)
     first, second = sorted(np.unravel_index(distances.argmax(), distances.shape))
     share = np.linspace(0, 1, size)
@@ -107,7 +108,7 @@ def timbre_line(bundle: Bundle, *, size: int = 17) -> TimbreLine:
     magnitudes = np.exp(mels.astype(np.float64))
     spectra = np.sqrt(np.square(magnitudes).mean(axis=1))
     return TimbreLine(
-        names=(bundle.instruments[first].name, bundle.instruments[second].name),
+        names=(known[first].name, known[second].name),
         share=share,
         spectra_db=20 * np.log10(spectra),
         centroid_hz=centroids_hz(mels, bundle.mel),
@@ -115,11 +116,17 @@ def timbre_line(bundle: Bundle, *, size: int = 17) -> TimbreLine:
     )
 
 
+def melodic(bundle: Bundle) -> list[Instrument]:
+    """The instruments of a model that can play the phrase: all but drum kits."""
+    return [instrument for instrument in bundle.instruments if not instrument.is_kit]
+
+
 def phrase_mels(bundle: Bundle, points: np.ndarray) -> np.ndarray:
     """The model's mels of the phrase at some points: (points, frames, n_mels)."""
     generator = MelGenerator(bundle)
     frame_rate = bundle.mel.frame_rate
-    roll, n_frames = PianoRoll(PHRASE, frame_rate), round(_PHRASE_S * frame_rate)
+    roll = roll_of(bundle.roll, Track("phrase", 0, 0, PHRASE), PHRASE, frame_rate)
+    n_frames = round(_PHRASE_S * frame_rate)
     mels = []
     for start in range(0, len(points), _TRACKS_AT_ONCE):
         timbres = [Timbre.constant(point) for point in points[start : start + _TRACKS_AT_ONCE]]

@@ -89,7 +89,7 @@ _SAME_WORDS = {"saxophone": "sax", "synthesizer": "synth", "synthesiser": "synth
 DISTANCES_FILE = Path(__file__).with_name("distances.csv")
 
 
-_STANDARD_KIT, _KITS_OF_A_KIND = 0, 8  # as Roland's GS and General MIDI 2 number kits
+STANDARD_KIT, KITS_OF_A_KIND = 0, 8  # as Roland's GS and General MIDI 2 number kits
 
 
 def nearest_kit(program: int, available: list[int]) -> int:
@@ -98,7 +98,7 @@ def nearest_kit(program: int, available: list[int]) -> int:
     The kit itself where it is available; else the first of its eight, of which the others are
     variations; else the standard kit, or the one with the nearest number.
     """
-    for candidate in (program, program // _KITS_OF_A_KIND * _KITS_OF_A_KIND, _STANDARD_KIT):
+    for candidate in (program, program // KITS_OF_A_KIND * KITS_OF_A_KIND, STANDARD_KIT):
         if candidate in available:
             return candidate
     return min(available, key=lambda other: (abs(other - program), other))

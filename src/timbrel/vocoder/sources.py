@@ -14,7 +14,7 @@ from timbrel.vocoder.excitation import Excitation
 from timbrel.vocoder.strokes import Strokes
 
 # By a vocoder's conditioning.
-_ROLLS = {"excitation": PIANO, "performance": PERFORMANCE}
+ROLLS = {"excitation": PIANO, "performance": PERFORMANCE}
 
 Source = Excitation | BentExcitation | Strokes
 
@@ -39,7 +39,7 @@ def source_of(roll: PianoRoll, sizes: Mapping[str, Any]) -> Source:
 
 def wanted_roll(sizes: Mapping[str, Any]) -> str | None:
     """The kind of piano roll that a vocoder of a configuration wants; None: it looks at none."""
-    return _ROLLS.get(str(sizes.get("conditioning")))
+    return ROLLS.get(str(sizes.get("conditioning")))
 
 
 def is_kit(roll: PianoRoll) -> bool:

@@ -30,14 +30,14 @@ N_SOURCES = 4
 IMPULSE, ATTACK_NOISE, BODY_IMPULSES, BODY_NOISE = range(N_SOURCES)
 # Time constants, in seconds, of the decaying inputs that tell the network a stroke's age.
 AGES_S = (3.0, 0.4, 0.05)
-_BODY_S = 1.0  # in which the sources of the body fall by e
-_RINGS_S = 8.0  # a stroke is left out from then on, or when its key is struck again
-_ATTACK_S = (0.008, 0.024)  # where the attack ends and the body begins: a cosine between
-_PULSES_PER_S = 62.5
+BODY_S = 1.0  # in which the sources of the body fall by e
+RINGS_S = 8.0  # a stroke is left out from then on, or when its key is struck again
+ATTACK_S = (0.008, 0.024)  # where the attack ends and the body begins: a cosine between
+PULSES_PER_S = 62.5
 GATE_S = 0.064  # so long the gate stays open: until no window holds the attack any more
-_NOISE_SIZE = 1 << 16  # samples, after which the noise repeats
+NOISE_SIZE = 1 << 16  # samples, after which the noise repeats
 _NOISE_PEAK = np.float32(np.sqrt(3))  # of even noise whose power is 1
-_NOISE_SHIFT = 7919  # samples that the noise of a key is ahead of that of the key below
+NOISE_SHIFT = 7919  # samples that the noise of a key is ahead of that of the key below
 
 Array = TypeVar("Array")
 
@@ -75,7 +75,7 @@ class Strokes:
         self._onset = np.round(onset_s * sample_rate).astype(np.int64)  # samples
         self._key = keys.astype(np.int64)
         self._level = (velocity / 127).astype(np.float32)
-        self._end = self._onset + round(_RINGS_S * sample_rate)
+        self._end = self._onset + round(RINGS_S * sample_rate)
         following: dict[int, int] = {}
         for i in range(len(self._onset) - 1, -1, -1):
             key = int(self._key[i])
@@ -92,9 +92,9 @@ class Strokes:
         keys = np.zeros((stop - start, len(AGES_S), N_KEYS), np.float32)
         frame_starts = np.arange(start, stop) * hop
         for i in ringing.tolist():
-            for place in range(begin, end, _NOISE_SIZE):
+            for place in range(begin, end, NOISE_SIZE):
                 part = sources[:, place - begin :]
-                self._add_sources(i, place, min(place + _NOISE_SIZE, end), part)
+                self._add_sources(i, place, min(place + NOISE_SIZE, end), part)
             age_s = (frame_starts - self._onset[i]) / self._sample_rate
             # A frame that holds the onset knows of it.
             sounding = (age_s > -1 / self._frame_rate) & (frame_starts < self._end[i])
@@ -121,11 +121,11 @@ class Strokes:
         level = self._level[index]
         age, stop = first - onset, last - onset
         # Never longer than what the noise repeats after.
-        shift = (age + _NOISE_SHIFT * int(self._key[index])) % _NOISE_SIZE
+        shift = (age + NOISE_SHIFT * int(self._key[index])) % NOISE_SIZE
         noise = _NOISE[shift : shift + stop - age]
         body = level * self._body[age:stop]
         sources[BODY_NOISE, first - begin : last - begin] += body * noise
-        period = round(self._sample_rate / _PULSES_PER_S)
+        period = round(self._sample_rate / PULSES_PER_S)
         strength = np.float32(np.sqrt(period))  # as loud as the noise
         pulses = slice(-age % period, None, period)
         sources[BODY_IMPULSES, first - begin : last - begin][pulses] += strength * body[pulses]
@@ -139,11 +139,11 @@ class Strokes:
 @lru_cache(maxsize=4)
 def _envelopes(sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
     """How loud attack and body of a stroke are, sample by sample from its onset on: float32."""
-    age_s = np.arange(round(_RINGS_S * sample_rate)) / sample_rate
-    place = ((age_s - _ATTACK_S[0]) / (_ATTACK_S[1] - _ATTACK_S[0])).clip(0, 1)
+    age_s = np.arange(round(RINGS_S * sample_rate)) / sample_rate
+    place = ((age_s - ATTACK_S[0]) / (ATTACK_S[1] - ATTACK_S[0])).clip(0, 1)
     begun = 0.5 - 0.5 * np.cos(np.pi * place)
-    attack = 1 - begun[: round(_ATTACK_S[1] * sample_rate)]
-    return attack.astype(np.float32), (begun * np.exp(-age_s / _BODY_S)).astype(np.float32)
+    attack = 1 - begun[: round(ATTACK_S[1] * sample_rate)]
+    return attack.astype(np.float32), (begun * np.exp(-age_s / BODY_S)).astype(np.float32)
 
 
 def stack_strokes(tracks: Sequence[StrokeFrames[np.ndarray]]) -> StrokeFrames[np.ndarray]:
@@ -155,7 +155,7 @@ def stack_strokes(tracks: Sequence[StrokeFrames[np.ndarray]]) -> StrokeFrames[np
 
 def _noise() -> np.ndarray:
     """Even noise of power 1, twice in a row, float32."""
-    return np.tile(_NOISE_PEAK * (2 * unit_interval(scattered(np.arange(_NOISE_SIZE))) - 1), 2)
+    return np.tile(_NOISE_PEAK * (2 * unit_interval(scattered(np.arange(NOISE_SIZE))) - 1), 2)
 
 
 _NOISE = _noise()

@@ -29,13 +29,12 @@ from timbrel.bundles.bundle import (
     shipped_bundles,
 )
 from timbrel.bundles.kinds import page_kinds
-from timbrel.constants import DEFAULT_MODEL, PERFORMANCE
+from timbrel.constants import DEFAULT_MODEL
 from timbrel.engine.wavenet import Engine
 from timbrel.errors import InputError, MissingToolError, OutputError
 from timbrel.examples import TUNES, tune_path
 from timbrel.files import check_output_folder, read_json, read_text
 from timbrel.vocoder.catalog import vocoder_for
-from timbrel.vocoder.sources import wanted_roll
 from timbrel.vocoder.wavenet_stream import engine_parts
 
 STATIC = Path(__file__).parent / "static"
@@ -43,6 +42,8 @@ INDEX_FILE, MANIFEST_FILE, MAPS_FILE = "index.html", "page.json", "timbre-maps.j
 HEADERS_FILE = "_headers"  # as Netlify and Cloudflare Pages read it
 WAVENET_FOLDER = "wavenet"  # of the static files: the WaveNet engine, in several builds
 _WAVENET_WEIGHTS = "engine.safetensors"
+# It is small, and so the first to be heard, while the default model is loaded.
+FIRST_MODEL = "mel2mel"
 
 # Isolation lets the page share memory between its threads; the policy lets it load nothing from
 # elsewhere and send nothing away.
@@ -102,7 +103,7 @@ def page_files(
     models: list[dict[str, Any]] = []
     for name in shipped_bundles():
         bundle = load_bundle(name)
-        if bundle.kind not in page_kinds("plays") or _roll_of(bundle) == PERFORMANCE:
+        if bundle.kind not in page_kinds("plays"):
             continue
         entries = {}
         for file, sha256 in read_sums(bundle.path).items():
@@ -110,7 +111,14 @@ def page_files(
                 path = f"models/{name}/{file}.gz"
                 files[path] = cache(partial(_compressed_file, bundle.file(file)))
                 entries[file] = _entry(path, sha256)
-        models.append({"config": _config(bundle), "files": entries, "map": _timbre_map(name)})
+        models.append(
+            {
+                "config": _config(bundle),
+                "vocoder": vocoder_for(bundle) if bundle.kind == "mel2mel" else None,
+                "files": entries,
+                "map": _timbre_map(name),
+            }
+        )
     if vocoders and not engine:
         raise MissingToolError(
             "this installation's page lacks the WaveNet engine; install a wheel of a release, or "
@@ -134,7 +142,8 @@ def page_files(
         files[path] = cache(partial(_compressed, content))
         entry = _entry(path, hashlib.sha256(content).hexdigest())
         config = _config(bundle) | {"engine": engine_config}
-        models.append({"config": config, "files": {_WAVENET_WEIGHTS: entry}, "map": None})
+        weights = {_WAVENET_WEIGHTS: entry}
+        models.append({"config": config, "vocoder": None, "files": weights, "map": None})
     for tune in TUNES.values():
         files[f"tunes/{tune}"] = tune_path(tune).read_bytes
     samples = None
@@ -150,6 +159,8 @@ def page_files(
         "models": models,
         "default_model": DEFAULT_MODEL,
         "default_vocoder": vocoder_for(load_bundle(DEFAULT_MODEL)),
+        "first_model": FIRST_MODEL,
+        "first_vocoder": vocoder_for(load_bundle(FIRST_MODEL)),
         "tunes": [{"name": name, "path": f"tunes/{file}"} for name, file in TUNES.items()],
         "samples": samples,
     }
@@ -224,10 +235,11 @@ def _wavenet(bundle: Bundle) -> tuple[dict[str, Any], bytes]:
     """A WaveNet as the engine takes it, so that the page need not prepare its weights."""
     from safetensors.numpy import save
 
-    mel = load_bundle(DEFAULT_MODEL).mel
-    if bundle.mel != mel:
+    mels = {model: load_bundle(model).mel for model in shipped_bundles("mel2mel")}
+    if bundle.mel not in mels.values():
         raise InputError(
-            f"{bundle.path}: this vocoder expects mels of {bundle.mel}; the page's are of {mel}"
+            f"{bundle.path}: this vocoder expects mels of {bundle.mel}; the page's are of "
+            f"{' or '.join(map(str, dict.fromkeys(mels.values())))}"
         )
     config, arrays = engine_parts(bundle)
     Engine(config, arrays, precision="float32")  # says what is wrong with them
@@ -242,11 +254,6 @@ def _compressed(content: bytes) -> bytes:
     """A file as gzip. Weights are nearly noise: coding bytes by frequency saves all there is."""
     compressor = zlib.compressobj(wbits=31, strategy=zlib.Z_HUFFMAN_ONLY)
     return compressor.compress(content) + compressor.flush()
-
-
-def _roll_of(bundle: Bundle) -> str | None:
-    """The kind of piano roll that a model reads. The page has none for performances yet."""
-    return bundle.roll if bundle.kind == "mel2mel" else wanted_roll(bundle.model)
 
 
 def _timbre_map(model: str) -> dict[str, Any] | None:

@@ -2,18 +2,31 @@
 
 const PART_BYTES = 1 << 22;
 
+/** Where some bytes lie: in which part, and at which byte of it. */
+export interface PartPlace {
+  part: number;
+  offset: number;
+}
+
 export class Parts {
   private readonly done: Blob[] = [];
-  private waiting: ArrayBuffer[] = [];
+  private waiting: { offset: number; bytes: ArrayBuffer }[] = [];
   private waitingBytes = 0;
 
-  /** Append some bytes; gives where they will lie: in which part, and at which byte of it. */
-  add(bytes: ArrayBuffer): { part: number; offset: number } {
+  /** Append some bytes; gives where they will lie. */
+  add(bytes: ArrayBuffer): PartPlace {
     const place = { part: this.done.length, offset: this.waitingBytes };
-    this.waiting.push(bytes);
+    this.waiting.push({ offset: place.offset, bytes });
     this.waitingBytes += bytes.byteLength;
     if (this.waitingBytes >= PART_BYTES) this.close();
     return place;
+  }
+
+  /** What was added there, of some length. */
+  async read({ part, offset }: PartPlace, length: number): Promise<ArrayBuffer> {
+    if (part < this.done.length)
+      return this.done[part].slice(offset, offset + length).arrayBuffer();
+    return this.waiting.find((one) => one.offset === offset)!.bytes;
   }
 
   /** All parts. */
@@ -23,7 +36,7 @@ export class Parts {
   }
 
   private close(): void {
-    this.done.push(new Blob(this.waiting));
+    this.done.push(new Blob(this.waiting.map(({ bytes }) => bytes)));
     this.waiting = [];
     this.waitingBytes = 0;
   }

@@ -1,4 +1,5 @@
-// The AudioWorklet: plays the ring at the device's rate. Nothing is allocated while it plays.
+// The AudioWorklet: plays the ring at the device's rate. Nothing is allocated while it plays, but for
+// a table where the ring's rate changes.
 
 import { HEADER, newRing, openRing, RING_SIZE, writeRing, type Ring, type ToWorklet } from "./ring";
 import { Resampler } from "./resampler";
@@ -11,17 +12,18 @@ declare class AudioWorkletProcessor {
 }
 
 const REPORT_QUANTA = 4; // between two messages to a worker that cannot look into the ring
-const FADE_PER_SAMPLE = 1 / 256; // where playing begins and ends
+const FADE_SAMPLES = 256; // where playing begins and ends, and where the ring's rate changes
+const FADE_PER_SAMPLE = 1 / FADE_SAMPLES;
 
 export interface ProcessorOptions {
-  modelRate: number;
   shared: SharedArrayBuffer | null;
 }
 
 class TimbrelProcessor extends AudioWorkletProcessor {
   private readonly ring: Ring;
-  private readonly resampler: Resampler;
-  private readonly straight: boolean;
+  /** From the rate of what is being read. */
+  private resampler = new Resampler(sampleRate, sampleRate);
+  private rate = 0;
   private fraction = 0;
   private level = 0;
   private quanta = 0;
@@ -33,18 +35,19 @@ class TimbrelProcessor extends AudioWorkletProcessor {
   constructor({ processorOptions }: { processorOptions: ProcessorOptions }) {
     super();
     this.ring = openRing(processorOptions.shared ?? newRing(false));
-    this.resampler = new Resampler(processorOptions.modelRate, sampleRate);
-    this.straight = processorOptions.modelRate === sampleRate;
     this.port.onmessage = ({ data }) => this.told(data);
   }
 
+  /** `record`: for so many seconds at most. */
   private told(data: { worker?: MessagePort; record?: number; stop?: boolean }): void {
     if (data.worker) {
       this.toWorker = data.worker;
       this.toWorker.onmessage = ({ data: told }: MessageEvent<ToWorklet>) => this.take(told);
     }
     if (data.record) {
-      this.recording = [new Float32Array(data.record), new Float32Array(data.record)];
+      // Before anything was written its rate is not known.
+      const most = data.record * (this.ring.header[HEADER.rate] || sampleRate);
+      this.recording = [new Float32Array(most), new Float32Array(most)];
       this.recorded = 0;
     }
     if (data.stop && this.recording) {
@@ -61,6 +64,8 @@ class TimbrelProcessor extends AudioWorkletProcessor {
       header[HEADER.written] = told.written;
       header[HEADER.playing] = told.playing ? 1 : 0;
       header[HEADER.final] = told.final ? 1 : 0;
+      header[HEADER.turn] = told.turn;
+      header[HEADER.rate] = told.rate;
     }
   }
 
@@ -72,10 +77,20 @@ class TimbrelProcessor extends AudioWorkletProcessor {
     let read = first;
     const outLeft = output[0];
     const outRight = output[1] ?? output[0];
-    const last = this.straight ? written : written - this.resampler.reach;
-    const target = playing ? 1 : 0;
+    const rate = Atomics.load(header, HEADER.rate);
+    const turn = Atomics.load(header, HEADER.turn);
     let starved = false;
     for (let i = 0; i < outLeft.length; i++) {
+      // What has another rate begins after a short fade.
+      const turning =
+        this.rate !== rate && read >= turn - FADE_SAMPLES * Math.max(this.resampler.ratio, 1);
+      if (turning && this.level === 0) {
+        read = Math.max(read, turn);
+        this.retune(rate);
+      }
+      const straight = this.rate === sampleRate;
+      const last = straight ? written : written - this.resampler.reach;
+      const target = playing && (this.rate === rate || !turning) ? 1 : 0;
       if (this.level < target) this.level = Math.min(target, this.level + FADE_PER_SAMPLE);
       else if (this.level > target) this.level = Math.max(target, this.level - FADE_PER_SAMPLE);
       if (this.level === 0 || read >= last) {
@@ -83,7 +98,7 @@ class TimbrelProcessor extends AudioWorkletProcessor {
         outLeft[i] = outRight[i] = 0;
         continue;
       }
-      if (this.straight) {
+      if (straight) {
         outLeft[i] = this.level * left[read & (RING_SIZE - 1)];
         outRight[i] = this.level * right[read & (RING_SIZE - 1)];
         read++;
@@ -108,7 +123,13 @@ class TimbrelProcessor extends AudioWorkletProcessor {
     return true;
   }
 
-  /** Keep what was played, at the model's rate. */
+  private retune(rate: number): void {
+    this.rate = rate;
+    this.fraction = 0;
+    this.resampler = new Resampler(rate, sampleRate);
+  }
+
+  /** Keep what was played, at the ring's rate. */
   private record(first: number, stop: number): void {
     if (!this.recording) return;
     for (let at = first; at < stop && this.recorded < this.recording[0].length; at++) {

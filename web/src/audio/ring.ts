@@ -2,8 +2,17 @@
 // positions, so that what has not been heard yet can be written over. Shared memory where the page is
 // isolated; otherwise each side has a ring of its own, and messages carry the writes.
 
-export const RING_SIZE = 1 << 17; // samples of each side, a power of two: 8 s at 16 kHz
-export const HEADER = { read: 0, written: 1, playing: 2, final: 3, underruns: 4 } as const;
+export const RING_SIZE = 1 << 19; // samples of each side, a power of two: 10 s at 48 kHz
+/** `rate`: of the samples from `turn` on, in Hz. */
+export const HEADER = {
+  read: 0,
+  written: 1,
+  playing: 2,
+  final: 3,
+  underruns: 4,
+  rate: 5,
+  turn: 6,
+} as const;
 const HEADER_BYTES = 64;
 
 export interface Ring {
@@ -38,7 +47,14 @@ export function writeRing(ring: Ring, at: number, left: Float32Array, right: Flo
 /** From the worker to a worklet without shared memory. */
 export type ToWorklet =
   | { kind: "samples"; at: number; left: Float32Array; right: Float32Array }
-  | { kind: "header"; written: number; playing: boolean; final: boolean };
+  | {
+      kind: "header";
+      written: number;
+      playing: boolean;
+      final: boolean;
+      rate: number;
+      turn: number;
+    };
 
 /** From such a worklet to the worker. */
 export interface FromWorklet {

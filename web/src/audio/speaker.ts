@@ -16,23 +16,19 @@ export class Speaker {
   private node: AudioWorkletNode | null = null;
   private readonly volume: GainNode;
 
-  private constructor(
-    private readonly context: AudioContext,
-    private modelRate: number,
-  ) {
+  private constructor(private readonly context: AudioContext) {
     this.volume = context.createGain();
     this.volume.connect(context.destination);
   }
 
   /** Prepare all that needs no gesture of the user. */
   static async prepare(
-    modelRate: number,
     shared: SharedArrayBuffer | null,
   ): Promise<{ speaker: Speaker; port: MessagePort | null }> {
     const context = new AudioContext({ latencyHint: "interactive" });
     await context.audioWorklet.addModule(processorUrl);
-    const speaker = new Speaker(context, modelRate);
-    const processorOptions: ProcessorOptions = { modelRate, shared };
+    const speaker = new Speaker(context);
+    const processorOptions: ProcessorOptions = { shared };
     const node = new AudioWorkletNode(context, "timbrel", {
       numberOfInputs: 0,
       outputChannelCount: [2],
@@ -66,10 +62,10 @@ export class Speaker {
   }
 
   startRecording(): void {
-    this.node!.port.postMessage({ record: LONGEST_RECORDING_S * this.modelRate });
+    this.node!.port.postMessage({ record: LONGEST_RECORDING_S });
   }
 
-  /** What was played since, at the model's rate. */
+  /** What was played since, at the ring's rate. */
   stopRecording(): Promise<{ left: Float32Array; right: Float32Array }> {
     return new Promise((resolve) => {
       this.node!.port.onmessage = ({ data }) => resolve(data);

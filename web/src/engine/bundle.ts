@@ -21,6 +21,8 @@ export interface Instrument {
   name: string;
   program: number;
   embedding: number[];
+  /** Of a drum kit, whose program is its own; other instruments have none. */
+  keys?: number[];
 }
 
 export interface BundleConfig {
@@ -57,6 +59,8 @@ export interface FileEntry {
 
 export interface BundleEntry {
   config: BundleConfig;
+  /** The vocoder that was made for a Mel2Mel. */
+  vocoder: string | null;
   files: Record<string, FileEntry>;
   map: TimbreMapData | null;
 }
@@ -70,6 +74,9 @@ export interface Manifest {
   models: BundleEntry[];
   default_model: string;
   default_vocoder: string;
+  /** What plays until those are loaded. */
+  first_model: string;
+  first_vocoder: string;
   tunes: { name: string; path: string }[];
   samples: string | null;
 }

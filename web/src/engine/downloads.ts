@@ -28,9 +28,9 @@ export class Downloads {
           bytes: after.then(() => receivedBytes(path)),
         }));
       return [
-        ...of(found.default_model, Promise.resolve()),
+        ...of(found.first_model, Promise.resolve()),
         // The largest comes last: the runtime gets ready meanwhile.
-        ...of(found.default_vocoder, this.runtime),
+        ...of(found.first_vocoder, this.runtime),
       ];
     });
     // A failure is told to whoever wants the thing.

@@ -1,8 +1,10 @@
 // How loud a score will be, as src/timbrel/expected_loudness.py expects it of its notes.
 
 import constants from "../constants.json";
-import { valueAt, type Note, type Track } from "../score/score";
+import { pitchOf, valueAt, type Note, type Track } from "../score/score";
 import { timbreAt, type Timbre } from "../timbre/timbre";
+import type { Instrument } from "./bundle";
+import { isKit } from "./kinds";
 import { blockPowers, gatedPower, lufs } from "./loudness";
 
 const { stepS, referenceKey, referenceVelocity, releaseS, nearest, gain } = constants.loudness;
@@ -12,7 +14,7 @@ const CHANNELS = 2;
 /** What of a model decides how loud it is. */
 export interface Loud {
   gain: number;
-  instruments: { program: number; embedding: number[] }[];
+  instruments: Omit<Instrument, "name">[];
 }
 
 /** The loudness of all tracks together, for so many seconds. */
@@ -35,16 +37,13 @@ export function expectedLoudness(
   return lufs(gatedPower(blockPowers(powers.map((power) => power * scale))));
 }
 
-function addNote(
-  powers: Float64Array,
-  { pitch, velocity, start, end }: Note,
-  level: number[],
-): void {
+function addNote(powers: Float64Array, note: Note, level: number[]): void {
+  const { velocity, start, end } = note;
   const [levelDb, decayS, octaveDb, velocityDb] = level;
   const stop = end + releaseS;
   const db =
     levelDb +
-    (octaveDb * (pitch - referenceKey)) / 12 +
+    (octaveDb * (pitchOf(note) - referenceKey)) / 12 +
     velocityDb * Math.log2(velocity / referenceVelocity);
   const scale = (10 ** (db / 10) * decayS) / stepS;
   const last = Math.min(Math.floor(stop / stepS), powers.length - 1);
@@ -58,7 +57,7 @@ function addNote(
 
 /** The level, decay and slopes of a point of a model's space: those of the instruments near by. */
 function levelAt(point: readonly number[], { instruments }: Loud): number[] {
-  const known = instruments.filter(({ program }) => LEVELS.has(program));
+  const known = instruments.filter((one) => !isKit(one) && LEVELS.has(one.program));
   const levels = known.length
     ? known.map(({ program }) => LEVELS.get(program)!)
     : [...LEVELS.values()];

@@ -4,7 +4,7 @@
 import type { MelGeometry } from "./bundle";
 import type { Ensemble } from "./ensemble";
 import { Fft } from "./fft";
-import { scattered } from "./parallel";
+import { scattered } from "./chance";
 import type { Vocoder } from "./vocoder";
 
 export const GRIFFIN_LIM = "griffin-lim";

@@ -1,9 +1,11 @@
 // Mel2Mel as it runs: windowed inference, as src/timbrel/mel/generator.py does it.
 
 import type { BundleConfig } from "./bundle";
+import { rollKind } from "./kinds";
 import { pickedRows } from "./ensemble";
 import { openSession, ort, run } from "./runtime";
-import { N_CHANNELS, type PianoRoll, toFrame } from "../score/roll";
+import { rollSize } from "../score/performance_roll";
+import type { PianoRoll } from "../score/roll";
 
 /** What runs on from hop to hop. */
 export interface MelState {
@@ -12,15 +14,23 @@ export interface MelState {
   cell: Float32Array;
   /** What the last window said beyond its hop of these rolls, (tracks, fade, hidden). */
   ahead: { rolls: readonly PianoRoll[]; future: Float32Array } | null;
+  /** The frame in which each track began or woke, (tracks,). */
+  begun: readonly number[];
 }
+
+const MOST_REMEMBERED = 256; // timbres, of which the state after silence is kept
 
 export class Mel2Mel {
   readonly hop: number;
   readonly context: number;
   readonly timbreSize: number;
   readonly nMels: number;
+  /** The kind of rolls that it reads. */
+  readonly roll: string;
+  private readonly rollSize: number;
   private readonly hiddenSize: number;
   private readonly fade: number;
+  private readonly silences = new Map<string, MelState>();
 
   private constructor(
     readonly config: BundleConfig,
@@ -34,6 +44,8 @@ export class Mel2Mel {
     this.timbreSize = config.instruments![0].embedding.length;
     this.hiddenSize = config.model.hidden_size as number;
     this.nMels = config.mel.n_mels;
+    this.roll = rollKind(config);
+    this.rollSize = rollSize(this.roll);
   }
 
   static async load(config: BundleConfig, files: Record<string, Uint8Array>): Promise<Mel2Mel> {
@@ -42,15 +54,45 @@ export class Mel2Mel {
     return new Mel2Mel(config, past, future, await openSession(files, "mel.onnx"));
   }
 
-  start(nTracks: number): MelState {
+  /** Some tracks that begin in a frame. */
+  start(nTracks: number, frame: number): MelState {
     const size = nTracks * this.hiddenSize;
-    return { hidden: new Float32Array(size), cell: new Float32Array(size), ahead: null };
+    return {
+      hidden: new Float32Array(size),
+      cell: new Float32Array(size),
+      ahead: null,
+      begun: new Array<number>(nTracks).fill(frame),
+    };
+  }
+
+  /**
+   * A track that begins in a frame after so many frames of silence, in which its timbre was one of
+   * the given ones in each hop.
+   */
+  async afterSilence(timbres: readonly Float32Array[], frame: number): Promise<MelState> {
+    const [first] = timbres;
+    let state = this.start(1, frame);
+    if (!first) return state;
+    const isStill = timbres.every((timbre) => timbre.every((value, d) => value === first[d]));
+    const key = isStill ? `${timbres.length} ${first.join()}` : "";
+    const known = this.silences.get(key);
+    if (known) return { ...known, begun: [frame] };
+    const silent = new Float32Array(this.hop * this.rollSize);
+    for (const timbre of timbres) {
+      ({ state } = await this.runPast(silent, timbre, 1, this.hop, state));
+    }
+    if (isStill) {
+      if (this.silences.size >= MOST_REMEMBERED) this.silences.clear();
+      this.silences.set(key, state);
+    }
+    return state;
   }
 
   /** The state of tracks whose rows are taken from others, counted through all of them. */
   regrouped(states: MelState[], rows: readonly number[]): MelState {
     const picked = (of: (state: MelState) => Float32Array, size: number) =>
       pickedRows(states.map(of), size, rows);
+    const begun = states.flatMap((state) => state.begun);
     let ahead: MelState["ahead"] = null;
     if (states.every((state) => state.ahead)) {
       const rolls = states.flatMap((state) => state.ahead!.rolls);
@@ -61,6 +103,7 @@ export class Mel2Mel {
       hidden: picked((state) => state.hidden, this.hiddenSize),
       cell: picked((state) => state.cell, this.hiddenSize),
       ahead,
+      begun: rows.map((row) => begun[row]),
     };
   }
 
@@ -75,12 +118,12 @@ export class Mel2Mel {
     frame: number,
     state: MelState,
   ): Promise<{ mel: Float32Array; state: MelState }> {
-    const { hop, fade, hiddenSize } = this;
+    const { hop, fade, hiddenSize, rollSize } = this;
     const n = rolls.length;
     const seen = this.windows(rolls, frame);
-    const rollNow = new Float32Array(n * hop * N_CHANNELS);
+    const rollNow = new Float32Array(n * hop * rollSize);
     for (let i = 0; i < n; i++) {
-      part(rollNow, i, n).set(part(seen, i, n).subarray(0, hop * N_CHANNELS));
+      part(rollNow, i, n).set(part(seen, i, n).subarray(0, hop * rollSize));
     }
     const before = await this.runPast(rollNow, timbre, n, hop, state);
     // Where a key was struck since, the window before knew other rolls.
@@ -108,7 +151,7 @@ export class Mel2Mel {
     });
     const found = mel.data as Float32Array;
     rolls.forEach((one, i) => {
-      const silent = Math.min(Math.max(this.silentUntil(one) - frame, 0), hop);
+      const silent = Math.min(Math.max(this.silentUntil(one, state.begun[i]) - frame, 0), hop);
       part(found, i, n)
         .subarray(0, silent * this.nMels)
         .fill(Math.log(this.config.mel.floor));
@@ -127,23 +170,27 @@ export class Mel2Mel {
   ): Promise<MelState> {
     if (stop <= start) return state;
     const n = rolls.length;
-    const roll = new Float32Array(n * (stop - start) * N_CHANNELS);
+    const roll = new Float32Array(n * (stop - start) * this.rollSize);
     rolls.forEach((one, i) => one.window(start, stop, part(roll, i, n)));
     return (await this.runPast(roll, timbre, n, stop - start, state)).state;
   }
 
-  /** The first frame whose window reaches a note. */
-  private silentUntil(roll: PianoRoll): number {
-    if (!roll.notes.length) return Infinity;
+  /** Frames by which the window of a mel frame reaches to either side. */
+  get reach(): number {
     const { n_fft, hop_length } = this.config.mel;
-    return toFrame(roll.notes[0].start, roll.frameRate) - n_fft / 2 / hop_length;
+    return n_fft / 2 / hop_length;
   }
 
-  /** A hop of the rolls with its context, (tracks, hop + context, 176). */
+  /** The first frame from `begun` on whose window reaches a note. */
+  private silentUntil(roll: PianoRoll, begun: number): number {
+    return (roll.firstSounding(begun) ?? Infinity) - this.reach;
+  }
+
+  /** A hop of the rolls with its context, (tracks, hop + context, channels). */
   private windows(rolls: readonly PianoRoll[], frame: number): Float32Array {
     const n = rolls.length;
     const nFrames = this.hop + this.context;
-    const windows = new Float32Array(n * nFrames * N_CHANNELS);
+    const windows = new Float32Array(n * nFrames * this.rollSize);
     rolls.forEach((roll, i) => roll.window(frame, frame + nFrames, part(windows, i, n)));
     return windows;
   }
@@ -156,7 +203,7 @@ export class Mel2Mel {
   ): Promise<Float32Array> {
     const nothing = new ort.Tensor(new Float32Array(n * this.hiddenSize), [1, n, this.hiddenSize]);
     const { future } = await run(this.future, {
-      roll: new ort.Tensor(windows, [n, this.hop + this.context, N_CHANNELS]),
+      roll: new ort.Tensor(windows, [n, this.hop + this.context, this.rollSize]),
       timbre: new ort.Tensor(timbre, [n, 1, this.timbreSize]),
       hidden_in: nothing,
       cell_in: nothing,
@@ -189,7 +236,7 @@ export class Mel2Mel {
     }
     const stateShape = [1, n, this.hiddenSize];
     const { past, hidden, cell } = await run(this.past, {
-      roll: new ort.Tensor(roll, [n, nFrames, N_CHANNELS]),
+      roll: new ort.Tensor(roll, [n, nFrames, this.rollSize]),
       timbre: new ort.Tensor(repeated, [n, nFrames, this.timbreSize]),
       hidden_in: new ort.Tensor(state.hidden, stateShape),
       cell_in: new ort.Tensor(state.cell, stateShape),
@@ -200,6 +247,7 @@ export class Mel2Mel {
         hidden: hidden.data as Float32Array,
         cell: cell.data as Float32Array,
         ahead: null,
+        begun: state.begun,
       },
     };
   }

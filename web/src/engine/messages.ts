@@ -18,7 +18,8 @@ export type ToEngine =
   | { kind: "file"; path: string; bytes: ArrayBuffer }
   /** To a worklet that shares no memory. */
   | { kind: "worklet"; port: MessagePort }
-  | { kind: "voice"; model: string; vocoder: string }
+  /** `aside`: loaded while something else is played, which must not suffer. */
+  | { kind: "voice"; model: string; vocoder: string; aside: boolean }
   | {
       kind: "score";
       /** Of the piece, to know it again; null for what is played in between. */
@@ -26,19 +27,29 @@ export type ToEngine =
       tracks: Track[];
       timbres: Timbre[];
       heard: boolean[];
+      dry: boolean;
       seconds: number;
       live: Timbre | null;
+      /** Whether what is played goes on until this can take its place. */
+      seamless: boolean;
     }
   | { kind: "seek"; seconds: number }
-  | { kind: "change"; timbres: Timbre[]; heard: boolean[]; live: Timbre | null }
+  | { kind: "change"; timbres: Timbre[]; heard: boolean[]; dry: boolean; live: Timbre | null }
   | { kind: "key"; pitch: number; velocity: number }
   | { kind: "play"; playing: boolean }
   | { kind: "loop"; loop: boolean }
   | { kind: "preview"; point: number[] }
   | { kind: "recording"; track: number; from: number; to: number }
-  | { kind: "export"; tracks: Track[]; timbres: Timbre[]; heard: boolean[]; vocoder: string }
+  | {
+      kind: "export";
+      tracks: Track[];
+      timbres: Timbre[];
+      heard: boolean[];
+      dry: boolean;
+      vocoder: string;
+    }
   | { kind: "cancel export" }
-  /** Compute the whole piece before it is played. */
+  /** Compute as much of the piece as it takes to play it without a gap, and the rest meanwhile. */
   | { kind: "render" }
   | { kind: "cancel render" };
 
@@ -81,5 +92,7 @@ export type FromEngine =
   | { kind: "preview"; nMels: number; mel: Float32Array }
   | { kind: "recording"; track: number; timbre: Timbre | null }
   | { kind: "export"; progress: number; secondsLeft: number; wav: Blob | null }
-  /** Of the piece that is computed before it is played; `done` where it is complete. */
-  | { kind: "render"; progress: number; secondsLeft: number; done: boolean };
+  /** Computing cannot keep up with the sound: there is nothing more to hear. */
+  | { kind: "starved" }
+  /** Of the piece that is computed before it is played: until it may be, and whether it may. */
+  | { kind: "render"; progress: number; secondsLeft: number; playable: boolean };

@@ -13,16 +13,22 @@ export interface Taker {
   cancelled(): boolean;
 }
 
-/** Gives whether it came to the end. */
-export async function computeAll(stream: Stream, playing: Playing, taker: Taker): Promise<boolean> {
+/** Compute from a frame on, which must be aligned; gives whether it came to the end. */
+export async function computeAll(
+  stream: Stream,
+  playing: Playing,
+  taker: Taker,
+  first = 0,
+): Promise<boolean> {
+  const nSamples = stream.nSamples - first * stream.hopLength;
   const began = performance.now();
   let told = began;
-  let place = await stream.start(0, playing);
+  let place = await stream.start(first, playing);
   try {
-    for (let done = 0; done < stream.nSamples;) {
-      const step = await stream.step(place, playing, 0);
+    for (let done = 0; done < nSamples;) {
+      const step = await stream.step(place, playing, first);
       place = step.next;
-      const rest = Math.min(step.mix[0].length, stream.nSamples - done);
+      const rest = Math.min(step.mix[0].length, nSamples - done);
       const mix = step.mix.map((side) => side.subarray(0, rest)) as Step["mix"];
       taker.take({ ...step, mix });
       done += rest;
@@ -31,7 +37,7 @@ export async function computeAll(stream: Stream, playing: Playing, taker: Taker)
       const now = performance.now();
       if (now - told < TOLD_MS || !done) continue;
       told = now;
-      const progress = done / stream.nSamples;
+      const progress = done / nSamples;
       taker.told(progress, ((now - began) / 1000) * (1 / progress - 1));
     }
   } finally {

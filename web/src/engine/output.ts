@@ -12,8 +12,8 @@ import {
   type ToWorklet,
 } from "../audio/ring";
 
-const CROSSFADE = 128; // samples over which new sound takes the place of old
-const SAFETY = 320; // samples ahead of the listener that are no longer touched: 20 ms
+const CROSSFADE_S = 0.008; // over which new sound takes the place of old
+const SAFETY_S = 0.02; // ahead of the listener that is no longer touched
 
 export class Output {
   /** What was written; in shared memory it is the worklet's own. */
@@ -24,6 +24,9 @@ export class Output {
   private final = false;
   private readFar = 0;
   private underrunsFar = 0;
+  private rate = 0;
+  private turn = 0; // from where on samples have that rate
+  private coming = 0; // the rate of what is written next
 
   constructor(shared: SharedArrayBuffer | null) {
     this.ring = openRing(shared ?? newRing(false));
@@ -62,7 +65,8 @@ export class Output {
 
   /** From where on what is written will certainly be heard. */
   get soonest(): number {
-    return this.playing ? this.read + SAFETY * (this.port ? 3 : 1) : this.read;
+    const safety = Math.round(SAFETY_S * this.rate) * (this.port ? 3 : 1);
+    return this.playing ? this.read + safety : this.read;
   }
 
   /** Where other sound can begin: where nothing was written the listener cannot be yet. */
@@ -78,6 +82,11 @@ export class Output {
   play(playing: boolean): void {
     this.playing = playing;
     this.tell();
+  }
+
+  /** What is written from now on has a rate, in Hz, that may be another one. */
+  setRate(rate: number): void {
+    this.coming = rate;
   }
 
   /** Nothing follows after `end`, or something does where it is null. */
@@ -100,7 +109,10 @@ export class Output {
     const start = Math.max(at, fade ? this.next : at);
     if (start >= at + n) return -1;
     const [left, right] = sides.map((side) => side.slice(start - at));
-    if (fade && start < this.written) this.blend(start, left, right);
+    if (this.coming !== this.rate) {
+      this.rate = this.coming;
+      this.turn = start;
+    } else if (fade && start < this.written) this.blend(start, left, right);
     writeRing(this.ring, start, left, right);
     this.written = Math.max(joint === "cut" ? 0 : this.written, at + n);
     if (this.port) {
@@ -112,7 +124,7 @@ export class Output {
   }
 
   private blend(start: number, left: Float32Array, right: Float32Array): void {
-    const n = Math.min(CROSSFADE, this.written - start, left.length);
+    const n = Math.min(Math.round(CROSSFADE_S * this.rate), this.written - start, left.length);
     for (let i = 0; i < n; i++) {
       const share = (i + 1) / (n + 1);
       const at = (start + i) & (RING_SIZE - 1);
@@ -123,11 +135,14 @@ export class Output {
 
   private tell(): void {
     if (this.port) {
-      const { written, playing, final } = this;
-      this.port.postMessage({ kind: "header", written, playing, final } satisfies ToWorklet);
+      const { written, playing, final, rate, turn } = this;
+      const header: ToWorklet = { kind: "header", written, playing, final, rate, turn };
+      this.port.postMessage(header);
       return;
     }
     const { header } = this.ring;
+    Atomics.store(header, HEADER.turn, this.turn);
+    Atomics.store(header, HEADER.rate, this.rate);
     Atomics.store(header, HEADER.written, this.written);
     Atomics.store(header, HEADER.final, this.final ? 1 : 0);
     Atomics.store(header, HEADER.playing, this.playing ? 1 : 0);

@@ -1,14 +1,26 @@
-// The parallel vocoder as it runs, as src/timbrel/vocoder/parallel_stream.py runs it. What the graph
+// The parallel vocoder as it runs, as src/timbrel/vocoder/parallel_stream.py runs it. What a graph
 // remembers is read off its own interface: each input `x` with an output `x_out` is a state.
 
-import type { BundleConfig, MelGeometry } from "./bundle";
-import { pickedRows, type Ensemble } from "./ensemble";
-import { Excitation, N_ENVELOPES, stackNotes } from "./excitation";
-import { openSession, ort, run } from "./runtime";
-import type { Vocoder } from "./vocoder";
+import constants from "../constants.json";
+import { N_KEYS, PerformanceRoll } from "../score/performance_roll";
 import type { PianoRoll } from "../score/roll";
+import type { Timing } from "../score/pitch";
+import { BentExcitation } from "./bent_excitation";
+import type { BundleConfig, MelGeometry } from "./bundle";
+import { phases } from "./chance";
+import type { Ensemble } from "./ensemble";
+import { Excitation, N_ENVELOPES, stackNotes, type NoteSource } from "./excitation";
+import { openSession, ort, run } from "./runtime";
+import { N_AGES, N_SOURCES, Strokes } from "./strokes";
+import type { Vocoder } from "./vocoder";
 
-type State = Record<string, ort.Tensor>;
+const GRAPH_FILE = "vocoder.onnx";
+const KITS_FILE = "kits.onnx";
+
+/** What a graph remembers of one track, by the names of its inputs. */
+type TrackState = Readonly<Record<string, Float32Array>>;
+type State = readonly TrackState[];
+type Feeds = Record<string, ort.Tensor>;
 
 export class ParallelVocoder implements Vocoder<State> {
   readonly mel: MelGeometry;
@@ -17,14 +29,16 @@ export class ParallelVocoder implements Vocoder<State> {
   private readonly lead: number;
   private readonly nPast: number;
   private readonly nBins: number;
-  private readonly onsetGridS: number;
+  private readonly timing: Timing;
+  private readonly readsPerformances: boolean;
   private readonly knowsScore: boolean;
-  private readonly stateShapes: Record<string, readonly (number | string)[]> = {};
-  private readonly excitations = new WeakMap<PianoRoll, Excitation>();
+  private readonly sources = new WeakMap<PianoRoll, NoteSource>();
+  private readonly strokes = new WeakMap<PerformanceRoll, Strokes>();
 
   private constructor(
     config: BundleConfig,
-    private readonly session: ort.InferenceSession,
+    private readonly notes: Graph,
+    private readonly kits: Graph | null,
     private readonly seed: number,
   ) {
     const sizes = config.model as Record<string, number>;
@@ -32,16 +46,16 @@ export class ParallelVocoder implements Vocoder<State> {
     this.mel = config.mel;
     this.lookahead = sizes.lookahead;
     this.latencyFrames = sizes.lookahead + half;
-    this.lead = half - 1; // pulses are wanted up to the end of the window around a frame
+    this.lead = half - 1; // sources are wanted up to the end of the window around a frame
     this.nPast = (sizes.n_blocks + 1) * (sizes.kernel_size - 1);
     this.nBins = sizes.n_fft / 2 + 1;
-    this.onsetGridS = sizes.onset_grid_s;
-    this.knowsScore = session.inputNames.includes("gain");
-    for (const input of session.inputMetadata) {
-      if (input.isTensor && session.outputNames.includes(`${input.name}_out`)) {
-        this.stateShapes[input.name] = input.shape;
-      }
-    }
+    this.timing = {
+      gridS: sizes.onset_grid_s,
+      clockS: sizes.onset_clock_s,
+      delayS: sizes.onset_delay_s,
+    };
+    this.readsPerformances = config.model.conditioning === constants.performance;
+    this.knowsScore = notes.takes("gain");
   }
 
   static async load(
@@ -49,17 +63,14 @@ export class ParallelVocoder implements Vocoder<State> {
     files: Record<string, Uint8Array>,
     seed = 0,
   ): Promise<ParallelVocoder> {
-    return new ParallelVocoder(config, await openSession(files, "vocoder.onnx"), seed);
+    const notes = new Graph(await openSession(files, GRAPH_FILE));
+    const kits = files[KITS_FILE] ? new Graph(await openSession(files, KITS_FILE)) : null;
+    return new ParallelVocoder(config, notes, kits, seed);
   }
 
   async start(ensemble: Ensemble, frame: number): Promise<State> {
     const n = ensemble.tracks.length;
-    const state: State = {};
-    for (const [name, shape] of Object.entries(this.stateShapes)) {
-      const dims = shape.map((size) => (typeof size === "number" ? size : n));
-      const length = dims.reduce((a, b) => a * b, 1);
-      state[name] = new ort.Tensor(new Float32Array(length), dims);
-    }
+    const state = ensemble.rolls.map((roll) => this.graphOf(roll).silent());
     // Silence before the first frame brings the state to where it would be after long silence.
     const silence = new Float32Array(n * this.nPast * this.mel.n_mels);
     silence.fill(Math.log(this.mel.floor));
@@ -73,88 +84,169 @@ export class ParallelVocoder implements Vocoder<State> {
     state: State,
   ): Promise<{ audio: Float32Array; state: State }> {
     const n = tracks.length;
-    const nFrames = mel.length / n / this.mel.n_mels;
-    const outputs = await run(this.session, {
-      mel: new ort.Tensor(mel, [n, nFrames, this.mel.n_mels]),
-      noise: new ort.Tensor(this.noise(tracks, frame - this.lookahead, nFrames), [
-        n,
-        nFrames,
-        this.nBins,
-      ]),
-      ...(this.knowsScore ? this.notes(rolls, frame + this.lead, nFrames) : {}),
-      ...state,
-    });
-    const next = Object.keys(state).map((name) => [name, outputs[`${name}_out`]] as const);
-    return { audio: outputs.audio.data as Float32Array, state: Object.fromEntries(next) };
+    const size = mel.length / n;
+    const nFrames = size / this.mel.n_mels;
+    const nSamples = nFrames * this.mel.hop_length;
+    const audio = new Float32Array(n * nSamples);
+    const next = new Array<TrackState>(n);
+    for (const graph of [this.notes, this.kits]) {
+      const rows = rolls.flatMap((roll, row) => (this.graphOf(roll) === graph ? [row] : []));
+      if (!graph || !rows.length) continue;
+      const own = rows.map((row) => rolls[row]);
+      const mels = new Float32Array(rows.length * size);
+      rows.forEach((row, i) => mels.set(mel.subarray(row * size, (row + 1) * size), i * size));
+      const feeds: Feeds = {
+        mel: new ort.Tensor(mels, [rows.length, nFrames, this.mel.n_mels]),
+        ...(graph === this.kits
+          ? this.strokesOf(own as PerformanceRoll[], frame, nFrames)
+          : this.notesOf(
+              own,
+              rows.map((row) => tracks[row]),
+              frame,
+              nFrames,
+            )),
+      };
+      const found = await graph.run(
+        feeds,
+        rows.map((row) => state[row]),
+      );
+      rows.forEach((row, i) => {
+        audio.set(found.audio.subarray(i * nSamples, (i + 1) * nSamples), row * nSamples);
+        next[row] = found.states[i];
+      });
+    }
+    return { audio, state: next };
   }
 
   regrouped(states: State[], rows: readonly number[]): State {
-    const next = Object.keys(states[0]).map((name) => {
-      const tensors = states.map((state) => state[name]);
-      const [, ...dims] = tensors[0].dims;
-      const size = dims.reduce((a, b) => a * b, 1);
-      const data = pickedRows(
-        tensors.map((tensor) => tensor.data as Float32Array),
-        size,
-        rows,
-      );
-      return [name, new ort.Tensor(data, [rows.length, ...dims])] as const;
-    });
-    return Object.fromEntries(next);
+    const all = states.flat();
+    return rows.map((row) => all[row]);
   }
 
-  /** Phases in cycles, which depend on the seed, the track, the frame and the bin alone. */
-  private noise(tracks: readonly number[], start: number, nFrames: number): Float32Array {
-    const noise = new Float32Array(tracks.length * nFrames * this.nBins);
-    const seed = scattered(this.seed);
-    let at = 0;
-    for (const track of tracks) {
-      const voice = scattered(track ^ seed);
-      for (let k = 0; k < nFrames; k++) {
-        const key = scattered(voice ^ (start + k));
-        for (let bin = 0; bin < this.nBins; bin++) {
-          noise[at++] = (scattered(key + Math.imul(bin, 0x9e3779b9)) >>> 8) * 2 ** -24;
-        }
-      }
-    }
-    return noise;
+  private graphOf(roll: PianoRoll): Graph {
+    return this.kits && roll instanceof PerformanceRoll && roll.isKit ? this.kits : this.notes;
   }
 
-  private notes(
+  private notesOf(
     rolls: readonly PianoRoll[],
-    start: number,
+    tracks: readonly number[],
+    frame: number,
     nFrames: number,
-  ): Record<string, ort.Tensor> {
-    const found = rolls.map((roll) => this.excitation(roll).frames(start, start + nFrames));
-    const { nNotes, phase, step, harmonics, gain, first } = stackNotes(found, nFrames);
+  ): Feeds {
     const n = rolls.length;
+    const noise = phases(this.seed, tracks, frame - this.lookahead, nFrames, this.nBins);
+    const feeds = { noise: new ort.Tensor(noise, [n, nFrames, this.nBins]) };
+    if (!this.knowsScore) return feeds;
+    const start = frame + this.lead;
+    const found = rolls.map((roll) => this.sourceOf(roll).frames(start, start + nFrames));
+    const nSteps = this.readsPerformances ? nFrames : 1;
+    const { nNotes, phase, step, harmonics, gain, first } = stackNotes(found, nFrames, nSteps);
     return {
+      ...feeds,
       phase: new ort.Tensor(phase, [n, nNotes, nFrames]),
-      step: new ort.Tensor(step, [n, nNotes, 1]),
-      harmonics: new ort.Tensor(harmonics, [n, nNotes, 1]),
+      step: new ort.Tensor(step, [n, nNotes, nSteps]),
+      harmonics: new ort.Tensor(harmonics, [n, nNotes, nSteps]),
       gain: new ort.Tensor(gain, [n, nNotes, nFrames, N_ENVELOPES]),
       first: new ort.Tensor(first, [n, nNotes, nFrames]),
     };
   }
 
-  private excitation(roll: PianoRoll): Excitation {
-    let found = this.excitations.get(roll);
+  private strokesOf(rolls: readonly PerformanceRoll[], frame: number, nFrames: number): Feeds {
+    const n = rolls.length;
+    const nSamples = nFrames * this.mel.hop_length;
+    const start = frame + this.lead;
+    // The gate is that of the audio which the step finishes.
+    const begin = (frame - this.latencyFrames) * this.mel.hop_length;
+    const sources = new Float32Array(n * N_SOURCES * nSamples);
+    const gate = new Float32Array(n * nSamples);
+    const keys = new Float32Array(n * nFrames * N_AGES * N_KEYS);
+    rolls.forEach((roll, i) => {
+      const strokes = this.strokesIn(roll);
+      const found = strokes.frames(start, start + nFrames);
+      sources.set(found.sources, i * N_SOURCES * nSamples);
+      keys.set(found.keys, i * nFrames * N_AGES * N_KEYS);
+      gate.set(strokes.gate(begin, begin + nSamples), i * nSamples);
+    });
+    return {
+      sources: new ort.Tensor(sources, [n, N_SOURCES, nSamples]),
+      gate: new ort.Tensor(gate, [n, nSamples]),
+      keys: new ort.Tensor(keys, [n, nFrames, N_AGES * N_KEYS]),
+    };
+  }
+
+  private sourceOf(roll: PianoRoll): NoteSource {
+    let found = this.sources.get(roll);
     if (!found) {
       const { sample_rate, hop_length } = this.mel;
-      found = new Excitation(roll, sample_rate, hop_length, this.onsetGridS);
-      this.excitations.set(roll, found);
+      found =
+        roll instanceof PerformanceRoll
+          ? new BentExcitation(roll, sample_rate, hop_length, this.timing)
+          : new Excitation(roll, sample_rate, hop_length, this.timing.gridS);
+      this.sources.set(roll, found);
+    }
+    return found;
+  }
+
+  private strokesIn(roll: PerformanceRoll): Strokes {
+    let found = this.strokes.get(roll);
+    if (!found) {
+      const { sample_rate, hop_length } = this.mel;
+      found = new Strokes(roll, sample_rate, hop_length, this.timing);
+      this.strokes.set(roll, found);
     }
     return found;
   }
 }
 
-/** Scatter 32-bit numbers over all 32-bit numbers, one to one (Wellons' hash "lowbias32"). */
-export function scattered(number: number): number {
-  let x = number >>> 0;
-  x ^= x >>> 16;
-  x = Math.imul(x, 0x7feb352d);
-  x ^= x >>> 15;
-  x = Math.imul(x, 0x846ca68b);
-  x ^= x >>> 16;
-  return x >>> 0;
+/** A graph with what it remembers of each track. */
+class Graph {
+  /** Of one track, by names. */
+  private readonly shapes = new Map<string, readonly number[]>();
+
+  constructor(private readonly session: ort.InferenceSession) {
+    for (const input of session.inputMetadata) {
+      if (input.isTensor && session.outputNames.includes(`${input.name}_out`)) {
+        this.shapes.set(input.name, input.shape.slice(1) as number[]);
+      }
+    }
+  }
+
+  takes(name: string): boolean {
+    return this.session.inputNames.includes(name);
+  }
+
+  /** What it remembers of nothing. */
+  silent(): TrackState {
+    return Object.fromEntries(
+      [...this.shapes].map(([name, shape]) => [name, new Float32Array(sizeOf(shape))]),
+    );
+  }
+
+  async run(
+    feeds: Feeds,
+    states: readonly TrackState[],
+  ): Promise<{ audio: Float32Array; states: TrackState[] }> {
+    const n = states.length;
+    const remembered: Feeds = {};
+    for (const [name, shape] of this.shapes) {
+      const data = new Float32Array(n * sizeOf(shape));
+      states.forEach((state, i) => data.set(state[name], i * sizeOf(shape)));
+      remembered[name] = new ort.Tensor(data, [n, ...shape]);
+    }
+    const outputs = await run(this.session, { ...feeds, ...remembered });
+    const next = states.map((_, i) =>
+      Object.fromEntries(
+        [...this.shapes].map(([name, shape]) => {
+          const size = sizeOf(shape);
+          const data = outputs[`${name}_out`].data as Float32Array;
+          return [name, data.slice(i * size, (i + 1) * size)];
+        }),
+      ),
+    );
+    return { audio: outputs.audio.data as Float32Array, states: next };
+  }
+}
+
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
 }

@@ -5,13 +5,17 @@
 import type { Output } from "./output";
 import { FULL, LoadMeter, QualityMeter, type Quality } from "./quality";
 import { aligned, type Place, type Playing, type Source, type Step } from "./source";
-import { PianoRoll } from "../score/roll";
 import type { Note } from "../score/score";
 
 const FIRST_STEPS = 2; // hops that are given out together where the sound changes
 const MOST_ATTEMPTS = 4;
+const JUDGED_HOPS = 5.5; // as many are computed ahead, until it is known how long they take
 const READY_MADE_AHEAD_S = 4; // of what is there already; enough to begin computing meanwhile
+const MOST_AHEAD_S = 6;
+const MOST_SILENCE_S = 1; // of waiting for sound, since playing began: a busy moment is no reason to stop
 const LIVE_NOTE_MEMORY_S = 12; // a key's note that ended so long ago is forgotten
+const SHORTEST_S = 0.05; // of a key's note
+const MOST_SLOWER = 4; // than usual: a hop that took longer was kept waiting, and says no more than that
 
 interface Computed {
   before: Place;
@@ -19,14 +23,23 @@ interface Computed {
   base: number;
 }
 
+/** What the ring holds from a place on, where the score's first sample would be, and the rate. */
+interface Segment {
+  ring: number;
+  base: number;
+  rate: number;
+}
+
 /** A track that is played by hand takes its notes. */
-export type LiveTrack = (roll: PianoRoll) => void;
+export type LiveTrack = (notes: readonly Note[]) => void;
 
 export interface PlayerEvents {
   computed(step: Step): void;
   /** A change asked for with the listener at `asked` begins to sound at `heard`. */
   changed(asked: number, heard: number): void;
   ended(): void;
+  /** Computing fell behind for good, and the listener has heard all there is. */
+  starved(): void;
   /** What the pictures may cost, by how long hops took. */
   measured(quality: Quality): void;
 }
@@ -36,6 +49,8 @@ export class Player {
   loop = false;
   /** Seconds of reserve that are aimed at. */
   aheadS = FULL.aheadS;
+  /** Seconds that are aimed at beside that, before something keeps the player from computing. */
+  secured = 0;
   /** Hops of timbre as they were last computed: frame → (tracks, timbre_size). */
   readonly used = new Map<number, Float32Array>();
   /** Milliseconds that a hop's computation takes, smoothed. */
@@ -45,12 +60,14 @@ export class Player {
   nTracks = 0;
 
   private source: Source | null = null;
-  private now: Playing = { timbres: [], heard: [] };
+  private now: Playing = { timbres: [], heard: [], dry: false };
   private next: Place | null = null;
   private from = 0;
   private base = 0;
   private chain: Computed[] = [];
-  private segments: { ring: number; base: number }[] = [];
+  private sampleRate = 1;
+  private hopLength = 1;
+  private segments: Segment[] = [];
   private withheld: Step[] | null = null; // the first steps after a change, given out together
   private joint: "on" | "change" | "cut" = "on";
   private asked = -1;
@@ -67,6 +84,7 @@ export class Player {
   private finished = false;
   private meter = new QualityMeter();
   private readonly load = new LoadMeter();
+  private silenceS = 0; // of waiting for sound, since playing began
   private changedAt = 0; // when the change that is being computed was begun
   private undo: (() => void) | null = null; // brings back what was before it, where that is possible
   private attempts = 0; // at a change whose computation took too long
@@ -74,13 +92,20 @@ export class Player {
 
   constructor(
     private readonly output: Output,
-    private readonly sampleRate: number,
-    private readonly hopLength: number,
     private readonly events: PlayerEvents,
   ) {}
 
   private get frameRate(): number {
     return this.sampleRate / this.hopLength;
+  }
+
+  /** Wait until so much is computed ahead of the listener as keeps the sound up for some time. */
+  async secure(seconds: number): Promise<void> {
+    this.secured = seconds;
+    this.notify();
+    while (this.playing && !this.finished && this.aheadSeconds < 0.8 * seconds) {
+      await new Promise<void>((resolve) => setTimeout(resolve, 20));
+    }
   }
 
   /** Computes for ever; errors go to whoever awaits it. */
@@ -95,7 +120,9 @@ export class Player {
         // never be heard.
         this.apply();
       } else if (this.source && this.next && !this.finished && this.hungry) {
+        const [began, ahead] = [performance.now(), this.aheadSeconds];
         await this.compute();
+        this.checkReserve((performance.now() - began) / 1000 - ahead);
         // Messages come in between steps.
         await new Promise<void>((resolve) => this.pause(resolve, 0));
       } else {
@@ -108,7 +135,8 @@ export class Player {
   /** Seconds of the score where the listener is. */
   get seconds(): number {
     const read = this.output.read;
-    return Math.max(read - this.baseAt(read), 0) / this.sampleRate;
+    const { base, rate } = this.segmentAt(read);
+    return Math.max(read - base, 0) / rate;
   }
 
   get aheadSeconds(): number {
@@ -131,24 +159,29 @@ export class Player {
     return this.playing && !this.finished && this.aheadSeconds < this.aheadS / 2;
   }
 
-  /** Play another source, or the same one from another place. */
+  /**
+   * Play another source, or the same one from another place. Keys that are held sound on, and those
+   * that were struck and not heard yet are heard; without a live track they are forgotten.
+   */
   cue(source: Source, playing: Playing, seconds: number, live: LiveTrack | null): void {
     this.wanted = null;
-    this.keys = []; // but not those that are struck from now on
+    if (!live) this.keys = this.liveNotes = [];
     // Who presses Play before the new sound is there must not hear the old one.
     if (!this.playing) this.output.finish(this.output.read);
     this.cueing = async () => {
+      this.take(source, playing);
       const last = source.nFrames - 1;
       const frame = aligned(Math.min(seconds * this.frameRate, last), source.hop);
-      this.live = live;
-      this.take(source, playing);
-      this.updateLiveRoll(seconds);
+      this.liveNotes = this.liveNotes.flatMap((note) =>
+        note.end === Infinity ? [{ ...note, start: frame / this.frameRate }] : [],
+      );
+      this.connect(live);
       this.next = await source.start(frame, playing);
       this.from = frame;
       const start = this.output.next;
       this.base = start - frame * this.hopLength;
       this.chain = [];
-      this.segments = [{ ring: start, base: this.base }];
+      this.segments = [{ ring: start, base: this.base, rate: this.sampleRate }];
       this.used.clear();
       this.finished = false;
       this.output.finish(null);
@@ -157,20 +190,27 @@ export class Player {
     this.notify();
   }
 
-  /** Go on in another source of the same piece; what is in the ring is played until it is there. */
-  handOver(source: Source, playing: Playing): void {
+  /**
+   * Go on in another source of the same piece, at a place that lies so far ahead of the listener; what
+   * is in the ring is played until then. Its live track goes on with the keys that were struck.
+   */
+  handOver(source: Source, playing: Playing, live: LiveTrack | null, leadS = 0): void {
     this.wanted = null;
     this.cueing = async () => {
+      const soonest = this.output.soonest + Math.max(this.lag, leadS * this.sampleRate);
+      const { base, rate } = this.segmentAt(soonest);
+      if (rate === this.sampleRate) this.rebase(base);
       this.take(source, playing);
-      const soonest = this.output.soonest + this.lag;
-      const base = this.baseAt(soonest);
-      const last = source.nFrames - 1;
-      const frame = aligned(Math.min((soonest - base) / this.hopLength, last), source.hop);
-      this.next = await source.start(frame, playing);
-      this.from = frame;
-      this.base = base;
+      this.connect(live);
+      const exact = ((soonest - base) / rate) * this.frameRate;
+      const from = Math.max(Math.min(Math.ceil(exact), source.nFrames - 1), 0);
+      const ring = Math.round(base + (from / this.frameRate) * rate);
+      this.next = await source.start(aligned(from, source.hop), playing);
+      this.from = from;
+      this.base = ring - from * this.hopLength;
       this.chain = [];
       this.segments = this.segments.filter((segment) => segment.ring <= soonest);
+      this.segments.push({ ring, base: this.base, rate: this.sampleRate });
       this.finished = false;
       this.undo = null;
       this.output.finish(null);
@@ -195,11 +235,17 @@ export class Player {
 
   play(playing: boolean): void {
     this.playing = playing;
+    this.silenceS = 0;
     this.output.play(playing);
     this.notify();
   }
 
   private apply(): void {
+    if (!this.live) this.keys = [];
+    if (!this.wanted && !this.keys.length) {
+      if (!this.atNextHop) this.asked = -1;
+      return;
+    }
     const { chain, segments, next, base, fresh, now } = this;
     this.undo = () => Object.assign(this, { chain, segments, next, base, fresh, now, joint: "on" });
     if (this.wanted) this.now = this.wanted;
@@ -212,21 +258,23 @@ export class Player {
     const soonest = this.output.soonest + this.lag + (this.extraMs * this.sampleRate) / 1000;
     this.extraMs = 0;
     this.changedAt = performance.now();
-    if (!this.keys.length || !this.live) {
-      this.keys = [];
+    if (!this.keys.length) {
       this.rewind((ring) => ring >= soonest, false);
       return;
     }
+    this.rebase(this.chain.findLast((one) => this.placeOf(one) <= soonest)?.base ?? this.base);
     const time = (soonest - this.base) / this.sampleRate;
     for (const { pitch, velocity } of this.keys) {
-      for (const note of this.liveNotes) {
-        if (note.pitch === pitch && note.end === Infinity)
-          note.end = Math.max(time, note.start + 0.05);
-      }
-      if (velocity > 0) this.liveNotes.push({ pitch, velocity, start: time, end: Infinity });
+      const isHeld = (note: Note) => note.pitch === pitch && note.end === Infinity;
+      this.liveNotes = this.liveNotes.map((note) =>
+        isHeld(note) ? { ...note, end: Math.max(time, note.start + SHORTEST_S) } : note,
+      );
+      if (velocity > 0)
+        this.liveNotes.push({ pitch, velocity, start: time, end: Infinity, detune: 0 });
     }
     this.keys = [];
-    this.updateLiveRoll(time);
+    this.liveNotes = this.liveNotes.filter((note) => note.end > time - LIVE_NOTE_MEMORY_S);
+    this.connect(this.live);
     this.rewind((ring) => ring <= soonest, true);
   }
 
@@ -235,22 +283,32 @@ export class Player {
    * listener would run into sound of a timbre that was given up long ago.
    */
   private get canGoBack(): boolean {
-    return this.finished || this.fresh - this.output.soonest >= 2 * this.lag;
+    return this.finished || this.fresh - this.output.soonest >= 2 * this.expectedLag;
   }
 
   private get hungry(): boolean {
+    if (!(this.source!.has?.(this.next!) ?? true)) return false;
     return this.withheld !== null || this.fresh - this.output.read < this.ahead;
   }
 
   /** Samples of reserve that are aimed at; more where the computer is hardly fast enough. */
   private get ahead(): number {
     if (this.source?.computes === false) return READY_MADE_AHEAD_S * this.sampleRate;
-    const seconds = Math.min(this.aheadS + 6 * Math.max(this.realTimeFactor - 0.25, 0), 6);
+    const wanted = this.aheadS + 6 * Math.max(this.realTimeFactor - 0.25, 0);
+    const seconds = Math.max(
+      Math.min(wanted, MOST_AHEAD_S),
+      this.load.known || !this.source ? 0 : (JUDGED_HOPS * this.source.hop) / this.frameRate,
+      this.secured,
+    );
     return Math.min(seconds * this.sampleRate, this.output.capacity);
   }
 
-  /** Samples that pass while what is heard next is computed. */
+  /** Samples that the listener hears while what comes next is computed; no more than there are. */
   private get lag(): number {
+    return Math.min(this.expectedLag, Math.max(this.output.end - this.output.soonest, 0));
+  }
+
+  private get expectedLag(): number {
     return this.playing ? (FIRST_STEPS * 1.1 * this.stepMs * this.sampleRate) / 1000 : 0;
   }
 
@@ -260,12 +318,12 @@ export class Player {
    */
   private rewind(fits: (ring: number) => boolean, last: boolean): void {
     if (!this.source || !this.next) return;
-    const places = this.chain.map(({ before, base }) => base + before.frame * this.hopLength);
+    const places = this.chain.map((one) => this.placeOf(one));
     const index = last ? places.findLastIndex(fits) : places.findIndex(fits);
     if (index < 0) return;
     const { before, base } = this.chain[index];
     this.next = before;
-    this.base = base;
+    this.rebase(base);
     this.chain = this.chain.slice(0, index);
     this.segments = this.segments.filter((segment) => segment.base <= base);
     this.finished = false;
@@ -285,7 +343,7 @@ export class Player {
     const before = await source.regrouped(this.next!, this.now);
     const began = performance.now();
     const step = await source.step(before, this.now, this.from);
-    if (source.computes) this.measure(performance.now() - began, step.nTracks);
+    if (source.computes) this.measure(performance.now() - began, step);
     this.next = step.next;
     this.chain.push({ before, base: this.base });
     if (step.frame < source.nFrames) this.events.computed(step);
@@ -310,13 +368,19 @@ export class Player {
     if (source !== this.source && source.computes) {
       this.meter = new QualityMeter();
       this.load.restart();
+      // A hop that is longer takes longer, about as much.
+      const hopS = (one: Source) => (one.hop * one.hopLength) / one.sampleRate;
+      if (this.source) this.stepMs *= hopS(source) / hopS(this.source);
     }
     this.source = source;
     this.now = playing;
+    this.sampleRate = source.sampleRate;
+    this.hopLength = source.hopLength;
+    this.output.setRate(source.sampleRate);
     if (!source.computes) this.nTracks = 0;
   }
 
-  private measure(tookMs: number, nTracks: number): void {
+  private measure(tookMs: number, { nTracks, nAsleep }: Step): void {
     if (nTracks !== this.nTracks) {
       // More tracks will take longer, about as much each.
       if (this.nTracks && nTracks) this.stepMs *= nTracks / this.nTracks;
@@ -324,20 +388,22 @@ export class Player {
       this.meter = new QualityMeter();
       this.load.restart();
     }
-    this.stepMs += 0.2 * (tookMs - this.stepMs);
-    const share = tookMs / 1000 / (this.source!.hop / this.frameRate);
-    this.load.add(share);
+    // Rest says nothing of how long a note will take.
+    if (nTracks && nAsleep === nTracks) return;
+    this.stepMs += 0.2 * (Math.min(tookMs, MOST_SLOWER * this.stepMs) - this.stepMs);
+    const hopS = this.source!.hop / this.frameRate;
+    const share = tookMs / 1000 / hopS;
+    this.load.add(share, hopS);
     const quality = this.meter.add(share);
     if (!quality) return;
     this.aheadS = quality.aheadS;
     this.events.measured(quality);
   }
 
-  /** Where in the ring the score's first sample would be whose part lies at a place of it. */
-  private baseAt(ring: number): number {
-    let base = this.segments[0]?.base ?? 0;
-    for (const segment of this.segments) if (segment.ring <= ring) base = segment.base;
-    return base;
+  /** What lies at a place of the ring. */
+  private segmentAt(ring: number): Segment {
+    const started = this.segments.filter((segment) => segment.ring <= ring);
+    return started.at(-1) ?? this.segments[0] ?? { ring: 0, base: 0, rate: this.sampleRate };
   }
 
   private placeOf({ before, base }: Computed): number {
@@ -387,10 +453,10 @@ export class Player {
       this.output.finish(this.fresh);
       return;
     }
-    this.base += source.nSamples;
+    this.rebase(this.base + source.nSamples);
     this.from = 0;
     this.next = await source.start(0, this.now);
-    this.segments.push({ ring: this.base, base: this.base });
+    this.segments.push({ ring: this.base, base: this.base, rate: this.sampleRate });
   }
 
   private checkEnd(): void {
@@ -400,9 +466,31 @@ export class Player {
     this.events.ended();
   }
 
-  private updateLiveRoll(time: number): void {
-    this.liveNotes = this.liveNotes.filter((note) => note.end > time - LIVE_NOTE_MEMORY_S);
-    this.live?.(new PianoRoll(this.liveNotes, this.frameRate));
+  /** Follow a hop that came so many seconds too late, or in time where that is negative. */
+  private checkReserve(late: number): void {
+    if (!this.playing || this.finished || this.live || this.withheld) return;
+    if (!this.source?.computes) return;
+    this.silenceS += Math.max(late, 0);
+    if (this.load.tooMuch && this.silenceS > MOST_SILENCE_S) this.events.starved();
+  }
+
+  /** Count the score's time from another place of the ring on; the keys stay where they were struck. */
+  private rebase(base: number): void {
+    const by = (this.base - base) / this.sampleRate;
+    this.base = base;
+    if (by === 0 || !this.liveNotes.length) return;
+    this.liveNotes = this.liveNotes.map((note) => ({
+      ...note,
+      start: note.start + by,
+      end: note.end + by,
+    }));
+    this.connect(this.live);
+  }
+
+  /** Play by hand what a source lets play by hand, with the notes that are there. */
+  private connect(live: LiveTrack | null): void {
+    this.live = live;
+    live?.(this.liveNotes);
   }
 
   private notify(): void {

@@ -42,12 +42,14 @@ export class QualityMeter {
 
 const TOO_MUCH_ABOVE = 0.95; // of real time
 const ENOUGH_BELOW = 0.8;
-const FIRST_HOPS = 5; // fewer than are computed before anyone presses Play
-const LATER_HOPS = 25; // some seconds: a busy moment is no reason for a warning
+const FIRST_HOPS = 5; // as many are computed before anyone presses Play
+const LATER_S = 3.2; // of sound: a busy moment is no reason for a warning
 
 /** Judges whether a piece takes longer to compute than to play, by the median of some hops. */
 export class LoadMeter {
   tooMuch = false;
+  /** Whether that has been found out. */
+  known = false;
   private shares: number[] = [];
   private needed = FIRST_HOPS;
 
@@ -55,15 +57,17 @@ export class LoadMeter {
   restart(): void {
     this.shares = [];
     this.needed = FIRST_HOPS;
+    this.known = false;
   }
 
   /** A hop's computing time, as a share of the time for which it sounds. */
-  add(share: number): void {
+  add(share: number, hopS: number): void {
     this.shares.push(share);
     if (this.shares.length < this.needed) return;
     const median = this.shares.sort((a, b) => a - b)[this.needed >> 1];
     this.tooMuch = median > (this.tooMuch ? ENOUGH_BELOW : TOO_MUCH_ABOVE);
     this.shares = [];
-    this.needed = LATER_HOPS;
+    this.known = true;
+    this.needed = Math.max(Math.round(LATER_S / hopS), FIRST_HOPS);
   }
 }

@@ -1,12 +1,11 @@
-// A piece that was computed beforehand, for a computer that is too slow to compute it while it plays.
+// A piece that is computed beforehand, for a computer that is too slow to compute it while it plays. It
+// may be played while it grows.
 
-import { Parts } from "../audio/parts";
+import { Parts, type PartPlace } from "../audio/parts";
 import type { Place, Playing, Source, Step } from "./source";
 
 /** A step of which the sound and the mel lie in a part. */
-interface Entry {
-  part: number;
-  offset: number;
+interface Entry extends PartPlace {
   at: number;
   nSamples: number;
   nMel: number;
@@ -19,19 +18,26 @@ export class Rendering implements Source {
   readonly hop: number;
   readonly nFrames: number;
   readonly nSamples: number;
+  readonly sampleRate: number;
+  readonly hopLength: number;
+  /** Whether no step is missing any more. */
+  complete = false;
   private readonly entries: Entry[] = [];
   private readonly parts = new Parts();
-  private blobs: Blob[] = [];
-  private open: { part: number; bytes: ArrayBuffer } | null = null;
 
-  /** Nothing yet, of a piece that a source would give. */
-  constructor({ hop, nFrames, nSamples }: Source) {
+  /** Nothing yet, of a piece that a source would give from a frame on. */
+  constructor(
+    { hop, nFrames, nSamples, sampleRate, hopLength }: Source,
+    readonly first = 0,
+  ) {
     this.hop = hop;
     this.nFrames = nFrames;
     this.nSamples = nSamples;
+    this.sampleRate = sampleRate;
+    this.hopLength = hopLength;
   }
 
-  /** Take the next step; the first one is that of frame 0. */
+  /** Take the next step; the first one is that of frame `first`. */
   add({ at, mix: [left, right], mel, timbre, nTracks }: Step): void {
     const values = new Float32Array(2 * left.length + mel.length);
     values.set(left);
@@ -42,9 +48,10 @@ export class Rendering implements Source {
     this.entries.push({ ...place, ...sizes, at, timbre, nTracks });
   }
 
-  /** No step is missing any more. */
-  finish(): void {
-    this.blobs = this.parts.finish();
+  /** Whether a step is there already. */
+  has({ frame }: Place): boolean {
+    const index = (frame - this.first) / this.hop;
+    return index >= 0 && index < this.entries.length;
   }
 
   async start(frame: number): Promise<Place> {
@@ -55,26 +62,23 @@ export class Rendering implements Source {
     return before;
   }
 
-  async step({ frame }: Place, _playing: Playing, from: number): Promise<Step> {
-    const { part, offset, at, nSamples, nMel, timbre, nTracks } = this.entries[frame / this.hop];
-    const values = new Float32Array(await this.bytesOf(part), offset, 2 * nSamples + nMel);
-    const first = Math.round((from * this.nSamples) / this.nFrames);
-    const cut = Math.min(Math.max(first - at, 0), nSamples);
+  async step(place: Place, _playing: Playing, from: number): Promise<Step> {
+    const { frame } = place;
+    const entry = this.entries[(frame - this.first) / this.hop];
+    const { at, nSamples, nMel, timbre, nTracks } = entry;
+    const length = 2 * nSamples + nMel;
+    const bytes = await this.parts.read(entry, length * Float32Array.BYTES_PER_ELEMENT);
+    const values = new Float32Array(bytes);
+    const cut = Math.min(Math.max(from * this.hopLength - at, 0), nSamples);
     return {
       at: at + cut,
       mix: [values.slice(cut, nSamples), values.slice(nSamples + cut, 2 * nSamples)],
       mel: values.slice(2 * nSamples),
       frame,
       nTracks,
+      nAsleep: 0,
       timbre,
       next: { frame: frame + this.hop },
     };
-  }
-
-  private async bytesOf(part: number): Promise<ArrayBuffer> {
-    if (this.open?.part !== part) {
-      this.open = { part, bytes: await this.blobs[part].arrayBuffer() };
-    }
-    return this.open.bytes;
   }
 }

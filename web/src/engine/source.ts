@@ -2,10 +2,11 @@
 
 import type { Timbre } from "../timbre/timbre";
 
-/** What is played: one timbre for each track, and whether the track is heard. */
+/** What is played: one timbre for each track, whether the track is heard, and whether without a room. */
 export interface Playing {
   timbres: Timbre[];
   heard: boolean[];
+  dry: boolean;
 }
 
 /** Where a source goes on; a value that is never altered. */
@@ -23,6 +24,8 @@ export interface Step<P extends Place = Place> {
   frame: number;
   /** Tracks that were computed. */
   nTracks: number;
+  /** Of these, tracks that rest, which took no time. */
+  nAsleep: number;
   /** (tracks, timbre_size) of all tracks. */
   timbre: Float32Array;
   next: P;
@@ -35,6 +38,11 @@ export interface Source<P extends Place = Place> {
   readonly hop: number;
   readonly nFrames: number;
   readonly nSamples: number;
+  /** Samples a second, and in a frame. */
+  readonly sampleRate: number;
+  readonly hopLength: number;
+  /** Whether the step of a place can be given at once; where it is missing, all can. */
+  has?(place: Place): boolean;
   /** From `frame` on, which must be aligned; steps give sound from there on. */
   start(frame: number, playing: Playing): Promise<P>;
   /** The same place, with the tracks that are heard now. */

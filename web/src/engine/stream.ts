@@ -1,6 +1,7 @@
-// The data path of a score, hop by hop: piano rolls and timbres → mel → vocoder → mix → gain and limiter.
+// The data path of a score, hop by hop: piano rolls and timbres → mel → vocoder → mix → room → gain and limiter.
 // Each step takes a state and gives the next one, and alters neither: who keeps a state can go back to it. Tracks that
-// are not heard are not computed; one that comes in is brought to where it would be.
+// are not heard are not computed; one that comes in is brought to where it would be. Nor are those that rest: as in
+// src/timbrel/ensemble.py a track falls asleep in silence, and wakes where a window reaches its next note.
 
 import constants from "../constants.json";
 import { frameRateOf } from "./bundle";
@@ -8,17 +9,20 @@ import { pickedRows, type Ensemble } from "./ensemble";
 import { expectedLoudness } from "./expected_loudness";
 import { Limiter, type LimiterState } from "./limiter";
 import { Mixer } from "./mixer";
+import { Room, type RoomState } from "./room";
+import { roundHalfEven } from "./rounding";
 import type { Mel2Mel, MelState } from "./mel2mel";
 import { aligned, type Place, type Playing, type Source, type Step } from "./source";
 import type { Vocoder } from "./vocoder";
-import { PianoRoll } from "../score/roll";
-import type { Track } from "../score/score";
+import { rollOf } from "../score/performance_roll";
+import { struckOnce, type PianoRoll } from "../score/roll";
+import type { Note, Track } from "../score/score";
 import { timbreAt, type Timbre } from "../timbre/timbre";
 
 // Before a position in the middle, so much of the score is played unheard, as Python does it. The
-// vocoder, which forgets sooner, hears the last hops of it only.
-const { preRollS } = constants;
-const PRE_ROLL_HOPS = 4;
+// vocoder and the room, which forget sooner, hear the last frames of it only.
+const { preRollS, restS, ringS, silenceDb } = constants;
+const PRE_ROLL_FRAMES = 64;
 
 /** Where some tracks' networks are. */
 interface Voices {
@@ -27,18 +31,26 @@ interface Voices {
 }
 
 export interface Snapshot extends Place {
-  /** The tracks that were computed, in order. */
+  /** The tracks that are computed, in order. */
   readonly tracks: readonly number[];
+  /** Those that are heard, but rest. */
+  readonly asleep: readonly number[];
   readonly voices: Voices;
+  readonly room: RoomState;
   readonly limiter: LimiterState | null;
 }
 
 export interface StreamOptions {
   /** Whether it has no end, as where a keyboard is played alone. */
   endless?: boolean;
+  /** Whether it stays without a room; otherwise the end lets a room ring. */
+  dry?: boolean;
   /** Ahead of the limiter; null for the mix as it is computed, without either. */
   gainDb: number | null;
 }
+
+/** Takes a hop of some tracks, (tracks, samples), that begins with a frame. */
+type Hearing = (audio: Float32Array, tracks: readonly number[], frame: number) => void;
 
 export class Stream implements Source<Snapshot> {
   readonly computes = true;
@@ -46,28 +58,36 @@ export class Stream implements Source<Snapshot> {
   readonly nFrames: number;
   readonly frameRate: number;
   private readonly rolls: PianoRoll[];
-  private readonly mixer: Mixer;
+  private readonly mixers: { dry: Mixer; wet: Mixer };
+  private readonly room: Room;
+  private readonly quiet: RoomState;
   private readonly limiter: Limiter | null;
-  private readonly hopSamples: number;
 
   constructor(
     private readonly mel2mel: Mel2Mel,
     private readonly vocoder: Vocoder,
-    tracks: Track[],
-    { endless = false, gainDb }: StreamOptions,
+    private readonly score: readonly Track[],
+    { endless = false, dry = false, gainDb }: StreamOptions,
   ) {
     this.frameRate = frameRateOf(mel2mel.config.mel);
-    this.rolls = tracks.map((track) => new PianoRoll(track.notes, this.frameRate));
-    this.mixer = new Mixer(tracks, this.sampleRate);
+    this.rolls = score.map((track) => this.rollOf(track, track.notes));
+    this.mixers = {
+      dry: new Mixer(score, this.sampleRate, true),
+      wet: new Mixer(score, this.sampleRate),
+    };
+    this.room = new Room(this.sampleRate);
+    this.quiet = this.room.start();
     this.limiter = gainDb === null ? null : new Limiter(this.sampleRate, gainDb);
-    this.hopSamples = mel2mel.config.mel.hop_length;
-    this.nFrames = endless
-      ? Infinity
-      : Math.max(roundHalfEven(soundingSeconds(tracks) * this.frameRate), 1);
+    const seconds = soundingSeconds(score) + (dry ? 0 : constants.room.decayS);
+    this.nFrames = endless ? Infinity : Math.max(roundHalfEven(seconds * this.frameRate), 1);
   }
 
   get sampleRate(): number {
     return this.mel2mel.config.mel.sample_rate;
+  }
+
+  get hopLength(): number {
+    return this.mel2mel.config.mel.hop_length;
   }
 
   get hop(): number {
@@ -75,29 +95,50 @@ export class Stream implements Source<Snapshot> {
   }
 
   get nSamples(): number {
-    return this.nFrames * this.hopSamples;
+    return this.nFrames * this.hopLength;
   }
 
   /** From now on a track has these notes. */
-  setRoll(track: number, roll: PianoRoll): void {
-    this.rolls[track] = roll;
+  setNotes(track: number, notes: readonly Note[]): void {
+    this.rolls[track] = this.rollOf(this.score[track], notes);
   }
 
   async start(frame: number, playing: Playing): Promise<Snapshot> {
-    const tracks = heardTracks(playing);
-    const voices = await this.warmedUp(tracks, frame, playing);
-    return { frame, tracks, voices, limiter: this.limiter?.start() ?? null };
+    const limiter = this.limiter?.start() ?? null;
+    const voices = this.nobody(frame);
+    let room = this.quiet;
+    const nobody = { frame, tracks: [], asleep: [], voices, room, limiter };
+    const place = await this.joined(nobody, playing, (audio, tracks, at) => {
+      room = this.mixed(audio, tracks, at, playing.dry, room).room;
+    });
+    return { ...place, room };
   }
 
-  async regrouped(before: Snapshot, playing: Playing): Promise<Snapshot> {
-    const tracks = heardTracks(playing);
-    if (String(tracks) === String(before.tracks)) return before;
-    const coming = tracks.filter((track) => !before.tracks.includes(track));
-    const fresh = await this.warmedUp(coming, before.frame, playing);
+  regrouped(before: Snapshot, playing: Playing): Promise<Snapshot> {
+    return this.joined(before, playing, () => {});
+  }
+
+  /** A place with the tracks that are heard now; those that come in are played unheard before it. */
+  private async joined(before: Snapshot, playing: Playing, hear: Hearing): Promise<Snapshot> {
+    const { frame } = before;
+    const heard = heardTracks(playing);
+    const coming = heard.filter((one) => !before.tracks.includes(one));
+    const rests = (track: number) =>
+      before.asleep.includes(track) || (this.maySleep && this.silentSince(track, frame));
+    const wakes = (track: number) => (this.wakesAfter(track, frame) ?? Infinity) <= frame;
+    const waking = coming.filter((track) => rests(track) && wakes(track));
+    const asleep = coming.filter((track) => rests(track) && !wakes(track));
+    const others = coming.filter((track) => !rests(track));
+    const tracks = heard.filter((track) => !asleep.includes(track));
+    if (String(tracks) === String(before.tracks)) return { ...before, asleep };
     const groups = [
       { tracks: before.tracks, voices: before.voices },
-      { tracks: coming, voices: fresh },
+      { tracks: others, voices: await this.warmedUp(others, frame, playing, hear) },
+      ...(await this.woken(waking, frame, playing)),
     ].filter((group) => group.tracks.length);
+    if (groups.length === 1 && String(tracks) === String(groups[0].tracks)) {
+      return { ...before, tracks, asleep, voices: groups[0].voices };
+    }
     const known = groups.flatMap((group) => group.tracks);
     const rows = tracks.map((track) => known.indexOf(track));
     const voices = rows.length
@@ -111,34 +152,137 @@ export class Stream implements Source<Snapshot> {
             rows,
           ),
         }
-      : this.nobody();
-    return { ...before, tracks, voices };
+      : this.nobody(frame);
+    return { ...before, tracks, asleep, voices };
   }
 
   async step(before: Snapshot, playing: Playing, from: number): Promise<Step<Snapshot>> {
-    const { frame, tracks, voices, limiter } = await this.regrouped(before, playing);
+    const { frame, tracks, asleep, voices, room, limiter } = await this.regrouped(before, playing);
     const timbre = this.timbre(playing, frame);
     const { mel, audio, next } = await this.sung(tracks, timbre, frame, voices);
-    const n = this.hop * this.hopSamples;
-    const position = (frame - this.vocoder.latencyFrames) * this.hopSamples;
-    const cut = Math.min(Math.max(from * this.hopSamples - position, 0), n);
-    const raw = this.mixer.process(
-      cut && tracks.length ? withoutFirst(audio, tracks.length, cut) : audio,
-      tracks,
-      n - cut,
-      position + cut,
-    );
+    const mixed = this.mixed(audio, tracks, frame, playing.dry, room);
+    const cut = Math.max(from * this.hopLength - mixed.at, 0);
+    const raw = mixed.mix.map((side) => side.slice(cut)) as Step["mix"];
+    const at = mixed.at + Math.min(cut, mixed.mix[0].length);
     const made =
       this.limiter && limiter ? this.limiter.process(raw, limiter) : { mix: raw, state: null };
     return {
-      at: position + cut - (limiter?.held[0].length ?? 0),
+      at: at - (limiter?.held[0].length ?? 0),
       mix: made.mix,
       mel: this.loudest(mel),
       frame,
-      nTracks: tracks.length,
+      nTracks: tracks.length + asleep.length,
+      nAsleep: asleep.length,
       timbre,
-      next: { frame: frame + this.hop, tracks, voices: next, limiter: made.state },
+      next: this.resting(
+        {
+          frame: frame + this.hop,
+          tracks,
+          asleep,
+          voices: next,
+          room: mixed.room,
+          limiter: made.state,
+        },
+        mel,
+      ),
     };
+  }
+
+  /** The mix of a hop, in its room, from the score's first sample on; and where it begins. */
+  private mixed(
+    audio: Float32Array,
+    tracks: readonly number[],
+    frame: number,
+    dry: boolean,
+    room: RoomState,
+  ): { at: number; mix: Step["mix"]; room: RoomState } {
+    const n = this.hop * this.hopLength;
+    const position = (frame - this.vocoder.latencyFrames) * this.hopLength;
+    const early = Math.min(Math.max(-position, 0), n);
+    const at = position + early;
+    const kept = early && tracks.length ? withoutFirst(audio, tracks.length, early) : audio;
+    const mixer = dry ? this.mixers.dry : this.mixers.wet;
+    const { sound, reverb, chorus } = mixer.process(kept, tracks, n - early, at);
+    if (dry) return { at, mix: sound, room: this.quiet };
+    const { wet, state } = this.room.process(reverb, chorus, at, room);
+    sound.forEach((side, k) => side.forEach((value, i) => (side[i] = value + wet[k][i])));
+    return { at, mix: sound, room: state };
+  }
+
+  /** A place after a hop with some mel, (tracks, hop, n_mels), of whose tracks some fall asleep. */
+  private resting(place: Snapshot, mel: Float32Array): Snapshot {
+    if (!this.maySleep) return place;
+    const { frame: end, tracks, voices } = place;
+    const size = this.hop * this.mel2mel.nMels;
+    const silence = (silenceDb / 20) * Math.LN10;
+    const fall = tracks.map((track, i) => {
+      const rest = end - (this.rolls[track].lastStop(end) ?? 0);
+      const wakes = this.wakesAfter(track, end);
+      if (rest < this.frames(restS) || (wakes !== null && wakes - end < this.frames(restS))) {
+        return false;
+      }
+      const own = mel.subarray(i * size, (i + 1) * size);
+      return rest >= this.frames(ringS) || own.every((value) => value < silence);
+    });
+    if (!fall.includes(true)) return place;
+    const rows = tracks.flatMap((_, i) => (fall[i] ? [] : [i]));
+    return {
+      ...place,
+      tracks: rows.map((row) => tracks[row]),
+      asleep: [...place.asleep, ...tracks.filter((_, i) => fall[i])],
+      voices: rows.length
+        ? {
+            mel: this.mel2mel.regrouped([voices.mel], rows),
+            vocoder: this.vocoder.regrouped!([voices.vocoder], rows),
+          }
+        : this.nobody(end),
+    };
+  }
+
+  /**
+   * Vocoders whose tracks stay as they are compute all of them; and what is played by hand alone stays
+   * awake, so that the first key does not wait for the networks to begin.
+   */
+  private get maySleep(): boolean {
+    return this.vocoder.regrouped !== undefined && this.nFrames !== Infinity;
+  }
+
+  private frames(seconds: number): number {
+    return roundHalfEven(seconds * this.frameRate);
+  }
+
+  /** Whether a track has been silent for so long in a frame that nothing of it can ring. */
+  private silentSince(track: number, frame: number): boolean {
+    const stop = this.rolls[track].lastStop(frame);
+    return stop === null || frame - stop >= this.frames(ringS);
+  }
+
+  /** The hop in which a window first reaches a note from a frame on; null where there is none. */
+  private wakesAfter(track: number, frame: number): number | null {
+    const onset = this.rolls[track].firstSounding(frame);
+    if (onset === null) return null;
+    const hop = aligned(onset - this.mel2mel.reach, this.hop);
+    return hop < this.nFrames ? hop : null;
+  }
+
+  /** Tracks that wake in a frame: the networks begin anew, after silence. */
+  private async woken(
+    tracks: readonly number[],
+    frame: number,
+    playing: Playing,
+  ): Promise<{ tracks: readonly number[]; voices: Voices }[]> {
+    const found = [];
+    const heard = Math.min(Math.ceil(this.frames(preRollS) / this.hop) * this.hop, frame);
+    for (const track of tracks) {
+      const timbres: Float32Array[] = [];
+      for (let at = frame - heard; at < frame; at += this.hop) {
+        timbres.push(this.rowsOf([track], this.timbre(playing, at)));
+      }
+      const mel = await this.mel2mel.afterSilence(timbres, frame);
+      const vocoder = await this.vocoder.start(this.ensemble([track]), frame);
+      found.push({ tracks: [track], voices: { mel, vocoder } });
+    }
+    return found;
   }
 
   /** Let go of what a place holds that no garbage collector sees. */
@@ -147,25 +291,37 @@ export class Stream implements Source<Snapshot> {
   }
 
   /** Tracks as they are before a frame, after what comes before it. */
-  private async warmedUp(tracks: number[], frame: number, playing: Playing): Promise<Voices> {
-    if (!tracks.length) return this.nobody();
+  private async warmedUp(
+    tracks: number[],
+    frame: number,
+    playing: Playing,
+    hear: Hearing,
+  ): Promise<Voices> {
+    if (!tracks.length) return this.nobody(frame);
     const ensemble = this.ensemble(tracks);
     const first = aligned(frame - Math.round(preRollS * this.frameRate), this.hop);
-    const warm = Math.max(frame - PRE_ROLL_HOPS * this.hop, 0);
+    const warm = aligned(frame - PRE_ROLL_FRAMES, this.hop);
     const timbre = this.rowsOf(tracks, this.timbre(playing, warm));
-    const start = this.mel2mel.start(tracks.length);
+    const start = this.mel2mel.start(tracks.length, first);
     let voices: Voices = {
       mel: await this.mel2mel.skim(ensemble.rolls, timbre, first, warm, start),
       vocoder: await this.vocoder.start(ensemble, warm),
     };
     for (let at = warm; at < frame; at += this.hop) {
-      voices = (await this.sung(tracks, this.timbre(playing, at), at, voices)).next;
+      const { audio, next } = await this.sung(tracks, this.timbre(playing, at), at, voices);
+      hear(audio, tracks, at);
+      voices = next;
     }
     return voices;
   }
 
-  private nobody(): Voices {
-    return { mel: this.mel2mel.start(0), vocoder: null };
+  private rollOf(track: Track, notes: readonly Note[]): PianoRoll {
+    const struck = struckOnce(notes, this.frameRate);
+    return rollOf(this.mel2mel.roll, track, struck, this.frameRate);
+  }
+
+  private nobody(frame: number): Voices {
+    return { mel: this.mel2mel.start(0, frame), vocoder: null };
   }
 
   /** A hop of some tracks: mel (tracks, hop, n_mels) and audio (tracks, samples). */
@@ -235,7 +391,7 @@ export function expectedGain(mel2mel: Mel2Mel, tracks: Track[], timbres: Timbre[
 }
 
 /** Until when tracks sound, with what rings on. */
-function soundingSeconds(tracks: Track[]): number {
+function soundingSeconds(tracks: readonly Track[]): number {
   let end = 0;
   for (const { notes } of tracks) {
     for (const note of notes) if (note.end < Infinity) end = Math.max(end, note.end);
@@ -254,11 +410,4 @@ function withoutFirst(audio: Float32Array, n: number, cut: number): Float32Array
     out.set(audio.subarray(i * length + cut, (i + 1) * length), i * (length - cut));
   }
   return out;
-}
-
-/** As Python rounds. */
-export function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  if (value - floor !== 0.5) return Math.round(value);
-  return floor % 2 === 0 ? floor : floor + 1;
 }

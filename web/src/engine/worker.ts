@@ -4,9 +4,9 @@
 import constants from "../constants.json";
 import { Spool } from "../audio/spool";
 import { WavWriter } from "../audio/wav";
-import { constantTimbre, simplified, timbreAt, type Timbre } from "../timbre/timbre";
+import { constantTimbre, simplified, timbreAt } from "../timbre/timbre";
 import { plainTrack, type Note } from "../score/score";
-import { PianoRoll } from "../score/roll";
+import { rollOf } from "../score/performance_roll";
 import { Arrivals } from "./arrivals";
 import {
   checkedBytes,
@@ -17,6 +17,7 @@ import {
   type BundleEntry,
   type Manifest,
 } from "./bundle";
+import { BufferWait } from "./buffering";
 import { GRIFFIN_LIM, GriffinLim } from "./griffin_lim";
 import { LoudnessMeter } from "./loudness";
 import { fittedGain, mastered } from "./mastering";
@@ -25,10 +26,10 @@ import type { FromEngine, ToEngine } from "./messages";
 import { Output } from "./output";
 import { ParallelVocoder } from "./parallel";
 import { computeAll, turn, type Taker } from "./offline";
-import { Player } from "./player";
+import { Player, type LiveTrack } from "./player";
 import { Rendering } from "./rendering";
 import { ort, prepareRuntime } from "./runtime";
-import type { Playing } from "./source";
+import { aligned, type Playing } from "./source";
 import { expectedGain, Stream } from "./stream";
 import type { Vocoder } from "./vocoder";
 import { WAVENET, WaveNet, wavenetBuild } from "./wavenet";
@@ -36,10 +37,11 @@ import { WAVENET, WaveNet, wavenetBuild } from "./wavenet";
 const POSITION_MS = 33;
 const PREVIEW_PAUSE_MS = 2;
 const RUNTIME = "runtime";
+const SECURED_S = 4; // of sound, before something keeps the player from computing
+const SHORTEST_S = 0.15; // of sound that is not touched any more where another model takes over
 const LIVE_TRACK = plainTrack("keyboard");
-const PHRASE: Note[] = constants.phrase.map(({ pitch, velocity, start_s, end_s }) => ({
-  pitch,
-  velocity,
+const PHRASE: Note[] = constants.phrase.map(({ start_s, end_s, ...note }) => ({
+  ...note,
   start: start_s,
   end: end_s,
 }));
@@ -61,11 +63,20 @@ class Engine {
   /** Of what is played; settled when it is opened, so that no hand on a timbre changes it. */
   private gainDb = 0;
   /** What was computed beforehand, and how it is played. */
-  private rendered: { rendering: Rendering; piece: number; playing: string } | null = null;
+  private rendered: {
+    rendering: Rendering;
+    run: number;
+    piece: number;
+    playing: string;
+  } | null = null;
   /** That, if it is what is to be played. */
   private fitting: Rendering | null = null;
   private exporting = 0;
+  private choosing = 0;
+  private cueing = 0;
   private rendering = 0;
+  /** What is computed before it may be played. */
+  private bufferOnly: Rendering | null = null;
   private announced = false;
 
   private constructor(
@@ -80,7 +91,7 @@ class Engine {
     shared,
   }: Extract<ToEngine, { kind: "start" }>): Promise<Engine> {
     const engine = new Engine(base, manifest, new Output(shared));
-    await engine.choose(manifest.default_model, manifest.default_vocoder);
+    await engine.choose(manifest.first_model, manifest.first_vocoder, false);
     return engine;
   }
 
@@ -89,14 +100,17 @@ class Engine {
   }
 
   /** Load a model and a vocoder, and go on with them from where the listener is. */
-  async choose(model: string, vocoder: string): Promise<void> {
+  async choose(model: string, vocoder: string, aside: boolean): Promise<void> {
+    const run = ++this.choosing;
     if (this.isWaveNet(vocoder)) {
       throw new Error(
         `the vocoder “${vocoder}” is too slow for live playback; it can only render WAV files`,
       );
     }
-    const [mel2mel, voice] = await Promise.all([this.model(model), this.voice(vocoder)]);
+    if (aside) await this.player?.secure(SECURED_S);
+    const [mel2mel, voice] = await Promise.all([this.model(model), this.voice(vocoder, model)]);
     expectSameMel(mel2mel, voice, vocoder);
+    if (run !== this.choosing) return;
     this.mel2mel = mel2mel;
     this.vocoder = voice;
     this.forgetRendered();
@@ -115,7 +129,8 @@ class Engine {
     const { piece, tracks, live } = score;
     if (piece !== null && piece !== this.rendered?.piece) this.forgetRendered();
     this.score = score;
-    this.fitting = this.fit(score);
+    this.cueing++;
+    this.fitting = this.fit(score, score.seconds);
     this.announced = false;
     const all = live ? [...tracks, LIVE_TRACK] : tracks;
     this.gainDb = this.gainOf(score);
@@ -123,25 +138,40 @@ class Engine {
       endless: !tracks.length,
       gainDb: this.gainDb,
     });
-    this.seek(score.seconds);
+    if (score.seamless && this.player!.playing) this.changeOver(this.stream, score);
+    else this.seek(score.seconds);
+  }
+
+  /** Play on in another model, which begins where what is computed already ends. */
+  private async changeOver(stream: Stream, score: Score): Promise<void> {
+    const player = this.player!;
+    const run = this.cueing;
+    await player.secure(SECURED_S);
+    if (run !== this.cueing) return;
+    const lead = Math.max(player.aheadSeconds - 2 * SHORTEST_S, 0);
+    player.secured = 0;
+    if (player.playing) player.handOver(stream, this.playing(score), this.hand, lead);
+    else this.seek(player.seconds);
   }
 
   seek(seconds: number): void {
     if (!this.score) return;
-    const { tracks, live } = this.score;
-    const stream = this.stream!;
-    const hand = live ? (roll: PianoRoll) => stream.setRoll(tracks.length, roll) : null;
-    this.player!.cue(this.fitting ?? stream, this.playing(this.score), seconds, hand);
+    this.cueing++;
+    this.player!.secured = 0;
+    this.fitting = this.fit(this.score, seconds);
+    const source = this.fitting ?? this.stream!;
+    this.player!.cue(source, this.playing(this.score), seconds, this.hand);
   }
 
-  change(timbres: Timbre[], heard: boolean[], live: Timbre | null): void {
+  change({ timbres, heard, dry, live }: Extract<ToEngine, { kind: "change" }>): void {
     if (!this.score) return;
     this.cancelRender();
     const before = this.fitting;
-    this.score = { ...this.score, timbres, heard, live: this.score.live && live };
-    this.fitting = this.fit(this.score);
+    this.score = { ...this.score, timbres, heard, dry, live: this.score.live && live };
+    this.fitting = this.fit(this.score, this.player!.seconds);
     const playing = this.playing(this.score);
-    if (this.fitting !== before) this.player!.handOver(this.fitting ?? this.stream!, playing);
+    if (this.fitting !== before)
+      this.player!.handOver(this.fitting ?? this.stream!, playing, this.hand);
     else if (!before) this.player!.change(playing);
   }
 
@@ -160,11 +190,11 @@ class Engine {
 
   async preview(point: number[]): Promise<void> {
     const { mel2mel } = this;
-    const roll = new PianoRoll(PHRASE, frameRateOf(mel2mel.config.mel));
+    const roll = rollOf(mel2mel.roll, LIVE_TRACK, PHRASE, frameRateOf(mel2mel.config.mel));
     const hops = Math.ceil(roll.nFrames / mel2mel.hop);
     const mel = new Float32Array(hops * mel2mel.hop * mel2mel.nMels);
     const rolls = [roll];
-    let state = mel2mel.start(1);
+    let state = mel2mel.start(1, 0);
     const timbre = Float32Array.from(point);
     for (let hop = 0; hop < hops; hop++) {
       // What is played has its turn before each hop, and where it is short of time all turns.
@@ -194,10 +224,10 @@ class Engine {
   }
 
   async export(asked: Extract<ToEngine, { kind: "export" }>): Promise<void> {
-    const { tracks, timbres, heard } = asked;
+    const { tracks, timbres, heard, dry } = asked;
     const run = ++this.exporting;
     const { mel2mel } = this;
-    const vocoder = await this.voice(asked.vocoder);
+    const vocoder = await this.voice(asked.vocoder, mel2mel.config.name);
     expectSameMel(mel2mel, vocoder, asked.vocoder);
     if (run !== this.exporting) return;
     const rate = mel2mel.config.mel.sample_rate;
@@ -211,8 +241,8 @@ class Engine {
       told: (progress, secondsLeft) => say({ kind: "export", progress, secondsLeft, wav: null }),
       cancelled: () => run !== this.exporting,
     };
-    const stream = new Stream(mel2mel, vocoder, tracks, { gainDb: null });
-    if (!(await computeAll(stream, { timbres, heard }, taker))) return;
+    const stream = new Stream(mel2mel, vocoder, tracks, { gainDb: null, dry });
+    if (!(await computeAll(stream, { timbres, heard, dry }, taker))) return;
     const replay = spool.finish();
     const { targetLufs } = constants.loudness;
     const gainDb = await fittedGain(meter.measured, replay, rate, targetLufs);
@@ -226,29 +256,50 @@ class Engine {
     this.exporting++;
   }
 
-  /** Compute the whole piece, and go on in that from where the listener is. */
+  /**
+   * Compute the piece from where the listener is, and play on in that as soon as the rest will be
+   * there in time.
+   */
   async render(): Promise<void> {
     if (this.score?.piece == null || this.score.live) return;
     const run = ++this.rendering;
-    const { piece, tracks, timbres, heard } = this.score;
-    const playing = { timbres, heard };
+    const { piece, tracks, timbres, heard, dry } = this.score;
+    const playing = { timbres, heard, dry };
     const stream = new Stream(this.mel2mel, this.vocoder, tracks, { gainDb: this.gainDb });
-    const rendering = new Rendering(stream);
+    const first = this.player!.loop
+      ? 0
+      : aligned(Math.min(this.player!.seconds * stream.frameRate, stream.nFrames - 1), stream.hop);
+    const rendering = new Rendering(stream, first);
+    const seconds = (stream.nSamples - first * stream.hopLength) / stream.sampleRate;
+    this.bufferOnly = rendering;
+    const begin = () => {
+      if (this.bufferOnly !== rendering) return;
+      this.bufferOnly = null;
+      this.rendered = { rendering, run, piece, playing: JSON.stringify(playing) };
+      this.fitting = rendering;
+      this.player!.handOver(rendering, playing, null);
+      say({ kind: "render", progress: 1, secondsLeft: 0, playable: true });
+    };
+    const wait = new BufferWait(seconds);
     const taker: Taker = {
       take: (step) => rendering.add(step),
-      told: (progress, secondsLeft) => say({ kind: "render", progress, secondsLeft, done: false }),
+      told: (progress, secondsLeft) => {
+        if (this.bufferOnly !== rendering) return;
+        const { share, left } = wait.at(progress, secondsLeft);
+        const frame = aligned(this.player!.seconds * stream.frameRate, stream.hop);
+        if (left <= 0 && rendering.has({ frame })) begin();
+        else say({ kind: "render", progress: share, secondsLeft: left, playable: false });
+      },
       cancelled: () => run !== this.rendering,
     };
-    if (!(await computeAll(stream, playing, taker))) return;
-    rendering.finish();
-    this.rendered = { rendering, piece, playing: JSON.stringify(playing) };
-    this.fitting = rendering;
-    this.player!.handOver(rendering, playing);
-    say({ kind: "render", progress: 1, secondsLeft: 0, done: true });
+    if (!(await computeAll(stream, playing, taker, first))) return;
+    rendering.complete = true;
+    begin();
   }
 
   cancelRender(): void {
     this.rendering++;
+    this.bufferOnly = null;
   }
 
   tellPosition(): void {
@@ -273,10 +324,14 @@ class Engine {
     });
   }
 
-  private fit({ timbres, heard, piece, live }: Score): Rendering | null {
+  private fit({ timbres, heard, dry, piece, live }: Score, seconds: number): Rendering | null {
     if (!this.rendered || live || piece !== this.rendered.piece) return null;
-    const fits = JSON.stringify({ timbres, heard }) === this.rendered.playing;
-    return fits ? this.rendered.rendering : null;
+    const { rendering, run, playing } = this.rendered;
+    if (!rendering.complete && run !== this.rendering) return null;
+    const { hop, sampleRate, hopLength, nFrames } = rendering;
+    const last = Math.min((seconds * sampleRate) / hopLength, nFrames - 1);
+    if (!rendering.has({ frame: aligned(last, hop) })) return null;
+    return JSON.stringify({ timbres, heard, dry }) === playing ? rendering : null;
   }
 
   /** For a keyboard alone, the phrase says how loud its timbre is. */
@@ -291,17 +346,25 @@ class Engine {
     this.rendered = this.fitting = null;
   }
 
-  private playing({ timbres, heard, live }: Score): Playing {
-    return live ? { timbres: [...timbres, live], heard: [...heard, true] } : { timbres, heard };
+  /** Takes the keyboard's notes, where it plays. */
+  private get hand(): LiveTrack | null {
+    const { score, stream } = this;
+    if (!score?.live || !stream) return null;
+    return (notes) => stream.setNotes(score.tracks.length, notes);
+  }
+
+  private playing({ timbres, heard, dry, live }: Score): Playing {
+    if (!live) return { timbres, heard, dry };
+    return { timbres: [...timbres, live], heard: [...heard, true], dry };
   }
 
   private listen(): void {
-    const { sample_rate, hop_length } = this.mel2mel.config.mel;
-    const player = new Player(this.output, sample_rate, hop_length, {
+    const player = new Player(this.output, {
       computed: ({ frame, mel }) =>
         say({ kind: "mel", frame, nMels: this.mel2mel.nMels, mel }, [mel.buffer]),
       changed: (asked, heard) => say({ kind: "changed", asked, heard }),
       ended: () => say({ kind: "ended" }),
+      starved: () => say({ kind: "starved" }),
       measured: (quality) => say({ kind: "quality", quality }),
     });
     this.player = player;
@@ -314,10 +377,10 @@ class Engine {
     return remembered(this.models, name, () => this.load(name, Mel2Mel.load));
   }
 
-  private voice(name: string): Promise<Vocoder> {
+  /** A vocoder for a model. */
+  private voice(name: string, model: string): Promise<Vocoder> {
+    if (name === GRIFFIN_LIM) return Promise.resolve(new GriffinLim(this.entry(model).config.mel));
     return remembered<Vocoder>(this.vocoders, name, async () => {
-      if (name === GRIFFIN_LIM)
-        return new GriffinLim(this.entry(this.manifest.default_model).config.mel);
       if (this.isWaveNet(name)) return this.waveNet(name);
       return this.load(name, ParallelVocoder.load);
     });
@@ -406,13 +469,13 @@ async function hear(message: ToEngine): Promise<void> {
     case "worklet":
       return started.connect(message.port);
     case "voice":
-      return started.choose(message.model, message.vocoder);
+      return started.choose(message.model, message.vocoder, message.aside);
     case "score":
       return started.cue(message);
     case "seek":
       return started.seek(message.seconds);
     case "change":
-      return started.change(message.timbres, message.heard, message.live);
+      return started.change(message);
     case "key":
       return started.key(message.pitch, message.velocity);
     case "play":

@@ -6,11 +6,14 @@ import { ALL_SOUND_OFF, releasesKeys, type Keys } from "./keys";
 import type { Automation, Unplayable } from "./score";
 
 const BANK = 0;
+const MODULATION = 1;
 const DATA = 6;
 const VOLUME = 7;
 const PAN = 10;
 const EXPRESSION = 11;
 const DATA_LOW = 38;
+const REVERB = 91;
+const CHORUS = 93;
 export const SUSTAIN = 64;
 const SOSTENUTO = 66;
 const UNREGISTERED_LOW = 98;
@@ -25,6 +28,7 @@ const FINE_TUNING = 1;
 const COARSE_TUNING = 2;
 const NO_PARAMETER = 127 * 128 + 127;
 export const BEND_CENTRE = 8192;
+const EQUAL: readonly number[] = new Array<number>(12).fill(0);
 
 const UNPLAYABLE_CONTROLS = new Map(
   constants.unplayableControls.map(({ number, kind, neutral: [start, stop] }) => [
@@ -74,11 +78,17 @@ export class Curve {
 export class Channel {
   readonly gains = new Curve(gain(constants.defaultVolume, constants.defaultExpression));
   readonly pans = new Curve(0);
+  isPanned = false; // whether a pan was ever set
+  readonly reverbs = new Curve(constants.defaultReverbSend);
+  readonly choruses = new Curve(0);
   readonly bends = new Curve(0); // semitones
   readonly tunings = new Curve(0); // semitones
+  readonly vibratos = new Curve(0); // semitones
   program = 0;
   isDrums = false;
   shift = 0; // of the keys, by an exclusive message; semitones
+  /** Of the notes that begin: semitones for each key of an octave, from C. */
+  scale = EQUAL;
   private bank = 0;
   private isDrumsByBank = false;
   private volume = constants.defaultVolume;
@@ -100,6 +110,7 @@ export class Channel {
     this.isDrums = this.number === constants.drumChannel;
     this.isDrumsByBank = false;
     this.shift = 0;
+    this.scale = EQUAL;
     this.volume = constants.defaultVolume;
     this.expression = constants.defaultExpression;
     this.bent = 0;
@@ -129,7 +140,9 @@ export class Channel {
     this.keys.setSostenuto(false, time);
     this.setDefaults();
     this.gains.change(time, gain(constants.defaultVolume, constants.defaultExpression));
-    for (const curve of [this.pans, this.bends, this.tunings]) curve.change(time, 0);
+    const { pans, choruses, bends, tunings, vibratos } = this;
+    for (const curve of [pans, choruses, bends, tunings, vibratos]) curve.change(time, 0);
+    this.reverbs.change(time, constants.defaultReverbSend);
   }
 
   /**
@@ -183,8 +196,15 @@ export class Channel {
       if (number === VOLUME) this.volume = value;
       else this.expression = value;
       this.gains.add(time, gain(this.volume, this.expression));
+    } else if (number === MODULATION) {
+      this.vibratos.change(time, (value / 128) * constants.vibratoDepth);
     } else if (number === PAN) {
+      this.isPanned = true;
       this.pans.add(time, Math.max((value - constants.defaultPan) / 63, -1));
+    } else if (number === REVERB) {
+      this.reverbs.change(time, value / 127);
+    } else if (number === CHORUS) {
+      this.choruses.change(time, value / 127);
     } else if (number >= UNREGISTERED_LOW && number <= REGISTERED) {
       this.chooseParameter(number, value);
     } else if (number === DATA || number === DATA_LOW) this.enter(number, value, time);
@@ -197,6 +217,7 @@ export class Channel {
     this.expression = constants.defaultExpression;
     this.gains.add(time, gain(this.volume, this.expression));
     this.forgetParameter();
+    this.vibratos.change(time, 0);
     if (this.bent) this.bend(0, time);
   }
 

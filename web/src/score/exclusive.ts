@@ -17,6 +17,8 @@ export interface Setting {
   value: number;
   /** 0–15 are the channels of the message's port, 16–31 of the next one. */
   part: number;
+  /** Of a scale tuning: semitones for each key of an octave, from C; none where it says nothing. */
+  scale: readonly number[];
 }
 
 const CENTRE = 0x40; // of a value that goes up and down from the middle
@@ -46,8 +48,8 @@ export function resets(data: Uint8Array): boolean {
   return settingsOf(data).some(({ kind }) => kind === "reset");
 }
 
-function setting(kind: Kind, value: number, part = 0): Setting {
-  return { kind, value, part };
+function setting(kind: Kind, value: number, part = 0, scale: readonly number[] = []): Setting {
+  return { kind, value, part, scale };
 }
 
 function universal(isRealTime: boolean, data: Uint8Array): Setting[] {
@@ -55,7 +57,7 @@ function universal(isRealTime: boolean, data: Uint8Array): Setting[] {
   if (!isRealTime && data.length === 2 && area === 9 && (what === 1 || what === 3)) {
     return [setting("reset", 0)];
   }
-  if (area === 8 && (what === 8 || what === 9)) return [setting("scale tuning", 0)];
+  if (area === 8 && (what === 8 || what === 9)) return scaleTuning(data.subarray(2), what - 7);
   if (!isRealTime || area !== 4 || data.length < 4) return [];
   const high = data[3] & 0x7f;
   const value = (data[2] & 0x7f) | (high << 7);
@@ -64,6 +66,27 @@ function universal(isRealTime: boolean, data: Uint8Array): Setting[] {
   if (what === 3) return [setting("master fine tuning", (value - 0x2000) / 0x2000)];
   if (what === 4) return [setting("master coarse tuning", high - CENTRE)];
   return [];
+}
+
+/**
+ * The scale of each channel that a message of the MIDI Tuning Standard names. What is too short to
+ * be one counts as a tuning, and changes nothing.
+ */
+function scaleTuning(data: Uint8Array, nBytes: number): Setting[] {
+  const cents = data.subarray(3, 3 + 12 * nBytes);
+  if (cents.length < 12 * nBytes) return [setting("scale tuning", 0)];
+  const scale = Array.from({ length: 12 }, (_, key) =>
+    nBytes === 1
+      ? (cents[key] - CENTRE) / 100
+      : (((cents[2 * key] << 7) | cents[2 * key + 1]) - 0x2000) / 0x2000,
+  );
+  // Seven channels to a byte, the last ones first.
+  const channels = ((data[0] & 0x03) << 14) | ((data[1] & 0x7f) << 7) | (data[2] & 0x7f);
+  const named: Setting[] = [];
+  for (let part = 0; part < 16; part++) {
+    if ((channels >> part) & 1) named.push(setting("scale tuning", 0, part, scale));
+  }
+  return named.length ? named : [setting("scale tuning", 0)];
 }
 
 function roland([high, middle, low]: Uint8Array, values: Uint8Array): Setting[] {

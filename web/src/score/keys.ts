@@ -17,6 +17,7 @@ export interface Sounding {
   /** Where it goes when it ends. */
   part: Note[];
   pitch: number;
+  detune: number;
   velocity: number;
   start: number;
   /** Its number among those of the channel. */
@@ -47,7 +48,7 @@ export class Keys {
     track: number,
     key: number,
     time: number,
-    note: Pick<Sounding, "part" | "pitch" | "velocity">,
+    note: Pick<Sounding, "part" | "pitch" | "detune" | "velocity">,
     answered: number,
   ): void {
     for (const held of [this.sustained, this.caught]) {

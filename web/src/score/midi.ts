@@ -117,6 +117,7 @@ class Performance {
         channel: number,
         notes,
         port: ports.indexOf(String(port)),
+        isKit: isDrums,
         ...curves.get(key)!,
       };
     });
@@ -131,16 +132,19 @@ class Performance {
     };
   }
 
-  /** Gain, pan, bend and tuning of a channel, with what is set for the whole device. */
+  /** Gain, pan, bend, tuning and vibrato of a channel, with those of the whole device. */
   private curves(key: string) {
     const channel = this.channels.get(key)!;
     const gain = channel.gains.automation();
     const tuning = channel.tunings.automation();
     return {
       gain: this.withMaster(gain, this.masterGains, (a, b) => a * b),
-      pan: channel.pans.automation(),
+      pan: channel.isPanned ? channel.pans.automation() : null,
+      reverb: channel.reverbs.automation(),
+      chorus: channel.choruses.automation(),
       bend: channel.bends.automation(),
       tuning: this.withMaster(tuning, this.masterTunings, (a, b) => a + b),
+      vibrato: channel.vibratos.automation(),
     };
   }
 
@@ -210,6 +214,7 @@ class Performance {
     const answered = this.answered[this.nNoteOns++];
     this.reach(event.time);
     let pitch = event.first;
+    let detune = 0;
     if (channel.isDrums) this.count("drum_notes");
     else {
       pitch += channel.coarseTuning + channel.shift + this.masterCoarse + this.masterShift;
@@ -217,11 +222,12 @@ class Performance {
         this.count("notes_outside_21_108");
         return;
       }
+      detune = channel.scale[event.first % channel.scale.length];
       if (channel.fineTuning) this.detuned.add(channel);
       if (this.masterTunings.last) this.detuned.add("master");
     }
     const part = this.part(event, channel).notes;
-    const note = { part, pitch, velocity: event.second };
+    const note = { part, pitch, detune, velocity: event.second };
     channel.keys.strike(event.track, event.first, event.time, note, answered);
     this.struck.add(channel);
   }
@@ -235,9 +241,9 @@ class Performance {
     return part;
   }
 
-  private end({ part, pitch, velocity, start }: Sounding, time: number): void {
+  private end({ part, pitch, detune, velocity, start }: Sounding, time: number): void {
     this.reach(time);
-    part.push({ pitch, velocity, start, end: time });
+    part.push({ pitch, velocity, start, end: time, detune });
   }
 
   /** Something begins or ends to sound. */
@@ -249,16 +255,19 @@ class Performance {
   }
 
   private exclusive({ data, port, time }: Event): void {
-    for (const { kind, value, part } of settingsOf(data)) {
+    for (const { kind, value, part, scale } of settingsOf(data)) {
       if (kind === "reset") this.reset(time, value === 1);
       else if (kind === "master volume") this.masterGains.change(time, value * value);
       else if (kind === "master fine tuning") this.masterTunings.change(time, value);
       else if (kind === "master coarse tuning") this.masterCoarse = value;
       else if (kind === "master key shift") this.masterShift = value;
-      else if (kind === "scale tuning") this.detuned.add("scale");
+      else if (kind === "scale tuning" && !scale.length) this.detuned.add(kind);
       else {
         const channel = this.channel([port[0] + Math.floor(part / 16), port[1]], part % 16);
-        if (kind === "drums") channel.setDrums(value === 1);
+        if (kind === "scale tuning") {
+          this.detuned.add(kind);
+          channel.scale = scale;
+        } else if (kind === "drums") channel.setDrums(value === 1);
         else channel.shift = value;
       }
     }

@@ -8,6 +8,8 @@ export interface Note {
   velocity: number;
   start: number;
   end: number;
+  /** Semitones above its pitch, by its channel's scale tuning. */
+  detune: number;
 }
 
 /** A stepwise curve: a value holds from its time until the next one. */
@@ -22,12 +24,22 @@ export interface Track {
   channel: number;
   notes: Note[];
   gain: Automation;
-  pan: Automation;
+  /** Without it, `placement` finds a place. */
+  pan: Automation | null;
+  /** That place, in a room. */
+  seat?: Automation;
+  /** What is sent to the effects of the room, 0–1 of the track’s amplitude. */
+  reverb: Automation;
+  chorus: Automation;
   /** Channels of one number on two ports are two channels. */
   port: number;
-  /** In semitones, and not part of the notes' pitches, which are whole. No model plays them yet. */
+  /** Whether it is a drum kit: its pitches are keys of the kit, 0–127, its program is the kit. */
+  isKit: boolean;
+  /** In semitones, and not part of the notes' pitches, which are whole. */
   bend: Automation;
   tuning: Automation;
+  /** Depth to either side, in semitones. */
+  vibrato: Automation;
 }
 
 export type Unplayable = keyof typeof constants.unplayable;
@@ -37,7 +49,7 @@ export interface Score {
   pedalEvents: number;
   /** Messages or notes that cannot be played. */
   unplayable: Partial<Record<Unplayable, number>>;
-  /** What drums play: a pitch is a key of the kit, the program is the kit. No model plays them yet. */
+  /** What drums play; not all models do. */
   drumTracks: Track[];
   /** What of a damaged file could not be read, in words. */
   warnings: string[];
@@ -52,17 +64,35 @@ export function plainTrack(name: string, notes: Note[] = []): Track {
     notes,
     gain: constant(1),
     pan: constant(0),
+    reverb: constant(constants.defaultReverbSend),
+    chorus: constant(0),
     port: 0,
+    isKit: false,
     bend: constant(0),
     tuning: constant(0),
+    vibrato: constant(0),
   };
+}
+
+/** Where a note sounds without bends, tuning and vibrato. */
+export function pitchOf({ pitch, detune }: Note): number {
+  return pitch + detune;
+}
+
+/** Notes by start, end, pitch and velocity. */
+export function inOrder(notes: readonly Note[]): Note[] {
+  return [...notes].sort(
+    (a, b) =>
+      a.start - b.start || a.end - b.end || pitchOf(a) - pitchOf(b) || a.velocity - b.velocity,
+  );
 }
 
 export function constant(value: number): Automation {
   return { times: [0], values: [value] };
 }
 
-export function valueAt(curve: Automation, time: number): number {
+/** Which of a curve's values holds at a time; before the first time the first one does. */
+export function placeIn(curve: Automation, time: number): number {
   let low = 0;
   let high = curve.times.length;
   while (low < high) {
@@ -70,7 +100,11 @@ export function valueAt(curve: Automation, time: number): number {
     if (curve.times[middle] <= time) low = middle + 1;
     else high = middle;
   }
-  return curve.values[Math.max(low - 1, 0)];
+  return Math.max(low - 1, 0);
+}
+
+export function valueAt(curve: Automation, time: number): number {
+  return curve.values[placeIn(curve, time)];
 }
 
 export function duration(score: Score): number {

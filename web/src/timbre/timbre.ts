@@ -3,6 +3,9 @@
 
 import constants from "../constants.json";
 import type { Instrument } from "../engine/bundle";
+import { isKit } from "../engine/kinds";
+import { nearestKit } from "../score/abilities";
+import type { Track } from "../score/score";
 
 export type Point = number[];
 
@@ -101,6 +104,16 @@ export function mixed(shares: Share[]): Point {
   );
 }
 
+const MOST_FOR_ALL_TRIPLES = 24; // instruments; of more, only good pairs get a third one
+const GOOD_PAIRS = 100;
+
+/** Which instruments are mixed, in which shares, and how well that describes a point. */
+interface Candidate {
+  members: number[];
+  weights: number[];
+  score: number;
+}
+
 /**
  * The mix of at most three instruments that comes nearest to a point, the largest share first. Fewer
  * instruments are preferred where they come nearly as near.
@@ -109,50 +122,65 @@ export function asMix(
   point: Point,
   instruments: Instrument[],
 ): { shares: Share[]; distance: number } {
-  let best: { shares: Share[]; distance: number } | null = null;
-  let score = Infinity;
-  const consider = (members: Instrument[]) => {
-    const weights = barycentric(
-      point,
-      members.map(({ embedding }) => embedding),
-    );
-    if (!weights) return;
-    const shares = members.map((instrument, i) => ({ instrument, share: weights[i] }));
-    const there = mixed(shares);
-    const distance = Math.hypot(...there.map((value, d) => value - point[d]));
-    const spread = members.reduce(
-      (sum, { embedding }, i) =>
-        sum + weights[i] * Math.hypot(...embedding.map((v, d) => v - point[d])),
-      0,
-    );
+  const n = instruments.length;
+  const from = instruments.map(({ embedding }) => embedding.map((value, d) => value - point[d]));
+  const products = from.map((a) =>
+    from.map((b) => a.reduce((sum, value, d) => sum + value * b[d], 0)),
+  );
+  const lengths = products.map((row, i) => Math.sqrt(row[i]));
+  let best: Candidate | null = null;
+  const consider = (members: number[]): Candidate | null => {
+    const weights = barycentric(members, products);
+    if (!weights) return null;
+    let squared = 0;
+    let spread = 0;
+    weights.forEach((weight, i) => {
+      spread += weight * lengths[members[i]];
+      weights.forEach((other, j) => (squared += weight * other * products[members[i]][members[j]]));
+    });
     // Among mixes that reach the point, the one of instruments that lie near it describes it best.
-    const candidate = distance + 0.05 * spread + 1e-3 * members.length;
-    if (candidate < score) {
-      score = candidate;
-      best = { shares, distance };
-    }
+    const score = Math.sqrt(Math.max(squared, 0)) + 0.05 * spread + 1e-3 * members.length;
+    const found = { members, weights, score };
+    if (!best || score < best.score) best = found;
+    return found;
   };
-  for (let i = 0; i < instruments.length; i++) {
-    consider([instruments[i]]);
-    for (let j = i + 1; j < instruments.length; j++) {
-      consider([instruments[i], instruments[j]]);
-      for (let k = j + 1; k < instruments.length; k++) {
-        consider([instruments[i], instruments[j], instruments[k]]);
-      }
+  let pairs: Candidate[] = [];
+  for (let i = 0; i < n; i++) {
+    consider([i]);
+    for (let j = i + 1; j < n; j++) {
+      const pair = consider([i, j]);
+      if (pair) pairs.push(pair);
     }
   }
-  const { shares, distance } = best!;
-  shares.sort((a: Share, b: Share) => b.share - a.share);
+  if (n > MOST_FOR_ALL_TRIPLES) {
+    pairs = pairs.sort((a, b) => a.score - b.score).slice(0, GOOD_PAIRS);
+    for (const { members } of pairs) {
+      for (let k = 0; k < n; k++) if (!members.includes(k)) consider([...members, k]);
+    }
+  } else {
+    for (let i = 0; i < n; i++) {
+      for (let j = i + 1; j < n; j++) for (let k = j + 1; k < n; k++) consider([i, j, k]);
+    }
+  }
+  const { members, weights } = best!;
+  const shares = members.map((member, i) => ({
+    instrument: instruments[member],
+    share: weights[i],
+  }));
+  const there = mixed(shares);
+  const distance = Math.hypot(...there.map((value, d) => value - point[d]));
+  shares.sort((a, b) => b.share - a.share);
   return { shares, distance };
 }
 
 /** The same mixes of instruments in the timbre space of another model. */
 export function translated(timbre: Timbre, from: Instrument[], to: Instrument[]): Timbre {
-  const named = (name: string) => to.find((one) => one.name === name) ?? to[0];
+  const standsFor = ({ name, program }: Instrument) =>
+    to.find((one) => one.name === name) ?? nearestProgram(program, to);
   const points = timbre.points.map((point) =>
     mixed(
-      asMix(point, from).shares.map(({ instrument: { name }, share }) => ({
-        instrument: named(name),
+      asMix(point, from).shares.map(({ instrument, share }) => ({
+        instrument: standsFor(instrument),
         share,
       })),
     ),
@@ -160,18 +188,23 @@ export function translated(timbre: Timbre, from: Instrument[], to: Instrument[])
   return { times: timbre.times, points };
 }
 
-/** Positive weights of vertices whose sum is nearest to a point of their flat; null if one is not. */
-function barycentric(point: Point, vertices: Point[]): number[] | null {
-  const [origin, ...rest] = vertices;
-  const sides = rest.map((vertex) => vertex.map((value, d) => value - origin[d]));
-  const target = point.map((value, d) => value - origin[d]);
-  const dot = (a: Point, b: Point) => a.reduce((sum, value, d) => sum + value * b[d], 0);
-  let found: number[];
-  if (sides.length === 0) found = [];
-  else if (sides.length === 1) found = [dot(target, sides[0]) / dot(sides[0], sides[0])];
-  else {
-    const [a, b, c] = [dot(sides[0], sides[0]), dot(sides[0], sides[1]), dot(sides[1], sides[1])];
-    const [p, q] = [dot(target, sides[0]), dot(target, sides[1])];
+/**
+ * Positive weights of vertices whose sum is nearest to the origin; null if one is not positive.
+ *
+ * @param products of all vertices with each other
+ */
+function barycentric(members: number[], products: number[][]): number[] | null {
+  const [o, ...rest] = members;
+  // Of the sides from the first vertex to the others, and of the way from there to the origin.
+  const sides = (i: number, j: number) =>
+    products[i][j] - products[i][o] - products[o][j] + products[o][o];
+  const along = (i: number) => products[o][o] - products[i][o];
+  let found: number[] = [];
+  if (rest.length === 1) found = [along(rest[0]) / sides(rest[0], rest[0])];
+  else if (rest.length === 2) {
+    const [i, j] = rest;
+    const [a, b, c] = [sides(i, i), sides(i, j), sides(j, j)];
+    const [p, q] = [along(i), along(j)];
     const determinant = a * c - b * b;
     if (Math.abs(determinant) < 1e-12) return null;
     found = [(p * c - q * b) / determinant, (a * q - b * p) / determinant];
@@ -269,8 +302,24 @@ export function parseTimbreFile(text: string, instruments: Instrument[]): Timbre
   });
 }
 
+/** A model's instruments that may play a track: kits for drums, or the others. */
+export function instrumentsFor({ isKit: drums }: Track, instruments: Instrument[]): Instrument[] {
+  return instruments.filter((one) => isKit(one) === drums);
+}
+
+/** The instrument, or kit, that stands for a track's program, as timbre/assignment.py chooses. */
+export function nearestInstrument(track: Track, instruments: Instrument[]): Instrument {
+  const alike = instrumentsFor(track, instruments);
+  if (!track.isKit) return nearestProgram(track.program, alike);
+  const kit = nearestKit(
+    track.program,
+    alike.map(({ program }) => program),
+  );
+  return alike.find(({ program }) => program === kit)!;
+}
+
 /** The instrument whose sound is nearest to a MIDI program's, as score/instruments.py chooses. */
-export function nearestInstrument(program: number, instruments: Instrument[]): Instrument {
+export function nearestProgram(program: number, instruments: Instrument[]): Instrument {
   const distances = constants.programDistances[program].split(",").map(Number);
   return instruments.reduce((nearest, other) => {
     const farther = distances[other.program] - distances[nearest.program];

@@ -44,6 +44,7 @@ export class Export {
       tracks: this.piece.score.tracks,
       timbres: this.piece.voices.map(({ timbre }) => this.path.played(timbre)),
       heard: this.piece.heard,
+      dry: this.transport.dry,
       vocoder: this.vocoder,
     });
   }
@@ -86,9 +87,14 @@ export class Export {
     if (model !== manifest?.default_model) query.set("model", model);
     if (vocoder !== manifest?.default_vocoder) query.set("vocoder", vocoder);
     const specs = this.specs();
-    if (new Set(specs).size === 1) query.set("timbre", specs[0]);
+    if (this.isOne(specs)) query.set("timbre", specs[0]);
     else specs.forEach((spec, i) => query.set(`t${i + 1}`, spec));
     return linkTo(query);
+  }
+
+  /** Whether one timbre can be said for all tracks; that would not count for drums. */
+  private isOne(specs: string[]): boolean {
+    return new Set(specs).size === 1 && !this.piece.score.tracks.some(({ isKit }) => isKit);
   }
 
   private specs(): string[] {
@@ -109,13 +115,14 @@ export class Export {
             .path.split("/")
             .pop()!;
     const specs = this.specs();
-    const same = new Set(specs).size === 1;
+    const same = this.isOne(specs);
     const options = (same ? specs.slice(0, 1) : specs.map((spec, i) => `${i + 1}=${spec}`)).map(
       (spec) => `${renderOptions.timbre} ${quoted(spec)}`,
     );
     if (model !== manifest.default_model) options.push(`${renderOptions.model} ${model}`);
     if (this.vocoder !== manifest.default_vocoder)
       options.push(`${renderOptions.vocoder} ${quoted(this.vocoder)}`);
+    if (this.transport.dry) options.push(renderOptions.dry);
     return ["timbrel render", quoted(name), ...options].join(" ");
   }
 

@@ -9,7 +9,7 @@ export interface Box {
 
 const GAP = 11; // from a dot to its name
 const BETWEEN = 3; // between names
-const DOT = 6; // a dot's radius and a little more
+export const DOT = 6; // a dot's radius and a little more
 const SWEEPS = 8;
 
 /** Offsets of a box's middle from its dot, the ones that read best first. */

@@ -7,50 +7,89 @@ import {
   type Instrument,
   type Manifest,
 } from "../engine/bundle";
+import { abilitiesOf, isKit, rollKind, wantedRoll } from "../engine/kinds";
+import type { Abilities } from "../score/abilities";
 import { TimbreMap } from "../timbre/map";
 
 export const GRIFFIN_LIM = "griffin-lim";
+const NO_ABILITIES: Abilities = { bends: false, kits: new Map() };
+
+/** A model and a vocoder. */
+export interface Choice {
+  model: string;
+  vocoder: string;
+}
 
 export class Models {
   manifest = $state.raw<Manifest | null>(null);
   model = $state("");
   vocoder = $state("");
+  /** A model that is loaded while another one plays. */
+  coming = $state("");
   /** Whether others are being loaded. */
   changing = $state(false);
 
-  private entry = $derived<BundleEntry | undefined>(
-    this.manifest?.models.find(({ config }) => config.name === this.model),
-  );
+  private entry = $derived<BundleEntry | undefined>(this.entryOf(this.model));
   config = $derived<BundleConfig | null>(this.entry?.config ?? null);
   frameRate = $derived(this.config ? frameRateOf(this.config.mel) : 0);
   instruments = $derived<Instrument[]>(this.config?.instruments ?? []);
+  /** Those that are no drum kits. */
+  melodic = $derived<Instrument[]>(this.instruments.filter((one) => !isKit(one)));
+  abilities = $derived(this.config ? abilitiesOf(this.config) : NO_ABILITIES);
   /** Numbers that a point of the model's timbre space has. */
   dimensions = $derived(this.instruments[0]?.embedding.length ?? 0);
   map = $derived<TimbreMap | null>(
-    this.entry?.map ? new TimbreMap(this.entry.map, this.instruments) : null,
+    this.entry?.map ? new TimbreMap(this.entry.map, this.melodic) : null,
   );
   names = $derived(this.ofKind("mel2mel"));
-  vocoders = $derived([...this.ofKind("parallel"), GRIFFIN_LIM]);
+  vocoders = $derived(this.vocodersFor(this.model));
   /** They make WAV files only. */
-  waveNets = $derived(this.ofKind("wavenet"));
+  waveNets = $derived(this.ofKind("wavenet").filter((name) => this.fits(name, this.model)));
 
   /** All that there is to choose from; the defaults are chosen. */
   offer(manifest: Manifest): void {
     this.manifest = manifest;
-    this.chosen(manifest.default_model, manifest.default_vocoder);
+    this.chosen(manifest.first_model, manifest.first_vocoder);
+  }
+
+  /** A model with the vocoder that is chosen, or with its own where that one does not fit. */
+  with(model: string): Choice {
+    const known = this.vocodersFor(model);
+    const own = this.entryOf(model)?.vocoder ?? known[0];
+    const wasOwn = this.vocoder === this.entry?.vocoder;
+    return { model, vocoder: !wasOwn && known.includes(this.vocoder) ? this.vocoder : own };
   }
 
   chosen(model: string, vocoder: string): void {
     this.model = model;
     this.vocoder = vocoder;
     this.changing = false;
+    this.coming = "";
   }
 
   /** A vocoder's name for the eye. */
   labelOf(vocoder: string): string {
-    const status = this.manifest?.models.find(({ config }) => config.name === vocoder)?.config
-      .status;
+    const status = this.entryOf(vocoder)?.config.status;
     return status ? `${vocoder} (${status})` : vocoder;
+  }
+
+  private vocodersFor(model: string): string[] {
+    const known = this.ofKind("parallel").filter((name) => this.fits(name, model));
+    const frame = this.entryOf(model)?.config.mel.n_fft ?? 0;
+    // Its transform is one of frames whose length is a power of two.
+    return frame & (frame - 1) ? known : [...known, GRIFFIN_LIM];
+  }
+
+  /** Whether a vocoder was made for mels and rolls as a model's. */
+  private fits(vocoder: string, model: string): boolean {
+    const [own, other] = [this.entryOf(vocoder)?.config, this.entryOf(model)?.config];
+    if (!own || !other || JSON.stringify(own.mel) !== JSON.stringify(other.mel)) return false;
+    const wanted = wantedRoll(own);
+    return wanted === null || wanted === rollKind(other);
+  }
+
+  private entryOf(name: string): BundleEntry | undefined {
+    return this.manifest?.models.find(({ config }) => config.name === name);
   }
 
   private ofKind(kind: string): string[] {

@@ -2,6 +2,8 @@
 // of breakpoints.
 
 import constants from "../constants.json";
+import type { Instrument } from "../engine/bundle";
+import { isKit } from "../engine/kinds";
 import type { Tell } from "../engine/messages";
 import {
   asMix,
@@ -49,9 +51,15 @@ export class Path {
   });
   /** The point that the map and the mixer show: where the listener is. */
   point = $derived.by<Point>(() => timbreAt(this.played(this.timbre), this.playhead.seconds));
+  /** The instruments that may play what is selected. */
+  palette = $derived.by<Instrument[]>(() => {
+    const { melodic, instruments } = this.models;
+    return this.piece.isKit ? instruments.filter(isKit) : melodic;
+  });
   words = $derived.by<string>(() => {
-    const { instruments, dimensions, map } = this.models;
-    return this.point.length === dimensions ? inWords(this.point, instruments, map) : "";
+    const { dimensions, map } = this.models;
+    const shown = this.piece.isKit ? null : map;
+    return this.point.length === dimensions ? inWords(this.point, this.palette, shown) : "";
   });
 
   constructor(
@@ -80,7 +88,7 @@ export class Path {
   moveToMix(shares: NamedShare[], continues = false): void {
     const known = shares
       .map(({ name, share }) => ({
-        instrument: this.models.instruments.find((one) => one.name === name)!,
+        instrument: this.palette.find((one) => one.name === name)!,
         share,
       }))
       .filter(({ share }) => share > 0);
@@ -89,7 +97,7 @@ export class Path {
 
   /** Shares of instruments in the point that is shown, for the mixer. */
   mix(): NamedShare[] {
-    return asMix(this.point, this.models.instruments).shares.map(({ instrument, share }) => ({
+    return asMix(this.point, this.palette).shares.map(({ instrument, share }) => ({
       name: instrument.name,
       share,
     }));

@@ -1,6 +1,9 @@
 // What is open: a score, a timbre for each of its tracks, and which of them are heard.
 
 import type { Instrument } from "../engine/bundle";
+import { isKit } from "../engine/kinds";
+import { playable, type Abilities } from "../score/abilities";
+import { seated } from "../score/placement";
 import { duration, type Score } from "../score/score";
 import {
   constantTimbre,
@@ -39,14 +42,19 @@ interface Timbres {
 
 /** The instrument nearest to each track's program. */
 export function fileTimbres({ tracks }: Score, instruments: Instrument[]): Timbre[] {
-  return tracks.map(({ program }) =>
-    constantTimbre(nearestInstrument(program, instruments).embedding),
-  );
+  return tracks.map((track) => constantTimbre(nearestInstrument(track, instruments).embedding));
+}
+
+/** Whether timbres stay at the same point. */
+function isSame(a: Timbre, b: Timbre): boolean {
+  return a.times.length === 1 && b.times.length === 1 && String(a.points) === String(b.points);
 }
 
 export class Piece {
   source = $state.raw<Source | null>(null);
+  /** What is played of the file. */
   score = $state.raw<Score>(NO_NOTES);
+  private file = NO_NOTES;
   voices = $state.raw<Voice[]>([]);
   /** A track, or ALL_TRACKS or KEYBOARD: whose timbre the map, the mixer and the path shape. */
   private chosen = $state(KEYBOARD);
@@ -59,6 +67,8 @@ export class Piece {
   duration = $derived(duration(this.score));
   title = $derived(this.source?.name ?? "");
   selected = $derived(this.chosen);
+  /** Whether drums are selected. */
+  isKit = $derived(this.score.tracks[this.chosen]?.isKit ?? false);
   canUndo = $derived(this.history.canUndo);
   canRedo = $derived(this.history.canRedo);
   /** The timbre of what is selected. */
@@ -75,9 +85,12 @@ export class Piece {
   /** @param changed tells whoever plays it that timbres or mutes are others */
   constructor(readonly changed: () => void) {}
 
-  open(source: Source, score: Score): void {
+  /** Open a file, of which a model with some abilities plays what it can. */
+  open(source: Source, file: Score, abilities: Abilities): void {
+    const score = seated(playable(file, abilities));
     this.number++;
     this.source = source;
+    this.file = file;
     this.score = score;
     this.voices = [];
     // The tracks of a song keep their instruments until one is selected.
@@ -100,7 +113,10 @@ export class Piece {
   setTimbre(timbre: Timbre, continues = false): void {
     const { tracks, keys } = this.timbres;
     if (this.chosen === KEYBOARD) return this.change({ tracks, keys: timbre }, continues);
-    const meant = (i: number) => this.chosen === ALL_TRACKS || this.chosen === i;
+    // What is meant for all tracks is a melody instrument.
+    const { tracks: played } = this.score;
+    const meant = (i: number) =>
+      this.chosen === i || (this.chosen === ALL_TRACKS && !played[i].isKit);
     this.change({ tracks: tracks.map((old, i) => (meant(i) ? timbre : old)), keys }, continues);
   }
 
@@ -112,10 +128,7 @@ export class Piece {
   /** Whether the tracks have the instruments of the file. */
   isAsInFile(instruments: Instrument[]): boolean {
     const wanted = fileTimbres(this.score, instruments);
-    return this.voices.every(
-      ({ timbre }, i) =>
-        timbre.times.length === 1 && String(timbre.points[0]) === String(wanted[i].points[0]),
-    );
+    return this.voices.every(({ timbre }, i) => isSame(timbre, wanted[i]));
   }
 
   setAsInFile(instruments: Instrument[]): void {
@@ -142,11 +155,27 @@ export class Piece {
     this.changed();
   }
 
-  /** Keep the same mixes of instruments in the space of another model. */
-  translate(from: Instrument[], to: Instrument[]): void {
-    const { tracks, keys } = this.timbres;
-    const other = (timbre: Timbre) => translated(timbre, from, to);
-    this.assign({ tracks: tracks.map(other), keys: other(keys) });
+  /**
+   * Play the file with another model: what its instruments were stays theirs, and what was mixed is
+   * mixed of the same ones.
+   */
+  adapt(from: Instrument[], to: Instrument[], abilities: Abilities): void {
+    const before = this.voices;
+    const wanted = fileTimbres(this.score, from);
+    const other = (timbre: Timbre, drums: boolean) =>
+      translated(timbre, from.filter((one) => isKit(one) === drums), to.filter((one) => isKit(one) === drums)); // prettier-ignore
+    this.score = seated(playable(this.file, abilities));
+    // Tracks of melody instruments come first, and are always the same ones.
+    this.voices = before.length
+      ? fileTimbres(this.score, to).map((timbre, i) => {
+          const voice = before.at(i);
+          if (!voice) return { timbre, muted: false, solo: false };
+          const { isKit: drums } = this.score.tracks[i];
+          return isSame(voice.timbre, wanted[i]) ? { ...voice, timbre } : { ...voice, timbre: other(voice.timbre, drums) }; // prettier-ignore
+        })
+      : [];
+    this.keys = other(this.keys, false);
+    if (this.chosen >= this.score.tracks.length) this.chosen = KEYBOARD;
     this.history.clear();
   }
 

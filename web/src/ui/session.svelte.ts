@@ -7,11 +7,12 @@ import type { Downloads } from "../engine/downloads";
 import type { FromEngine, Tell } from "../engine/messages";
 import { FULL, type Quality } from "../engine/quality";
 import { parseMidi } from "../score/midi";
+import { playable } from "../score/abilities";
 import { leftOut, plainTrack, type Score } from "../score/score";
 import { constantTimbre, parseTimbre, parseTimbreFile, type Timbre } from "../timbre/timbre";
 import { linkParameters, missingFeature } from "./browser";
 import { Export } from "./export.svelte";
-import { Models } from "./models.svelte";
+import { Models, type Choice } from "./models.svelte";
 import { Path } from "./path.svelte";
 import { fileTimbres, KEYBOARD, NO_NOTES, Piece, type Source } from "./piece.svelte";
 import { Preview } from "./preview.svelte";
@@ -23,9 +24,8 @@ const PHRASE: Score = {
   tracks: [
     plainTrack(
       "phrase",
-      constants.phrase.map(({ pitch, velocity, start_s, end_s }) => ({
-        pitch,
-        velocity,
+      constants.phrase.map(({ start_s, end_s, ...note }) => ({
+        ...note,
         start: start_s,
         end: end_s,
       })),
@@ -85,6 +85,7 @@ export class Session {
   private readonly shared = sharedRing();
   private preparing: ReturnType<typeof Speaker.prepare> | null = null;
   private readonly linked = linkParameters();
+  private keysTold: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly worker: Worker,
@@ -109,11 +110,11 @@ export class Session {
       const manifest = await this.downloads.manifest;
       // The page is drawn while the models are on their way.
       this.models.offer(manifest);
-      this.piece.cast([], constantTimbre(this.models.instruments[0].embedding));
+      this.piece.cast([], constantTimbre(this.models.melodic[0].embedding));
       this.downloads
         .handOver(this.tell, this.shared)
         .catch((error: Error) => this.fail(error.message));
-      this.preparing = Speaker.prepare(this.models.config!.mel.sample_rate, this.shared);
+      this.preparing = Speaker.prepare(this.shared);
       this.preparing.catch(() => {}); // until it is wanted
       const wanted = manifest.tunes.find(({ name }) => name === this.linked.get("tune"));
       await this.openTune((wanted ?? manifest.tunes[0]).name);
@@ -138,7 +139,7 @@ export class Session {
   async openFile(file: File): Promise<void> {
     try {
       if (file.name.toLowerCase().endsWith(".timbre")) {
-        this.piece.setTimbre(parseTimbreFile(await file.text(), this.models.instruments));
+        this.piece.setTimbre(parseTimbreFile(await file.text(), this.path.palette));
         this.say(`Loaded the timbre ${file.name}.`);
         return;
       }
@@ -147,8 +148,9 @@ export class Session {
         throw new Error(`is larger than ${limit} MiB, the limit for MIDI files`);
       }
       const score = parseMidi(new Uint8Array(await file.arrayBuffer()));
-      if (!score.tracks.length) {
-        throw new Error(`has no notes that can be played. ${leftOut(score)}`);
+      const played = playable(score, this.models.abilities);
+      if (!played.tracks.length) {
+        throw new Error(`has no notes that can be played. ${leftOut(played)}`);
       }
       const wasPlaying = this.transport.playing;
       this.open({ kind: "file", name: file.name }, score);
@@ -160,9 +162,10 @@ export class Session {
 
   private open(source: Source, score: Score): void {
     this.message = "";
-    this.notice = leftOut(score);
     this.interlude = null;
-    this.piece.open(source, score);
+    this.transport.waits = true;
+    this.piece.open(source, score, this.models.abilities);
+    this.notice = leftOut(this.piece.score);
     this.transport.seconds = 0;
     if (this.phase === "ready") this.cast();
   }
@@ -171,7 +174,9 @@ export class Session {
   private cast(): void {
     const common = this.fromLink("timbre");
     const timbres = fileTimbres(this.piece.score, this.models.instruments);
-    this.piece.cast(timbres.map((own, i) => this.fromLink(`t${i + 1}`) ?? common ?? own));
+    const { tracks } = this.piece.score;
+    const wished = (i: number) => this.fromLink(`t${i + 1}`) ?? (tracks[i].isKit ? null : common);
+    this.piece.cast(timbres.map((own, i) => wished(i) ?? own));
     for (const key of [...this.linked.keys()]) this.linked.delete(key);
     this.transport.cue(0);
   }
@@ -214,7 +219,14 @@ export class Session {
     await this.play();
   }
 
-  async key(pitch: number, velocity: number): Promise<void> {
+  /** One after the other: a key that goes up while its stroke wakes the sound is not told first. */
+  key(pitch: number, velocity: number): Promise<void> {
+    const told = this.keysTold.then(() => this.tellKey(pitch, velocity));
+    this.keysTold = told.catch(() => {});
+    return told;
+  }
+
+  private async tellKey(pitch: number, velocity: number): Promise<void> {
     if (this.phase !== "ready") return;
     if (velocity > 0 && !this.transport.playing) {
       // The keyboard alone: time goes on in silence until a key is struck.
@@ -245,9 +257,9 @@ export class Session {
 
   // What is chosen, shown and said
 
-  choose(model: string, vocoder: string): void {
+  choose({ model, vocoder }: Choice): void {
     this.models.changing = true;
-    this.tell({ kind: "voice", model, vocoder });
+    this.tell({ kind: "voice", model, vocoder, aside: false });
   }
 
   private get hasTimeForPictures(): boolean {
@@ -296,11 +308,15 @@ export class Session {
         return this.export.told(told);
       case "render":
         return this.transport.renders(told);
+      case "starved":
+        // A hand whose way is recorded would rather hear gaps than wait.
+        return this.transport.waits && !this.path.recording ? this.transport.buffer() : undefined;
     }
   }
 
   private failed({ message, fatal, during }: Extract<FromEngine, { kind: "failed" }>): void {
     this.models.changing = false;
+    if (during === "voice") this.models.coming = "";
     if (during === "export") this.export.failed();
     if (during === "render") this.transport.cancelRender();
     if (fatal) this.fail(message);
@@ -311,11 +327,17 @@ export class Session {
     const before = this.models.instruments;
     const otherSpace = this.models.model !== told.model;
     this.models.chosen(told.model, told.vocoder);
+    if (this.export.capturing && this.transport.sampleRate !== told.sampleRate) {
+      await this.export.toggleCapture(); // a recording has one rate
+    }
     this.transport.sampleRate = told.sampleRate;
     this.threads = told.threads;
-    if (otherSpace) this.piece.translate(before, this.models.instruments);
+    if (otherSpace) {
+      this.piece.adapt(before, this.models.instruments, this.models.abilities);
+      this.notice = leftOut(this.piece.score);
+    }
     if (this.phase !== "loading") {
-      if (this.piece.voices.length) this.transport.cue(this.transport.seconds);
+      if (this.piece.voices.length) this.transport.cue(this.transport.seconds, true);
       else if (this.piece.score.tracks.length) this.cast();
       return;
     }
@@ -327,9 +349,18 @@ export class Session {
     }
     this.loadMs = performance.now();
     this.phase = "ready";
-    const model = this.linked.get("model") ?? told.model;
-    const vocoder = this.linked.get("vocoder") ?? told.vocoder;
-    if (model !== told.model || vocoder !== told.vocoder) this.choose(model, vocoder);
-    else if (this.piece.score.tracks.length) this.cast();
+    const { default_model, default_vocoder } = this.models.manifest!;
+    const model = this.linked.get("model") ?? default_model;
+    const own = model === default_model ? default_vocoder : this.models.with(model).vocoder;
+    const choice = { model, vocoder: this.linked.get("vocoder") ?? own };
+    const isOther = model !== told.model || choice.vocoder !== told.vocoder;
+    const isWished = this.linked.has("model") || this.linked.has("vocoder");
+    if (isOther && isWished) return this.choose(choice);
+    if (this.piece.score.tracks.length) this.cast();
+    // The default is better than what came first: it is loaded while that can be played already.
+    if (isOther) {
+      this.models.coming = model;
+      this.tell({ kind: "voice", ...choice, aside: true });
+    }
   }
 }

@@ -9,7 +9,9 @@ import { remember, remembered } from "./browser";
 import { MelHistory } from "./mel_history";
 
 export const MAX_VOLUME = 100;
+const HAND_RESTS_MS = 300; // after the last change
 const VOLUME_KEY = "timbrel.volume";
+const DRY_KEY = "timbrel.dry";
 
 /** What is played; without tracks time goes on in silence, for the keyboard. */
 export interface Programme {
@@ -38,6 +40,8 @@ export class Transport {
   overloaded = $state(false);
   /** Whether what is played was computed beforehand. */
   rendered = $state(false);
+  /** Whether the listener would rather wait than hear gaps. */
+  waits = $state(true);
   /** Of that computation, while it lasts. */
   rendering = $state.raw<{ progress: number; secondsLeft: number | null } | null>(null);
   changeMs = $state<number | null>(null);
@@ -45,6 +49,8 @@ export class Transport {
   gainDb = $state(0);
   /** Of the loudspeaker, from 0 to 100. */
   volume = $state(rememberedVolume());
+  /** Whether the room is left out. */
+  dry = $state(remembered(DRY_KEY) === "true");
 
   readonly mel = new MelHistory();
   /** For those who measure the page: the listener's place in the ring. */
@@ -56,6 +62,7 @@ export class Transport {
 
   private speaker: Speaker | null = null;
   private told: Programme | null = null;
+  private resting: ReturnType<typeof setTimeout> | undefined;
   private positionAt = 0;
 
   /**
@@ -79,10 +86,16 @@ export class Transport {
     return this.speaker !== null && !this.speaker.suspended;
   }
 
+  /** Play, or compute ahead first where the computer cannot keep up. */
   async play(): Promise<void> {
+    if (this.overloaded && !this.rendered && this.waits) return this.buffer();
     this.cancelRender();
+    await this.begin();
+  }
+
+  private async begin(): Promise<void> {
     await this.wakeUp();
-    const end = this.duration + constants.releaseS;
+    const end = this.duration + constants.releaseS + constants.room.decayS;
     if (this.duration > 0 && this.seconds >= end - 0.05) this.seek(0);
     this.playing = true;
     this.tell({ kind: "play", playing: true });
@@ -96,6 +109,7 @@ export class Transport {
   seek(seconds: number): void {
     this.goTo(Math.max(0, Math.min(seconds, this.duration)));
     this.tell({ kind: "seek", seconds: this.seconds });
+    if (this.rendering) this.buffer(); // from there
   }
 
   setLoop(loop: boolean): void {
@@ -109,18 +123,26 @@ export class Transport {
     remember(VOLUME_KEY, String(this.volume));
   }
 
+  setDry(dry: boolean): void {
+    this.dry = dry;
+    remember(DRY_KEY, String(dry));
+    if (this.told) this.tellChange(this.told);
+  }
+
   async key(pitch: number, velocity: number): Promise<void> {
     if (velocity > 0 && !this.audible) await this.wakeUp();
     this.tell({ kind: "key", pitch, velocity });
   }
 
-  /** Play the programme from somewhere. */
-  cue(seconds: number): void {
+  /** Play the programme from somewhere; `seamless`: without a gap in what is played until then. */
+  cue(seconds: number, seamless = false): void {
     this.cancelRender();
     this.goTo(seconds);
     this.told = this.programme();
     const { piece, score, timbres, heard, live } = this.told;
-    this.tell({ kind: "score", piece, tracks: score.tracks, timbres, heard, seconds, live });
+    const { tracks } = score;
+    const { dry } = this;
+    this.tell({ kind: "score", piece, tracks, timbres, heard, dry, seconds, live, seamless });
   }
 
   /** Timbres, or which tracks are heard, may have changed within the programme. */
@@ -130,19 +152,40 @@ export class Transport {
     const now = this.programme();
     if (before && sameSound(before, now)) return;
     this.told = now;
-    this.cancelRender();
-    this.tell({ kind: "change", timbres: now.timbres, heard: now.heard, live: now.live });
+    this.tellChange(now);
   }
 
-  /** Compute all of the programme, then play it: for a computer that is too slow for it. */
-  async renderFirst(): Promise<void> {
+  private tellChange({ timbres, heard, live }: Programme): void {
+    this.tell({ kind: "change", timbres, heard, dry: this.dry, live });
+    if (!this.rendering) return;
+    // What was computed ahead is of another sound; it begins anew once the hand rests.
+    this.rendering = { progress: 0, secondsLeft: null };
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.rendering && this.buffer(), HAND_RESTS_MS);
+  }
+
+  /**
+   * Compute so much of the programme that it can be played without a gap, then play it: for a computer
+   * that is too slow for it. A keyboard cannot wait.
+   */
+  async buffer(): Promise<void> {
+    const { piece, live } = this.programme();
+    if (piece === null || live) return this.begin();
+    if (this.playing) this.stop();
     this.rendering = { progress: 0, secondsLeft: null };
     this.tell({ kind: "render" });
     await this.wakeUp(); // while this is the user's gesture
   }
 
+  /** Play at once, with gaps. */
+  async playAtOnce(): Promise<void> {
+    this.waits = false;
+    await this.play();
+  }
+
   cancelRender(): void {
     if (!this.rendering) return;
+    clearTimeout(this.resting);
     this.rendering = null;
     this.tell({ kind: "cancel render" });
   }
@@ -150,9 +193,9 @@ export class Transport {
   /** How far that is; playing begins where it is done. */
   async renders(told: Extract<FromEngine, { kind: "render" }>): Promise<void> {
     if (!this.rendering) return;
-    const { progress, secondsLeft, done } = told;
-    this.rendering = done ? null : { progress, secondsLeft };
-    if (done) await this.play();
+    const { progress, secondsLeft, playable } = told;
+    this.rendering = playable ? null : { progress, secondsLeft };
+    if (playable) await this.begin();
   }
 
   /** Where the listener is, between two messages of the engine. */
