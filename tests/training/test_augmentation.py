@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from timbrel.errors import InputError
-from timbrel.training.augmentation import Augmentation, balance, filtered, gain, noise, recorded
+from timbrel.training.augmentation import (
+    Augmentation,
+    balance,
+    filtered,
+    gain,
+    noise,
+    recorded,
+    speech,
+)
 
 RATE = 16_000
 NOTHING = replace(
@@ -94,3 +102,16 @@ def test_a_part_is_made_as_loud_as_the_others() -> None:
 def test_impossible_shares_are_refused() -> None:
     with pytest.raises(InputError, match="noise_share"):
         Augmentation(noise_share=1.5)
+
+
+def test_what_seems_to_speak_has_no_steady_pitch_and_lies_where_voices_do() -> None:
+    sound = speech(4 * RATE, RATE, random())
+    assert np.abs(sound).max() == pytest.approx(0.3, rel=1e-4)
+    assert level_db(sound, 200, 1000) > level_db(sound, 5000, 8000) + 6
+    np.testing.assert_array_equal(sound, speech(4 * RATE, RATE, random()))
+    # The strongest frequency of each tenth of a second moves on.
+    frames = sound[: 40 * 1600].reshape(40, 1600)
+    loud = frames[np.abs(frames).max(axis=1) > 0.05] * np.hanning(1600)
+    peaks = np.abs(np.fft.rfft(loud, 16_384)[:, :1200]).argmax(axis=1)
+    assert len(loud) > 15
+    assert np.median(np.abs(np.diff(12 * np.log2(peaks)))) > 0.5

@@ -15,6 +15,7 @@ from timbrel.errors import InputError
 _SOFT = 1e-2  # a peak; noise is added as if a sound were no softer
 _SILENT = 1e-4  # a loudness below which nothing is to be made louder
 _MOST_GAIN = 30.0
+_VOICE_HARMONICS = 24
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,12 @@ class Augmentation:
     equalizer_share: float = 0.5
     band_limit_share: float = 0.2
     detune_share: float = 0.5
-    empty_share: float = 0.03  # crops without any note, of drums, noise or silence
+    speech_share: float = 0.04  # crops in which somebody seems to speak
+    empty_share: float = 0.05  # crops without any note, of drums, speech, noise or silence
     detune_cents: float = 30.0  # to either side
     softest_other_db: float = -9.0  # another instrument, against the first
     drums_db: tuple[float, float] = (-18.0, 0.0)  # against the first instrument's peak
+    speech_db: tuple[float, float] = (-18.0, 3.0)  # against the first instrument's peak
     noise_db: tuple[float, float] = (-60.0, -15.0)  # against the peak
     equalizer_db: float = 9.0  # at each octave, to either side
     reverb_s: tuple[float, float] = (0.2, 1.8)  # in which it falls by 60 dB
@@ -104,6 +107,35 @@ def balance(audio: np.ndarray, part: np.ndarray) -> float:
     """The factor that makes a part as loud as what there is, where both can be heard."""
     loudness, other = (float(np.sqrt(np.mean(sound**2))) for sound in (audio, part))
     return min(loudness / other, _MOST_GAIN) if min(loudness, other) > _SILENT else 1.0
+
+
+def speech(n_samples: int, sample_rate: int, random: np.random.Generator) -> np.ndarray:
+    """Something like a voice that speaks, with a peak near 0.3: a transcriber must hear no notes.
+
+    A buzz whose pitch never stays, with three formants that move from syllable to syllable, and
+    hisses between.
+    """
+    times_s = np.arange(n_samples) / sample_rate
+    knots_s = np.arange(0, times_s[-1] + 0.5, random.uniform(0.12, 0.25))  # one for each syllable
+
+    def curve(low: float, high: float) -> np.ndarray:
+        return np.interp(times_s, knots_s, random.uniform(low, high, len(knots_s)))
+
+    octaves = curve(-0.35, 0.35) + np.interp(
+        times_s, knots_s, np.linspace(0.15, -0.15, len(knots_s))
+    )
+    pitch_hz = random.uniform(90, 240) * 2**octaves
+    phase = 2 * np.pi * np.cumsum(pitch_hz) / sample_rate
+    formants_hz = [curve(*edges) for edges in ((300, 900), (900, 2300), (2300, 3200))]
+    voice = np.zeros(n_samples)
+    for harmonic in range(1, _VOICE_HARMONICS + 1):
+        hz = harmonic * pitch_hz
+        peaks = sum(1 / (1 + ((hz - formant) / 120) ** 2) for formant in formants_hz)
+        voice += (peaks + 0.02) / np.sqrt(harmonic) * np.sin(harmonic * phase)
+    loud = np.maximum(curve(-0.4, 1.0), 0)
+    hiss = np.diff(random.standard_normal(n_samples + 1)) * np.maximum(curve(-1.0, 0.3), 0)
+    sound = voice * loud + hiss
+    return (0.3 * sound / max(np.abs(sound).max(), _SOFT)).astype(np.float32)
 
 
 def _room(sample_rate: int, how: Augmentation, random: np.random.Generator) -> np.ndarray:

@@ -15,7 +15,7 @@ from timbrel.bundles.weights import in_layout
 from timbrel.constants import N_PITCHES
 from timbrel.errors import InputError, need_packages
 from timbrel.progress import Progress
-from timbrel.training.augmentation import Augmentation, balance, gain, recorded
+from timbrel.training.augmentation import Augmentation, balance, gain, recorded, speech
 from timbrel.training.note_clips import Cut, NoteClips, merged
 from timbrel.training.recipe import Recipe, known
 from timbrel.training.task import FinishedRun, Task, Validation
@@ -35,6 +35,8 @@ from timbrel.transcription.sizes import (
 from timbrel.transcription.torch_front_end import TorchFrontEnd
 
 _UNLIKELY = -4.0  # a logit
+# How much likelier what is no note is where there are no notes.
+_EMPTY_DRUMS_SHARE, _EMPTY_SPEECH_SHARE = 0.4, 0.4
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,13 @@ class TranscriberTask(Task):
             level = gain(random.uniform(how.softest_other_db, 0.0)) * balance(audio, part)
             audio = audio + (level if i else 1.0) * part
             labels.append(self._labels(clips, cut))
-        if clips.background is not None and random.random() < how.drums_share + is_empty:
+        drums_share = how.drums_share + is_empty * _EMPTY_DRUMS_SHARE
+        if clips.background is not None and random.random() < drums_share:
             part = clips.audio(clips.draw(random, clips.background, length_s), self._n_samples)
             audio = audio + gain(random.uniform(*how.drums_db)) * balance(audio, part) * part
+        if random.random() < how.speech_share + is_empty * _EMPTY_SPEECH_SHARE:
+            part = speech(self._n_samples, rate, random)
+            audio = audio + gain(random.uniform(*how.speech_db)) * balance(audio, part) * part
         nothing = np.zeros((self._n_frames, N_PITCHES, len(HEADS)), np.float32)
         return recorded(audio, rate, how, random), merged(labels) if labels else nothing
 
