@@ -73,8 +73,8 @@ def validated(
         for name in names
     }
     thresholds = {THRESHOLD_KEY + key: value for key, value in chosen.as_dict().items()}
-    known = {key: value for key, value in measures.items() if np.isfinite(value)}
-    return {**means, **known, **thresholds}
+    known = {key: value for key, value in {**means, **measures}.items() if np.isfinite(value)}
+    return {"onset_pitch_f1": 0.0, **known, **thresholds}
 
 
 _NAMES = {
