@@ -53,7 +53,7 @@ def note_scores(
     from mir_eval.util import midi_to_hz
 
     (times, pitches), (found_times, found_pitches) = (
-        notes_within(notes, duration_s) for notes in (without_doubles(reference), estimated)
+        _within(notes, duration_s) for notes in (_without_doubles(reference), estimated)
     )
     if not len(times):
         return NoteScores(float("nan"), float("nan"), float("nan"))
@@ -78,21 +78,17 @@ def note_scores(
     return NoteScores(float(onset), float(pitch), float(offset) if offsets else float("nan"))
 
 
-def notes_within(notes: np.ndarray, duration_s: float) -> tuple[np.ndarray, np.ndarray]:
+def _within(notes: np.ndarray, duration_s: float) -> tuple[np.ndarray, np.ndarray]:
     """Times (notes, 2) and pitches of the notes that begin within an excerpt."""
-    notes = notes[begun_within(notes, duration_s)]
+    inside = (notes[:, 0] >= MARGIN_S) & (notes[:, 0] < duration_s - MARGIN_S)
+    notes = notes[inside]
     times = np.minimum(notes[:, :2], duration_s)
     # mir_eval refuses notes without length.
     times[:, 1] = np.maximum(times[:, 1], times[:, 0] + 1e-3)
     return times, notes[:, 2]
 
 
-def begun_within(notes: np.ndarray, duration_s: float) -> np.ndarray:
-    """Which notes begin within an excerpt, and not at its ends."""
-    return (notes[:, 0] >= MARGIN_S) & (notes[:, 0] < duration_s - MARGIN_S)
-
-
-def without_doubles(notes: np.ndarray) -> np.ndarray:
+def _without_doubles(notes: np.ndarray) -> np.ndarray:
     """What one instrument can play of several parts: a key cannot be struck while it is struck."""
     kept: list[np.ndarray] = []
     last: dict[float, float] = {}
@@ -100,4 +96,4 @@ def without_doubles(notes: np.ndarray) -> np.ndarray:
         if note[0] - last.get(note[2], -np.inf) >= ONSET_TOLERANCE_S:
             kept.append(note)
             last[note[2]] = note[0]
-    return np.array(kept).reshape(-1, notes.shape[1])
+    return np.array(kept).reshape(-1, 3)

@@ -107,7 +107,7 @@ def _announced(path: Path) -> tuple[int, int]:
     try:
         if not path.stat().st_size:
             raise InputError(f"{path}: is empty")
-        with soundfile.SoundFile(os.fspath(path)) as file:
+        with _opened(path) as file:
             return file.samplerate, file.frames
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
@@ -122,14 +122,14 @@ def _announced(path: Path) -> tuple[int, int]:
 
 def _read(path: Path) -> Iterator[np.ndarray]:
     """Blocks of all channels, (samples, channels), as far as the file can be decoded."""
-    with soundfile.SoundFile(os.fspath(path)) as file:
+    with _opened(path) as file:
         n_parts = -(-round(_BLOCK_S * file.samplerate) // _PART_SAMPLES)
         is_whole = True
         while is_whole:
             parts = [np.zeros((0, file.channels), np.float32)]
             while is_whole and len(parts) <= n_parts:
                 try:
-                    with _unheard(file.format):
+                    with _unheard(path):
                         parts.append(file.read(_PART_SAMPLES, dtype="float32", always_2d=True))
                     is_whole = len(parts[-1]) > 0
                 except soundfile.LibsndfileError:  # it is damaged from here on
@@ -139,10 +139,15 @@ def _read(path: Path) -> Iterator[np.ndarray]:
                 yield block
 
 
+def _opened(path: Path) -> soundfile.SoundFile:
+    with _unheard(path):
+        return soundfile.SoundFile(os.fspath(path))
+
+
 @contextmanager
-def _unheard(container: str) -> Iterator[None]:
+def _unheard(path: Path) -> Iterator[None]:
     """Let the decoder of MP3 files say what it will: it writes of each fault to standard error."""
-    if container != "MP3":
+    if path.suffix.lower() != ".mp3":
         yield
         return
     sys.stderr.flush()
