@@ -51,6 +51,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "timbrel evaluate programs --midi album/ --soundfont FONT.sf3 -o programs/",
         "timbrel evaluate programs --midi album/ --soundfont FONT.sf3 -o quick/ --every 8",
     ),
+    "evaluate transcription": (
+        "timbrel evaluate transcription --midi album/ --soundfont FONT.sf3 -o report/",
+        "timbrel evaluate transcription --recordings takes/ -o report/ --judge basic-pitch",
+    ),
     "listen": (
         "timbrel listen --report report/ --host 0.0.0.0",
         "timbrel listen --report report/ --analyse",

@@ -14,8 +14,8 @@ import soundfile
 import soxr
 
 from timbrel.errors import InputError
+from timbrel.sound import AUDIO_SUFFIXES
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
 _OTHER_SUFFIXES = (
     *(".mp4", ".m4a", ".m4v", ".mkv", ".mov", ".avi", ".webm", ".wmv"),
     *(".aac", ".wma", ".opus"),
