@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from timbrel import __version__
 from timbrel.commands.data import add_data_commands
 from timbrel.commands.engine import add_engine_commands
 from timbrel.commands.evaluate import add_evaluate_commands
-from timbrel.commands.evaluate_transcription import NAME as EVALUATE_TRANSCRIPTION
-from timbrel.commands.evaluate_transcription import add_evaluate_transcription_command
 from timbrel.commands.examples import epilog
 from timbrel.commands.inspect import add_inspect_command
 from timbrel.commands.notes import add_notes_commands
@@ -27,26 +24,12 @@ from timbrel.commands.tunes import add_tunes_command
 _PANELS = {
     "Music": ("render", "transcribe", "inspect", "timbres", "tunes", "serve", "page"),
     "Single notes": ("notes",),
-    "Training and measuring": (
-        *("prepare", "train", "runs", "export", "evaluate", EVALUATE_TRANSCRIPTION, "listen"),
-    ),
+    "Training and measuring": ("prepare", "train", "runs", "export", "evaluate", "listen"),
     "This installation": ("info", "bench"),
 }
 
-
-class _TwoWords(TyperGroup):
-    """Finds commands whose names are two words, beside those that the first word names alone."""
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        name = " ".join(args[:2])
-        if len(args) > 1 and name in self.commands:
-            return name, self.commands[name], args[2:]
-        return super().resolve_command(ctx, args)
-
-
 app = typer.Typer(
     name="timbrel",
-    cls=_TwoWords,
     help="Timbrel, a neural music synthesizer: MIDI in, sound out.",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -62,7 +45,6 @@ add_page_commands(app)
 add_data_commands(app)
 add_train_commands(app)
 add_evaluate_commands(app)
-add_evaluate_transcription_command(app)
 add_notes_commands(app)
 add_engine_commands(app)
 

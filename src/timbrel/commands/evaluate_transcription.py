@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from timbrel.commands.batch import Failures
-from timbrel.commands.options import Jobs, Json, Quiet, StopAtFirst
+from timbrel.commands.options import (
+    EvaluationCache,
+    Excerpts,
+    Jobs,
+    Json,
+    Quiet,
+    Split,
+    Splits,
+    StopAtFirst,
+)
 from timbrel.commands.panels import DATA, EXPERT, OUTPUT, SOUND
 from timbrel.errors import InputError, need_packages
 from timbrel.progress import shown
@@ -20,16 +29,10 @@ from timbrel.progress import shown
 if TYPE_CHECKING:
     from timbrel.evaluation.transcription import Take
 
-NAME = "evaluate transcription"
 _TABLES_FILE, _JSON_FILE, _CSV_FILE = (f"transcription.{kind}" for kind in ("md", "json", "csv"))
 
 
-def add_evaluate_transcription_command(app: typer.Typer) -> None:
-    """Add `timbrel evaluate transcription` to the program."""
-    app.command(NAME)(evaluate_transcription)
-
-
-def evaluate_transcription(
+def transcription(
     output: Annotated[
         Path,
         typer.Option("-o", "--output", help="The folder for the report.", rich_help_panel=OUTPUT),
@@ -49,24 +52,9 @@ def evaluate_transcription(
             rich_help_panel=DATA,
         ),
     ] = None,
-    excerpts: Annotated[
-        Path | None,
-        typer.Option(
-            help="A CSV file with the columns file, start_s and duration_s. By default the "
-            "14 published test tracks if they are there, else 15 seconds of each file.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    splits: Annotated[
-        Path | None,
-        typer.Option(
-            help="A CSV file with the columns file and split, instead of excerpts.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    split: Annotated[
-        str, typer.Option(help="The split whose files are measured.", rich_help_panel=DATA)
-    ] = "test",
+    excerpts: Excerpts = None,
+    splits: Splits = None,
+    split: Split = "test",
     instrument: Annotated[
         list[str] | None,
         typer.Option(
@@ -90,13 +78,7 @@ def evaluate_transcription(
             rich_help_panel=EXPERT,
         ),
     ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            help="The folder that keeps what was computed. By default REPORT/cache.",
-            rich_help_panel=EXPERT,
-        ),
-    ] = None,
+    cache: EvaluationCache = None,
     jobs: Jobs = -1,
     stop_at_first: StopAtFirst = False,
     quiet: Quiet = False,
@@ -109,9 +91,11 @@ def evaluate_transcription(
     from timbrel.evaluation.judges import JUDGES
     from timbrel.evaluation.originals import choose_excerpts
     from timbrel.evaluation.transcription import (
-        evaluate_transcription as run_evaluation,
+        evaluate_transcription,
+        recorded_takes,
+        rendered_takes,
+        verdict_rows,
     )
-    from timbrel.evaluation.transcription import recorded_takes, rendered_takes, verdict_rows
     from timbrel.evaluation.transcription_tables import markdown
     from timbrel.files import make_folder, write_text
     from timbrel.score.instruments import TEN_INSTRUMENTS
@@ -134,7 +118,7 @@ def evaluate_transcription(
         found = choose_excerpts(midi, excerpts=excerpts, splits=splits, split=split, skip=failures)
         gain = load_bundle(DEFAULT_MODEL).gain
         takes = rendered_takes(midi, soundfont, found, chosen, gain=gain)
-    verdicts, skipped = run_evaluation(
+    verdicts, skipped = evaluate_transcription(
         takes,
         models=shipped_bundles(KIND) if model is None else model,
         others=tuple(JUDGES) if judge is None else judge,
