@@ -149,7 +149,7 @@ def test_the_loss_falls_and_the_bundle_hears_what_was_learnt(
     losses = [row["loss"] for row in rows if "loss" in row]
     assert losses[-1] < 0.85 * before
     (measures,) = [row for row in rows if "onset_pitch_f1" in row]
-    assert {"onset_f1", "onset_pitch_offset_f1", "frame_f1", "velocity_error"} <= set(measures)
+    assert {"onset_f1", "onset_pitch_offset_f1", "frame_f1"} <= set(measures)
     assert {"onset_pitch_f1/trumpet", "threshold/onset"} <= set(measures)
     export_run(run, tmp_path / "bundle")
     bundle = load_bundle(tmp_path / "bundle", kind="transcriber")
