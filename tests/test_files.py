@@ -226,12 +226,12 @@ def test_pipes_are_written_through() -> None:
     os.mkfifo("pipe")
     assert check_output("pipe") == Path("pipe")  # and needs no --force
     heard: list[str] = []
-    listener = threading.Thread(target=lambda: heard.append(Path("pipe").read_text()))
+    listener = threading.Thread(target=lambda: heard.append(Path("pipe").read_text()), daemon=True)
     listener.start()
     with atomic_path("pipe") as temporary:
         temporary.write_text("new")
         assert temporary.parent != Path()
-    listener.join()
+    listener.join(60)
     assert heard == ["new"]
     assert is_stream("pipe")
     assert not temporary.exists()

@@ -51,7 +51,7 @@ def test_abilities_stand_in_the_bundle(model: Bundle, tiny_bundle: Bundle) -> No
 
 
 def test_a_model_without_kits_counts_drums_and_bends() -> None:
-    counts = {"drum_notes": 3, "pitch_bends": 5, "reverb_sends": 1}
+    counts = {"drum_notes": 3, "pitch_bends": 5, "soft_pedal": 1}
     score = Score((melody(),), unplayable=counts, drum_tracks=(drums(0, 36, 38, 42),))
     played = Abilities().playable(score)
     assert played.unplayable == counts
@@ -60,13 +60,13 @@ def test_a_model_without_kits_counts_drums_and_bends() -> None:
 
 
 def test_a_model_with_kits_plays_drums_and_counts_keys_that_the_kit_lacks(model: Bundle) -> None:
-    counts = {"drum_notes": 4, "pitch_bends": 5, "reverb_sends": 1}
+    counts = {"drum_notes": 4, "pitch_bends": 5, "soft_pedal": 1}
     tracks = drums(0, 36, 99, 42), drums(33, 36)
     score = Score((melody(),), unplayable=counts, drum_tracks=tracks)
     played = Abilities.of(model).playable(score)
     assert [note.pitch for track in played.tracks[1:] for note in track.notes] == [36, 42, 36]
     assert [track.is_kit for track in played.tracks] == [False, True, True]
-    assert played.unplayable == {"notes_of_lacking_keys": 1, "reverb_sends": 1}
+    assert played.unplayable == {"notes_of_lacking_keys": 1, "soft_pedal": 1}
     assert "notes of keys that the drum kit lacks (1)" in played.left_out
     assert Abilities.of(model).playable(played) == played
 

@@ -21,6 +21,7 @@ from timbrel.mastering import measured_loudness
 from timbrel.mel.generator import MelGenerator
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.render_options import RenderOptions
+from timbrel.room import DECAY_S
 from timbrel.score.instruments import TEN_INSTRUMENTS
 from timbrel.score.midi import read_midi
 from timbrel.score.score import Automation, Note, Score, Track
@@ -75,16 +76,17 @@ LONG = Score((track(46, seed=3, seconds=12.0),))
 
 def test_the_sound_goes_on_for_a_release_after_the_last_note(synthesizer: Synthesizer) -> None:
     audio = synthesizer.render(SCORE)
-    assert RELEASE_S == 2.0
-    assert audio.shape == ((3 + 2) * RATE, 2)
+    assert (RELEASE_S, DECAY_S) == (2.0, 1.0)
+    assert audio.shape == ((3 + 2 + 1) * RATE, 2)
     assert audio.dtype == np.float32
     assert 0.001 < np.abs(audio).max() < 0.9
     assert measured_loudness([audio], RATE, 2).integrated_lufs == pytest.approx(-16, abs=0.15)
 
 
 def test_blocks_are_the_whole_cut_up(synthesizer: Synthesizer) -> None:
-    whole = synthesizer.render(SCORE, seed=7, normalize=False)
-    stream = synthesizer.stream(SCORE, seed=7, stems=True, stems_kind="pre-fader", normalize=False)
+    options = {"seed": 7, "normalize": False, "dry": True}
+    whole = synthesizer.render(SCORE, **options)
+    stream = synthesizer.stream(SCORE, stems=True, stems_kind="pre-fader", **options)
     blocks = list(stream)
     np.testing.assert_array_equal(np.concatenate([b.mix for b in blocks]), whole)
     tracks = np.concatenate([b.tracks for b in blocks], axis=1)
@@ -143,9 +145,10 @@ def test_a_stream_says_beforehand_what_it_will_give(
 
 
 def test_options_are_given_together_or_one_by_one(plain: Synthesizer) -> None:
-    options = RenderOptions(timbre="harp", duration_s=1.0, channels=1, gain_db=-6.0)
+    given = {"timbre": "harp", "duration_s": 1.0, "channels": 1, "gain_db": -6.0, "dry": True}
+    options = RenderOptions(**given)
     whole = plain.render(SCORE, options)
-    by_name = plain.render(SCORE, timbre="harp", duration_s=1.0, channels=1, gain_db=-6.0)
+    by_name = plain.render(SCORE, **given)
     np.testing.assert_array_equal(by_name, whole)
     changed = plain.render(SCORE, options, channels=2)
     np.testing.assert_allclose(changed, whole.repeat(2, axis=1), atol=1e-6)
@@ -161,7 +164,7 @@ def test_options_are_given_together_or_one_by_one(plain: Synthesizer) -> None:
 def test_a_midi_file_can_be_given_by_its_path(synthesizer: Synthesizer, tmp_path: Path) -> None:
     path = tmp_path / "song.mid"
     write_midi(path, n_notes=2)
-    assert synthesizer.render(path).shape == (round((2 + RELEASE_S) * RATE), 2)
+    assert synthesizer.render(path).shape == (round((2 + RELEASE_S + DECAY_S) * RATE), 2)
 
 
 def test_the_seed_decides_the_sound(synthesizer: Synthesizer) -> None:
@@ -179,7 +182,8 @@ def test_an_excerpt_is_that_part_of_the_whole(
     whole = as_computed(plain, LONG, timbre=timbre)
     part = as_computed(plain, LONG, timbre=timbre, start_s=start_s, duration_s=duration_s)
     first = round(start_s * FRAME_RATE) * 128
-    stop_s = 14.0 if duration_s is None else min(start_s + duration_s, 14.0)
+    end_s = 12.0 + RELEASE_S + DECAY_S
+    stop_s = end_s if duration_s is None else min(start_s + duration_s, end_s)
     assert len(part) == round(stop_s * FRAME_RATE) * 128 - first
     # The forward LSTM has heard four seconds only of what came before.
     np.testing.assert_allclose(part, whole[first : first + len(part)], atol=1e-5)
@@ -218,7 +222,7 @@ def test_what_sounds_already_is_heard_in_an_excerpt(plain: Synthesizer) -> None:
 
 
 def test_mono_is_one_channel_and_centred_stereo_twice_the_same(plain: Synthesizer) -> None:
-    mono, stereo = as_computed(plain, SCORE, channels=1), as_computed(plain, SCORE)
+    mono, stereo = (as_computed(plain, SCORE, channels=n, dry=True) for n in (1, 2))
     assert mono.shape == (5 * RATE, 1)
     np.testing.assert_allclose(stereo, mono.repeat(2, axis=1), atol=1e-6)
 
@@ -230,7 +234,7 @@ def test_the_gain_makes_the_mix_louder(plain: Synthesizer) -> None:
 
 def test_a_panned_track_is_on_its_side(plain: Synthesizer) -> None:
     left = Automation((0.0,), (-1.0,))
-    stereo = plain.render(Score((track(seed=1, pan=left),)))
+    stereo = plain.render(Score((track(seed=1, pan=left),)), dry=True)
     assert np.abs(stereo[:, 0]).max() > 0.05
     assert np.abs(stereo[:, 1]).max() < 1e-6
 
@@ -270,10 +274,10 @@ def test_timbres_are_given_to_all_tracks_or_to_each(synthesizer: Synthesizer) ->
 
 
 def test_each_track_sounds_in_its_timbre(plain: Synthesizer) -> None:
-    alone = as_computed(plain, Score((SCORE.tracks[1],)), timbre="harp", channels=1)[:, 0]
-    tracks = stems(plain, SCORE, timbre={1: "trumpet", 2: "harp"})
+    alone = as_computed(plain, Score((SCORE.tracks[1],)), timbre="harp", channels=1, dry=True)[:, 0]
+    tracks = stems(plain, SCORE, timbre={1: "trumpet", 2: "harp"}, dry=True)
     np.testing.assert_allclose(tracks[1], alone, atol=1e-6)
-    assert np.abs(tracks[1] - stems(plain, SCORE)[1]).max() > 1e-3
+    assert np.abs(tracks[1] - stems(plain, SCORE, dry=True)[1]).max() > 1e-3
 
 
 def test_tracks_that_sound_alike_are_one_voice_unless_stems_are_asked_for(
@@ -289,8 +293,8 @@ def test_tracks_that_sound_alike_are_one_voice_unless_stems_are_asked_for(
     merged = Score((replace(hands[0], notes=tuple(Score(hands).notes)),))
     np.testing.assert_array_equal(plain.render(Score(hands)), plain.render(merged))
     np.testing.assert_allclose(
-        stems(plain, Score(hands)).sum(axis=0)[:, None].repeat(2, axis=1),
-        as_computed(plain, Score(hands), stems=True),
+        stems(plain, Score(hands), dry=True).sum(axis=0)[:, None].repeat(2, axis=1),
+        as_computed(plain, Score(hands), stems=True, dry=True),
         atol=1e-5,
     )
     assert plain.stream(Score(hands), timbre={1: "harp"}).n_voices == 2
@@ -300,8 +304,8 @@ def test_a_tune_is_as_loud_whatever_other_tracks_exist(synthesizer: Synthesizer)
     tune = track(0, seed=1)
     late = [Track("late", 56, 1, (Note(60, 90, 40.0 + i, 41.0 + i),)) for i in range(20)]
     late = [replace(t, program=8 * (i % 16)) for i, t in enumerate(late)]
-    alone = as_computed(synthesizer, Score((tune,)), duration_s=4.0)
-    among = as_computed(synthesizer, Score((tune, *late)), duration_s=4.0)
+    alone = as_computed(synthesizer, Score((tune,)), duration_s=4.0, dry=True)
+    among = as_computed(synthesizer, Score((tune, *late)), duration_s=4.0, dry=True)
     np.testing.assert_array_equal(among, alone)
 
 

@@ -178,11 +178,11 @@ def test_a_pipe_is_read_while_it_is_written(tmp_path: Path) -> None:
             begun.set()
             heard.append(pipe.read())
 
-    listener = threading.Thread(target=listen)
+    listener = threading.Thread(target=listen, daemon=True)
     listener.start()
     with AudioWriter(path, RATE, 2, n_samples=len(audio)) as writer:
         writer.write(audio[:1000])
         assert begun.wait(60)  # what was written has come out at the other end
         writer.write(audio[1000:])
-    listener.join()
+    listener.join(60)
     assert b"".join(heard) == written(audio, len(audio))

@@ -1,6 +1,6 @@
 """Fit what `timbrel.expected_loudness` expects of notes to renders of the default model.
 
-Excerpts of training pieces are rendered in each instrument, without gain and limiter. For each
+Excerpts of training pieces are rendered in each instrument, dry, without gain and limiter. For each
 instrument the level of a note, its decay and what its key and velocity change are fitted to the
 loudness of the excerpts, and of their single seconds. Other pieces, each in one instrument and in
 several at once, say how good that is. Prints the table `LEVELS`, then the errors.
@@ -94,8 +94,10 @@ def in_each_instrument(synthesizer: Synthesizer, excerpt: Score) -> Iterator[Ren
     """The excerpt, rendered in every instrument of the model."""
     for instrument in synthesizer.model.instruments:
         meter = _Steps(synthesizer.sample_rate, 2)
-        options = {"timbre": instrument.name, "duration_s": EXCERPT_S, "normalize": False}
-        for block in synthesizer.stream(excerpt, **options).unmastered():
+        stream = synthesizer.stream(
+            excerpt, timbre=instrument.name, duration_s=EXCERPT_S, normalize=False, dry=True
+        )
+        for block in stream.unmastered():
             meter.add(block.mix)
         notes = note_table(excerpt.tracks[0].notes)
         steps = np.concatenate(meter.steps)

@@ -20,6 +20,9 @@ CHROMIUM_FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     "--autoplay-policy=user-gesture-required",  # as browsers with windows have it
+    # An administrator's browser may run the audio thread with priority over all others. Where there
+    # is one core it then waits without end for threads that it keeps from running.
+    "--disable-features=AudioWorkletThreadRealtimePriority",
 ]
 LOAD_LIMIT_S = 120
 _TAKE = """async () => {

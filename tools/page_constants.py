@@ -18,18 +18,29 @@ from timbrel import (
     mastering,
     mixer,
     render_options,
+    room,
     synthesizer,
     voices,
 )
 from timbrel.commands.app import app
 from timbrel.evaluation import timbre_space
-from timbrel.score import channels, container, instruments, keys, midi, pitch, smf, timeline
-from timbrel.score.score import UNPLAYABLE
+from timbrel.score import (
+    channels,
+    container,
+    instruments,
+    keys,
+    midi,
+    pitch,
+    placement,
+    smf,
+    timeline,
+)
+from timbrel.score.score import DEFAULT_REVERB_SEND, UNPLAYABLE
 from timbrel.timbre import timbre
 from timbrel.vocoder import excitation, sources, strokes, wavenet_stream
 
 # Of `timbrel render`: what the command that the page offers to copy makes use of.
-RENDER_OPTIONS = ("timbre", "model", "vocoder")
+RENDER_OPTIONS = ("timbre", "model", "vocoder", "dry")
 OUTPUT = Path(__file__).parents[1] / "web" / "src" / "constants.json"
 
 
@@ -58,6 +69,23 @@ def shared() -> dict[str, Any]:
         "defaultExpression": channels.DEFAULT_EXPRESSION,
         "defaultPan": channels.DEFAULT_PAN,
         "vibratoDepth": channels.VIBRATO_DEPTH,
+        "defaultReverbSend": DEFAULT_REVERB_SEND,
+        "seats": placement.SEATS,
+        "basses": [placement.BASSES.start, placement.BASSES.stop],
+        "room": {
+            "decayS": room.DECAY_S,
+            "shortestLineS": room.SHORTEST_LINE_S,
+            "longestLineS": room.LONGEST_LINE_S,
+            "nLines": room.N_LINES,
+            "damping": room.DAMPING,
+            "silentAfterS": room.SILENT_AFTER_S,
+            "reverbLevel": room.REVERB_LEVEL,
+            "chorusLevel": room.CHORUS_LEVEL,
+            "chorusDelayS": room.CHORUS_DELAY_S,
+            "chorusDepthS": room.CHORUS_DEPTH_S,
+            "chorusHz": room.CHORUS_HZ,
+            "nChorusVoices": room.N_CHORUS_VOICES,
+        },
         "unplayableControls": [
             {"number": number, "kind": kind, "neutral": [neutral.start, neutral.stop]}
             for number, (kind, neutral) in channels.UNPLAYABLE_CONTROLS.items()

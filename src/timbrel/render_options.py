@@ -18,7 +18,7 @@ DEFAULT_LOUDNESS_LUFS = -16.0  # what streaming services play at, about
 LOUDEST_LUFS, SOFTEST_LUFS = -1.0, -60.0  # that can be asked for
 
 # Where the sound of single tracks is taken.
-POST_FADER = "post-fader"  # after volume, pan, gain and limiter: their sum is the mix
+POST_FADER = "post-fader"  # after volume, pan, room, gain and limiter: their sum is the mix
 PRE_FADER = "pre-fader"  # before all that, in mono: as it was computed
 STEMS_KINDS = (POST_FADER, PRE_FADER)
 
@@ -54,13 +54,17 @@ class RenderOptions:
         A fixed gain of the mix instead, from −100 to 100 dB; the limiter keeps it from clipping.
     normalize
         Whether the mix is brought to `loudness_lufs` at all. If not, it gets `gain_db` or no gain.
+    dry
+        Whether to leave out the room: its reverb and chorus (CC91 and CC93), and the places of
+        tracks where a file sets no pan.
     tuning_hz
         Of the a above middle C, for models that play bends. Drums stay as they are.
     stems
         Whether to return each track separately as well. Tracks then do not share voices.
     stems_kind
-        ``"post-fader"``: with the track's volume and pan and with the gain and the limiter of the
-        mix, so that the stems sum to the mix. ``"pre-fader"``: as computed, in mono.
+        ``"post-fader"``: with the track's volume, pan and share of the room and with the gain and
+        the limiter of the mix, so that the stems sum to the mix. ``"pre-fader"``: as computed, in
+        mono.
 
     Raises
     ------
@@ -78,6 +82,7 @@ class RenderOptions:
     loudness_lufs: float | None = None
     gain_db: float | None = None
     normalize: bool = True
+    dry: bool = False
     tuning_hz: float = A4_HZ
     stems: bool = False
     stems_kind: str = POST_FADER

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,19 +27,21 @@ from timbrel.mastering import fitted_mastering, mastered, measured_loudness
 from timbrel.mel.generator import MelGenerator
 from timbrel.mixer import Mixer
 from timbrel.render_options import POST_FADER, RenderOptions
+from timbrel.room import DECAY_S
+from timbrel.score.placement import placed, without_room
 from timbrel.score.score import Score, Track
 from timbrel.score.source import as_score
 from timbrel.timbre.assignment import heard_tracks, instrument_for, timbres_of
 from timbrel.timbre.timbre import Timbre
 from timbrel.vocoder.catalog import load_vocoder, vocoder_for
 from timbrel.vocoder.vocoder import Sampling, Vocoder
-from timbrel.voices import Voices, excerpt, voices_of
+from timbrel.voices import Voice, Voices, excerpt, voices_of
 
 if TYPE_CHECKING:
     from timbrel.score.source import Source
     from timbrel.timbre.assignment import Timbres
 
-RELEASE_S = 2.0  # rendered after the end of the last note
+RELEASE_S = 2.0  # rendered after the end of the last note; with a room, its decay follows
 
 
 class _Span(NamedTuple):
@@ -201,7 +203,7 @@ class Synthesizer:
         **changes
             Fields of `RenderOptions` that replace those of `options`: ``timbre``, ``mute``,
             ``solo``, ``seed``, ``start_s``, ``duration_s``, ``channels``, ``loudness_lufs``,
-            ``gain_db``, ``normalize``, ``tuning_hz``, ``stems``, ``stems_kind``.
+            ``gain_db``, ``normalize``, ``dry``, ``tuning_hz``, ``stems``, ``stems_kind``.
 
         Returns
         -------
@@ -232,6 +234,7 @@ class Synthesizer:
                 f"({score.duration_s:.1f} s)"
             )
         timbres = self.timbres(score, options.timbre)
+        score = without_room(score) if options.dry else placed(score)
         heard = heard_tracks(score.tracks, options.mute, options.solo)
         voices = voices_of(
             _only(score, heard), timbres, self.model.mel.frame_rate, merge=not options.stems
@@ -279,30 +282,38 @@ class Synthesizer:
             seed=options.seed,
             threads=self._threads,
         )
-        mixer = Mixer(
-            [voice.track for voice in voices.voices],
-            mel.sample_rate,
-            options.channels,
-            position=span.start * mel.hop_length,
-        )
+        is_post_fader = options.stems and options.stems_kind == POST_FADER
+        mixer = self._mixer(played, span, options)
+        # Post-fader stems have rooms of their own, which sum to the room of all.
+        own = [self._mixer([voice], span, options) for voice in played] if is_post_fader else []
         ends = self._block_ends(span)
         begins = [span.first, *ends[:-1]]
         blocks = ensemble.blocks([end - span.first for end in ends])
         for begin, end, sounds in zip(begins, ends, blocks, strict=True):
-            heard = min(max(begin, span.start), end)
-            n_samples = (end - heard) * mel.hop_length
-            if heard > begin:
-                sounds = {i: sound[len(sound) - n_samples :] for i, sound in sounds.items()}
+            n_samples = (end - begin) * mel.hop_length
+            heard = slice(max(span.start - begin, 0) * mel.hop_length, None)
             shape: tuple[int, ...] = (n_tracks if options.stems else 0, n_samples)
-            if is_post_fader := options.stems and options.stems_kind == POST_FADER:
+            if is_post_fader:
                 shape += (options.channels,)
             tracks = np.zeros(shape, np.float32)
-            mix = np.zeros((n_samples, options.channels), np.float32)
-            for index, placed in mixer.process(sounds, n_samples):
-                mix += placed
-                if options.stems:
-                    tracks[played[index].number] = placed if is_post_fader else sounds[index]
-            yield Block(mix, tracks)
+            mix = mixer.process(sounds, n_samples)
+            for index, one in enumerate(own):
+                sound = {0: sounds[index]} if index in sounds else {}
+                tracks[played[index].number] = one.process(sound, n_samples)
+            if options.stems and not is_post_fader:
+                for index, computed in sounds.items():
+                    tracks[played[index].number] = computed
+            yield Block(mix[heard], tracks[:, heard])
+
+    def _mixer(self, voices: Sequence[Voice], span: _Span, options: RenderOptions) -> Mixer:
+        """What mixes some voices from the beginning of a span on."""
+        mel = self.model.mel
+        return Mixer(
+            [voice.track for voice in voices],
+            mel.sample_rate,
+            options.channels,
+            position=span.first * mel.hop_length,
+        )
 
     def _gain_db(self, voices: Voices, span: _Span, options: RenderOptions) -> float:
         """The gain that is asked for, or expected to give the mix its loudness."""
@@ -319,7 +330,7 @@ class Synthesizer:
         frame_rate, hop = self.model.mel.frame_rate, self.model.window.hop
         start = round(options.start_s * frame_rate)
         first = max(start - round(PRE_ROLL_S * frame_rate), 0) // hop * hop
-        end_s = score.duration_s + RELEASE_S
+        end_s = score.duration_s + RELEASE_S + (0.0 if options.dry else DECAY_S)
         if options.duration_s is not None:
             end_s = min(options.start_s + options.duration_s, end_s)
         return _Span(first, start, max(round(end_s * frame_rate), start + 1))

@@ -68,7 +68,7 @@ def test_what_is_printed_gets_into_no_file(model: tuple[str, str]) -> None:
         assert shell(f"{TIMBREL} {given} {closed}").returncode == 0
         with_stream = Path("out.wav").read_bytes()
         assert with_stream[:4] == b"RIFF"
-        assert len(with_stream) == 44 + 4 * round(2.512 * 16_000)
+        assert len(with_stream) == 44 + 4 * round(3.512 * 16_000)
 
 
 # Signals

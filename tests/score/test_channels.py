@@ -447,10 +447,7 @@ class TestUnplayable:
             (control(67, 63), {}),
             (control(126, 1), {"mono_mode": 1}),
             (control(127, 0), {}),
-            (control(91, 40), {"reverb_sends": 1}),
-            (control(91, 0), {}),
-            (control(93, 1), {"chorus_sends": 1}),
-            (control(93, 0), {}),
+            (control(91, 40) + control(93, 1), {}),
             (control(92, 1), {"other_effect_sends": 1}),
             (control(94, 127), {"other_effect_sends": 1}),
             (control(95, 0), {}),
@@ -473,20 +470,30 @@ class TestUnplayable:
         assert (score.n_notes, score.unplayable) == (4, counted)
         assert score.unplayable_notes == 0
 
+    def test_sends_to_effects_are_curves(self) -> None:
+        track = control(91, 127) + note(60) + control(91, 0) + control(93, 127) + note(62)
+        (played,) = parse_midi(smf(track)).tracks
+        times_s = np.array([0.25, 0.75])
+        assert played.reverb.at(times_s).tolist() == [1.0, 0.0]
+        assert played.chorus.at(times_s).tolist() == [0.0, 1.0]
+        (plain,) = parse_midi(smf(note(60))).tracks
+        assert plain.reverb.values == (40 / 127,)  # as General MIDI 2 has it
+        assert plain.chorus.values == (0.0,)
+
     def test_all_kinds_have_words(self) -> None:
         track = b"".join(
             (
                 *(event(0, 0xD0, 1), event(0, 0xA0, 60, 1), bend(1), parameter(1, 1)),
-                *(control(kind, 127) for kind in (1, 65, 67, 70, 91, 92, 93, 126)),
+                *(control(kind, 127) for kind in (1, 65, 67, 70, 92, 126)),
                 *(note(60), note(5), note(36, channel=9)),
             )
         )
         score = parse_midi(smf(track))
         assert list(score.unplayable) == sorted(score.unplayable)
         assert score.left_out == (
-            "channel pressure (1), chorus (1), notes of drums (1), fine tuning (1), "
+            "channel pressure (1), notes of drums (1), fine tuning (1), "
             "key pressure (1), modulation (1), mono mode (1), notes outside the 88 keys (1), "
-            "other effects (1), pitch bends (1), portamento (1), reverb (1), soft pedal (1), "
+            "other effects (1), pitch bends (1), portamento (1), soft pedal (1), "
             "sound controllers (1)"
         )
         assert parse_midi(smf(tune())).left_out == ""

@@ -110,7 +110,8 @@ class TestBytesBefore:
 def test_pipes_are_read(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "pipe.mid"
     os.mkfifo(path)
-    writer = threading.Thread(target=path.write_bytes, args=(data,))
+    writer = threading.Thread(target=path.write_bytes, args=(data,), daemon=True)
     writer.start()
     assert read_midi(path) == parse_midi(MIDI)
-    writer.join()
+    writer.join(60)
+    assert not writer.is_alive()

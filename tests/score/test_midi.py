@@ -16,6 +16,7 @@ from timbrel.errors import InputError
 from timbrel.score import Note, Score, read_midi
 from timbrel.score.container import MAX_FILE_BYTES
 from timbrel.score.midi import parse_midi
+from timbrel.score.score import Automation
 
 EXAMPLES = Path(__file__).parents[2] / "src" / "timbrel" / "examples"
 TICKS_PER_BEAT = 500  # at the default 120 beats a minute, a tick is a millisecond
@@ -440,7 +441,7 @@ class TestControllers:
             [on(62, channel=1), off(62, 500, channel=1)],
         )
         assert [track.gain.values for track in score.tracks] == [(0.25,), (1.0,)]
-        assert [track.pan.values for track in score.tracks] == [(1.0,), (0.0,)]
+        assert [track.pan for track in score.tracks] == [Automation((0.0,), (1.0,)), None]
 
 
 class TestUnplayable:

@@ -75,7 +75,7 @@ class TestScore:
         assert only.notes == (Note(48, 1, 0.0, 5.0), Note(72, 1, 1.0, 2.0))
         assert only.program == 56
         assert only.gain.at(np.array([3.0])).tolist() == [1.0]
-        assert only.pan.at(np.array([3.0])).tolist() == [0.0]
+        assert only.pan is None
         assert (merged.pedal_events, merged.unplayable) == (7, {"drum_notes": 1})
 
     def test_an_empty_score_can_be_merged(self) -> None:

@@ -18,10 +18,13 @@ TIMBREL = Path(sys.executable).with_name("timbrel")
 _PROGRESS = re.compile(r"^.+: \d+ %, .*about .+ left\n", re.MULTILINE)
 
 
-def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: object, timeout_s: float = 600, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the program in the current folder, with a terminal wide enough for its help.
 
-    Its lines of progress are left out of what it says on stderr.
+    Its lines of progress are left out of what it says on stderr. The time that it may take is for
+    machines that are busy with other things.
     """
     done = subprocess.run(
         [TIMBREL, *map(str, arguments)],
@@ -29,7 +32,7 @@ def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[s
         text=True,
         stdin=subprocess.DEVNULL,
         env={**os.environ, "COLUMNS": "200", **environment},
-        timeout=600,  # for machines that are busy with other things
+        timeout=timeout_s,
     )
     done.stderr = _PROGRESS.sub("", done.stderr)
     return done

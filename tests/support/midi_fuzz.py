@@ -242,7 +242,10 @@ def check(score: Score, story: str) -> None:
             assert 1 <= note.velocity <= 127, f"{story}: {note}"
             assert 0 <= note.start_s <= note.end_s <= MAX_DURATION_S, f"{story}: {note}"
         check_curve(track.gain, 0, 1.27**2 + 1e-9, story)
-        check_curve(track.pan, -1, 1, story)
+        if track.pan is not None:
+            check_curve(track.pan, -1, 1, story)
+        check_curve(track.reverb, 0, 1, story)
+        check_curve(track.chorus, 0, 1, story)
         check_curve(track.bend, -129, 129, story)
         check_curve(track.tuning, -4, 4, story)
     pitches = (note.pitch for track in score.tracks for note in track.notes)

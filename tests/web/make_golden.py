@@ -19,6 +19,7 @@ from typing import Any
 import mido
 from loudness_golden import GOLDEN_FILE, loudness_golden
 from mido import Message, MetaMessage, MidiFile, MidiTrack
+from room_golden import ROOM_FILES
 from strange_files import STRANGE_FILES
 from studio_golden import GOLDEN_FILE as STUDIO_FILE
 from studio_golden import SCORE, performance_golden
@@ -180,7 +181,9 @@ def described(track: Track) -> dict[str, Any]:
         "is_kit": track.is_kit,
         "notes": [list(note) for note in track.notes],
         "gain": both(track.gain),
-        "pan": both(track.pan),
+        "pan": None if track.pan is None else both(track.pan),
+        "reverb": both(track.reverb),
+        "chorus": both(track.chorus),
         "bend": both(track.bend),
         "tuning": both(track.tuning),
         "vibrato": both(track.vibrato),
@@ -211,8 +214,9 @@ def fingerprint(data: bytes) -> str:
         numbers += [track.program, track.port, track.channel, track.is_kit]
         for note in track.notes:
             numbers += note
-        for curve in (track.gain, track.pan, track.bend, track.tuning, track.vibrato):
-            numbers += curve.times_s + curve.values
+        curves = (track.gain, track.pan, track.reverb, track.chorus)
+        for curve in (*curves, track.bend, track.tuning, track.vibrato):
+            numbers += curve.times_s + curve.values if curve is not None else ()
     packed = struct.pack(f"<{len(numbers)}d", *numbers)
     return hashlib.sha256(packed + "\n".join(words).encode()).hexdigest()
 
@@ -230,6 +234,8 @@ def mutants() -> list[dict[str, str]]:
 def main() -> None:
     """Write all files."""
     FOLDER.mkdir(exist_ok=True)
+    for name, make_room in ROOM_FILES.items():
+        (FOLDER / name).write_text(json.dumps(make_room()) + "\n")
     (FOLDER / MUTANTS_FILE).write_text(json.dumps(mutants(), indent=0) + "\n")
     (FOLDER / GOLDEN_FILE).write_text(json.dumps(loudness_golden()) + "\n")
     studio = performance_golden(midi_bytes(FILES[SCORE]()))

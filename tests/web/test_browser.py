@@ -96,7 +96,7 @@ def test_bad_input_has_words_and_the_rest_goes_on(page: Page) -> None:
     expect(alert).to_contain_text("notes of drums (1)")
     drop(page, "odd.timbre", b"{}")
     expect(alert).to_contain_text("odd.timbre is not a timbre file")
-    page.evaluate("timbrel.choose('mel2mel', 'no-such')")
+    page.evaluate("timbrel.choose({ model: 'no-such', vocoder: 'parallel' })")
     expect(alert).to_contain_text("there is no model “no-such”")
     assert state(page, "title") == "cut.mid"
     play(page)

@@ -169,13 +169,54 @@ def test_the_volume_is_set_by_keys_and_remembered(page: Page) -> None:
     until(page, "transport.speaker.volume.gain.value", lambda gain: gain < 0.01)
 
 
+def test_the_room_is_switched_by_a_key_heard_exported_and_remembered(
+    page: Page, tmp_path: Path
+) -> None:
+    drop(page, "duo.mid", duo())
+    until(page, "title", lambda title: title == "duo.mid")
+    synthesizer = Synthesizer.load()
+    room = page.get_by_role("checkbox", name="Room", exact=True)
+    for is_dry in (False, True):
+        expect(room).to_be_checked(checked=not is_dry)
+        with page.expect_download() as download:
+            press(page, "Save as WAV")
+        path = tmp_path / "duo.wav"
+        download.value.save_as(path)
+        found, wanted = read_wav(path), synthesizer.render(parse_midi(duo()), dry=is_dry)
+        assert found.shape == wanted.shape
+        assert np.abs(found - wanted).max() < 1e-3
+        sides = found[:, 0] - found[:, 1]
+        assert (np.abs(sides).max() > 0.01) != is_dry
+        assert state(page, "export.command").endswith(" --dry") == is_dry
+        if not is_dry:
+            room.focus()
+            page.keyboard.press("Space")
+    page.reload()
+    until(page, "phase", lambda phase: phase == "ready")
+    expect(room).not_to_be_checked()
+
+
+def test_the_room_is_switched_while_it_plays(page: Page) -> None:
+    drop_and_play(page, "duo.mid", duo())
+    until(page, "transport.seconds", lambda seconds: seconds > 0.5)
+    page.get_by_role("checkbox", name="Room", exact=True).uncheck()
+    until(page, "transport.changeMs", lambda ms: ms is not None)
+    now = state(page, "transport.seconds")
+    until(page, "transport.seconds", lambda seconds: seconds > now + 1.2)
+    page.evaluate("timbrel.stop()")
+    heard = captured(page)
+    sides = np.abs(heard[:, 0] - heard[:, 1])
+    assert sides[: len(heard) // 4].max() > 0.01
+    assert sides[-3200:].max() < 1e-6
+
+
 def test_the_keyboard_of_a_piano_is_heard(page: Page) -> None:
     page.evaluate("timbrel.transport.startCapture()")
     key = page.get_by_role("button", name="C4", exact=True)
     key.focus()
     page.keyboard.down("Enter")
     until(page, "transport.playing", lambda playing: playing)
-    until(page, "transport.seconds", lambda seconds: seconds > 0.6)
+    until(page, "transport.seconds", lambda seconds: seconds > 3)
     page.keyboard.up("Enter")
     page.evaluate("timbrel.stop()")
     heard = captured(page)
@@ -201,7 +242,7 @@ def test_a_midi_keyboard_is_heard_in_tune(context: BrowserContext, url: str) -> 
     assert not state(page, "transport.playing")
     page.evaluate("midiInput.onmidimessage({ data: new Uint8Array([0x92, 69, 100]) })")
     until(page, "transport.playing", lambda playing: playing)
-    until(page, "transport.seconds", lambda seconds: seconds > 1.0)
+    until(page, "transport.seconds", lambda seconds: seconds > 3)
     page.evaluate("midiInput.onmidimessage({ data: new Uint8Array([0x82, 69, 0]) })")
     page.evaluate("timbrel.stop()")
     heard = captured(page).mean(axis=1)
@@ -210,3 +251,16 @@ def test_a_midi_keyboard_is_heard_in_tune(context: BrowserContext, url: str) -> 
     loudest_hz = np.argmax(spectrum) * 16000 / len(heard)
     # A4 or one of its first partials.
     assert min(abs(loudest_hz / 440 - n) for n in (1, 2, 3)) < 0.02
+    # A key that is let go before the sound has been woken for it is heard, and does not sound on.
+    page.evaluate("timbrel.transport.startCapture()")
+    page.evaluate(
+        """for (const velocity of [100, 0]) {
+            midiInput.onmidimessage({ data: new Uint8Array([0x90, 57, velocity]) });
+        }"""
+    )
+    until(page, "transport.playing", lambda playing: playing)
+    until(page, "transport.seconds", lambda seconds: seconds > 5)
+    page.evaluate("timbrel.stop()")
+    levels = np.sqrt(np.square(captured(page).mean(axis=1)[: 5 * 16000]).reshape(-1, 1600).mean(1))
+    assert levels.max() > 1e-2
+    assert levels[-5:].max() < 1e-2 * levels.max()

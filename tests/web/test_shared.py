@@ -9,6 +9,7 @@ import page_constants
 import pytest
 from loudness_golden import GOLDEN_FILE, loudness_golden
 from make_golden import FILES, FOLDER, MUTANTS_FILE, midi_bytes, mutants, reading
+from room_golden import mixed_in_a_room, placements, room_sound
 from studio_golden import GOLDEN_FILE as STUDIO_FILE
 from studio_golden import SCORE, numbers, performance_golden
 
@@ -58,6 +59,24 @@ def test_the_golden_loudness_is_pythons() -> None:
     (one,), (other,) = golden["expected"], found["expected"]
     assert one.pop("lufs") == pytest.approx(other.pop("lufs"), abs=1e-3), RENEW
     assert one == other, RENEW
+
+
+def test_the_golden_room_sounds_as_in_python() -> None:
+    golden, found = json.loads((FOLDER / "room.json").read_text()), room_sound()
+    assert golden | {"wet": None} == found | {"wet": None}, RENEW
+    np.testing.assert_allclose(golden["wet"], found["wet"], atol=1e-6, err_msg=RENEW)
+
+
+def test_the_golden_mix_sounds_as_in_python() -> None:
+    golden = json.loads((FOLDER / "mix.json").read_text())
+    found = json.loads(json.dumps(mixed_in_a_room()))
+    for kind in ("dry", "wet"):
+        np.testing.assert_allclose(golden.pop(kind), found.pop(kind), atol=1e-6, err_msg=RENEW)
+    assert golden == found, RENEW
+
+
+def test_golden_placements_are_pythons() -> None:
+    assert json.loads((FOLDER / "placements.json").read_text()) == placements(), RENEW
 
 
 def test_the_page_has_pythons_constants() -> None:

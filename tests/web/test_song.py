@@ -166,6 +166,7 @@ def test_tracks_that_are_not_heard_are_not_computed(page: Page) -> None:
     expect(page.get_by_text("12 of 13 tracks computed")).to_be_visible()
     page.get_by_label("Solo track 2", exact=True).click()
     until(page, "transport.nTracks", lambda n: n == 1)
+    page.get_by_role("checkbox", name="Room", exact=True).uncheck()
     page.evaluate("timbrel.transport.startCapture()")
     press(page, "Play")
     until(page, "transport.seconds", lambda seconds: seconds > 1.5)

@@ -15,22 +15,27 @@ const names = readdirSync(FOLDER)
 
 const bytes = (name: string) => new Uint8Array(readFileSync(new URL(`${name}.mid`, FOLDER)));
 
-const described = ({ notes, gain, pan, bend, tuning, vibrato, isKit, ...track }: Track) => ({
-  ...track,
-  is_kit: isKit,
-  notes: notes.map(({ pitch, velocity, start, end, detune }) => [
-    pitch,
-    velocity,
-    start,
-    end,
-    detune,
-  ]),
-  gain: [gain.times, gain.values],
-  pan: [pan.times, pan.values],
-  bend: [bend.times, bend.values],
-  tuning: [tuning.times, tuning.values],
-  vibrato: [vibrato.times, vibrato.values],
-});
+const described = (track: Track) => {
+  const { notes, gain, pan, reverb, chorus, bend, tuning, vibrato, isKit, ...rest } = track;
+  return {
+    ...rest,
+    is_kit: isKit,
+    notes: notes.map(({ pitch, velocity, start, end, detune }) => [
+      pitch,
+      velocity,
+      start,
+      end,
+      detune,
+    ]),
+    gain: [gain.times, gain.values],
+    pan: pan && [pan.times, pan.values],
+    reverb: [reverb.times, reverb.values],
+    chorus: [chorus.times, chorus.values],
+    bend: [bend.times, bend.values],
+    tuning: [tuning.times, tuning.values],
+    vibrato: [vibrato.times, vibrato.values],
+  };
+};
 
 /** An error, or the SHA-256 of all numbers of a score and of all its words. */
 function fingerprint(data: Uint8Array): string {
@@ -45,8 +50,9 @@ function fingerprint(data: Uint8Array): string {
   for (const track of [...reading.tracks, ...reading.drumTracks].map(described)) {
     words.push(track.name);
     numbers.push(track.program, track.port, track.channel, Number(track.is_kit));
-    for (const row of [...track.notes, ...track.gain, ...track.pan]) numbers.push(...row);
-    for (const row of [...track.bend, ...track.tuning, ...track.vibrato]) numbers.push(...row);
+    const { gain, pan, reverb, chorus, bend, tuning, vibrato } = track;
+    for (const row of [...track.notes, ...gain, ...(pan ?? [])]) numbers.push(...row);
+    for (const row of [...reverb, ...chorus, ...bend, ...tuning, ...vibrato]) numbers.push(...row);
   }
   const bytes = new Uint8Array(Float64Array.from(numbers).buffer);
   return createHash("sha256").update(bytes).update(words.join("\n")).digest("hex");
@@ -163,7 +169,7 @@ it("what is left out is named", () => {
   expect(words).toMatch("notes outside the 88 keys");
   expect(words).toMatch("pitch bends");
   const more = leftOut(parseMidi(bytes("unplayable")));
-  for (const word of ["channel pressure", "key pressure", "reverb", "chorus", "soft pedal"]) {
+  for (const word of ["channel pressure", "key pressure", "other effects", "soft pedal"]) {
     expect(more).toMatch(word);
   }
 });

@@ -74,10 +74,10 @@ it("resampling keeps a sine", () => {
 it("a mix is the sum of its tracks, and without any of them silence", () => {
   const mixer = new Mixer([track, track], 16000);
   const sound = sine(2000, 440, 16000, 0.3);
-  const [left, right] = mixer.process(sound, [0, 1], 1000, 0);
+  const [left, right] = mixer.process(sound, [0, 1], 1000, 0).sound;
   left.forEach((value, i) => expect(value).toBeCloseTo(sound[i] + sound[1000 + i], 6));
   right.forEach((value, i) => expect(value).toBeCloseTo(left[i], 6));
-  const [silence] = mixer.process(new Float32Array(0), [], 1000, 0);
+  const [silence] = mixer.process(new Float32Array(0), [], 1000, 0).sound;
   expect(silence.length).toBe(1000);
   expect(silence.every((value) => value === 0)).toBe(true);
 });

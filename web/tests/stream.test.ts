@@ -48,13 +48,13 @@ it("what was computed beforehand is given again, from any place on", async () =>
   sizes.forEach((n, k) => {
     const left = Float32Array.from({ length: n }, (_, i) => at + i);
     const mix: Step["mix"] = [left, left.map((value) => -value)];
-    const step = { at, mix, mel: Float32Array.of(k), frame: 2 * k, nTracks: 3 };
+    const step = { at, mix, mel: Float32Array.of(k), frame: 2 * k, nTracks: 3, nAsleep: 0 };
     rendering.add({ ...step, timbre: Float32Array.of(k / 2), next: { frame: 2 * k + 2 } });
     at += n;
   });
   expect(rendering.has({ frame: 6 })).toBe(true);
   expect(rendering.has({ frame: 8 })).toBe(false);
-  const nothing = { timbres: [], heard: [] };
+  const nothing = { timbres: [], heard: [], dry: false };
   for (const from of [0, 2, 4]) {
     let place = await rendering.start(from);
     const found: number[] = [];

@@ -141,6 +141,15 @@ def render(
             rich_help_panel=SOUND,
         ),
     ] = False,
+    dry: Annotated[
+        bool,
+        typer.Option(
+            "--dry",
+            help="The sound has no reverb and no chorus, and tracks without a pan stay in the "
+            "centre.",
+            rich_help_panel=SOUND,
+        ),
+    ] = False,
     mono: Annotated[
         bool,
         typer.Option(
@@ -174,9 +183,9 @@ def render(
     stems_kind: Annotated[
         str,
         typer.Option(
-            help="The point at which stems are taken: 'post-fader', with the track's volume "
-            "and pan and with the gain and limiter of the mix; or 'pre-fader', in mono, "
-            "as the model makes them.",
+            help="The point at which stems are taken: 'post-fader', with the track's volume, "
+            "pan and reverb and with the gain and limiter of the mix; or 'pre-fader', in "
+            "mono, as the model makes them.",
             rich_help_panel=OUTPUT,
         ),
     ] = POST_FADER,
@@ -192,7 +201,8 @@ def render(
         str | None,
         typer.Option(
             help="The precision of a vocoder that draws samples, such as a WaveNet: float32, "
-            "int16, int8, or auto. By default auto.",
+            "int16, int8, or auto: the fastest, but float32 if the WaveNet's output is continuous. "
+            "By default auto.",
             rich_help_panel=EXPERT,
         ),
     ] = None,
@@ -243,6 +253,7 @@ def render(
         loudness_lufs=loudness,
         gain_db=gain,
         normalize=not no_normalize,
+        dry=dry,
         tuning_hz=tuning,
         stems=stems is not None,
         stems_kind=stems_kind,

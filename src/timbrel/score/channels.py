@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 
 from timbrel.score.keys import ALL_SOUND_OFF, Keys, releases_keys
-from timbrel.score.score import Automation
+from timbrel.score.score import DEFAULT_REVERB_SEND, Automation
 
 DRUM_CHANNEL = 9  # counted from 0; the others are drums only where a file says so
 # Banks of drum kits (GM2 120, XG 126 and 127), and of GM2's melodic instruments.
@@ -13,6 +13,7 @@ DRUM_BANKS, MELODY_BANK = (120, 126, 127), 121
 PEDAL_THRESHOLD = 64
 
 BANK, MODULATION, DATA, VOLUME, PAN, EXPRESSION, DATA_LOW = 0, 1, 6, 7, 10, 11, 38
+REVERB, CHORUS = 91, 93
 SUSTAIN, PORTAMENTO, SOSTENUTO, SOFT = 64, 65, 66, 67
 UNREGISTERED_LOW, UNREGISTERED, REGISTERED_LOW, REGISTERED = 98, 99, 100, 101
 RESET_CONTROLLERS = 121
@@ -36,8 +37,6 @@ UNPLAYABLE_CONTROLS: dict[int, tuple[str, range]] = {
     SOFT: ("soft_pedal", _UP),
     **dict.fromkeys(range(70, 80), ("sound_controllers", _CENTRED)),
     84: ("portamento", _NONE),
-    91: ("reverb_sends", _OFF),
-    93: ("chorus_sends", _OFF),
     **dict.fromkeys((92, 94, 95), ("other_effect_sends", _OFF)),
     126: ("mono_mode", _NONE),
 }
@@ -93,6 +92,8 @@ class Channel:
     def __init__(self, number: int, keys: Keys) -> None:
         self.keys = keys
         self.gains, self.pans = Curve(_gain(DEFAULT_VOLUME, DEFAULT_EXPRESSION)), Curve(0.0)
+        self.reverbs, self.choruses = Curve(DEFAULT_REVERB_SEND), Curve(0.0)
+        self.is_panned = False  # whether a pan was ever set
         # In semitones.
         self.bends, self.tunings, self.vibratos = Curve(0.0), Curve(0.0), Curve(0.0)
         self._number = number
@@ -127,8 +128,9 @@ class Channel:
         self.keys.set_sostenuto(False, time_s)
         self._set_defaults()
         self.gains.change(time_s, _gain(DEFAULT_VOLUME, DEFAULT_EXPRESSION))
-        for curve in (self.pans, self.bends, self.tunings, self.vibratos):
+        for curve in (self.pans, self.choruses, self.bends, self.tunings, self.vibratos):
             curve.change(time_s, 0.0)
+        self.reverbs.change(time_s, DEFAULT_REVERB_SEND)
 
     def choose_program(self, program: int, *, is_gs: bool) -> None:
         """Follow a program change, with which the bank that was chosen before begins to count.
@@ -186,7 +188,12 @@ class Channel:
         elif number == MODULATION:
             self.vibratos.change(time_s, value / 128 * VIBRATO_DEPTH)
         elif number == PAN:
+            self.is_panned = True
             self.pans.add(time_s, max((value - DEFAULT_PAN) / 63, -1.0))
+        elif number == REVERB:
+            self.reverbs.change(time_s, value / 127)
+        elif number == CHORUS:
+            self.choruses.change(time_s, value / 127)
         elif number in (REGISTERED, REGISTERED_LOW, UNREGISTERED, UNREGISTERED_LOW):
             self._choose_parameter(number, value)
         elif number in (DATA, DATA_LOW):

@@ -13,7 +13,7 @@ import operator
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -153,19 +153,15 @@ class _Performance:
         for part, notes in sorted(self._parts.items()):
             number, port, channel, program, is_drums = part
             name = _DRUM_TRACK_NAME if is_drums else PROGRAM_NAMES[program]
-            gain, pan, bend, tuning, vibrato = curves[port, channel]
+            curve = curves[port, channel]
             track = Track(
                 name=self._names.get(number) or name,
                 program=program,
                 channel=channel,
                 notes=tuple(sorted(notes, key=lambda note: (note.start_s, note.pitch))),
-                gain=gain,
-                pan=pan,
                 port=ports[port],
-                bend=bend,
-                tuning=tuning,
-                vibrato=vibrato,
                 is_kit=is_drums,
+                **curve,
             )
             (drum_tracks if is_drums else tracks).append(track)
         if self._detuned:
@@ -173,17 +169,19 @@ class _Performance:
         unplayable = {kind: count for kind, count in sorted(self._unplayable.items()) if count}
         return Score(tuple(tracks), self._pedal_events, unplayable, tuple(drum_tracks), warnings)
 
-    def _curves(self, key: tuple[Port, int]) -> tuple[Automation, ...]:
-        """Gain, pan, bend, tuning and vibrato of a channel, with those of the whole device."""
+    def _curves(self, key: tuple[Port, int]) -> dict[str, Any]:
+        """The curves of a channel, with those of the whole device, by the names of `Track`."""
         channel = self._channels[key]
         gain, tuning = channel.gains.automation(), channel.tunings.automation()
-        return (
-            self._with_master(gain, self._master_gains, operator.mul),
-            channel.pans.automation(),
-            channel.bends.automation(),
-            self._with_master(tuning, self._master_tunings, operator.add),
-            channel.vibratos.automation(),
-        )
+        return {
+            "gain": self._with_master(gain, self._master_gains, operator.mul),
+            "pan": channel.pans.automation() if channel.is_panned else None,
+            "reverb": channel.reverbs.automation(),
+            "chorus": channel.choruses.automation(),
+            "bend": channel.bends.automation(),
+            "tuning": self._with_master(tuning, self._master_tunings, operator.add),
+            "vibrato": channel.vibratos.automation(),
+        }
 
     def _with_master(
         self, curve: Automation, master: Curve, combine: Callable[..., np.ndarray]

@@ -18,7 +18,6 @@ LACKING_KEYS, DRUM_BENDS = "notes_of_lacking_keys", "drum_bends"
 # Descriptions of the kinds of `Score.unplayable`.
 UNPLAYABLE = {
     "channel_pressure": "channel pressure",
-    "chorus_sends": "chorus",
     DRUM_BENDS: "bends of drums",
     DRUM_NOTES: "notes of drums",
     "fine_tunings": "fine tuning",
@@ -30,10 +29,12 @@ UNPLAYABLE = {
     "other_effect_sends": "other effects",
     "pitch_bends": "pitch bends",
     "portamento": "portamento",
-    "reverb_sends": "reverb",
     "soft_pedal": "soft pedal",
     "sound_controllers": "sound controllers",
 }
+
+
+DEFAULT_REVERB_SEND = 40 / 127  # General MIDI 2
 
 
 class Note(NamedTuple):
@@ -80,7 +81,11 @@ class Track:
     notes: tuple[Note, ...]  # sorted by start, then pitch; all of them playable
     # Linear amplitude; 1 is the level of a track whose volume and expression are never set.
     gain: Automation = Automation((0.0,), (1.0,))
-    pan: Automation = Automation((0.0,), (0.0,))  # −1 left, 0 centre, 1 right
+    # −1 left, 0 centre, 1 right; without it, `timbrel.score.placement` finds a place.
+    pan: Automation | None = None
+    # What is sent to the room's effects, 0–1 of the track's amplitude.
+    reverb: Automation = Automation((0.0,), (DEFAULT_REVERB_SEND,))
+    chorus: Automation = Automation((0.0,), (0.0,))
     port: int = 0  # the same channel number on two ports means two channels
     # Whether the track is a drum kit: its pitches are keys of the kit, 0–127, `program` is the kit.
     is_kit: bool = False
@@ -178,7 +183,9 @@ class Score:
                 track,
                 notes=notes,
                 gain=moved(track.gain),
-                pan=moved(track.pan),
+                pan=moved(track.pan) if track.pan is not None else None,
+                reverb=moved(track.reverb),
+                chorus=moved(track.chorus),
                 bend=moved(track.bend),
                 tuning=moved(track.tuning),
                 vibrato=moved(track.vibrato),

@@ -22,7 +22,7 @@ from timbrel.score.score import (
 
 LONGEST_S = 1e7  # some four months, of which there are still frames to count
 _KEYS, _VELOCITIES, _CHANNELS = range(128), range(1, 128), range(16)
-_CURVES = ("gain", "pan", "bend", "tuning", "vibrato")
+_CURVES = ("gain", "pan", "reverb", "chorus", "bend", "tuning", "vibrato")
 _NOTE_HELP = "a note is (pitch, velocity, start in seconds, end in seconds)"
 
 
@@ -116,7 +116,11 @@ def _track(track: object, kind: str, number: int) -> Track:
         if not (isinstance(value, int | np.integer) and 0 <= value <= most):
             raise InputError(f"{where}: its {what} is {value}; it must be 0 to {most}")
     for name in _CURVES:
-        curve: Automation = getattr(track, name)
+        curve: Automation | None = getattr(track, name)
+        if curve is None and name == "pan":
+            continue
+        if not isinstance(curve, Automation):
+            raise InputError(f"{where}: its {name} is {_short(curve)}, not an Automation")
         sizes = {len(curve.times_s), len(curve.values)}
         if len(sizes) > 1 or 0 in sizes or not np.isfinite([*curve.times_s, *curve.values]).all():
             raise InputError(f"{where}: its {name} must have as many times as values, all finite")

@@ -27,19 +27,27 @@ export type ToEngine =
       tracks: Track[];
       timbres: Timbre[];
       heard: boolean[];
+      dry: boolean;
       seconds: number;
       live: Timbre | null;
       /** Whether what is played goes on until this can take its place. */
       seamless: boolean;
     }
   | { kind: "seek"; seconds: number }
-  | { kind: "change"; timbres: Timbre[]; heard: boolean[]; live: Timbre | null }
+  | { kind: "change"; timbres: Timbre[]; heard: boolean[]; dry: boolean; live: Timbre | null }
   | { kind: "key"; pitch: number; velocity: number }
   | { kind: "play"; playing: boolean }
   | { kind: "loop"; loop: boolean }
   | { kind: "preview"; point: number[] }
   | { kind: "recording"; track: number; from: number; to: number }
-  | { kind: "export"; tracks: Track[]; timbres: Timbre[]; heard: boolean[]; vocoder: string }
+  | {
+      kind: "export";
+      tracks: Track[];
+      timbres: Timbre[];
+      heard: boolean[];
+      dry: boolean;
+      vocoder: string;
+    }
   | { kind: "cancel export" }
   /** Compute as much of the piece as it takes to play it without a gap, and the rest meanwhile. */
   | { kind: "render" }

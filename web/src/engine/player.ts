@@ -14,6 +14,8 @@ const READY_MADE_AHEAD_S = 4; // of what is there already; enough to begin compu
 const MOST_AHEAD_S = 6;
 const MOST_SILENCE_S = 1; // of waiting for sound, since playing began: a busy moment is no reason to stop
 const LIVE_NOTE_MEMORY_S = 12; // a key's note that ended so long ago is forgotten
+const SHORTEST_S = 0.05; // of a key's note
+const MOST_SLOWER = 4; // than usual: a hop that took longer was kept waiting, and says no more than that
 
 interface Computed {
   before: Place;
@@ -58,7 +60,7 @@ export class Player {
   nTracks = 0;
 
   private source: Source | null = null;
-  private now: Playing = { timbres: [], heard: [] };
+  private now: Playing = { timbres: [], heard: [], dry: false };
   private next: Place | null = null;
   private from = 0;
   private base = 0;
@@ -157,18 +159,23 @@ export class Player {
     return this.playing && !this.finished && this.aheadSeconds < this.aheadS / 2;
   }
 
-  /** Play another source, or the same one from another place. */
+  /**
+   * Play another source, or the same one from another place. Keys that are held sound on, and those
+   * that were struck and not heard yet are heard; without a live track they are forgotten.
+   */
   cue(source: Source, playing: Playing, seconds: number, live: LiveTrack | null): void {
     this.wanted = null;
-    this.keys = []; // but not those that are struck from now on
+    if (!live) this.keys = this.liveNotes = [];
     // Who presses Play before the new sound is there must not hear the old one.
     if (!this.playing) this.output.finish(this.output.read);
     this.cueing = async () => {
+      this.take(source, playing);
       const last = source.nFrames - 1;
       const frame = aligned(Math.min(seconds * this.frameRate, last), source.hop);
-      this.live = live;
-      this.take(source, playing);
-      this.updateLiveRoll(seconds);
+      this.liveNotes = this.liveNotes.flatMap((note) =>
+        note.end === Infinity ? [{ ...note, start: frame / this.frameRate }] : [],
+      );
+      this.connect(live);
       this.next = await source.start(frame, playing);
       this.from = frame;
       const start = this.output.next;
@@ -185,14 +192,16 @@ export class Player {
 
   /**
    * Go on in another source of the same piece, at a place that lies so far ahead of the listener; what
-   * is in the ring is played until then.
+   * is in the ring is played until then. Its live track goes on with the keys that were struck.
    */
-  handOver(source: Source, playing: Playing, leadS = 0): void {
+  handOver(source: Source, playing: Playing, live: LiveTrack | null, leadS = 0): void {
     this.wanted = null;
     this.cueing = async () => {
       const soonest = this.output.soonest + Math.max(this.lag, leadS * this.sampleRate);
       const { base, rate } = this.segmentAt(soonest);
+      if (rate === this.sampleRate) this.rebase(base);
       this.take(source, playing);
+      this.connect(live);
       const exact = ((soonest - base) / rate) * this.frameRate;
       const from = Math.max(Math.min(Math.ceil(exact), source.nFrames - 1), 0);
       const ring = Math.round(base + (from / this.frameRate) * rate);
@@ -232,6 +241,11 @@ export class Player {
   }
 
   private apply(): void {
+    if (!this.live) this.keys = [];
+    if (!this.wanted && !this.keys.length) {
+      if (!this.atNextHop) this.asked = -1;
+      return;
+    }
     const { chain, segments, next, base, fresh, now } = this;
     this.undo = () => Object.assign(this, { chain, segments, next, base, fresh, now, joint: "on" });
     if (this.wanted) this.now = this.wanted;
@@ -244,22 +258,23 @@ export class Player {
     const soonest = this.output.soonest + this.lag + (this.extraMs * this.sampleRate) / 1000;
     this.extraMs = 0;
     this.changedAt = performance.now();
-    if (!this.keys.length || !this.live) {
-      this.keys = [];
+    if (!this.keys.length) {
       this.rewind((ring) => ring >= soonest, false);
       return;
     }
+    this.rebase(this.chain.findLast((one) => this.placeOf(one) <= soonest)?.base ?? this.base);
     const time = (soonest - this.base) / this.sampleRate;
     for (const { pitch, velocity } of this.keys) {
-      for (const note of this.liveNotes) {
-        if (note.pitch === pitch && note.end === Infinity)
-          note.end = Math.max(time, note.start + 0.05);
-      }
+      const isHeld = (note: Note) => note.pitch === pitch && note.end === Infinity;
+      this.liveNotes = this.liveNotes.map((note) =>
+        isHeld(note) ? { ...note, end: Math.max(time, note.start + SHORTEST_S) } : note,
+      );
       if (velocity > 0)
         this.liveNotes.push({ pitch, velocity, start: time, end: Infinity, detune: 0 });
     }
     this.keys = [];
-    this.updateLiveRoll(time);
+    this.liveNotes = this.liveNotes.filter((note) => note.end > time - LIVE_NOTE_MEMORY_S);
+    this.connect(this.live);
     this.rewind((ring) => ring <= soonest, true);
   }
 
@@ -268,7 +283,7 @@ export class Player {
    * listener would run into sound of a timbre that was given up long ago.
    */
   private get canGoBack(): boolean {
-    return this.finished || this.fresh - this.output.soonest >= 2 * this.lag;
+    return this.finished || this.fresh - this.output.soonest >= 2 * this.expectedLag;
   }
 
   private get hungry(): boolean {
@@ -288,8 +303,12 @@ export class Player {
     return Math.min(seconds * this.sampleRate, this.output.capacity);
   }
 
-  /** Samples that pass while what is heard next is computed. */
+  /** Samples that the listener hears while what comes next is computed; no more than there are. */
   private get lag(): number {
+    return Math.min(this.expectedLag, Math.max(this.output.end - this.output.soonest, 0));
+  }
+
+  private get expectedLag(): number {
     return this.playing ? (FIRST_STEPS * 1.1 * this.stepMs * this.sampleRate) / 1000 : 0;
   }
 
@@ -299,12 +318,12 @@ export class Player {
    */
   private rewind(fits: (ring: number) => boolean, last: boolean): void {
     if (!this.source || !this.next) return;
-    const places = this.chain.map(({ before, base }) => base + before.frame * this.hopLength);
+    const places = this.chain.map((one) => this.placeOf(one));
     const index = last ? places.findLastIndex(fits) : places.findIndex(fits);
     if (index < 0) return;
     const { before, base } = this.chain[index];
     this.next = before;
-    this.base = base;
+    this.rebase(base);
     this.chain = this.chain.slice(0, index);
     this.segments = this.segments.filter((segment) => segment.base <= base);
     this.finished = false;
@@ -324,7 +343,7 @@ export class Player {
     const before = await source.regrouped(this.next!, this.now);
     const began = performance.now();
     const step = await source.step(before, this.now, this.from);
-    if (source.computes) this.measure(performance.now() - began, step.nTracks);
+    if (source.computes) this.measure(performance.now() - began, step);
     this.next = step.next;
     this.chain.push({ before, base: this.base });
     if (step.frame < source.nFrames) this.events.computed(step);
@@ -361,7 +380,7 @@ export class Player {
     if (!source.computes) this.nTracks = 0;
   }
 
-  private measure(tookMs: number, nTracks: number): void {
+  private measure(tookMs: number, { nTracks, nAsleep }: Step): void {
     if (nTracks !== this.nTracks) {
       // More tracks will take longer, about as much each.
       if (this.nTracks && nTracks) this.stepMs *= nTracks / this.nTracks;
@@ -369,7 +388,9 @@ export class Player {
       this.meter = new QualityMeter();
       this.load.restart();
     }
-    this.stepMs += 0.2 * (tookMs - this.stepMs);
+    // Rest says nothing of how long a note will take.
+    if (nTracks && nAsleep === nTracks) return;
+    this.stepMs += 0.2 * (Math.min(tookMs, MOST_SLOWER * this.stepMs) - this.stepMs);
     const hopS = this.source!.hop / this.frameRate;
     const share = tookMs / 1000 / hopS;
     this.load.add(share, hopS);
@@ -432,7 +453,7 @@ export class Player {
       this.output.finish(this.fresh);
       return;
     }
-    this.base += source.nSamples;
+    this.rebase(this.base + source.nSamples);
     this.from = 0;
     this.next = await source.start(0, this.now);
     this.segments.push({ ring: this.base, base: this.base, rate: this.sampleRate });
@@ -453,9 +474,23 @@ export class Player {
     if (this.load.tooMuch && this.silenceS > MOST_SILENCE_S) this.events.starved();
   }
 
-  private updateLiveRoll(time: number): void {
-    this.liveNotes = this.liveNotes.filter((note) => note.end > time - LIVE_NOTE_MEMORY_S);
-    this.live?.(this.liveNotes);
+  /** Count the score's time from another place of the ring on; the keys stay where they were struck. */
+  private rebase(base: number): void {
+    const by = (this.base - base) / this.sampleRate;
+    this.base = base;
+    if (by === 0 || !this.liveNotes.length) return;
+    this.liveNotes = this.liveNotes.map((note) => ({
+      ...note,
+      start: note.start + by,
+      end: note.end + by,
+    }));
+    this.connect(this.live);
+  }
+
+  /** Play by hand what a source lets play by hand, with the notes that are there. */
+  private connect(live: LiveTrack | null): void {
+    this.live = live;
+    live?.(this.liveNotes);
   }
 
   private notify(): void {

@@ -76,6 +76,7 @@ export class Rendering implements Source {
       mel: values.slice(2 * nSamples),
       frame,
       nTracks,
+      nAsleep: 0,
       timbre,
       next: { frame: frame + this.hop },
     };

@@ -2,10 +2,11 @@
 
 import type { Timbre } from "../timbre/timbre";
 
-/** What is played: one timbre for each track, and whether the track is heard. */
+/** What is played: one timbre for each track, whether the track is heard, and whether without a room. */
 export interface Playing {
   timbres: Timbre[];
   heard: boolean[];
+  dry: boolean;
 }
 
 /** Where a source goes on; a value that is never altered. */
@@ -23,6 +24,8 @@ export interface Step<P extends Place = Place> {
   frame: number;
   /** Tracks that were computed. */
   nTracks: number;
+  /** Of these, tracks that rest, which took no time. */
+  nAsleep: number;
   /** (tracks, timbre_size) of all tracks. */
   timbre: Float32Array;
   next: P;

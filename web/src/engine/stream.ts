@@ -1,4 +1,4 @@
-// The data path of a score, hop by hop: piano rolls and timbres → mel → vocoder → mix → gain and limiter.
+// The data path of a score, hop by hop: piano rolls and timbres → mel → vocoder → mix → room → gain and limiter.
 // Each step takes a state and gives the next one, and alters neither: who keeps a state can go back to it. Tracks that
 // are not heard are not computed; one that comes in is brought to where it would be. Nor are those that rest: as in
 // src/timbrel/ensemble.py a track falls asleep in silence, and wakes where a window reaches its next note.
@@ -9,6 +9,7 @@ import { pickedRows, type Ensemble } from "./ensemble";
 import { expectedLoudness } from "./expected_loudness";
 import { Limiter, type LimiterState } from "./limiter";
 import { Mixer } from "./mixer";
+import { Room, type RoomState } from "./room";
 import { roundHalfEven } from "./rounding";
 import type { Mel2Mel, MelState } from "./mel2mel";
 import { aligned, type Place, type Playing, type Source, type Step } from "./source";
@@ -19,7 +20,7 @@ import type { Note, Track } from "../score/score";
 import { timbreAt, type Timbre } from "../timbre/timbre";
 
 // Before a position in the middle, so much of the score is played unheard, as Python does it. The
-// vocoder, which forgets sooner, hears the last hops of it only.
+// vocoder and the room, which forget sooner, hear the last frames of it only.
 const { preRollS, restS, ringS, silenceDb } = constants;
 const PRE_ROLL_FRAMES = 64;
 
@@ -35,15 +36,21 @@ export interface Snapshot extends Place {
   /** Those that are heard, but rest. */
   readonly asleep: readonly number[];
   readonly voices: Voices;
+  readonly room: RoomState;
   readonly limiter: LimiterState | null;
 }
 
 export interface StreamOptions {
   /** Whether it has no end, as where a keyboard is played alone. */
   endless?: boolean;
+  /** Whether it stays without a room; otherwise the end lets a room ring. */
+  dry?: boolean;
   /** Ahead of the limiter; null for the mix as it is computed, without either. */
   gainDb: number | null;
 }
+
+/** Takes a hop of some tracks, (tracks, samples), that begins with a frame. */
+type Hearing = (audio: Float32Array, tracks: readonly number[], frame: number) => void;
 
 export class Stream implements Source<Snapshot> {
   readonly computes = true;
@@ -51,22 +58,28 @@ export class Stream implements Source<Snapshot> {
   readonly nFrames: number;
   readonly frameRate: number;
   private readonly rolls: PianoRoll[];
-  private readonly mixer: Mixer;
+  private readonly mixers: { dry: Mixer; wet: Mixer };
+  private readonly room: Room;
+  private readonly quiet: RoomState;
   private readonly limiter: Limiter | null;
 
   constructor(
     private readonly mel2mel: Mel2Mel,
     private readonly vocoder: Vocoder,
     private readonly score: readonly Track[],
-    { endless = false, gainDb }: StreamOptions,
+    { endless = false, dry = false, gainDb }: StreamOptions,
   ) {
     this.frameRate = frameRateOf(mel2mel.config.mel);
     this.rolls = score.map((track) => this.rollOf(track, track.notes));
-    this.mixer = new Mixer([...score], this.sampleRate);
+    this.mixers = {
+      dry: new Mixer(score, this.sampleRate, true),
+      wet: new Mixer(score, this.sampleRate),
+    };
+    this.room = new Room(this.sampleRate);
+    this.quiet = this.room.start();
     this.limiter = gainDb === null ? null : new Limiter(this.sampleRate, gainDb);
-    this.nFrames = endless
-      ? Infinity
-      : Math.max(roundHalfEven(soundingSeconds(score) * this.frameRate), 1);
+    const seconds = soundingSeconds(score) + (dry ? 0 : constants.room.decayS);
+    this.nFrames = endless ? Infinity : Math.max(roundHalfEven(seconds * this.frameRate), 1);
   }
 
   get sampleRate(): number {
@@ -92,11 +105,21 @@ export class Stream implements Source<Snapshot> {
 
   async start(frame: number, playing: Playing): Promise<Snapshot> {
     const limiter = this.limiter?.start() ?? null;
-    const nobody = { frame, tracks: [], asleep: [], voices: this.nobody(frame), limiter };
-    return this.regrouped(nobody, playing);
+    const voices = this.nobody(frame);
+    let room = this.quiet;
+    const nobody = { frame, tracks: [], asleep: [], voices, room, limiter };
+    const place = await this.joined(nobody, playing, (audio, tracks, at) => {
+      room = this.mixed(audio, tracks, at, playing.dry, room).room;
+    });
+    return { ...place, room };
   }
 
-  async regrouped(before: Snapshot, playing: Playing): Promise<Snapshot> {
+  regrouped(before: Snapshot, playing: Playing): Promise<Snapshot> {
+    return this.joined(before, playing, () => {});
+  }
+
+  /** A place with the tracks that are heard now; those that come in are played unheard before it. */
+  private async joined(before: Snapshot, playing: Playing, hear: Hearing): Promise<Snapshot> {
     const { frame } = before;
     const heard = heardTracks(playing);
     const coming = heard.filter((one) => !before.tracks.includes(one));
@@ -110,9 +133,12 @@ export class Stream implements Source<Snapshot> {
     if (String(tracks) === String(before.tracks)) return { ...before, asleep };
     const groups = [
       { tracks: before.tracks, voices: before.voices },
-      { tracks: others, voices: await this.warmedUp(others, frame, playing) },
+      { tracks: others, voices: await this.warmedUp(others, frame, playing, hear) },
       ...(await this.woken(waking, frame, playing)),
     ].filter((group) => group.tracks.length);
+    if (groups.length === 1 && String(tracks) === String(groups[0].tracks)) {
+      return { ...before, tracks, asleep, voices: groups[0].voices };
+    }
     const known = groups.flatMap((group) => group.tracks);
     const rows = tracks.map((track) => known.indexOf(track));
     const voices = rows.length
@@ -131,32 +157,56 @@ export class Stream implements Source<Snapshot> {
   }
 
   async step(before: Snapshot, playing: Playing, from: number): Promise<Step<Snapshot>> {
-    const { frame, tracks, asleep, voices, limiter } = await this.regrouped(before, playing);
+    const { frame, tracks, asleep, voices, room, limiter } = await this.regrouped(before, playing);
     const timbre = this.timbre(playing, frame);
     const { mel, audio, next } = await this.sung(tracks, timbre, frame, voices);
-    const n = this.hop * this.hopLength;
-    const position = (frame - this.vocoder.latencyFrames) * this.hopLength;
-    const cut = Math.min(Math.max(from * this.hopLength - position, 0), n);
-    const raw = this.mixer.process(
-      cut && tracks.length ? withoutFirst(audio, tracks.length, cut) : audio,
-      tracks,
-      n - cut,
-      position + cut,
-    );
+    const mixed = this.mixed(audio, tracks, frame, playing.dry, room);
+    const cut = Math.max(from * this.hopLength - mixed.at, 0);
+    const raw = mixed.mix.map((side) => side.slice(cut)) as Step["mix"];
+    const at = mixed.at + Math.min(cut, mixed.mix[0].length);
     const made =
       this.limiter && limiter ? this.limiter.process(raw, limiter) : { mix: raw, state: null };
     return {
-      at: position + cut - (limiter?.held[0].length ?? 0),
+      at: at - (limiter?.held[0].length ?? 0),
       mix: made.mix,
       mel: this.loudest(mel),
       frame,
       nTracks: tracks.length + asleep.length,
+      nAsleep: asleep.length,
       timbre,
       next: this.resting(
-        { frame: frame + this.hop, tracks, asleep, voices: next, limiter: made.state },
+        {
+          frame: frame + this.hop,
+          tracks,
+          asleep,
+          voices: next,
+          room: mixed.room,
+          limiter: made.state,
+        },
         mel,
       ),
     };
+  }
+
+  /** The mix of a hop, in its room, from the score's first sample on; and where it begins. */
+  private mixed(
+    audio: Float32Array,
+    tracks: readonly number[],
+    frame: number,
+    dry: boolean,
+    room: RoomState,
+  ): { at: number; mix: Step["mix"]; room: RoomState } {
+    const n = this.hop * this.hopLength;
+    const position = (frame - this.vocoder.latencyFrames) * this.hopLength;
+    const early = Math.min(Math.max(-position, 0), n);
+    const at = position + early;
+    const kept = early && tracks.length ? withoutFirst(audio, tracks.length, early) : audio;
+    const mixer = dry ? this.mixers.dry : this.mixers.wet;
+    const { sound, reverb, chorus } = mixer.process(kept, tracks, n - early, at);
+    if (dry) return { at, mix: sound, room: this.quiet };
+    const { wet, state } = this.room.process(reverb, chorus, at, room);
+    sound.forEach((side, k) => side.forEach((value, i) => (side[i] = value + wet[k][i])));
+    return { at, mix: sound, room: state };
   }
 
   /** A place after a hop with some mel, (tracks, hop, n_mels), of whose tracks some fall asleep. */
@@ -189,9 +239,12 @@ export class Stream implements Source<Snapshot> {
     };
   }
 
-  /** Vocoders whose tracks stay as they are compute all of them. */
+  /**
+   * Vocoders whose tracks stay as they are compute all of them; and what is played by hand alone stays
+   * awake, so that the first key does not wait for the networks to begin.
+   */
   private get maySleep(): boolean {
-    return this.vocoder.regrouped !== undefined;
+    return this.vocoder.regrouped !== undefined && this.nFrames !== Infinity;
   }
 
   private frames(seconds: number): number {
@@ -238,7 +291,12 @@ export class Stream implements Source<Snapshot> {
   }
 
   /** Tracks as they are before a frame, after what comes before it. */
-  private async warmedUp(tracks: number[], frame: number, playing: Playing): Promise<Voices> {
+  private async warmedUp(
+    tracks: number[],
+    frame: number,
+    playing: Playing,
+    hear: Hearing,
+  ): Promise<Voices> {
     if (!tracks.length) return this.nobody(frame);
     const ensemble = this.ensemble(tracks);
     const first = aligned(frame - Math.round(preRollS * this.frameRate), this.hop);
@@ -250,7 +308,9 @@ export class Stream implements Source<Snapshot> {
       vocoder: await this.vocoder.start(ensemble, warm),
     };
     for (let at = warm; at < frame; at += this.hop) {
-      voices = (await this.sung(tracks, this.timbre(playing, at), at, voices)).next;
+      const { audio, next } = await this.sung(tracks, this.timbre(playing, at), at, voices);
+      hear(audio, tracks, at);
+      voices = next;
     }
     return voices;
   }

@@ -4,7 +4,7 @@
 import constants from "../constants.json";
 import { Spool } from "../audio/spool";
 import { WavWriter } from "../audio/wav";
-import { constantTimbre, simplified, timbreAt, type Timbre } from "../timbre/timbre";
+import { constantTimbre, simplified, timbreAt } from "../timbre/timbre";
 import { plainTrack, type Note } from "../score/score";
 import { rollOf } from "../score/performance_roll";
 import { Arrivals } from "./arrivals";
@@ -26,7 +26,7 @@ import type { FromEngine, ToEngine } from "./messages";
 import { Output } from "./output";
 import { ParallelVocoder } from "./parallel";
 import { computeAll, turn, type Taker } from "./offline";
-import { Player } from "./player";
+import { Player, type LiveTrack } from "./player";
 import { Rendering } from "./rendering";
 import { ort, prepareRuntime } from "./runtime";
 import { aligned, type Playing } from "./source";
@@ -150,7 +150,7 @@ class Engine {
     if (run !== this.cueing) return;
     const lead = Math.max(player.aheadSeconds - 2 * SHORTEST_S, 0);
     player.secured = 0;
-    if (player.playing) player.handOver(stream, this.playing(score), lead);
+    if (player.playing) player.handOver(stream, this.playing(score), this.hand, lead);
     else this.seek(player.seconds);
   }
 
@@ -159,20 +159,19 @@ class Engine {
     this.cueing++;
     this.player!.secured = 0;
     this.fitting = this.fit(this.score, seconds);
-    const { tracks, live } = this.score;
-    const stream = this.stream!;
-    const hand = live ? (notes: readonly Note[]) => stream.setNotes(tracks.length, notes) : null;
-    this.player!.cue(this.fitting ?? stream, this.playing(this.score), seconds, hand);
+    const source = this.fitting ?? this.stream!;
+    this.player!.cue(source, this.playing(this.score), seconds, this.hand);
   }
 
-  change(timbres: Timbre[], heard: boolean[], live: Timbre | null): void {
+  change({ timbres, heard, dry, live }: Extract<ToEngine, { kind: "change" }>): void {
     if (!this.score) return;
     this.cancelRender();
     const before = this.fitting;
-    this.score = { ...this.score, timbres, heard, live: this.score.live && live };
+    this.score = { ...this.score, timbres, heard, dry, live: this.score.live && live };
     this.fitting = this.fit(this.score, this.player!.seconds);
     const playing = this.playing(this.score);
-    if (this.fitting !== before) this.player!.handOver(this.fitting ?? this.stream!, playing);
+    if (this.fitting !== before)
+      this.player!.handOver(this.fitting ?? this.stream!, playing, this.hand);
     else if (!before) this.player!.change(playing);
   }
 
@@ -225,7 +224,7 @@ class Engine {
   }
 
   async export(asked: Extract<ToEngine, { kind: "export" }>): Promise<void> {
-    const { tracks, timbres, heard } = asked;
+    const { tracks, timbres, heard, dry } = asked;
     const run = ++this.exporting;
     const { mel2mel } = this;
     const vocoder = await this.voice(asked.vocoder, mel2mel.config.name);
@@ -242,8 +241,8 @@ class Engine {
       told: (progress, secondsLeft) => say({ kind: "export", progress, secondsLeft, wav: null }),
       cancelled: () => run !== this.exporting,
     };
-    const stream = new Stream(mel2mel, vocoder, tracks, { gainDb: null });
-    if (!(await computeAll(stream, { timbres, heard }, taker))) return;
+    const stream = new Stream(mel2mel, vocoder, tracks, { gainDb: null, dry });
+    if (!(await computeAll(stream, { timbres, heard, dry }, taker))) return;
     const replay = spool.finish();
     const { targetLufs } = constants.loudness;
     const gainDb = await fittedGain(meter.measured, replay, rate, targetLufs);
@@ -264,8 +263,8 @@ class Engine {
   async render(): Promise<void> {
     if (this.score?.piece == null || this.score.live) return;
     const run = ++this.rendering;
-    const { piece, tracks, timbres, heard } = this.score;
-    const playing = { timbres, heard };
+    const { piece, tracks, timbres, heard, dry } = this.score;
+    const playing = { timbres, heard, dry };
     const stream = new Stream(this.mel2mel, this.vocoder, tracks, { gainDb: this.gainDb });
     const first = this.player!.loop
       ? 0
@@ -278,7 +277,7 @@ class Engine {
       this.bufferOnly = null;
       this.rendered = { rendering, run, piece, playing: JSON.stringify(playing) };
       this.fitting = rendering;
-      this.player!.handOver(rendering, playing);
+      this.player!.handOver(rendering, playing, null);
       say({ kind: "render", progress: 1, secondsLeft: 0, playable: true });
     };
     const wait = new BufferWait(seconds);
@@ -325,14 +324,14 @@ class Engine {
     });
   }
 
-  private fit({ timbres, heard, piece, live }: Score, seconds: number): Rendering | null {
+  private fit({ timbres, heard, dry, piece, live }: Score, seconds: number): Rendering | null {
     if (!this.rendered || live || piece !== this.rendered.piece) return null;
     const { rendering, run, playing } = this.rendered;
     if (!rendering.complete && run !== this.rendering) return null;
     const { hop, sampleRate, hopLength, nFrames } = rendering;
     const last = Math.min((seconds * sampleRate) / hopLength, nFrames - 1);
     if (!rendering.has({ frame: aligned(last, hop) })) return null;
-    return JSON.stringify({ timbres, heard }) === playing ? rendering : null;
+    return JSON.stringify({ timbres, heard, dry }) === playing ? rendering : null;
   }
 
   /** For a keyboard alone, the phrase says how loud its timbre is. */
@@ -347,8 +346,16 @@ class Engine {
     this.rendered = this.fitting = null;
   }
 
-  private playing({ timbres, heard, live }: Score): Playing {
-    return live ? { timbres: [...timbres, live], heard: [...heard, true] } : { timbres, heard };
+  /** Takes the keyboard's notes, where it plays. */
+  private get hand(): LiveTrack | null {
+    const { score, stream } = this;
+    if (!score?.live || !stream) return null;
+    return (notes) => stream.setNotes(score.tracks.length, notes);
+  }
+
+  private playing({ timbres, heard, dry, live }: Score): Playing {
+    if (!live) return { timbres, heard, dry };
+    return { timbres: [...timbres, live], heard: [...heard, true], dry };
   }
 
   private listen(): void {
@@ -468,7 +475,7 @@ async function hear(message: ToEngine): Promise<void> {
     case "seek":
       return started.seek(message.seconds);
     case "change":
-      return started.change(message.timbres, message.heard, message.live);
+      return started.change(message);
     case "key":
       return started.key(message.pitch, message.velocity);
     case "play":

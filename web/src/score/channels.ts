@@ -12,6 +12,8 @@ const VOLUME = 7;
 const PAN = 10;
 const EXPRESSION = 11;
 const DATA_LOW = 38;
+const REVERB = 91;
+const CHORUS = 93;
 export const SUSTAIN = 64;
 const SOSTENUTO = 66;
 const UNREGISTERED_LOW = 98;
@@ -76,6 +78,9 @@ export class Curve {
 export class Channel {
   readonly gains = new Curve(gain(constants.defaultVolume, constants.defaultExpression));
   readonly pans = new Curve(0);
+  isPanned = false; // whether a pan was ever set
+  readonly reverbs = new Curve(constants.defaultReverbSend);
+  readonly choruses = new Curve(0);
   readonly bends = new Curve(0); // semitones
   readonly tunings = new Curve(0); // semitones
   readonly vibratos = new Curve(0); // semitones
@@ -135,9 +140,9 @@ export class Channel {
     this.keys.setSostenuto(false, time);
     this.setDefaults();
     this.gains.change(time, gain(constants.defaultVolume, constants.defaultExpression));
-    for (const curve of [this.pans, this.bends, this.tunings, this.vibratos]) {
-      curve.change(time, 0);
-    }
+    const { pans, choruses, bends, tunings, vibratos } = this;
+    for (const curve of [pans, choruses, bends, tunings, vibratos]) curve.change(time, 0);
+    this.reverbs.change(time, constants.defaultReverbSend);
   }
 
   /**
@@ -194,7 +199,12 @@ export class Channel {
     } else if (number === MODULATION) {
       this.vibratos.change(time, (value / 128) * constants.vibratoDepth);
     } else if (number === PAN) {
+      this.isPanned = true;
       this.pans.add(time, Math.max((value - constants.defaultPan) / 63, -1));
+    } else if (number === REVERB) {
+      this.reverbs.change(time, value / 127);
+    } else if (number === CHORUS) {
+      this.choruses.change(time, value / 127);
     } else if (number >= UNREGISTERED_LOW && number <= REGISTERED) {
       this.chooseParameter(number, value);
     } else if (number === DATA || number === DATA_LOW) this.enter(number, value, time);

@@ -139,7 +139,9 @@ class Performance {
     const tuning = channel.tunings.automation();
     return {
       gain: this.withMaster(gain, this.masterGains, (a, b) => a * b),
-      pan: channel.pans.automation(),
+      pan: channel.isPanned ? channel.pans.automation() : null,
+      reverb: channel.reverbs.automation(),
+      chorus: channel.choruses.automation(),
       bend: channel.bends.automation(),
       tuning: this.withMaster(tuning, this.masterTunings, (a, b) => a + b),
       vibrato: channel.vibratos.automation(),

@@ -24,7 +24,13 @@ export interface Track {
   channel: number;
   notes: Note[];
   gain: Automation;
-  pan: Automation;
+  /** Without it, `placement` finds a place. */
+  pan: Automation | null;
+  /** That place, in a room. */
+  seat?: Automation;
+  /** What is sent to the effects of the room, 0–1 of the track’s amplitude. */
+  reverb: Automation;
+  chorus: Automation;
   /** Channels of one number on two ports are two channels. */
   port: number;
   /** Whether it is a drum kit: its pitches are keys of the kit, 0–127, its program is the kit. */
@@ -58,6 +64,8 @@ export function plainTrack(name: string, notes: Note[] = []): Track {
     notes,
     gain: constant(1),
     pan: constant(0),
+    reverb: constant(constants.defaultReverbSend),
+    chorus: constant(0),
     port: 0,
     isKit: false,
     bend: constant(0),

@@ -44,6 +44,7 @@ export class Export {
       tracks: this.piece.score.tracks,
       timbres: this.piece.voices.map(({ timbre }) => this.path.played(timbre)),
       heard: this.piece.heard,
+      dry: this.transport.dry,
       vocoder: this.vocoder,
     });
   }
@@ -121,6 +122,7 @@ export class Export {
     if (model !== manifest.default_model) options.push(`${renderOptions.model} ${model}`);
     if (this.vocoder !== manifest.default_vocoder)
       options.push(`${renderOptions.vocoder} ${quoted(this.vocoder)}`);
+    if (this.transport.dry) options.push(renderOptions.dry);
     return ["timbrel render", quoted(name), ...options].join(" ");
   }
 

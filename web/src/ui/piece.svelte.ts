@@ -3,6 +3,7 @@
 import type { Instrument } from "../engine/bundle";
 import { isKit } from "../engine/kinds";
 import { playable, type Abilities } from "../score/abilities";
+import { seated } from "../score/placement";
 import { duration, type Score } from "../score/score";
 import {
   constantTimbre,
@@ -86,7 +87,7 @@ export class Piece {
 
   /** Open a file, of which a model with some abilities plays what it can. */
   open(source: Source, file: Score, abilities: Abilities): void {
-    const score = playable(file, abilities);
+    const score = seated(playable(file, abilities));
     this.number++;
     this.source = source;
     this.file = file;
@@ -163,7 +164,7 @@ export class Piece {
     const wanted = fileTimbres(this.score, from);
     const other = (timbre: Timbre, drums: boolean) =>
       translated(timbre, from.filter((one) => isKit(one) === drums), to.filter((one) => isKit(one) === drums)); // prettier-ignore
-    this.score = playable(this.file, abilities);
+    this.score = seated(playable(this.file, abilities));
     // Tracks of melody instruments come first, and are always the same ones.
     this.voices = before.length
       ? fileTimbres(this.score, to).map((timbre, i) => {

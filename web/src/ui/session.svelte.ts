@@ -85,6 +85,7 @@ export class Session {
   private readonly shared = sharedRing();
   private preparing: ReturnType<typeof Speaker.prepare> | null = null;
   private readonly linked = linkParameters();
+  private keysTold: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly worker: Worker,
@@ -218,7 +219,14 @@ export class Session {
     await this.play();
   }
 
-  async key(pitch: number, velocity: number): Promise<void> {
+  /** One after the other: a key that goes up while its stroke wakes the sound is not told first. */
+  key(pitch: number, velocity: number): Promise<void> {
+    const told = this.keysTold.then(() => this.tellKey(pitch, velocity));
+    this.keysTold = told.catch(() => {});
+    return told;
+  }
+
+  private async tellKey(pitch: number, velocity: number): Promise<void> {
     if (this.phase !== "ready") return;
     if (velocity > 0 && !this.transport.playing) {
       // The keyboard alone: time goes on in silence until a key is struck.

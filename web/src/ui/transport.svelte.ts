@@ -11,6 +11,7 @@ import { MelHistory } from "./mel_history";
 export const MAX_VOLUME = 100;
 const HAND_RESTS_MS = 300; // after the last change
 const VOLUME_KEY = "timbrel.volume";
+const DRY_KEY = "timbrel.dry";
 
 /** What is played; without tracks time goes on in silence, for the keyboard. */
 export interface Programme {
@@ -48,6 +49,8 @@ export class Transport {
   gainDb = $state(0);
   /** Of the loudspeaker, from 0 to 100. */
   volume = $state(rememberedVolume());
+  /** Whether the room is left out. */
+  dry = $state(remembered(DRY_KEY) === "true");
 
   readonly mel = new MelHistory();
   /** For those who measure the page: the listener's place in the ring. */
@@ -92,7 +95,7 @@ export class Transport {
 
   private async begin(): Promise<void> {
     await this.wakeUp();
-    const end = this.duration + constants.releaseS;
+    const end = this.duration + constants.releaseS + constants.room.decayS;
     if (this.duration > 0 && this.seconds >= end - 0.05) this.seek(0);
     this.playing = true;
     this.tell({ kind: "play", playing: true });
@@ -120,6 +123,12 @@ export class Transport {
     remember(VOLUME_KEY, String(this.volume));
   }
 
+  setDry(dry: boolean): void {
+    this.dry = dry;
+    remember(DRY_KEY, String(dry));
+    if (this.told) this.tellChange(this.told);
+  }
+
   async key(pitch: number, velocity: number): Promise<void> {
     if (velocity > 0 && !this.audible) await this.wakeUp();
     this.tell({ kind: "key", pitch, velocity });
@@ -132,7 +141,8 @@ export class Transport {
     this.told = this.programme();
     const { piece, score, timbres, heard, live } = this.told;
     const { tracks } = score;
-    this.tell({ kind: "score", piece, tracks, timbres, heard, seconds, live, seamless });
+    const { dry } = this;
+    this.tell({ kind: "score", piece, tracks, timbres, heard, dry, seconds, live, seamless });
   }
 
   /** Timbres, or which tracks are heard, may have changed within the programme. */
@@ -142,7 +152,11 @@ export class Transport {
     const now = this.programme();
     if (before && sameSound(before, now)) return;
     this.told = now;
-    this.tell({ kind: "change", timbres: now.timbres, heard: now.heard, live: now.live });
+    this.tellChange(now);
+  }
+
+  private tellChange({ timbres, heard, live }: Programme): void {
+    this.tell({ kind: "change", timbres, heard, dry: this.dry, live });
     if (!this.rendering) return;
     // What was computed ahead is of another sound; it begins anew once the hand rests.
     this.rendering = { progress: 0, secondsLeft: null };

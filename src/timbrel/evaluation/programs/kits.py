@@ -14,7 +14,7 @@ from timbrel.evaluation.programs.pairs import Pairs, strokes
 from timbrel.geometry import MelConfig
 from timbrel.measures.correlation import DB_PER_NEPER
 from timbrel.measures.notes_heard import ONSET_TOLERANCE_S
-from timbrel.measures.sound import level_db
+from timbrel.measures.sound import level_db, level_error_db
 from timbrel.mel.spectrogram import mel_spectrogram
 
 GROOVE_S = 30.0
@@ -62,7 +62,7 @@ def measure_kit(pairs: Pairs, kit: Instrument) -> KitMeasures:
         early_db=float(
             np.percentile([_early_db(pair[0], pair[1], before) for pair in sounding], 95)
         ),
-        level_db=float(np.mean([level_db(b) - level_db(a) for a, b in sounding])),
+        level_db=float(np.mean([level_error_db(a, b) for a, b in sounding])),
     )
 
 

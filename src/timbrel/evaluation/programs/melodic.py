@@ -18,7 +18,7 @@ from timbrel.evaluation.programs.pairs import Pairs, strokes
 from timbrel.geometry import MelConfig
 from timbrel.measures.correlation import DB_PER_NEPER, LogCqtCorrelation
 from timbrel.measures.notes_heard import note_scores, note_table
-from timbrel.measures.sound import audible_frames, level_db
+from timbrel.measures.sound import audible_frames, level_error_db
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.score.midi import read_midi
 
@@ -75,7 +75,7 @@ def measure_program(
         if spectra is not None:
             high.add_spectra(*spectra)
             high_levels.append(float(_power_db(spectra[1]) - _power_db(spectra[0])))
-        levels.append(level_db(pair[1]) - level_db(pair[0]))
+        levels.append(level_error_db(*pair))
         ratios.append(_variance_ratio(*pair, pairs.synthesizer.model.mel))
         if judged:
             played = note_table(score.notes)
@@ -108,7 +108,7 @@ def velocity_errors_db(pairs: Pairs, instrument: Instrument) -> tuple[float, ...
     length = round(_STEP_S * _NOTES * pairs.sample_rate)
     original, made = pairs.of_midi(midi, instrument)
     parts = [slice(i * length, (i + 1) * length) for i in range(len(VELOCITIES))]
-    return tuple(float(level_db(made[part]) - level_db(original[part])) for part in parts)
+    return tuple(level_error_db(original[part], made[part]) for part in parts)
 
 
 def _high_spectra(pair: tuple[np.ndarray, np.ndarray], sample_rate: int) -> list[np.ndarray] | None:

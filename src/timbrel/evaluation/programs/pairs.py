@@ -80,6 +80,7 @@ class Pairs:
             duration_s=duration_s,
             channels=1,
             normalize=False,
+            dry=True,
         )[:length, 0]
         return original[:length], np.pad(made, (0, length - len(made)))
 

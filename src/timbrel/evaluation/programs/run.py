@@ -23,6 +23,7 @@ from timbrel.evaluation.programs.kits import KitMeasures, measure_kit
 from timbrel.evaluation.programs.melodic import JUDGE, ProgramMeasures, measure_program
 from timbrel.evaluation.programs.pairs import Pairs
 from timbrel.measures.correlation import LogCqtCorrelation, correlation_of_sums
+from timbrel.measures.statistics import mean_of_known
 from timbrel.progress import Progress, silent
 from timbrel.score.instruments import FAMILY_NAMES
 
@@ -108,9 +109,9 @@ def evaluate_programs(
     pairs = Pairs(model, vocoder, check_soundfont(soundfont))
     if not excerpts:
         raise InputError(f"{midi}: there is no excerpt to play")
-    instruments = load_bundle(model, kind="mel2mel").instruments
-    melodic = [one for one in instruments if not one.is_kit][::every]
-    kits = [one for one in instruments if one.is_kit][::every]
+    bundle = load_bundle(model, kind="mel2mel")
+    melodic = [one for one in bundle.instruments if not one.is_kit][::every]
+    kits = [one for one in bundle.instruments if one.is_kit][::every]
     bent = [one for one in melodic if one.program in BENT_PROGRAMS]
     judged = _can_judge()
     tasks: list[tuple] = [(measure_kit, (pairs, kit), {}) for kit in kits]
@@ -118,7 +119,7 @@ def evaluate_programs(
         chosen = _excerpts_of(number, excerpts, per_program)
         given = (pairs, instrument, chosen, Path(midi))
         tasks.append((measure_program, given, {"judged": judged}))
-    if load_bundle(model).roll == PERFORMANCE:
+    if bundle.roll == PERFORMANCE:
         tasks += [(measure_bend, (pairs, instrument), {}) for instrument in bent]
     with worker_pool(None, jobs):
         found = run_parallel(_done, tasks, progress, "measuring programs")
@@ -146,9 +147,7 @@ def high_octave(programs: Sequence[ProgramMeasures]) -> float:
 
 def mean(values: Any) -> float:
     """Mean of those that are known; NaN where none is."""
-    known = np.asarray(values, np.float64).ravel()
-    known = known[np.isfinite(known)]
-    return float(known.mean()) if len(known) else float("nan")
+    return float(mean_of_known(np.asarray(values, np.float64)))
 
 
 def _done(work: Any, given: tuple, options: dict[str, Any]) -> Any:
