@@ -365,3 +365,29 @@ def test_noise_is_on_a_wavenets_past_while_it_learns_alone(small_data: Path) -> 
     task.validate(listener)
     crop = task._crops(task._valid, 10**9, [0])
     np.testing.assert_array_equal(listener.given[0], mu_law_encode(crop.audio))
+
+
+def test_some_of_a_wavenets_crops_are_silent(small_data: Path) -> None:
+    music, mixed = (
+        WaveNetTask(
+            recipe("wavenet", options={"silent_share": share}),
+            small_data,
+            rank=0,
+            world=1,
+            progress=silent,
+        )
+        for share in (0.0, 0.5)
+    )
+    whole, later, untouched = 0, 0, 0
+    for step in range(40):
+        before, after = music.batch(step), mixed.batch(step)
+        for i in range(len(before.mel)):
+            differs = (before.mel[i] != after.mel[i]).any(axis=1)
+            first = int(differs.argmax()) if differs.any() else len(differs)
+            assert (after.mel[i, first:] == recipe("wavenet").mel.log_floor).all()
+            changed = np.flatnonzero(before.audio[i] != after.audio[i])
+            assert changed.size == 0 or not after.audio[i, changed[0] :].any()
+            untouched += first == len(differs)
+            whole += first == 0
+            later += 0 < first < len(differs)
+    assert min(whole, later, untouched) > 5

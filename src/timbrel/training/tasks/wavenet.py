@@ -39,6 +39,9 @@ class WaveNetOptions(PredictedMels):
     # it was not published. A continuous past is not rounded: a level is 1/23 of an amplitude that
     # is not small, and 0.0002 of full scale in silence.
     past_noise: float = 0.0
+    # A share of the crops is silent, half of them from some frame on: music alone hardly ever shows
+    # what silence sounds like, and a network that has not learnt it may hold any level for ever.
+    silent_share: float = 0.0
 
 
 class WaveNetTask(VocoderTask):
@@ -88,7 +91,14 @@ class WaveNetTask(VocoderTask):
 
     def batch(self, step: int) -> AudioBatch:
         share = float(self.predicts(step))
-        return self._crops(self._train, step, self._items, predicted_share=share)
+        batch = self._crops(self._train, step, self._items, predicted_share=share)
+        random = np.random.default_rng((self._recipe.seed, step, self._items.start, 1))
+        for audio, mel in zip(batch.audio, batch.mel, strict=True):
+            if random.random() < self._options.silent_share:
+                first = int(random.integers(0, len(mel) // 2)) * int(random.integers(0, 2))
+                mel[first:] = self._recipe.mel.log_floor
+                audio[first * self._recipe.mel.hop_length :] = 0.0
+        return batch
 
     def loss(self, model: nn.Module, batch: AudioBatch, step: int) -> Tensor:
         if not self._options.past_noise:
