@@ -145,6 +145,7 @@ def test_the_default_takes_over_from_the_first_model_while_that_plays(
         page.evaluate("timbrel.stop()")
         assert state(page, "models.vocoder") == VOCODER
         page.evaluate("timbrel.seek(0)")
+        until(page, "transport.seconds", lambda seconds: seconds == 0)
         page.evaluate("timbrel.transport.startCapture()")
         press(page, "Play")
         until(page, "transport.seconds", lambda seconds: seconds > 1)
