@@ -143,6 +143,8 @@ def test_the_default_takes_over_from_the_first_model_while_that_plays(
         until(page, "models.model", lambda name: name == MODEL)
         until(page, "transport.seconds", lambda seconds: seconds > 3)
         page.evaluate("timbrel.stop()")
+        until(page, "transport.playing", lambda playing: not playing)
+        page.wait_for_timeout(500)  # what was already on its way to the loudspeakers
         assert state(page, "models.vocoder") == VOCODER
         page.evaluate("timbrel.seek(0)")
         until(page, "transport.seconds", lambda seconds: seconds == 0)
