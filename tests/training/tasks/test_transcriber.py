@@ -165,7 +165,7 @@ def test_the_loss_falls_and_the_bundle_hears_what_was_learnt(
 def test_the_recipe_that_comes_with_timbrel_is_one() -> None:
     recipe = read_recipe(RECIPE)
     assert recipe.task == "transcriber"
-    assert recipe.batch_size == 6
+    assert recipe.batch_size == 24
 
 
 def test_a_wrong_option_is_named(small_data: Path) -> None:
