@@ -22,6 +22,9 @@ from timbrel.wav import WavWriter
 # libsndfile's Vorbis encoder uses stack in proportion to the samples per call, and may crash.
 _WRITE_SAMPLES = 1 << 14
 
+# The names of files that are looked for where sound is to be read.
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
+
 # Containers, and their sample formats by bit depth ("" where there is none); the first one is the
 # default.
 FORMATS: dict[str, tuple[str, dict[str, str]]] = {

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from conftest import EXAMPLES
+from support.philox import philox_uniform
 from support.small_wavenet import engine_of, mel_of, predicted, samples_of, small_wavenet
 from timbrel.corpus.soundfont import render_score
 from timbrel.engine.mulaw import mu_law_encode
-from timbrel.engine.wavenet import PRECISIONS, Engine, instruction_sets
+from timbrel.engine.wavenet import AUTO, CATEGORICAL, PRECISIONS, Engine, instruction_sets
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.mel.spectrogram import mel_spectrogram
@@ -84,8 +85,11 @@ def test_the_published_sizes_on_sound(trumpet: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(("isa", "precision"), ALL)
-def test_cuts_copies_threads_and_streams_change_no_byte(isa: str, precision: str) -> None:
-    model = small_wavenet()
+@pytest.mark.parametrize("output", list(OUTPUTS))
+def test_cuts_copies_threads_and_streams_change_no_byte(
+    isa: str, precision: str, output: str
+) -> None:
+    model = small_wavenet(output=output)
     engine = engine_of(model, precision, isa)
     n_frames, hop = 12, model.config.hop_length
     mel = mel_of(model, n_frames, 7)
@@ -166,6 +170,36 @@ def test_gaussian_samples_have_the_predicted_mean_and_deviation() -> None:
     mean, log_scale = predicted(model, np.zeros((1, 32), np.float32), mel[:1])[0, 0]
     assert drawn.mean() == pytest.approx(mean, abs=4 * np.exp(log_scale) / np.sqrt(n))
     assert drawn.std() == pytest.approx(0.5 * np.exp(log_scale), rel=0.03)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("output", [name for name in OUTPUTS if name != CATEGORICAL])
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_amplitudes_are_those_that_the_reference_draws(
+    isa: str, output: str, temperature: float
+) -> None:
+    """Sample by sample, by the same random numbers, each from what was drawn before."""
+    model = small_wavenet(output=output)
+    n_scales = 1 if output == "gaussian" else model.config.n_mixtures
+    with torch.no_grad():  # so calm that differences do not grow from sample to sample
+        model.input.dense.weight.mul_(0.02)
+        model.last.weight.mul_(0.3)
+        model.last.bias[-n_scales:] -= 3
+    mel = mel_of(model, 3, 2)
+    session = engine_of(model, isa=isa).session([5, 2**40], seed=9, temperature=temperature)
+    session.feed(mel)
+    found = session.sample(session.ready)
+    uniform = torch.from_numpy(philox_uniform(9, [5, 2**40], found.shape[1]))
+    expected = model.generate(torch.from_numpy(mel), uniform, temperature=temperature).numpy()
+    assert 0.01 < expected.std() < 0.5
+    np.testing.assert_allclose(found, expected, atol=1e-3, rtol=0)
+
+
+def test_by_itself_the_precision_is_the_fastest_for_levels_and_exact_for_amplitudes() -> None:
+    assert engine_of(small_wavenet(), AUTO).precision in ("int8", "int16")
+    for output in OUTPUTS:
+        if output != CATEGORICAL:
+            assert engine_of(small_wavenet(output=output), AUTO).precision == "float32"
 
 
 def test_logistic_samples_come_from_their_components() -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from timbrel.engine.mulaw import SILENCE
+from timbrel.engine.mulaw import SILENCE, mu_law_decode
 from timbrel.errors import InputError
 from timbrel.vocoder.wavenet import (
     N_AROUND,
     OUTPUTS,
+    Continuous,
     Gaussian,
     MixtureOfLogistics,
     WaveNet,
@@ -133,6 +135,74 @@ def test_gaussian_likelihood_and_samples() -> None:
     drawn = output.sample(parameters[0].expand(20_000, 2), torch.rand(20_000), 1.0)
     assert drawn.mean().item() == pytest.approx(0.1, abs=0.002)
     assert drawn.std().item() == pytest.approx(0.05, rel=0.03)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_gaussian_is_learnt_from_a_tone_in_noise() -> None:
+    torch.manual_seed(0)
+    model = WaveNet(WaveNetConfig(**SMALL, output="gaussian", n_mels=2))
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    mel = torch.zeros(2, 64 + N_AROUND - 1, 2)
+    nll = math.inf
+    for _ in range(100):
+        phase = 0.3 * torch.arange(512) + 6 * torch.rand(2, 1)
+        audio = 0.3 * torch.sin(phase) + 0.02 * torch.randn(2, 512)
+        loss = model.output.nll(model(audio, mel, 16), audio[:, 16:]).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        nll = loss.item()
+    of_the_tone_alone = math.log(0.3 / math.sqrt(2)) + 0.5 * math.log(2 * math.pi * math.e)
+    of_the_noise_alone = math.log(0.02) + 0.5 * math.log(2 * math.pi * math.e)
+    assert of_the_noise_alone < nll < of_the_noise_alone + 0.8 < of_the_tone_alone - 1.0
+
+
+def test_a_gaussians_deviation_has_a_floor_that_can_be_left() -> None:
+    output = Gaussian(WaveNetConfig(output="gaussian"))
+    parameters = torch.tensor([[[0.0, -20.0], [0.0, -20.0]]], requires_grad=True)
+    losses = output.nll(parameters, torch.tensor([[0.0, 0.01]]))
+    assert losses[0, 0].item() == pytest.approx(-9 + 0.5 * math.log(2 * math.pi), abs=1e-5)
+    losses.sum().backward()
+    assert parameters.grad is not None
+    surely, wrongly = parameters.grad[0, :, 1].tolist()
+    assert surely == 0
+    assert wrongly == pytest.approx(1 - (0.01 * math.exp(9)) ** 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("output", ["gaussian", "mixture-of-logistics"])
+def test_likelihoods_of_levels_sum_to_one(output: str) -> None:
+    config = WaveNetConfig(output=output, n_mixtures=3)
+    distribution = OUTPUTS[output](config)
+    assert isinstance(distribution, Continuous)
+    amplitudes = torch.from_numpy(mu_law_decode(np.arange(256)))[None]
+    torch.manual_seed(2)
+    for parameters in (torch.randn(distribution.n_parameters), torch.zeros(2).repeat(5)):
+        given = parameters[: distribution.n_parameters].clone()
+        if output == "gaussian":
+            given[1] = -9.0 + 4 * given[1].abs()  # from one level to many
+        nll = distribution.nll_of_levels(given.expand(1, 256, len(given)), amplitudes)
+        assert torch.isfinite(nll).all()
+        assert torch.exp(-nll).sum().item() == pytest.approx(1, abs=1e-9)
+
+
+def test_the_likelihood_of_a_level_is_its_share_of_the_density() -> None:
+    output = Gaussian(WaveNetConfig(output="gaussian"))
+    parameters = torch.tensor([[[0.1, math.log(0.2)]]])
+    level = torch.tensor([[151]])
+    low, sample, high = (mu_law_decode(level.numpy() + at) for at in (-0.5, 0.0, 0.5))
+    of_density = output.nll(parameters, torch.from_numpy(sample)).item()
+    found = output.nll_of_levels(parameters, torch.from_numpy(sample)).item()
+    assert found == pytest.approx(of_density - math.log((high - low).item()), abs=1e-3)
+
+
+@pytest.mark.parametrize("output", ["gaussian", "mixture-of-logistics"])
+def test_bfloat16_does_not_round_the_samples_nor_the_means(output: str) -> None:
+    model = small(output)
+    samples = torch.tensor([[0.3, 0.3001]])
+    with torch.autocast("cpu", torch.bfloat16):
+        first, second = model.input(samples)[0]
+        assert ((first - second).abs() > 0).all()
+        assert model.head(torch.rand(1, 1, 16)).dtype == torch.float32
 
 
 def test_mixture_likelihood_sums_to_one_over_all_levels() -> None:

@@ -96,6 +96,30 @@ def test_blocks_of_mel_become_their_samples(bundle: Bundle) -> None:
     assert (other != whole).any()
 
 
+def test_a_gaussian_bundle_plays_amplitudes_of_any_number(tmp_path: Path) -> None:
+    model = small_wavenet(output="gaussian")
+    with torch.no_grad():
+        model.last.weight.mul_(0.05)
+        model.last.bias.copy_(torch.tensor([0.0, -3.0]))
+    bundle = write(model, tmp_path / "gaussian")
+    card = bundle.file("README.md").read_text()
+    assert "gaussian output" in card
+    assert "nll is that of a density" in card
+    mel = mel_of(2, 12)
+    vocoder = load_vocoder(bundle.path, MEL)
+    assert isinstance(vocoder, WaveNetVocoder)
+    assert vocoder.engine.precision == "float32"
+    whole = vocoder.stream(rolls(2), seed=2).process(mel, last=True)
+    assert len(np.unique(whole)) > 700  # of 768: there are 256 levels
+    assert 0.01 < whole.std() < 0.3
+    stream = load_vocoder(bundle.path, MEL, threads=2).stream(rolls(2), seed=2)
+    parts = [stream.process(mel[:, a:b], last=b == 12) for a, b in ((0, 3), (3, 4), (4, 12))]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
+    conservative = load_vocoder(bundle.path, MEL, sampling=Sampling(temperature=0.01))
+    quiet = conservative.stream(rolls(2), seed=2).process(mel, last=True)
+    assert quiet.std() < 0.5 * whole.std()
+
+
 def test_a_track_keeps_its_random_numbers_and_a_restart_draws_others(bundle: Bundle) -> None:
     mel = mel_of(3, 20)
     vocoder = WaveNetVocoder(bundle)

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { BundleConfig, MelGeometry } from "../src/engine/bundle";
 import { tensors } from "../src/engine/safetensors";
-import { normalised, WaveNet } from "../src/engine/wavenet";
+import { normalised, precisionOf, WaveNet } from "../src/engine/wavenet";
 import { PianoRoll } from "../src/score/roll";
 import { timeLeft } from "../src/ui/time_left";
 
@@ -28,6 +28,13 @@ it("mels are brought to where WaveNets want them", () => {
   const floor = Math.fround(Math.log(mel.floor));
   const found = normalised(Float32Array.of(floor, 0, floor / 2), mel);
   [-1, 1, 0].forEach((wanted, i) => expect(found[i]).toBeCloseTo(wanted, 6));
+});
+
+it("levels are drawn as fast as can be, amplitudes with all digits", () => {
+  const sizes = { dilations: [1], n_mels: 2, hop_length: 4, n_around: 4 };
+  const build = { file: "wavenet.wasm", precision: "int8" as const };
+  expect(precisionOf({ ...sizes, output: "categorical" }, build)).toBe("int8");
+  expect(precisionOf({ ...sizes, output: "gaussian" }, build)).toBe("float32");
 });
 
 it("hops of mel become hops of sound, two frames later, of each track", async () => {

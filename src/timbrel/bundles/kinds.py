@@ -72,6 +72,12 @@ KINDS: dict[str, Kind] = {
         exporter="timbrel.notes.export:write_classifier_bundle",
         keys=_NOTES,
     ),
+    "transcriber": Kind(
+        sizes="timbrel.transcription.sizes:TranscriberConfig",
+        task="timbrel.training.tasks.transcriber:TranscriberTask",
+        exporter="timbrel.transcription.export:write_transcriber_bundle",
+        keys={"sample_rate": int, "thresholds": dict},
+    ),
 }
 
 

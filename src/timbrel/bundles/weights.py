@@ -28,6 +28,14 @@ def round_to_half(model: nn.Module) -> None:
         parameter.copy_(parameter.half().float())
 
 
+def in_layout(model: Model) -> Model:
+    """Lay the kernels out with channels last, which makes convolutions several times faster."""
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return model
+
+
 def bundle_config(
     model: nn.Module,
     kind: str,

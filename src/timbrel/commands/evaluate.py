@@ -12,7 +12,17 @@ from typer.core import TyperGroup
 
 from timbrel.commands.batch import Failures
 from timbrel.commands.evaluate_programs import programs
-from timbrel.commands.options import Jobs, Json, Quiet, StopAtFirst
+from timbrel.commands.evaluate_transcription import transcription
+from timbrel.commands.options import (
+    EvaluationCache,
+    Excerpts,
+    Jobs,
+    Json,
+    Quiet,
+    Split,
+    Splits,
+    StopAtFirst,
+)
 from timbrel.commands.panels import DATA, EXPERT, NETWORK, OUTPUT, SOUND
 from timbrel.errors import InputError, need_packages
 from timbrel.progress import shown
@@ -21,7 +31,7 @@ from timbrel.progress import shown
 def add_evaluate_commands(app: typer.Typer) -> None:
     """Add `timbrel evaluate` with its commands, and `timbrel listen`, to the program."""
     group = typer.Typer(cls=_Evaluations, help="Measure models.")
-    for command in (synthesis, programs):
+    for command in (synthesis, programs, transcription):
         group.command()(command)
     app.add_typer(group, name="evaluate")
     app.command()(listen)
@@ -46,24 +56,9 @@ def synthesis(
         Path,
         typer.Option("-o", "--output", help="The folder for the report.", rich_help_panel=OUTPUT),
     ],
-    excerpts: Annotated[
-        Path | None,
-        typer.Option(
-            help="A CSV file with the columns file, start_s and duration_s. By default the "
-            "14 published test tracks if they are there, else 15 seconds of each file.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    splits: Annotated[
-        Path | None,
-        typer.Option(
-            help="A CSV file with the columns file and split, instead of excerpts.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    split: Annotated[
-        str, typer.Option(help="The split whose files are measured.", rich_help_panel=DATA)
-    ] = "test",
+    excerpts: Excerpts = None,
+    splits: Splits = None,
+    split: Split = "test",
     whole: Annotated[
         bool,
         typer.Option(
@@ -102,13 +97,7 @@ def synthesis(
             rich_help_panel=EXPERT,
         ),
     ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            help="The folder that keeps what was computed. By default REPORT/cache.",
-            rich_help_panel=EXPERT,
-        ),
-    ] = None,
+    cache: EvaluationCache = None,
     jobs: Jobs = -1,
     stop_at_first: StopAtFirst = False,
     quiet: Quiet = False,

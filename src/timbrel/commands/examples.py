@@ -9,6 +9,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "timbrel render prelude.mid -o organ.flac --timbre '70% church organ + 30% trumpet'",
         "timbrel render duet.mid -o mix.wav --stems stems/ --timbre '2=harp'",
     ),
+    "transcribe": (
+        "timbrel transcribe flute.wav",
+        "timbrel transcribe takes/ -o scores/ --csv",
+        "timbrel transcribe bass.wav -o bass.mid --tempo 96 --json",
+    ),
     "inspect": (
         "timbrel inspect duet.mid",
         "timbrel inspect album/ --json",
@@ -45,6 +50,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "evaluate programs": (
         "timbrel evaluate programs --midi album/ --soundfont FONT.sf3 -o programs/",
         "timbrel evaluate programs --midi album/ --soundfont FONT.sf3 -o quick/ --every 8",
+    ),
+    "evaluate transcription": (
+        "timbrel evaluate transcription --midi album/ --soundfont FONT.sf3 -o report/",
+        "timbrel evaluate transcription --recordings takes/ -o report/ --judge basic-pitch",
     ),
     "listen": (
         "timbrel listen --report report/ --host 0.0.0.0",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -100,6 +101,32 @@ Temperature = Annotated[
         help="The sampling temperature: values below 1 are calmer, values above 1 "
         "noisier, and 0 takes the likeliest sample.",
         min=0,
+        rich_help_panel=EXPERT,
+    ),
+]
+
+Excerpts = Annotated[
+    Path | None,
+    typer.Option(
+        help="A CSV file with the columns file, start_s and duration_s. By default the "
+        "14 published test tracks if they are there, else 15 seconds of each file.",
+        rich_help_panel=DATA,
+    ),
+]
+Splits = Annotated[
+    Path | None,
+    typer.Option(
+        help="A CSV file with the columns file and split, instead of excerpts.",
+        rich_help_panel=DATA,
+    ),
+]
+Split = Annotated[
+    str, typer.Option(help="The split whose files are measured.", rich_help_panel=DATA)
+]
+EvaluationCache = Annotated[
+    Path | None,
+    typer.Option(
+        help="The folder that keeps what was computed. By default REPORT/cache.",
         rich_help_panel=EXPERT,
     ),
 ]

@@ -35,9 +35,8 @@ from timbrel.progress import Progress, silent
 from timbrel.score.instruments import program_named
 from timbrel.score.midi import read_midi
 from timbrel.score.source import midi_files
-from timbrel.sound import read_audio, write_audio
+from timbrel.sound import AUDIO_SUFFIXES, read_audio, write_audio
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
 # A recording may ring on after its last note, or be cut within its ring, but not by more.
 LONGEST_MISMATCH_S = 5.0
 

@@ -17,6 +17,7 @@ from timbrel.errors import InputError
 
 PRECISIONS = ("float32", "int16", "int8")
 AUTO = "auto"
+CATEGORICAL = "categorical"  # the output that is one of the levels; others are amplitudes
 # Instruction sets that multiply bytes faster than 16-bit numbers.
 _FAST_INT8 = ("avx-vnni", "avx512", "neon-dot")
 
@@ -36,7 +37,8 @@ class Engine:
     weights
         Arrays by name, as that file lists them.
     precision
-        Of the products: one of `PRECISIONS`, or "auto" for the fastest.
+        Of the products: one of `PRECISIONS`, or "auto": the fastest for levels, and float32 for a
+        continuous output, whose mean has more digits than 8-bit products give.
     isa
         One of `instruction_sets()`; the best one where it is empty.
 
@@ -63,7 +65,9 @@ class Engine:
             )
         self.precision = precision
         if precision == AUTO:
-            self.precision = "int8" if self.isa in _FAST_INT8 else "int16"
+            of_levels = "int8" if self.isa in _FAST_INT8 else "int16"
+            is_continuous = config.get("output", CATEGORICAL) != CATEGORICAL
+            self.precision = "float32" if is_continuous else of_levels
         if self.precision not in PRECISIONS:
             raise InputError(
                 f"there is no precision '{precision}'; known: {AUTO}, {', '.join(PRECISIONS)}"

@@ -7,7 +7,6 @@ from Griffin-Lim. The defaults are the published sizes; `width` scales all chann
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +32,6 @@ _DECODER: tuple[tuple[int, int, tuple[int, int]], ...] = (
     (128, 5, (2, 2)),
     (128, 5, (2, 1)),
 )
-Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -106,14 +104,6 @@ class SpectralBaseline(nn.Module):
     def forward(self, spectra: Tensor, pitches: Tensor) -> Tensor:
         """Give the reconstructions of spectra (batch, 512, 256) of notes with pitches (batch,)."""
         return self.decoder(self.encoder(spectra), pitches)
-
-
-def in_layout(model: Network) -> Network:
-    """Lay the weights out as the convolutions' values are: faster again."""
-    for parameter in model.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=_LAYOUT)
-    return model
 
 
 def spectral_loss(predicted: Tensor, true: Tensor) -> Tensor:

@@ -54,6 +54,9 @@ FAMILY_NAMES = (
     "Sound Effects",
 )
 
+# Programs that make noises: a transcriber does not try to hear their keys.
+UNPITCHED_PROGRAMS = (113, *range(115, 128))
+
 # The ten instruments of Kim et al. (2019), by the names that users type.
 TEN_INSTRUMENTS = {
     "grand piano": 0,

@@ -15,8 +15,7 @@ from timbrel.bundles.kinds import KINDS, loaded
 from timbrel.errors import InputError
 from timbrel.training.log import read_log
 from timbrel.training.loop import RECIPE_FILE
-from timbrel.training.recipe import Recipe, read_recipe
-from timbrel.training.record import differences
+from timbrel.training.recipe import Recipe, differences, read_recipe
 from timbrel.training.task import Task
 
 

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from timbrel.bundles.bundle import load_bundle
 from timbrel.bundles.kinds import KINDS, loaded
-from timbrel.bundles.weights import with_weights
 from timbrel.errors import InputError
 from timbrel.files import write_text
 from timbrel.progress import Progress, silent
@@ -94,7 +93,7 @@ def train(
         task_type = loaded(KINDS[recipe.task].task)
         task: Task = task_type(recipe, Path(data), rank=rank, world=world, progress=progress)
         record = _record(task, recipe, past, run)
-        trainer = Trainer(recipe, task, torch.device(device), world)
+        trainer = Trainer(recipe, task, torch.device(device), world, is_new=record.is_new)
         if past is not None:
             trainer.load(past, rank, world)
         course = _Course(run, recipe, task, trainer, record, rank, world, say)
@@ -126,8 +125,8 @@ def _record(task: Task, recipe: Recipe, past: dict[str, Any] | None, run: Path) 
     if not recipe.start_from:
         return Record(recipe, notes_of(task, None))
     start = load_bundle(recipe.start_from, kind=recipe.task)
-    with_weights(task.model, start).train()
-    return Record(recipe, notes_of(task, start_notes(start)))
+    missing = task.start(start)
+    return Record(recipe, notes_of(task, start_notes(start, missing)))
 
 
 class _Course:
@@ -155,6 +154,8 @@ class _Course:
             self._log = Log(run, trainer.step)
             write_recipe(run / RECIPE_FILE, recipe)
             write_text(run / RUN_FILE, json.dumps(record.notes, indent=2) + "\n")
+            if record.notes["start"] and trainer.step == 0:
+                say(f"starts from {record.notes['start']['origin']}")
             for change in record.changes:
                 if change.step == trainer.step:
                     self._log.change(change)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import torch
 
 from timbrel.bundles.bundle import Bundle
 from timbrel.errors import InputError
-from timbrel.training.recipe import Recipe, recipe_from
+from timbrel.training.recipe import Recipe, differences, recipe_from
 from timbrel.training.task import Task, Validation
 
 # Keys whose values may change when a run is resumed: none decides what the model is or learns.
@@ -75,6 +74,12 @@ class Record:
                 f"{where}: does not say what the run was trained by; it is of another version of "
                 "Timbrel"
             ) from None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the network, or a part of it, began at random."""
+        start = self.notes["start"]
+        return not start or bool(start.get("missing"))
 
     def content(self) -> dict[str, Any]:
         """What a checkpoint keeps."""
@@ -154,11 +159,21 @@ class Record:
         }
 
 
-def start_notes(start: Bundle) -> dict[str, str]:
-    """What is to be said of the bundle whose weights a run begins with."""
+def start_notes(start: Bundle, missing: str) -> dict[str, str]:
+    """What is to be said of the bundle whose weights a run begins with.
+
+    Parameters
+    ----------
+    start
+        The bundle.
+    missing
+        The parts of the network that begin at random, because the bundle has not got them.
+    """
     steps, before = (start.training.get(key, "unknown") for key in ("steps", "start"))
     return {
-        "origin": f"{start.name} (steps: {steps}, start: {before})",
+        "origin": f"{start.name} (steps: {steps}, start: {before})"
+        + (f", but for {missing}, which begin at random" if missing else ""),
+        "missing": missing,
         "license": start.license,
         "attribution": start.attribution,
     }
@@ -172,18 +187,6 @@ def notes_of(task: Task, start: dict[str, str] | None) -> dict[str, Any]:
         "git_commit": git_commit(),
         "torch": str(torch.__version__),
     }
-
-
-def differences(
-    old: dict[str, Any], new: dict[str, Any], prefix: str = ""
-) -> Iterator[tuple[str, Any, Any]]:
-    """Keys whose values differ, those of mappings with dots, and both values."""
-    for key in [*old, *(key for key in new if key not in old)]:
-        a, b = old.get(key), new.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            yield from differences(a, b, f"{prefix}{key}.")
-        elif a != b:
-            yield prefix + key, a, b
 
 
 def git_commit() -> str | None:

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from timbrel.bundles.bundle import Bundle
 from timbrel.bundles.kinds import KINDS, loaded
-from timbrel.bundles.weights import Model
+from timbrel.bundles.weights import Model, with_weights
 from timbrel.training.recipe import Recipe, known
 
 
@@ -60,6 +61,17 @@ class Task(ABC):
     def critic_loss(self) -> Tensor | None:
         """What the critic loses on the last call of `loss`; None where it does not judge yet."""
         return None
+
+    def start(self, bundle: Bundle) -> str:
+        """Give the model the weights of a bundle of its kind; says what the bundle has not got.
+
+        Raises
+        ------
+        InputError
+            If the bundle's weights are those of another model.
+        """
+        with_weights(self.model, bundle).train()
+        return ""
 
     @abstractmethod
     def batch(self, step: int) -> Any:

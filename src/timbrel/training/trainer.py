@@ -28,11 +28,26 @@ _CRITIC_BETAS = (0.8, 0.9)
 
 
 class Trainer:
-    """The state of a run and one step of it."""
+    """The state of a run and one step of it.
 
-    def __init__(self, recipe: Recipe, task: Task, device: torch.device, world: int) -> None:
+    Parameters
+    ----------
+    recipe, task
+        What is trained.
+    device
+        Where it is trained.
+    world
+        How many processes train together.
+    is_new
+        Whether the network, or a part of it, began at random.
+    """
+
+    def __init__(
+        self, recipe: Recipe, task: Task, device: torch.device, world: int, *, is_new: bool
+    ) -> None:
         self.step = 0
         self.rate = 0.0
+        self._is_new = is_new
         self._recipe = recipe
         self._task = task
         self._device = device
@@ -61,7 +76,7 @@ class Trainer:
             self._critic.advance(self._task, self.rate, autocast)
         self.step += 1
         decay = self._recipe.ema_decay
-        if not self._recipe.start_from:
+        if self._is_new:
             # Early on the average follows quickly, so that it forgets the random beginning.
             decay = min(decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():

@@ -14,15 +14,18 @@ sample.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from timbrel.constants import N_MELS
-from timbrel.engine.mulaw import N_LEVELS, SILENCE
+from timbrel.engine.mulaw import N_LEVELS, SILENCE, mu_law_decode
 from timbrel.errors import InputError
 from timbrel.vocoder.mel_scale import N_AROUND
 
@@ -85,22 +88,63 @@ class Categorical:
         return levels.clamp(max=N_LEVELS - 1)
 
 
-class Gaussian:
-    """One normal distribution of the amplitude; samples are amplitudes in [-1, 1]."""
+class Continuous(ABC):
+    """A distribution of amplitudes; samples are amplitudes in [-1, 1], (batch, time) float32.
+
+    Likelihoods are given in nats a sample. Those of different outputs compare where they are those
+    of µ-law's levels.
+    """
 
     silence = 0.0
+    n_parameters: int
+
+    def input_layer(self, size: int) -> nn.Module:
+        return _ScalarInput(size)
+
+    @abstractmethod
+    def nll(self, parameters: Tensor, samples: Tensor) -> Tensor:
+        """Negative log-likelihood of samples in nats, (batch, time)."""
+
+    def nll_of_levels(self, parameters: Tensor, samples: Tensor) -> Tensor:
+        """Negative log-likelihood of the µ-law levels of samples in nats, (batch, time)."""
+        return self._nll_between(parameters, *_edges(samples.double()))
+
+    @abstractmethod
+    def _nll_between(self, parameters: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        """Negative log-likelihood of a sample that lies between two amplitudes."""
+
+    @abstractmethod
+    def sample(self, parameters: Tensor, uniform: Tensor, temperature: float) -> Tensor:
+        """Draw amplitudes (batch,) from parameters (batch, n_parameters)."""
+
+
+class Gaussian(Continuous):
+    """One normal distribution (Ping et al. 2019).
+
+    `nll` is that of a density over [-1, 1]. Of 16-bit samples, 32,768 in a unit, it is higher by
+    log(32,768) = 10.40 nats: the least deviation is four of their steps, over which the density
+    hardly changes.
+    """
+
     _MIN_LOG_SCALE = -9.0
 
     def __init__(self, config: WaveNetConfig) -> None:  # noqa: ARG002
         self.n_parameters = 2
 
-    def input_layer(self, size: int) -> nn.Module:
-        return _ScalarInput(size)
-
     def nll(self, parameters: Tensor, samples: Tensor) -> Tensor:
         mean, log_scale = self._parts(parameters)
         deviation = (samples - mean) * torch.exp(-log_scale)
         return 0.5 * deviation.square() + log_scale + 0.5 * math.log(2 * math.pi)
+
+    def _nll_between(self, parameters: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        mean, log_scale = self._parts(parameters.double())
+        inverse = torch.exp(-log_scale)
+        low, high = inverse * (low - mean), inverse * (high - mean)
+        # In the lower tail, logarithms of the distribution function are exact.
+        is_above = low + high > 0
+        low, high = torch.where(is_above, -high, low), torch.where(is_above, -low, high)
+        log_below = torch.special.log_ndtr(high)
+        return -log_below - torch.log1p(-torch.exp(torch.special.log_ndtr(low) - log_below))
 
     def sample(self, parameters: Tensor, uniform: Tensor, temperature: float) -> Tensor:
         mean, log_scale = self._parts(parameters)
@@ -109,21 +153,35 @@ class Gaussian:
 
     def _parts(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_scale = parameters.unbind(-1)
-        return mean, log_scale.clamp(min=self._MIN_LOG_SCALE)
+        return mean, _Floored.apply(log_scale, self._MIN_LOG_SCALE)
 
 
-class MixtureOfLogistics:
+class _Floored(torch.autograd.Function):
+    """Values no less than a floor; below it, gradients only pass if they lead upwards.
+
+    A clamp would pass none: where the network is sure of silence and a note begins, it could not
+    learn to be less so.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, floor: float) -> Tensor:
+        ctx.save_for_backward(values >= floor)
+        return values.clamp(min=floor)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (is_free,) = ctx.saved_tensors
+        return torch.where(is_free, gradient, gradient.clamp(max=0)), None
+
+
+class MixtureOfLogistics(Continuous):
     """A mixture of discretised logistic distributions (Salimans et al. 2017) of 16-bit samples."""
 
-    silence = 0.0
     _MIN_LOG_SCALE = -9.0
     _HALF_STEP = 1 / 65535  # half the distance of two 16-bit levels
 
     def __init__(self, config: WaveNetConfig) -> None:
         self.n_parameters = 3 * config.n_mixtures
-
-    def input_layer(self, size: int) -> nn.Module:
-        return _ScalarInput(size)
 
     def nll(self, parameters: Tensor, samples: Tensor) -> Tensor:
         logits, means, log_scales = self._parts(parameters)
@@ -149,6 +207,15 @@ class MixtureOfLogistics:
         )
         return -torch.logsumexp(torch.log_softmax(logits, -1) + log_p, dim=-1)
 
+    def _nll_between(self, parameters: Tensor, low: Tensor, high: Tensor) -> Tensor:
+        logits, means, log_scales = self._parts(parameters.double())
+        inverse = torch.exp(-log_scales)
+        lower, upper = inverse * (low[..., None] - means), inverse * (high[..., None] - means)
+        # The difference of two sigmoids, as a product.
+        log_p = functional.logsigmoid(upper) + functional.logsigmoid(-lower)
+        log_p = log_p + torch.log1p(-torch.exp(lower - upper))
+        return -torch.logsumexp(torch.log_softmax(logits, -1) + log_p, dim=-1)
+
     def sample(self, parameters: Tensor, uniform: Tensor, temperature: float) -> Tensor:
         logits, means, log_scales = self._parts(parameters)
         cumulative = torch.softmax(logits.double(), -1).cumsum(-1)
@@ -167,23 +234,36 @@ class MixtureOfLogistics:
         return logits, means, log_scales.clamp(min=self._MIN_LOG_SCALE)
 
 
-Output = Categorical | Gaussian | MixtureOfLogistics
-OUTPUTS: dict[str, type[Output]] = {
+Output = Categorical | Continuous
+OUTPUTS: dict[str, Callable[[WaveNetConfig], Output]] = {
     "categorical": Categorical,
     "gaussian": Gaussian,
     "mixture-of-logistics": MixtureOfLogistics,
 }
+OF_THE_OUTPUT = ("input", "last")  # the layers of a WaveNet whose shapes are the output's
+
+
+def _edges(samples: Tensor) -> tuple[Tensor, Tensor]:
+    """Amplitudes between which samples have the µ-law levels that they have, float64."""
+    inner = torch.from_numpy(mu_law_decode(np.arange(1, N_LEVELS) - 0.5)).to(samples)
+    edges = functional.pad(inner, (1, 0), value=-torch.inf)
+    edges = functional.pad(edges, (0, 1), value=torch.inf)
+    levels = torch.bucketize(samples, inner, right=True)
+    return edges[levels], edges[levels + 1]
 
 
 class _ScalarInput(nn.Module):
     """Amplitudes (batch, time) → channels."""
 
+    _USUAL = 0.125  # an amplitude that gives channels of about one, as embedded levels are
+
     def __init__(self, size: int) -> None:
         super().__init__()
         self.dense = nn.Linear(1, size)
+        nn.init.normal_(self.dense.weight, std=1 / self._USUAL)
 
     def forward(self, samples: Tensor) -> Tensor:
-        return self.dense(samples[..., None])
+        return exactly(self.dense, samples[..., None])
 
 
 class WaveNetLayer(nn.Module):
@@ -266,7 +346,14 @@ class WaveNet(nn.Module):
 
     def outputs(self, skip: Tensor) -> Tensor:
         """Sums of the layers' skip contributions → parameters of the distributions."""
-        return self.last(functional.relu(self.hidden(functional.relu(skip))))
+        return self.head(functional.relu(skip))
+
+    def head(self, rectified: Tensor) -> Tensor:
+        """Rectified skip sums → parameters of the distributions."""
+        hidden = functional.relu(self.hidden(rectified))
+        # The mean of a continuous output needs more digits than bfloat16 has.
+        is_exact = isinstance(self.output, Continuous)
+        return exactly(self.last, hidden) if is_exact else self.last(hidden)
 
     def interpolation(self) -> Tensor:
         """Give the transposed convolutions as one: weights (N_AROUND, hop_length)."""
@@ -308,14 +395,15 @@ class WaveNet(nn.Module):
         size = self.config.residual_size
         # What each layer still needs of its past inputs.
         pasts = [
-            torch.zeros(len(mel), (layer.kernel_size - 1) * layer.dilation, size)
+            mel.new_zeros(len(mel), (layer.kernel_size - 1) * layer.dilation, size)
             for layer in self._layers()
         ]
-        dtype = torch.int64 if self.config.output == "categorical" else torch.float32
-        samples = torch.full((len(mel), uniform.shape[1] + 1), self.output.silence, dtype=dtype)
+        dtype = torch.float32 if isinstance(self.output, Continuous) else torch.int64
+        shape = len(mel), uniform.shape[1] + 1
+        samples = torch.full(shape, self.output.silence, dtype=dtype, device=mel.device)
         for t in range(uniform.shape[1]):
             x = self.input(samples[:, t : t + 1])
-            skip = torch.zeros(len(mel), 1, self.config.skip_size)
+            skip = mel.new_zeros(len(mel), 1, self.config.skip_size)
             for i, layer in enumerate(self._layers()):
                 history = torch.cat([pasts[i], x], dim=1)
                 pasts[i] = history[:, 1:]
@@ -331,6 +419,12 @@ class WaveNet(nn.Module):
 
     def _layers(self) -> list[WaveNetLayer]:
         return [cast(WaveNetLayer, layer) for layer in self.layers]
+
+
+def exactly(layer: nn.Module, x: Tensor) -> Tensor:
+    """What a layer makes of its input in single precision, whatever autocast says."""
+    with torch.autocast(x.device.type, enabled=False):
+        return layer(x.float())
 
 
 def delayed(x: Tensor, n: int) -> Tensor:

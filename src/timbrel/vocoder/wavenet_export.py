@@ -16,7 +16,7 @@ from timbrel.bundles.weights import (
     with_weights,
 )
 from timbrel.geometry import MelConfig
-from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
+from timbrel.vocoder.wavenet import Continuous, WaveNet, WaveNetConfig
 
 
 def write_wavenet_bundle(
@@ -46,7 +46,9 @@ def write_wavenet_bundle(
     """
     round_to_half(model)
     config = bundle_config(model, "wavenet", mel=asdict(mel), **about)
-    write_bundle(output, config, {WEIGHTS_FILE: packed_weights(model)}, card=_card(config))
+    write_bundle(
+        output, config, {WEIGHTS_FILE: packed_weights(model)}, card=_card(config, _unit(model))
+    )
 
 
 def load_wavenet(bundle: Bundle) -> WaveNet:
@@ -60,7 +62,16 @@ def load_wavenet(bundle: Bundle) -> WaveNet:
     return with_weights(WaveNet(WaveNetConfig(**bundle.model)), bundle)
 
 
-def _card(config: dict[str, Any]) -> str:
+def _unit(model: WaveNet) -> str:
+    if not isinstance(model.output, Continuous):
+        return ""
+    return (
+        "; nll is that of a density over −1…1, nll_of_levels that of µ-law's 256 levels, as of a\n"
+        "categorical output"
+    )
+
+
+def _card(config: dict[str, Any], unit: str) -> str:
     training = config["training"]
     rows = training_rows(config)
     measures = "".join(
@@ -81,7 +92,7 @@ Licence of the weights: {config["license"]}.
 |---|---|
 {rows}
 Measured on the validation split, which it was not trained on: negative log-likelihood in nats a
-sample, given the true mel.
+sample, given the true mel{unit}.
 
 | | nats |
 |---|---|

@@ -63,7 +63,7 @@ class NativeWaveNet(nn.Module):
             ]
             x = self.model.inputs(samples)
             rectified = _Layers.apply(self.passes, first, x, condition, *weights)
-            return self.model.last(functional.relu(self.model.hidden(rectified)))
+            return self.model.head(rectified)
 
 
 class _Passes:

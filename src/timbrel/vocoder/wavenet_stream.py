@@ -12,7 +12,7 @@ import numpy as np
 
 from timbrel.bundles.bundle import CONFIG_FILE, WEIGHTS_FILE, Bundle, check_keys
 from timbrel.engine.mulaw import N_LEVELS, mu_law_decode
-from timbrel.engine.wavenet import AUTO, Engine, Session
+from timbrel.engine.wavenet import AUTO, CATEGORICAL, Engine, Session
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.machine import within_cores
@@ -34,7 +34,7 @@ _SIZES: dict[str, type] = {
     "n_mels": int,
     "strides": list,
 }
-_N_PARAMETERS = {"categorical": N_LEVELS, "gaussian": 2}
+_N_PARAMETERS = {CATEGORICAL: N_LEVELS, "gaussian": 2}
 
 
 class WaveNetVocoder:
@@ -135,7 +135,7 @@ def engine_config(sizes: Mapping[str, Any]) -> dict[str, Any]:
         "n_mels": sizes["n_mels"],
         "hop_length": math.prod(sizes["strides"]),
         "n_around": N_AROUND,
-        "input_taps": 0 if output == "categorical" else 1,
+        "input_taps": 0 if output == CATEGORICAL else 1,
     }
 
 
@@ -172,7 +172,7 @@ def engine_weights(
     kernels = [found.pop(f"upsampling.{i}") for i in range(len(sizes["strides"]))]
     found["interpolation"] = interpolation(kernels)
     found["skip.bias"] = found.pop(f"layers.{sizes['n_layers'] - 1}.skip.bias")
-    if sizes["output"] == "categorical":
+    if sizes["output"] == CATEGORICAL:
         found["decode"] = mu_law_decode(np.arange(N_LEVELS))
     else:
         found["input.weight"] = found.pop("input.dense.weight")

@@ -25,12 +25,14 @@ from timbrel.training.checkpoint import load_checkpoint
 from timbrel.training.export import export_run
 from timbrel.training.loop import train
 from timbrel.training.recipe import Recipe
+from timbrel.training.record import Record
 from timbrel.training.tasks.parallel import ParallelTask
 from timbrel.training.tasks.wavenet import WaveNetTask
 from timbrel.vocoder.catalog import load_vocoder
 from timbrel.vocoder.excitation import NoteFrames
 from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig
-from timbrel.vocoder.wavenet_export import load_wavenet
+from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
+from timbrel.vocoder.wavenet_export import load_wavenet, write_wavenet_bundle
 
 CROPS = {"frames": 40, "before": 1, "after": 2, "seed": 3}
 
@@ -222,7 +224,9 @@ def test_a_run_becomes_a_bundle_from_which_another_starts(small_data: Path, tmp_
     start = {"start_from": str(tmp_path / "bundle"), "learning_rate": 1e-9}
     again = recipe("parallel", steps=1, warmup_steps=0, **start)
     train(again, small_data, tmp_path / "next", say=lambda _: None, device="cpu")
-    for found, expected in zip(load_checkpoint(tmp_path / "next")["average"], average, strict=True):
+    checkpoint = load_checkpoint(tmp_path / "next")
+    assert not Record.of_checkpoint(checkpoint, "next").is_new
+    for found, expected in zip(checkpoint["average"], average, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
 
 
@@ -242,6 +246,48 @@ def test_a_wavenet_run_becomes_a_bundle_that_plays(small_data: Path, tmp_path: P
         torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
     audio = load_vocoder(tmp_path / "bundle", MelConfig()).stream([PianoRoll([], FRAME_RATE)])
     assert audio.process(np.zeros((1, 20, 80), np.float32), last=True).shape == (1, 20 * 128)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_gaussian_wavenet_starts_from_a_categorical_ones_layers(
+    small_data: Path, tmp_path: Path
+) -> None:
+    small = recipe("wavenet").model
+    given = WaveNet(WaveNetConfig(**small))
+    write_wavenet_bundle(
+        given,
+        tmp_path / "categorical",
+        name="levels",
+        mel=MelConfig(),
+        gain=0.5,
+        license="CC0",
+        attribution="",
+        training={"steps": 7},
+    )
+    said: list[str] = []
+    start = {"start_from": str(tmp_path / "categorical"), "learning_rate": 1e-9}
+    wanted = recipe("wavenet", steps=1, warmup_steps=0, model={"output": "gaussian"}, **start)
+    train(wanted, small_data, tmp_path / "run", say=said.append, device="cpu")
+    origin = "levels (steps: 7, start: unknown), but for the layers input and last, which begin"
+    assert said[0].startswith(f"starts from {origin}")
+    checkpoint = load_checkpoint(tmp_path / "run")
+    # So its average forgets the beginning quickly, unlike that of a run that has all weights.
+    assert Record.of_checkpoint(checkpoint, "run").is_new
+    found = checkpoint["model"]
+    expected = given.state_dict()
+    shared = [name for name in found if name.partition(".")[0] not in ("input", "last")]
+    assert len(shared) == len(found) - 4
+    for name in shared:
+        torch.testing.assert_close(found[name], expected[name], rtol=0, atol=1e-8)
+    assert found["input.dense.weight"].shape == (8, 1)
+    assert found["last.weight"].shape == (2, 16)
+    assert set(losses(tmp_path / "run", "valid")[-1]) >= {"nll", "nll_of_levels"}
+    export_run(tmp_path / "run", tmp_path / "bundle")
+    assert load_bundle(tmp_path / "bundle").training["start"].startswith(origin)
+
+    other = recipe("wavenet", model={"output": "gaussian", "residual_size": 16}, **start)
+    with pytest.raises(InputError, match="its residual_size is 8, that of the recipe is 16"):
+        train(other, small_data, tmp_path / "other", say=said.append, device="cpu")
 
 
 def test_a_start_from_another_model_is_refused(
@@ -275,14 +321,32 @@ def test_noise_is_on_the_mel_but_not_on_its_silence(small_data: Path) -> None:
 class Listener(nn.Module):
     """Remembers what it is given and predicts nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, n_parameters: int = 256) -> None:
         super().__init__()
+        self.n_parameters = n_parameters
         self.weight = nn.Parameter(torch.zeros(1))
         self.given: list[np.ndarray] = []
 
     def forward(self, samples: torch.Tensor, mel: torch.Tensor, first: int) -> torch.Tensor:  # noqa: ARG002
         self.given.append(samples.numpy())
-        return torch.zeros(*samples[:, first:].shape, 256) + self.weight
+        return torch.zeros(*samples[:, first:].shape, self.n_parameters) + self.weight
+
+
+def test_noise_on_amplitudes_grows_with_them_and_is_not_rounded(small_data: Path) -> None:
+    wanted = recipe("wavenet", model={"output": "gaussian"}, options={"past_noise": 2.0})
+    task = WaveNetTask(wanted, small_data, rank=0, world=1, progress=silent)
+    batch, listener = task.batch(3), Listener(n_parameters=2)
+    task.loss(listener, batch, 3)
+    away = np.abs(listener.given[0] - batch.audio)
+    loud, quiet = np.abs(batch.audio) > 0.05, np.abs(batch.audio) < 0.001
+    assert loud.any()
+    assert quiet.any()
+    assert 0.001 < (away[loud] / np.abs(batch.audio[loud])).mean() < 2 / 23
+    assert 0 < away[quiet].mean() < 2 * 0.0003
+    assert len(np.unique(listener.given[0])) > 1000  # there are 256 levels
+    listener.given.clear()
+    task.validate(listener)
+    np.testing.assert_array_equal(listener.given[0], task._crops(task._valid, 10**9, [0]).audio)
 
 
 def test_noise_is_on_a_wavenets_past_while_it_learns_alone(small_data: Path) -> None:
@@ -301,3 +365,29 @@ def test_noise_is_on_a_wavenets_past_while_it_learns_alone(small_data: Path) -> 
     task.validate(listener)
     crop = task._crops(task._valid, 10**9, [0])
     np.testing.assert_array_equal(listener.given[0], mu_law_encode(crop.audio))
+
+
+def test_some_of_a_wavenets_crops_are_silent(small_data: Path) -> None:
+    music, mixed = (
+        WaveNetTask(
+            recipe("wavenet", options={"silent_share": share}),
+            small_data,
+            rank=0,
+            world=1,
+            progress=silent,
+        )
+        for share in (0.0, 0.5)
+    )
+    whole, later, untouched = 0, 0, 0
+    for step in range(40):
+        before, after = music.batch(step), mixed.batch(step)
+        for i in range(len(before.mel)):
+            differs = (before.mel[i] != after.mel[i]).any(axis=1)
+            first = int(differs.argmax()) if differs.any() else len(differs)
+            assert (after.mel[i, first:] == recipe("wavenet").mel.log_floor).all()
+            changed = np.flatnonzero(before.audio[i] != after.audio[i])
+            assert changed.size == 0 or not after.audio[i, changed[0] :].any()
+            untouched += first == len(differs)
+            whole += first == 0
+            later += 0 < first < len(differs)
+    assert min(whole, later, untouched) > 5

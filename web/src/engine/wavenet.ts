@@ -6,6 +6,7 @@ import {
   hasRelaxedSimd,
   loadWaveNet,
   type Precision,
+  type WaveNetConfig,
   type WaveNetEngine,
   type WaveNetSession,
 } from "../../../native/wasm/wavenet.mjs";
@@ -18,7 +19,7 @@ export const WAVENET = "wavenet";
 const { wavenetFramesBefore } = constants;
 const SLICE_MS = 15; // after which what is played has its turn
 
-interface Build {
+export interface Build {
   file: string;
   /** With which it is fastest: docs/bench/wasm.json. */
   precision: Precision;
@@ -29,6 +30,11 @@ const RELAXED: Build = { file: "wavenet-relaxed.wasm", precision: "int8" };
 /** The build of the engine for this browser. */
 export function wavenetBuild(): Build {
   return hasRelaxedSimd() ? RELAXED : PLAIN;
+}
+
+/** That of the products: means of a continuous output have more digits than rounded ones give. */
+export function precisionOf({ output }: WaveNetConfig, { precision }: Build): Precision {
+  return output === undefined || output === "categorical" ? precision : "float32";
 }
 
 export interface WaveNetState {
@@ -56,7 +62,8 @@ export class WaveNet implements Vocoder<WaveNetState> {
   ): Promise<WaveNet> {
     const module = await loadWaveNet(wasm);
     const weights = tensors(Object.values(files)[0]);
-    return new WaveNet(config, module.engine(config.engine!, weights, wavenetBuild().precision));
+    const precision = precisionOf(config.engine!, wavenetBuild());
+    return new WaveNet(config, module.engine(config.engine!, weights, precision));
   }
 
   async start({ tracks }: Ensemble): Promise<WaveNetState> {

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timbrel.notes.baseline import BaselineConfig, SpectralBaseline, in_layout, spectral_loss
+from timbrel.bundles.weights import in_layout
+from timbrel.notes.baseline import BaselineConfig, SpectralBaseline, spectral_loss
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
 from timbrel.notes.dataset import NoteSplit, measured_qualities
 from timbrel.notes.export import BASELINE_KIND, CLASSIFIER_KIND

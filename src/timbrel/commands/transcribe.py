@@ -1,0 +1,230 @@
+"""The command that writes down the notes of recordings."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from timbrel.commands.batch import Batch
+from timbrel.commands.options import Force, Json, Quiet, StopAtFirst, within_machine
+from timbrel.commands.panels import EXPERT, OUTPUT, SOUND
+from timbrel.constants import DEFAULT_TRANSCRIBER
+from timbrel.errors import InputError, OutputError, printable
+from timbrel.progress import shown
+
+if TYPE_CHECKING:
+    from timbrel.transcription.transcriber import Transcription
+
+_COLUMNS = ("pitch", "start_s", "end_s", "velocity", "confidence", "cents")
+
+
+def add_transcribe_command(app: typer.Typer) -> None:
+    """Add `timbrel transcribe` to the program."""
+    app.command()(transcribe)
+
+
+def transcribe(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Recordings, or folders with recordings (also in subfolders): WAV, FLAC, OGG, "
+            "MP3 or AIFF.",
+            metavar="SONG.wav",
+        ),
+    ],
+    output: Annotated[
+        str | None,  # a Path would lose the '/' at the end of a folder's name
+        typer.Option(
+            "-o",
+            "--output",
+            help="The MIDI file to write, or a folder for any number of them. By default "
+            "SONG.mid in the current folder.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    csv_table: Annotated[
+        bool,
+        typer.Option(
+            "--csv",
+            help="A table of the notes is written beside each MIDI file: SONG.csv.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            help="A picture of the notes of one recording: a .png or .svg file to write.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    tempo: Annotated[
+        float,
+        typer.Option(
+            help="The tempo of the MIDI file's grid, in beats a minute. It moves no note.",
+            min=20,
+            max=400,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = 120.0,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="The transcriber: a shipped model's name, or a bundle's folder.",
+            rich_help_panel=SOUND,
+        ),
+    ] = DEFAULT_TRANSCRIBER,
+    threads: Annotated[
+        int,
+        typer.Option(
+            help="The number of threads of the network.",
+            min=1,
+            callback=within_machine,
+            rich_help_panel=EXPERT,
+        ),
+    ] = 1,
+    stop_at_first: StopAtFirst = False,
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Write down the notes of recordings as MIDI files, with velocities and bends."""
+    from timbrel.files import check_distinct, check_output, make_folder
+    from timbrel.transcription.midi import write_transcription
+    from timbrel.transcription.recording import look_into
+    from timbrel.transcription.transcriber import Transcriber
+
+    # All that can be wrong is found before the first file is written.
+    recordings = _recordings(files)
+    targets, is_folder = _targets(recordings, output)
+    written = [path for target in targets for path in _written(target, with_table=csv_table)]
+    if plot is not None:
+        if len(recordings) != 1:
+            raise InputError("--plot draws one recording; give one")
+        check_output(plot, force=force)
+    for path in written:
+        check_output(path, force=force, may_create=is_folder)
+    check_distinct(written, "transcribe into folders of their own")
+    transcriber = Transcriber.load(model, threads=threads)
+    batch = Batch([recording.path for recording in recordings], stop_at_first=stop_at_first)
+    looked = batch.each(lambda place: look_into(recordings[place].path))
+
+    def write(place: int) -> dict[str, Any]:
+        path, target = recordings[place].path, targets[place]
+        found = transcriber.transcribe(looked[place], progress=shown(quiet=quiet))
+        make_folder(target.parent)
+        write_transcription(target, found, tempo=tempo)
+        if csv_table:
+            _write_table(target.with_suffix(".csv"), found)
+        if plot is not None and found.notes:
+            from timbrel.score.plot import plot_piano_roll
+
+            plot_piano_roll(found.score(), plot, title=path.name)
+        for remark in found.remarks:
+            print(printable(f"{path}: {remark}"), file=sys.stderr)
+        if not as_json:
+            print(printable(f"{target}: {_in_words(found)}"))
+        return _described(path, target, found)
+
+    rows = batch.each(write)
+    if as_json:
+        batch.print_json(rows)
+    batch.end()
+
+
+class _Named(NamedTuple):
+    """A recording, and what its MIDI file is to be called within a folder."""
+
+    path: Path
+    name: Path
+
+
+def _recordings(given: Sequence[Path]) -> list[_Named]:
+    """The recordings that are named, and those in the folders that are named."""
+    from timbrel.transcription.recording import audio_files
+
+    found = []
+    for path in given:
+        inside = audio_files(path) if path.is_dir() else []
+        found += [_Named(file, file.relative_to(path)) for file in inside]
+        if not inside:  # a file; or an empty folder, of which `look_into` complains
+            found.append(_Named(path, Path(path.name)))
+    return found
+
+
+def _targets(recordings: Sequence[_Named], output: str | None) -> tuple[list[Path], bool]:
+    """Where the MIDI files go, and whether that is a folder."""
+    from timbrel.files import fitting_name
+
+    name = output or "."
+    path = Path(name)
+    is_folder = path.is_dir() or name.endswith(("/", os.sep)) or (not path.suffix and name != "-")
+    if is_folder:
+        return [
+            path / recording.name.parent / fitting_name(recording.name.stem, ".mid")
+            for recording in recordings
+        ], True
+    if len(recordings) > 1:
+        raise OutputError(f"{name}: is one file for {len(recordings)} recordings; name a folder")
+    if name != "-" and path.suffix.lower() not in (".mid", ".midi"):
+        raise OutputError(f"{name}: a transcription is a MIDI file; name a .mid file or a folder")
+    return [path], False
+
+
+def _written(target: Path, *, with_table: bool) -> list[Path]:
+    return [target, target.with_suffix(".csv")] if with_table else [target]
+
+
+def _rows(found: Transcription) -> list[dict[str, Any]]:
+    return [
+        {
+            "pitch": note.pitch,
+            "start_s": round(note.start_s, 4),
+            "end_s": round(note.end_s, 4),
+            "velocity": note.velocity,
+            "confidence": round(note.confidence, 3),
+            "cents": round(note.cents - found.tuning_cents, 1),
+        }
+        for note in found.notes
+    ]
+
+
+def _write_table(path: Path, found: Transcription) -> None:
+    from timbrel.files import write_text
+
+    text = io.StringIO()
+    table = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+    table.writeheader()
+    table.writerows(_rows(found))
+    write_text(path, text.getvalue())
+
+
+def _in_words(found: Transcription) -> str:
+    n_bent = sum(bool(note.bend_cents) for note in found.notes)
+    words = f"{found.duration_s:.1f} s, {len(found.notes)} notes"
+    if n_bent:
+        words += f", {n_bent} of them bent"
+    if found.notes:
+        words += f", tuned {found.tuning_cents:+.0f} cents from A = 440 Hz"
+    return words
+
+
+def _described(path: Path, target: Path, found: Transcription) -> dict[str, Any]:
+    return {
+        "file": str(path),
+        "output": str(target),
+        "duration_s": round(found.duration_s, 3),
+        "tuning_cents": round(found.tuning_cents, 1),
+        "notes": [
+            {**row, **({"bend_cents": list(note.bend_cents)} if note.bend_cents else {})}
+            for row, note in zip(_rows(found), found.notes, strict=True)
+        ],
+        "bends_per_s": found.frame_rate,
+        "remarks": list(found.remarks),
+    }

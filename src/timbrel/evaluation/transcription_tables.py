@@ -1,0 +1,114 @@
+"""The tables of an evaluation of transcribers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from timbrel.evaluation.formatting import UNKNOWN, number, with_interval
+from timbrel.evaluation.results import Estimate
+from timbrel.evaluation.transcription import Verdict
+from timbrel.measures.statistics import drawn_means, draws, interval, mean_of_known
+
+# Measures: heading and decimal places.
+_HEADINGS = {
+    "onset": ("onset", 3),
+    "pitch": ("onset and pitch", 3),
+    "offset": ("onset, pitch and end", 3),
+    "velocity": ("onset, pitch and velocity", 3),
+    "frame": ("frames", 3),
+    "velocity_error": ("velocity error", 1),
+    "constant_error": ("of a constant", 1),
+}
+# Classes of takes, by how many keys sound at once.
+_POLYPHONY = ((0.0, 1.5), (1.5, 3.0), (3.0, 5.0), (5.0, math.inf))
+
+
+def estimate(verdicts: Sequence[Verdict], measure: str) -> Estimate:
+    """The mean over the takes, with a 95 % bootstrap interval over tracks.
+
+    The takes of a track, in all instruments, stay together.
+    """
+    tracks = list(dict.fromkeys(verdict.track for verdict in verdicts))
+    by_track = np.array(
+        [
+            mean_of_known(np.array([v.scores[measure] for v in verdicts if v.track == track]))
+            for track in tracks
+        ]
+    )
+    mean = float(mean_of_known(np.array([v.scores[measure] for v in verdicts])))
+    if np.isfinite(by_track).sum() < 2:
+        return Estimate(mean, math.nan, math.nan)
+    return Estimate(mean, *interval(drawn_means(by_track, draws(len(tracks)))))
+
+
+def markdown(verdicts: Sequence[Verdict], skipped: Sequence[str]) -> str:
+    """All tables as Markdown: means, by instrument, by polyphony."""
+    names = list(dict.fromkeys(verdict.transcriber for verdict in verdicts))
+    instruments = list(dict.fromkeys(verdict.instrument for verdict in verdicts))
+    n_tracks = len({verdict.track for verdict in verdicts})
+    of = {name: [v for v in verdicts if v.transcriber == name] for name in names}
+    lines = [
+        "# Transcription",
+        "",
+        f"{n_tracks} tracks, {len(instruments)} instruments. Written by `timbrel evaluate "
+        "transcription`; the definitions are in `timbrel/measures/transcription.py`. F1 scores by "
+        "mir_eval, and errors in MIDI velocities after the best straight line. In brackets: 95 % "
+        "intervals by the bootstrap over tracks; – where nothing is said, or of one track alone.",
+        *(f"{words[:1].upper()}{words[1:]}." for words in skipped),
+        "",
+        *_table(
+            ["transcriber", *(heading for heading, _ in _HEADINGS.values())],
+            [
+                [
+                    name,
+                    *(
+                        _cell(estimate(of[name], key), digits)
+                        for key, (_, digits) in _HEADINGS.items()
+                    ),
+                ]
+                for name in names
+            ],
+        ),
+    ]
+    for key in ("pitch", "offset", "frame"):
+        heading = _HEADINGS[key][0]
+        lines += ["", f"## By instrument: {heading}", ""]
+        rows = [
+            [name, *(_mean([v for v in of[name] if v.instrument == i], key) for i in instruments)]
+            for name in names
+        ]
+        lines += _table(["transcriber", *instruments], rows)
+    lines += ["", "## By polyphony: onset and pitch", ""]
+    classes = [
+        (_range(low, high), [v for v in verdicts if low <= v.polyphony < high])
+        for low, high in _POLYPHONY
+    ]
+    classes = [(words, some) for words, some in classes if some]
+    rows = [
+        [name, *(_mean([v for v in some if v.transcriber == name], "pitch") for _, some in classes)]
+        for name in names
+    ]
+    lines += _table(["transcriber", *(words for words, _ in classes)], rows)
+    return "\n".join(lines) + "\n"
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:g} to {high:g} keys" if math.isfinite(high) else f"over {low:g} keys"
+
+
+def _cell(found: Estimate, digits: int) -> str:
+    return with_interval(found, digits) if math.isfinite(found.low) else number(found.mean, digits)
+
+
+def _mean(verdicts: Sequence[Verdict], measure: str) -> str:
+    if not verdicts:
+        return UNKNOWN
+    return number(float(mean_of_known(np.array([v.scores[measure] for v in verdicts]))), 3)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]

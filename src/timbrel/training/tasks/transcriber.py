@@ -1,0 +1,206 @@
+"""Training of the transcriber: from audio to the notes that sound in it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from timbrel.bundles.weights import in_layout
+from timbrel.constants import N_PITCHES
+from timbrel.errors import InputError, need_packages
+from timbrel.progress import Progress
+from timbrel.training.augmentation import Augmentation, balance, gain, recorded, speech
+from timbrel.training.note_clips import Cut, NoteClips, merged
+from timbrel.training.recipe import Recipe, known
+from timbrel.training.task import FinishedRun, Task, Validation
+from timbrel.training.transcriber_validation import THRESHOLD_KEY, validated
+from timbrel.transcription.decoding import Thresholds
+from timbrel.transcription.network import Transcriber
+from timbrel.transcription.sizes import (
+    BEND,
+    FRAME,
+    HEADS,
+    MAX_BEND_CENTS,
+    OFFSET,
+    ONSET,
+    VELOCITY,
+    TranscriberConfig,
+)
+from timbrel.transcription.torch_front_end import TorchFrontEnd
+
+_UNLIKELY = -4.0  # a logit
+# How much likelier what is no note is where there are no notes.
+_EMPTY_DRUMS_SHARE, _EMPTY_SPEECH_SHARE = 0.4, 0.4
+
+
+@dataclass(frozen=True)
+class TranscriberOptions:
+    """The options of a transcriber's recipe."""
+
+    crop_s: float = 2.6
+    # At the beginning of a crop the network does not know what sounded before, so this much does
+    # not count.
+    lead_s: float = 0.2
+    augmentation: dict = field(default_factory=dict)  # fields of `Augmentation`
+    valid_s: float = 8.0  # of each instrument
+    onset_weight: float = 0.2
+    frame_weight: float = 0.05
+    offset_weight: float = 0.075
+    velocity_weight: float = 0.2
+    bend_weight: float = 0.025
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lead_s < self.crop_s:
+            raise InputError("'lead_s' must be shorter than 'crop_s'")
+
+
+@dataclass(frozen=True)
+class NotesInAudio:
+    """A batch: audio, and what sounds in each frame."""
+
+    audio: np.ndarray  # (batch, samples) float32
+    labels: np.ndarray  # (batch, frames, 88, heads) float32
+
+
+class TranscriberTask(Task):
+    """Train the transcriber on prepared data of any rate; see `Mel2MelTask` for the parameters."""
+
+    kind = "transcriber"
+    judged_by = "onset_pitch_f1"
+    lower_is_better = False
+
+    def __init__(
+        self, recipe: Recipe, folder: Path, *, rank: int, world: int, progress: Progress
+    ) -> None:
+        need_packages("train", "the validation of a transcriber", "mir_eval")
+        self._seed = recipe.seed
+        self._options = known(TranscriberOptions, recipe.options, "options")
+        self._augmentation = known(
+            Augmentation, self._options.augmentation, "options: augmentation"
+        )
+        self.config: TranscriberConfig = known(TranscriberConfig, recipe.model, "model")
+        rate = self.config.sample_rate
+        self._train, self._valid = (
+            NoteClips(folder, split, rate, progress=progress) for split in ("train", "valid")
+        )
+        share = recipe.batch_size // world
+        self._items = range(rank * share, (rank + 1) * share)
+        self._n_frames = round(self._options.crop_s * self.config.frame_rate)
+        self._margin = max(self.config.windows) // 2
+        self._n_samples = (self._n_frames - 1) * self.config.hop_length + 2 * self._margin
+        self.model: Transcriber = self.network(self.config, recipe)
+        self._front_end = TorchFrontEnd(self.config)
+        with torch.no_grad():  # most keys are silent: begin there
+            for head in (ONSET, FRAME, OFFSET):
+                nn.init.constant_(self.model.outputs[head].bias, _UNLIKELY)
+
+    def batch(self, step: int) -> NotesInAudio:
+        crops = [self._crop(np.random.default_rng((self._seed, step, i))) for i in self._items]
+        audio, labels = (np.stack(column) for column in zip(*crops, strict=True))
+        return NotesInAudio(audio, labels)
+
+    def _crop(self, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Audio and labels of a crop, a function of the generator's seed."""
+        how, clips = self._augmentation, self._train
+        rate, length_s = clips.sample_rate, self._n_samples / clips.sample_rate
+        is_empty = random.random() < how.empty_share
+        others = (random.random() < how.second_share) + (random.random() < how.third_share)
+        is_detuned = random.random() < how.detune_share
+        cents = is_detuned * random.uniform(-how.detune_cents, how.detune_cents)
+        audio: np.ndarray = np.zeros(self._n_samples, np.float32)
+        labels = []
+        for i in range(0 if is_empty else 1 + others):
+            cut = clips.draw(random, clips.pitched, length_s)
+            cut = replace(cut, speed=float(2 ** (cents / 1200)))
+            part = clips.audio(cut, self._n_samples)
+            level = gain(random.uniform(how.softest_other_db, 0.0)) * balance(audio, part)
+            audio = audio + (level if i else 1.0) * part
+            labels.append(self._labels(clips, cut))
+        drums_share = how.drums_share + is_empty * _EMPTY_DRUMS_SHARE
+        if clips.background is not None and random.random() < drums_share:
+            part = clips.audio(clips.draw(random, clips.background, length_s), self._n_samples)
+            audio = audio + gain(random.uniform(*how.drums_db)) * balance(audio, part) * part
+        if random.random() < how.speech_share + is_empty * _EMPTY_SPEECH_SHARE:
+            part = speech(self._n_samples, rate, random)
+            audio = audio + gain(random.uniform(*how.speech_db)) * balance(audio, part) * part
+        nothing = np.zeros((self._n_frames, N_PITCHES, len(HEADS)), np.float32)
+        return recorded(audio, rate, how, random), merged(labels) if labels else nothing
+
+    def _labels(self, clips: NoteClips, cut: Cut) -> np.ndarray:
+        config = self.config
+        return clips.labels(
+            cut,
+            first_s=self._margin / config.sample_rate,
+            frame_rate=config.frame_rate,
+            n_frames=self._n_frames,
+        )
+
+    def loss(self, model: nn.Module, batch: NotesInAudio, step: int) -> Tensor:  # noqa: ARG002
+        device = next(model.parameters()).device
+        front_end = self._front_end.to(device)
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+            spectra = front_end(torch.from_numpy(batch.audio).to(device))
+        values, _ = model(spectra)
+        # What comes with frame t is about frame t − ahead; the first of these are not known well.
+        ahead = self.config.frames_ahead
+        lead = round(self._options.lead_s * self.config.frame_rate)
+        true = torch.from_numpy(batch.labels).to(device)[:, lead : self._n_frames - ahead]
+        return self._loss(values[:, ahead + lead :].float(), true)
+
+    def _loss(self, values: Tensor, true: Tensor) -> Tensor:
+        """The sum of the heads' losses, of a frame."""
+        options = self._options
+        n_frames = values.shape[0] * values.shape[1]
+
+        def entropy(head: int) -> Tensor:
+            return functional.binary_cross_entropy_with_logits(
+                values[..., head], true[..., head], reduction="sum"
+            )
+
+        struck, sounding = true[..., ONSET], true[..., FRAME]
+        velocity = struck * (values[..., VELOCITY] - true[..., VELOCITY]).square()
+        bend = sounding * ((values[..., BEND] - true[..., BEND]) / MAX_BEND_CENTS).square()
+        total = (
+            options.onset_weight * entropy(ONSET)
+            + options.frame_weight * entropy(FRAME)
+            + options.offset_weight * entropy(OFFSET)
+            + options.velocity_weight * velocity.sum()
+            + options.bend_weight * bend.sum()
+        )
+        return total / n_frames
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module) -> Validation:
+        assert isinstance(model, Transcriber)
+        measures = validated(model, self._front_end, self._valid, excerpt_s=self._options.valid_s)
+        return Validation(measures)
+
+    def describe(self) -> dict:
+        return {
+            "config": asdict(self.config),
+            "bundle": {"sample_rate": self.config.sample_rate},
+            **self._train.origin(),
+        }
+
+    @classmethod
+    def network(cls, sizes: TranscriberConfig, recipe: Recipe) -> Transcriber:  # noqa: ARG003
+        return in_layout(Transcriber(sizes))
+
+    @classmethod
+    def export(cls, run: FinishedRun, output: Path, about: dict[str, Any]) -> None:
+        found = run.checkpoint["record"]["validation"]
+        chosen = {
+            key.removeprefix(THRESHOLD_KEY): value
+            for key, value in found.items()
+            if key.startswith(THRESHOLD_KEY)
+        }
+        run.notes["bundle"]["thresholds"] = (
+            Thresholds(**chosen) if chosen else Thresholds()
+        ).as_dict()
+        super().export(run, output, about)

@@ -1,0 +1,195 @@
+"""What the network says of each key and frame → notes, frame by frame.
+
+A note begins where the onset has a peak above a threshold, and ends where the release has one,
+where the key no longer sounds, or where it is struck again. If it is bent across to the next key,
+it goes on there. While a note sounds, nothing grows but its bend curve, which is given up at its
+end if the note was not bent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from timbrel.constants import LOWEST_PITCH, N_PITCHES
+from timbrel.transcription.sizes import BEND, FRAME, OFFSET, ONSET, VELOCITY
+
+_REFRACTORY_FRAMES = 3  # a key is not struck twice within these
+_SHORTEST_FRAMES = 2
+_ENDED_FRAMES = 2  # a key that has been below the threshold for so long no longer sounds
+BENT_CENTS = 25.0  # a note whose pitch stays within so much of its mean is not bent
+_SEMITONE_CENTS = 100.0
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Probabilities, 0 to 1, from which something counts."""
+
+    onset: float = 0.4
+    frame: float = 0.4
+    offset: float = 0.5
+
+    def as_dict(self) -> dict[str, float]:
+        """For a bundle's configuration."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class HeardNote:
+    """A note that was heard."""
+
+    pitch: int  # MIDI number
+    start_s: float
+    end_s: float
+    velocity: int  # 1–127
+    confidence: float  # 0 to 1: the geometric mean of the onset's and the mean frame's probability
+    cents: float  # the mean of its pitch above `pitch`
+    bend_cents: tuple[float, ...] = ()  # frame by frame, above `pitch`; nothing if it is not bent
+
+
+@dataclass
+class _Sounding:
+    """A note that has not ended yet."""
+
+    key: int
+    start: float  # frames
+    onset: float
+    velocity: float
+    frame_sum: float = 0.0
+    n_frames: int = 0
+    bend: list[float] = field(default_factory=list)
+
+
+class NoteDecoder:
+    """Finds notes in a stream of probabilities.
+
+    Parameters
+    ----------
+    frame_rate
+        Of the network, in Hz.
+    thresholds
+        Those of the model.
+    """
+
+    def __init__(self, frame_rate: float, thresholds: Thresholds) -> None:
+        self._rate, self._thresholds = frame_rate, thresholds
+        self._time = 0  # the next frame
+        self._sounding: dict[int, _Sounding] = {}
+        self._active = np.zeros(N_PITCHES, bool)
+        self._below = np.zeros(N_PITCHES, np.int64)  # for how many frames
+        self._started = np.full(N_PITCHES, -(10**9), np.int64)
+        # The last two frames.
+        self._last = np.zeros((N_PITCHES, 5), np.float32)
+        self._before = np.zeros((N_PITCHES, 5), np.float32)
+
+    def push(self, values: np.ndarray) -> list[HeardNote]:
+        """Take probabilities, velocities and bends, (frames, 88, 5); gives notes that are over."""
+        found: list[HeardNote] = []
+        for row in values:
+            found.extend(self._step(row))
+        return found
+
+    def finish(self) -> list[HeardNote]:
+        """End what still sounds, where the stream ends."""
+        # One more frame, in which nothing happens, lets the last peaks be found.
+        found = self.push(np.zeros((1, N_PITCHES, 5), np.float32))
+        return found + [self._end(key, self._time - 1.0) for key in list(self._sounding)]
+
+    def _step(self, row: np.ndarray) -> Iterator[HeardNote]:
+        """A frame; what peaked in the one before is known now."""
+        limits, last, before = self._thresholds, self._last, self._before
+        peaks = last[:, ONSET] >= limits.onset
+        if peaks.any():
+            peaks &= (last[:, ONSET] >= before[:, ONSET]) & (last[:, ONSET] > row[:, ONSET])
+            peaks &= self._time - 1 - self._started >= _REFRACTORY_FRAMES
+        if self._active.any():
+            yield from self._ends(row, peaks)
+        for key in np.flatnonzero(peaks).tolist():
+            start = self._time - 1.0
+            if self._time > 1:  # before the first frame nothing is known
+                start += _shift(before[key, ONSET], last[key, ONSET], row[key, ONSET])
+            if key in self._sounding:
+                yield self._end(key, start)
+            self._begin(key, start)
+        for key, note in self._sounding.items():
+            note.frame_sum += float(row[key, FRAME])
+            note.n_frames += 1
+            note.bend.append(_SEMITONE_CENTS * (key - note.key) + float(row[key, BEND]))
+        self._before, self._last = last, row
+        self._time += 1
+
+    def _begin(self, key: int, start: float) -> None:
+        last = self._last[key]
+        note = _Sounding(key, max(start, 0.0), float(last[ONSET]), float(last[VELOCITY]))
+        note.frame_sum, note.n_frames = float(last[FRAME]), 1
+        note.bend.append(float(last[BEND]))
+        self._sounding[key] = note
+        self._active[key], self._below[key] = True, 0
+        self._started[key] = self._time - 1
+
+    def _ends(self, row: np.ndarray, peaks: np.ndarray) -> Iterator[HeardNote]:
+        limits, last, before = self._thresholds, self._last, self._before
+        old = self._active & (self._time - 1 - self._started >= _SHORTEST_FRAMES) & ~peaks
+        released = old & (last[:, OFFSET] >= limits.offset)
+        released &= (last[:, OFFSET] >= before[:, OFFSET]) & (last[:, OFFSET] > row[:, OFFSET])
+        for key in np.flatnonzero(released).tolist():
+            shift = _shift(before[key, OFFSET], last[key, OFFSET], row[key, OFFSET])
+            yield self._end(key, self._time - 1 + shift)
+        below = self._active & (row[:, FRAME] < limits.frame)
+        self._below = np.where(below, self._below + 1, 0)
+        for key in np.flatnonzero((self._below >= _ENDED_FRAMES) & self._active & ~peaks).tolist():
+            other = self._bent_to(key, row)
+            if other is not None:
+                self._move(key, other)
+            elif self._time - self._started[key] >= _SHORTEST_FRAMES:
+                yield self._end(key, self._time + 1.0 - _ENDED_FRAMES)
+
+    def _bent_to(self, key: int, row: np.ndarray) -> int | None:
+        """The key next to one that no longer sounds, if it sounds and has not been struck."""
+        limits = self._thresholds
+        for other in (key - 1, key + 1):
+            if not 0 <= other < N_PITCHES or other in self._sounding:
+                continue
+            struck = max(rows[other, ONSET] for rows in (row, self._last, self._before))
+            if row[other, FRAME] >= limits.frame and struck < limits.onset:
+                return other
+        return None
+
+    def _move(self, key: int, other: int) -> None:
+        self._sounding[other] = self._sounding.pop(key)
+        self._active[key], self._active[other] = False, True
+        self._started[other], self._below[other] = self._started[key], 0
+
+    def _end(self, key: int, end: float) -> HeardNote:
+        note = self._sounding.pop(key)
+        self._active[key] = False
+        # The frames in which the end was noticed are not the note's.
+        n_frames = max(round(end - note.start), 1)
+        curve = np.array(note.bend[:n_frames])
+        cents = float(curve.mean())
+        is_bent = bool(np.abs(curve - cents).max() > BENT_CENTS)
+        mean_frame = note.frame_sum / note.n_frames
+        return HeardNote(
+            pitch=note.key + LOWEST_PITCH,
+            start_s=note.start / self._rate,
+            end_s=max(end, note.start + 1) / self._rate,
+            velocity=int(np.clip(round(127 * note.velocity), 1, 127)),
+            confidence=float(np.sqrt(note.onset * min(mean_frame, 1.0))),
+            cents=cents,
+            bend_cents=tuple(np.round(curve, 1).tolist()) if is_bent else (),
+        )
+
+
+def _shift(before: float, peak: float, after: float) -> float:
+    """Where a peak lies between frames, −½ to ½, of a triangle that is four frames wide."""
+    rise = float(after) - float(before)
+    return float(np.clip(rise / (float(peak) + abs(rise) / 2), -0.5, 0.5)) if rise else 0.0
+
+
+def probabilities(values: np.ndarray) -> np.ndarray:
+    """The network's values with logits made probabilities, (frames, 88, 5)."""
+    found = values.copy()
+    found[..., : OFFSET + 1] = 1 / (1 + np.exp(-values[..., : OFFSET + 1]))
+    return found

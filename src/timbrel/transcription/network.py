@@ -1,0 +1,153 @@
+"""The transcriber's network: spectra → onsets, frames, offsets, velocities and bends of 88 keys.
+
+All keys share all weights: a convolution over the bands of a logarithmic frequency axis, for which
+the harmonics of a key are stacked as channels, becomes one over the keys, so that what has been
+learnt of one pitch is known of all (Bittner et al., ICASSP 2022). The blocks are like those of
+ConvNeXt: depthwise convolutions over frames and over keys, and an expansion at each key.
+
+The network streams: it remembers the last frames that its convolutions have seen, and hears
+`TranscriberConfig.frames_ahead` frames beyond the one that it speaks of. A signal is preceded by
+zeros in all its layers; that is also how it is trained, so that the length of blocks does not
+change what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from timbrel.constants import N_PITCHES
+from timbrel.transcription.sizes import HEADS, MAX_BEND_CENTS, TranscriberConfig
+
+STEM_KERNEL = (3, 5)  # frames, bands
+
+
+class Stem(nn.Module):
+    """A convolution over frames and bands, (batch, channels, frames, bands); one frame is ahead."""
+
+    def __init__(self, n_in: int, n_out: int, stride: int, margin: tuple[int, int]) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(n_in, n_out, STEM_KERNEL, stride=(1, stride))
+        self.margin = margin  # bands beyond the lowest and the highest, which are zeros
+
+    def forward(self, values: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        joined = torch.cat([state, values], dim=2)
+        found = self.convolution(functional.pad(joined, self.margin))
+        return functional.relu(found), joined[:, :, values.shape[2] :]
+
+
+class Block(nn.Module):
+    """A residual block, (batch, channels, frames, keys) → the same, some frames later."""
+
+    def __init__(self, config: TranscriberConfig, dilation: int, ahead: int) -> None:
+        super().__init__()
+        size = config.hidden_size
+        self.dilation = dilation
+        self.memory = dilation * (config.kernel_frames - 1)  # frames
+        self.delay = dilation * ahead  # frames
+        # Both kernels are columns, since the gradients of others take ten times as long on a CPU.
+        self.over_time = nn.Conv2d(size, size, (config.kernel_frames, 1), groups=size)
+        self.over_keys = nn.Conv2d(
+            size, size, (config.kernel_keys, 1), padding=(config.kernel_keys // 2, 0), groups=size
+        )
+        self.expand = nn.Linear(size, config.expansion * size)
+        self.contract = nn.Linear(config.expansion * size, size)
+        # Each block begins as the identity. That trains without norms, and without norms all that
+        # a block computes is convolutions, which run in one go.
+        nn.init.zeros_(self.contract.weight)
+        nn.init.zeros_(self.contract.bias)
+
+    def forward(self, values: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        joined = torch.cat([state, values], dim=2)
+        n_frames = values.shape[2]
+        mixed = self._over_keys(self._over_time(joined))  # (batch, frames, keys, channels)
+        mixed = self.contract(functional.relu(self.expand(mixed)))
+        start = self.memory - self.delay
+        kept = joined[:, :, start : start + n_frames]
+        return kept + mixed.permute(0, 3, 1, 2), joined[:, :, n_frames:]
+
+    def _over_time(self, joined: Tensor) -> Tensor:
+        """The depthwise convolution over frames, (batch, channels, frames, keys)."""
+        # Frames of one remainder lie beside each other as if they were keys, and the dilation is
+        # gone; with channels last this moves nothing.
+        n_frames = joined.shape[2] - self.memory
+        whole = functional.pad(joined, (0, 0, 0, -joined.shape[2] % self.dilation))
+        rows = whole.permute(0, 2, 3, 1).unflatten(1, (-1, self.dilation))
+        rows = rows.flatten(2, 3)  # (batch, frames / dilation, dilation · keys, channels)
+        mixed = self.over_time(rows.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        mixed = mixed.unflatten(2, (self.dilation, -1)).flatten(1, 2)
+        return mixed[:, :n_frames].permute(0, 3, 1, 2)
+
+    def _over_keys(self, values: Tensor) -> Tensor:
+        """The depthwise convolution over keys; gives (batch, frames, keys, channels)."""
+        shape = values.shape
+        rows = values.permute(0, 2, 3, 1).reshape(-1, shape[3], 1, shape[1])
+        mixed = self.over_keys(rows.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        return mixed.reshape(shape[0], shape[2], shape[3], shape[1])
+
+
+class Transcriber(nn.Module):
+    """Spectra (batch, windows, frames, bands) → values (batch, frames, keys, heads), a while later.
+
+    The values are logits of an onset, of a sounding key and of a release; the velocity in
+    [0, 1]; and the bend in cents. Those of frame t come with the spectra of frame
+    t + `TranscriberConfig.frames_ahead`.
+    """
+
+    def __init__(self, config: TranscriberConfig) -> None:
+        super().__init__()
+        self.config = config
+        n_in = len(config.windows) * len(config.harmonics)
+        per_key = config.bands_per_semitone
+        reach = STEM_KERNEL[1] // 2
+        self.stem1 = Stem(n_in, config.stem_size, 1, (reach, reach))
+        # The kernel's middle lies in the middle of a key's bands.
+        margin = reach - (per_key - 1) // 2
+        self.stem2 = Stem(config.stem_size, config.hidden_size, per_key, (margin, margin))
+        self.blocks: Sequence[Block] = nn.ModuleList(  # type: ignore[assignment]
+            Block(config, *sizes) for sizes in zip(config.dilations, config.ahead, strict=True)
+        )
+        self.heads = nn.Linear(config.hidden_size, len(HEADS) * config.head_size)
+        self.outputs: Sequence[nn.Linear] = nn.ModuleList(  # type: ignore[assignment]
+            nn.Linear(config.head_size, 1) for _ in HEADS
+        )
+
+    def states(self, batch: int, device: torch.device | None = None) -> list[Tensor]:
+        """What the network remembers before it has heard anything."""
+        config = self.config
+        n_in = len(config.windows) * len(config.harmonics)
+        n_bands = N_PITCHES * config.bands_per_semitone
+        frames = STEM_KERNEL[0] - 1
+        shapes = [
+            (batch, n_in, frames, n_bands),
+            (batch, config.stem_size, frames, n_bands),
+            *((batch, config.hidden_size, block.memory, N_PITCHES) for block in self.blocks),
+        ]
+        return [torch.zeros(shape, device=device) for shape in shapes]
+
+    def forward(
+        self, spectra: Tensor, states: Sequence[Tensor] | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        states = self.states(len(spectra), spectra.device) if states is None else states
+        memories = []
+        values = self.stacked(spectra)
+        for layer, state in zip((self.stem1, self.stem2, *self.blocks), states, strict=True):
+            values, memory = layer(values, state.to(values.dtype))
+            memories.append(memory)
+        hidden = functional.relu(self.heads(values.permute(0, 2, 3, 1)))
+        parts = hidden.chunk(len(HEADS), dim=-1)
+        found = [layer(part) for layer, part in zip(self.outputs, parts, strict=True)]
+        *logits, velocity, bend = found
+        velocity = torch.sigmoid(velocity.float())
+        bend = MAX_BEND_CENTS * torch.tanh(bend.float())
+        return torch.cat([*(logit.float() for logit in logits), velocity, bend], dim=-1), memories
+
+    def stacked(self, spectra: Tensor) -> Tensor:
+        """The harmonics of each band as channels, (batch, windows · harmonics, frames, bands)."""
+        config = self.config
+        n_bands, lowest = N_PITCHES * config.bands_per_semitone, min(config.shifts)
+        parts = [spectra[..., shift - lowest : shift - lowest + n_bands] for shift in config.shifts]
+        return torch.cat(parts, dim=1).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,166 @@
+"""Recordings → scores: the way from audio to notes on one page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from timbrel.bundles.bundle import Bundle, load_bundle
+from timbrel.constants import DEFAULT_TRANSCRIBER
+from timbrel.errors import InputError
+from timbrel.progress import Progress, silent
+from timbrel.score.score import Note, Score, Track
+from timbrel.transcription.decoding import HeardNote, NoteDecoder, Thresholds
+from timbrel.transcription.recording import Recording, look_into
+from timbrel.transcription.sizes import KIND
+from timbrel.transcription.stream import ProbabilityStream
+
+_BLOCK_S = 10.0  # of the blocks of a recording, for the progress
+
+
+@dataclass(frozen=True)
+class Transcription:
+    """The notes of a recording."""
+
+    notes: tuple[HeardNote, ...]  # sorted by start, then pitch
+    duration_s: float  # of the recording
+    frame_rate: float  # of the notes' bends, Hz
+    tuning_cents: float  # of the whole recording, against A = 440 Hz; part of the notes' cents
+    remarks: tuple[str, ...] = ()
+
+    def score(self) -> Score:
+        """The notes in one track, without their bends."""
+        notes = tuple(Note(n.pitch, n.velocity, n.start_s, n.end_s) for n in self.notes)
+        return Score((Track("Transcription", 0, 0, notes),) if notes else ())
+
+
+class NoteStream:
+    """Hears notes in a stream of audio, `latency_s` late, in memory that does not grow.
+
+    Parameters
+    ----------
+    bundle
+        A bundle of kind "transcriber".
+    threads
+        Of ONNX Runtime.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+        if bundle.kind != KIND:
+            raise InputError(f"{bundle.path}: is a model of kind '{bundle.kind}', not '{KIND}'")
+        self._stream = ProbabilityStream(bundle, threads=threads)
+        self._thresholds = thresholds_of(bundle)
+        self.config = self._stream.config
+        self.reset()
+
+    @property
+    def latency_s(self) -> float:
+        """How long after its onset a note can be known to have begun."""
+        return self.config.latency_s
+
+    def reset(self) -> None:
+        """Forget all that was heard."""
+        self._stream.reset()
+        self._decoder = NoteDecoder(self.config.frame_rate, self._thresholds)
+
+    def push(self, audio: np.ndarray) -> list[HeardNote]:
+        """Hear more samples at the model's rate, (samples,); gives the notes that are over."""
+        return self._decoder.push(self._stream.push(audio))
+
+    def finish(self) -> list[HeardNote]:
+        """The notes that still sound when the stream ends."""
+        return [*self._decoder.push(self._stream.finish()), *self._decoder.finish()]
+
+
+class Transcriber:
+    """Turns recordings into scores.
+
+    Parameters
+    ----------
+    bundle
+        A bundle of kind "transcriber".
+    threads
+        Of ONNX Runtime.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+        self._notes = NoteStream(bundle, threads=threads)
+
+    @classmethod
+    def load(
+        cls, name_or_path: str | os.PathLike = DEFAULT_TRANSCRIBER, *, threads: int = 1
+    ) -> Transcriber:
+        """Load a shipped model by its name, or a bundle's folder; see `load_bundle`."""
+        return cls(load_bundle(name_or_path, kind=KIND), threads=threads)
+
+    def transcribe(
+        self, path: str | os.PathLike | Recording, *, progress: Progress = silent
+    ) -> Transcription:
+        """Hear the notes of an audio file.
+
+        Parameters
+        ----------
+        path
+            Any file that libsndfile reads, of any length, or what `look_into` found in one.
+        progress
+            Wraps the blocks.
+
+        Returns
+        -------
+        Transcription
+            Without notes where nothing like them was heard; its remarks say why.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read as audio.
+        """
+        recording = path if isinstance(path, Recording) else look_into(path)
+        rate = self._notes.config.sample_rate
+        if recording.is_silent:
+            found = self._described((), recording.duration_s)
+            remark = "is silent, so there are no notes"
+        else:
+            n_blocks = -(-recording.duration_s // _BLOCK_S) + 1
+            blocks = progress(
+                recording.blocks(rate),
+                n_blocks,
+                str(recording.path),
+                sound_s=recording.duration_s,
+            )
+            found = self._described(self._heard(blocks), recording.duration_s)
+            remark = "nothing like notes was heard; is it speech, noise or drums?"
+        remarks = recording.remarks if found.notes else (*recording.remarks, remark)
+        return replace(found, remarks=remarks)
+
+    def transcribe_audio(self, audio: np.ndarray) -> Transcription:
+        """Hear the notes of audio at the model's rate, float, shape (samples,)."""
+        return self._described(self._heard([audio]), len(audio) / self._notes.config.sample_rate)
+
+    def _heard(self, blocks: Iterable[np.ndarray]) -> list[HeardNote]:
+        self._notes.reset()
+        found = [note for block in blocks for note in self._notes.push(block)]
+        return found + self._notes.finish()
+
+    def _described(self, notes: Iterable[HeardNote], duration_s: float) -> Transcription:
+        ordered = tuple(sorted(notes, key=lambda note: (note.start_s, note.pitch)))
+        steady = [note.cents for note in ordered if not note.bend_cents]
+        tuning = float(np.median(steady)) if steady else 0.0
+        return Transcription(ordered, duration_s, self._notes.config.frame_rate, tuning)
+
+
+def thresholds_of(bundle: Bundle) -> Thresholds:
+    """The thresholds that a bundle states.
+
+    Raises
+    ------
+    InputError
+        If it states others than there are.
+    """
+    try:
+        return Thresholds(**{key: float(v) for key, v in bundle.config["thresholds"].items()})
+    except (TypeError, ValueError):
+        raise InputError(f"{bundle.path}: its thresholds are not those of a {KIND}") from None
