@@ -1,7 +1,8 @@
 // Timbres in words, for the live region and for eyes.
 
 import type { TimbreMap } from "./map";
-import { asMix, type Point } from "./timbre";
+import { asMix } from "./mix";
+import type { Point } from "./timbre";
 import type { Instrument } from "../engine/bundle";
 
 const BRIGHTNESS = ["dark", "warm", "balanced", "bright", "brilliant"];

@@ -3,7 +3,8 @@
 import { wavFile } from "../audio/wav";
 import constants from "../constants.json";
 import type { FromEngine, Tell } from "../engine/messages";
-import { simplified, timbreFile, timbreSpec } from "../timbre/timbre";
+import { timbreFile, timbreSpec } from "../timbre/grammar";
+import { simplified } from "../timbre/timbre";
 import { download, linkTo } from "./browser";
 import type { Models } from "./models.svelte";
 import type { Path } from "./path.svelte";

@@ -5,11 +5,10 @@ import constants from "../constants.json";
 import type { Instrument } from "../engine/bundle";
 import { isKit } from "../engine/kinds";
 import type { Tell } from "../engine/messages";
+import { asMix, mixed } from "../timbre/mix";
 import {
-  asMix,
   constantTimbre,
   drawn,
-  mixed,
   repeated,
   thinned,
   timbreAt,

@@ -9,7 +9,8 @@ import { FULL, type Quality } from "../engine/quality";
 import { parseMidi } from "../score/midi";
 import { playable } from "../score/abilities";
 import { leftOut, plainTrack, type Score } from "../score/score";
-import { constantTimbre, parseTimbre, parseTimbreFile, type Timbre } from "../timbre/timbre";
+import { parseTimbre, parseTimbreFile, type Reading } from "../timbre/grammar";
+import { constantTimbre, type Timbre } from "../timbre/timbre";
 import { linkParameters, missingFeature } from "./browser";
 import { Export } from "./export.svelte";
 import { Models, type Choice } from "./models.svelte";
@@ -139,7 +140,9 @@ export class Session {
   async openFile(file: File): Promise<void> {
     try {
       if (file.name.toLowerCase().endsWith(".timbre")) {
-        this.piece.setTimbre(parseTimbreFile(await file.text(), this.path.palette));
+        const read = parseTimbreFile(await file.text(), this.path.palette);
+        this.piece.setTimbre(read.timbre);
+        this.remark(read);
         this.say(`Loaded the timbre ${file.name}.`);
         return;
       }
@@ -181,11 +184,19 @@ export class Session {
     this.transport.cue(0);
   }
 
+  /** Say what should be known of a timbre that was read. */
+  private remark({ remarks }: Reading): void {
+    const words = remarks.map((remark) => `${remark[0].toUpperCase()}${remark.slice(1)}.`);
+    this.notice = [this.notice, ...words].filter(Boolean).join(" ");
+  }
+
   private fromLink(key: string): Timbre | null {
     const text = this.linked.get(key);
     if (text === null) return null;
     try {
-      return parseTimbre(text, this.models.instruments);
+      const read = parseTimbre(text, this.models.instruments);
+      this.remark(read);
+      return read.timbre;
     } catch (error) {
       this.message = `The link's ${(error as Error).message}`;
       return null;
