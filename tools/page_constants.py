@@ -129,6 +129,7 @@ def shared() -> dict[str, Any]:
         "farTimbre": timbre.FAR,
         "renderOptions": _option_names("render", RENDER_OPTIONS),
         "phrase": [note._asdict() for note in timbre_space.PHRASE],
+        "drumPhrase": [note._asdict() for note in timbre_space.STROKES],
     }
 
 

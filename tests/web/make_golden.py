@@ -1,4 +1,4 @@
-"""Write tests/web/golden/: MIDI files and timbres, and what Python reads of them, for the page to agree with.
+"""Write tests/web/golden/: files and timbres, and what Python and the page both read of them.
 
 Run ``PYTHONPATH=tests python tests/web/make_golden.py`` after a change of how these are read.
 """

@@ -4,7 +4,7 @@ import type { Instrument } from "../src/engine/bundle";
 import { plainTrack } from "../src/score/score";
 import { nearestInstrument } from "../src/timbre/assignment";
 import { parseTimbre, parseTimbreFile, timbreFile, timbreSpec } from "../src/timbre/grammar";
-import { TimbreMap } from "../src/timbre/map";
+import { Plane } from "../src/timbre/plane";
 import { asMix, mixed } from "../src/timbre/mix";
 import { repeated, simplified, timbreAt } from "../src/timbre/timbre";
 import { inWords } from "../src/timbre/words";
@@ -16,7 +16,7 @@ const instruments: Instrument[] = [
 ];
 const measured = { x: [0, 1], y: [0, 1], centroid_hz: [[100, 900], [500, 1300]], energy_db: [[0, 0], [0, 0]] }; // prettier-ignore
 const read = (text: string) => parseTimbre(text, instruments).timbre;
-const map = new TimbreMap({ ...measured, projection: null }, instruments);
+const map = new Plane(measured);
 
 it("a path is a straight line between its breakpoints", () => {
   const path = read("0s harp; 8s trumpet");

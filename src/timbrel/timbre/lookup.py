@@ -16,7 +16,6 @@ from timbrel.score.instruments import (
     program_named,
 )
 
-
 # Names that a misspelt one may have meant, and how alike they must be to it: of all that are known,
 # or, where none of these is, of the model's own.
 MOST_MEANT = 3

@@ -47,16 +47,30 @@ interface Candidate {
   score: number;
 }
 
+export interface Mix {
+  shares: Share[];
+  /** From the point that it stands for. */
+  distance: number;
+}
+
+// Of points that were not mixed, what was found, and among which instruments.
+const nearest = new WeakMap<Point, { among: Instrument[]; mix: Mix }>();
+
 /**
  * The mix that a point was made of; or else the one of at most three instruments that comes nearest
  * to it. The largest share is first; fewer instruments are preferred where they come nearly as near.
  */
-export function asMix(
-  point: Point,
-  instruments: Instrument[],
-): { shares: Share[]; distance: number } {
+export function asMix(point: Point, instruments: Instrument[]): Mix {
   const known = knownMix(point, instruments);
   if (known) return { shares: known, distance: 0 };
+  const before = nearest.get(point);
+  if (before?.among === instruments) return before.mix;
+  const mix = nearestMix(point, instruments);
+  nearest.set(point, { among: instruments, mix });
+  return mix;
+}
+
+function nearestMix(point: Point, instruments: Instrument[]): Mix {
   const n = instruments.length;
   const from = instruments.map(({ embedding }) => embedding.map((value, d) => value - point[d]));
   const products = from.map((a) =>

@@ -56,8 +56,8 @@ export class Path {
     return this.piece.isKit ? instruments.filter(isKit) : melodic;
   });
   words = $derived.by<string>(() => {
-    const { dimensions, map } = this.models;
-    const shown = this.piece.isKit ? null : map;
+    const { dimensions, map, space } = this.models;
+    const shown = this.piece.isKit ? space : map;
     return this.point.length === dimensions ? inWords(this.point, this.palette, shown) : "";
   });
 
@@ -152,13 +152,8 @@ export class Path {
    * timbre moved along with the stroke, which is undone with it.
    */
   setDrawn(stroke: { time: number; point: Point }[]): void {
-    const { map } = this.models;
-    const width = map!.x[1] - map!.x[0];
-    const path = thinned(
-      drawn(stroke, this.models.frameRate),
-      DRAWN_TOLERANCE * width,
-      MOST_BREAKPOINTS,
-    );
+    const { map, frameRate } = this.models;
+    const path = thinned(drawn(stroke, frameRate), DRAWN_TOLERANCE * map!.width, MOST_BREAKPOINTS);
     this.piece.setTimbre(path, true);
     this.drawing = false;
     this.say(`A path with ${this.timbre.times.length} points was drawn.`);
