@@ -25,7 +25,7 @@ export interface Spot {
   readonly scale: number;
 }
 
-export const FRONT: View = { turn: 0.5, tilt: 0.35, zoom: 1 };
+export const FRONT: View = { turn: 0.5, tilt: 0.35, zoom: 1.2 };
 export const NEAREST_ZOOM = 6;
 export const FARTHEST_ZOOM = 0.8;
 const DISTANCE = 3.4; // of the eye from the origin

@@ -33,19 +33,22 @@ export interface Theme {
   puck: string;
 }
 
-const RADIUS = 5; // of a dot at the origin, in pixels
+const RADIUS = 0.0092; // of a dot at the origin, of the picture's side
+const LEAST_RADIUS = 3.2; // pixels
 const FONT = "12px Inter, 'Segoe UI', system-ui, sans-serif";
 const LETTER = 6.4; // about its width
 const LINE = 15;
 const PIXELS_FOR_A_NAME = 9000;
+const FAINT = 0.28; // opacity
 const RINGS = 48; // corners of a circle
 
 export function spotsOf(dots: Dot[], view: View, picture: Picture): Spot[] {
   return dots.map(({ place }) => project(place, view, picture));
 }
 
-export function radiusOf({ depth }: Spot, view: View): number {
-  return (RADIUS * FRONT_DEPTH * Math.sqrt(view.zoom)) / depth;
+export function radiusOf({ depth }: Spot, view: View, { width, height }: Picture): number {
+  const radius = Math.max(RADIUS * Math.min(width, height), LEAST_RADIUS);
+  return (radius * FRONT_DEPTH * Math.sqrt(view.zoom)) / depth;
 }
 
 const FRONT_DEPTH = project([0, 0, 0], FRONT, { width: 1, height: 1 }).depth;
@@ -62,7 +65,8 @@ export function drawSpace(
   const spots = spotsOf(scene.dots, view, picture);
   const puck = project(scene.puck, view, picture);
   const order = spots.map((_, i) => i).sort((a, b) => spots[b].depth - spots[a].depth);
-  for (const i of order) drawDot(context, scene.dots[i], spots[i], view, theme);
+  for (const i of order)
+    drawDot(context, scene.dots[i], spots[i], radiusOf(spots[i], view, picture), theme);
   drawLine(context, scene.way, view, picture, theme, [2, 5]);
   drawLine(context, scene.trail, view, picture, theme, []);
   for (const { place, share } of scene.parts) {
@@ -82,12 +86,12 @@ function drawDot(
   context: CanvasRenderingContext2D,
   { colour, lively }: Dot,
   spot: Spot,
-  view: View,
+  radius: number,
   { rim }: Theme,
 ): void {
-  context.globalAlpha = lively ? clarity(spot) : 0.16;
+  context.globalAlpha = lively ? clarity(spot) : FAINT;
   context.beginPath();
-  context.arc(spot.x, spot.y, radiusOf(spot, view) * (lively ? 1 : 0.7), 0, 2 * Math.PI);
+  context.arc(spot.x, spot.y, lively ? radius : 0.7 * radius, 0, 2 * Math.PI);
   context.fillStyle = colour;
   context.fill();
   context.strokeStyle = rim;
@@ -183,29 +187,49 @@ function drawNames(
     if (room < 1) return;
     const { name, prominent } = dots[i];
     const spot = spots[i];
-    const box = boxFor(name, spot, radiusOf(spot, view) + 4, picture);
-    if (!box || taken.some((other) => overlap(other, box))) continue;
+    const gap = radiusOf(spot, view, picture) + 4;
+    const box = boxesFor(name, spot, gap, prominent).find(
+      (one) => isWithin(one, picture) && !taken.some((other) => overlap(other, one)),
+    );
+    if (!box) continue;
     taken.push(box);
     room--;
     context.globalAlpha = prominent ? 1 : clarity(spot);
     context.strokeStyle = theme.halo;
     context.lineWidth = 3;
-    context.strokeText(name, box.left, spot.y);
+    context.strokeText(name, box.left, box.top + LINE / 2);
     context.fillStyle = theme.text;
-    context.fillText(name, box.left, spot.y);
+    context.fillText(name, box.left, box.top + LINE / 2);
   }
   context.globalAlpha = 1;
 }
 
-/** Where a name stands, to the right of its dot or else to the left; null where neither is seen. */
-function boxFor(name: string, { x, y }: Spot, gap: number, { width, height }: Picture): Box | null {
+/** Where a name may stand, the best first: beside its dot, or anywhere around it if it must. */
+function boxesFor(name: string, { x, y }: Spot, gap: number, must: boolean): Box[] {
   const size = LETTER * name.length;
-  if (y < LINE / 2 || y > height - LINE / 2) return null;
-  const [top, bottom] = [y - LINE / 2, y + LINE / 2];
-  if (x + gap + size <= width && x >= 0)
-    return { left: x + gap, top, right: x + gap + size, bottom };
-  if (x - gap - size < 0 || x > width) return null;
-  return { left: x - gap - size, top, right: x - gap, bottom };
+  const [right, left, middle] = [x + gap, x - gap - size, x - size / 2];
+  const beside: [number, number][] = [
+    [right, y],
+    [left, y],
+  ];
+  const around: [number, number][] = [
+    [middle, y - LINE],
+    [middle, y + LINE],
+    [right, y - LINE],
+    [right, y + LINE],
+    [left, y - LINE],
+    [left, y + LINE],
+  ];
+  return (must ? [...beside, ...around] : beside).map(([at, line]) => ({
+    left: at,
+    top: line - LINE / 2,
+    right: at + size,
+    bottom: line + LINE / 2,
+  }));
+}
+
+function isWithin({ left, top, right, bottom }: Box, { width, height }: Picture): boolean {
+  return left >= 0 && top >= 0 && right <= width && bottom <= height;
 }
 
 function overlap(a: Box, b: Box): boolean {
