@@ -14,6 +14,7 @@ from timbrel.score.instruments import FAMILY_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import RendererAgg
     from matplotlib.figure import Figure
     from matplotlib.text import Annotation
     from matplotlib.transforms import Bbox
@@ -83,8 +84,12 @@ def _draw_dots(axes: Axes, bundle: Bundle, places: np.ndarray) -> None:
 
 def _name_dots(figure: Figure, axes: Axes, bundle: Bundle, places: np.ndarray) -> None:
     """Write each name where it covers no other name and no dot, as near to its dot as can be."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     size = 9 if len(places) <= _FEW else 6
-    figure.draw_without_rendering()
+    figure.draw_without_rendering()  # lays out, so that what is measured stays
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    frame = axes.get_window_extent(renderer)
     dots = axes.transData.transform(places)
     taken: list[Bbox] = [_around(dot) for dot in dots]
     for instrument, place in zip(bundle.instruments, places, strict=True):
@@ -92,7 +97,7 @@ def _name_dots(figure: Figure, axes: Axes, bundle: Bundle, places: np.ndarray) -
             instrument.name, place, xytext=(0, 0), textcoords="offset points", fontsize=size,
             arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "grey", "shrinkA": 0},
         )  # fmt: skip
-        taken.append(_settled(label, taken))
+        taken.append(_settled(label, taken, frame, renderer))
 
 
 def _around(dot: np.ndarray) -> Bbox:
@@ -102,7 +107,7 @@ def _around(dot: np.ndarray) -> Bbox:
     return Bbox.from_bounds(x - 6, y - 6, 12, 12)
 
 
-def _settled(label: Annotation, taken: list[Bbox]) -> Bbox:
+def _settled(label: Annotation, taken: list[Bbox], frame: Bbox, renderer: RendererAgg) -> Bbox:
     """Move a name to where it covers least, and say which part of the picture it takes."""
     from matplotlib.text import Text  # an annotation's own extent has its arrow
 
@@ -111,12 +116,14 @@ def _settled(label: Annotation, taken: list[Bbox]) -> Bbox:
         label.set_position(offset)
         label.set_horizontalalignment("left" if x > 0 else "right" if x < 0 else "center")
         label.set_verticalalignment("bottom" if y > 0 else "top" if y < 0 else "center")
-        return Text.get_window_extent(label)
+        label.update_positions(renderer)
+        return Text.get_window_extent(label, renderer)
 
     best, least = _OFFSETS[0], np.inf
     for offset in _OFFSETS:
         box = moved(offset)
-        covered = sum(_common(box, other) for other in taken)
+        outside = box.width * box.height - _common(box, frame)
+        covered = outside + sum(_common(box, other) for other in taken)
         if covered < least:
             best, least = offset, covered
         if not covered:
