@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -15,7 +13,7 @@ import typer
 from timbrel.commands.batch import Batch
 from timbrel.commands.options import Force, Json, Quiet, StopAtFirst, within_machine
 from timbrel.commands.panels import EXPERT, OUTPUT, SOUND
-from timbrel.constants import DEFAULT_TRANSCRIBER
+from timbrel.constants import DEFAULT_TEMPO, DEFAULT_TRANSCRIBER
 from timbrel.errors import InputError, OutputError, printable
 from timbrel.progress import shown
 
@@ -72,7 +70,7 @@ def transcribe(
             max=400,
             rich_help_panel=OUTPUT,
         ),
-    ] = 120.0,
+    ] = DEFAULT_TEMPO,
     model: Annotated[
         str,
         typer.Option(
@@ -95,7 +93,7 @@ def transcribe(
     as_json: Json = False,
 ) -> None:
     """Write down the notes of recordings as MIDI files, with velocities and bends."""
-    from timbrel.files import check_distinct, check_output, make_folder
+    from timbrel.files import check_distinct, check_output, make_folder, write_table
     from timbrel.transcription.midi import write_transcription
     from timbrel.transcription.recording import look_into
     from timbrel.transcription.transcriber import Transcriber
@@ -121,7 +119,7 @@ def transcribe(
         make_folder(target.parent)
         write_transcription(target, found, tempo=tempo)
         if csv_table:
-            _write_table(target.with_suffix(".csv"), found)
+            write_table(target.with_suffix(".csv"), _rows(found), _COLUMNS)
         if plot is not None and found.notes:
             from timbrel.score.plot import plot_piano_roll
 
@@ -193,16 +191,6 @@ def _rows(found: Transcription) -> list[dict[str, Any]]:
         }
         for note in found.notes
     ]
-
-
-def _write_table(path: Path, found: Transcription) -> None:
-    from timbrel.files import write_text
-
-    text = io.StringIO()
-    table = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
-    table.writeheader()
-    table.writerows(_rows(found))
-    write_text(path, text.getvalue())
 
 
 def _in_words(found: Transcription) -> str:
