@@ -60,7 +60,7 @@ def shared() -> dict[str, Any]:
         "drumChannel": channels.DRUM_CHANNEL,
         "drumBanks": channels.DRUM_BANKS,
         "melodyBank": channels.MELODY_BANK,
-        "defaultTempo": timeline.DEFAULT_TEMPO,
+        "defaultTempo": timeline.DEFAULT_BEAT_US,
         "legatoOverlapS": keys.LEGATO_OVERLAP_S,
         "strayAfterStrokes": keys.STRAY_AFTER_STROKES,
         "strayAfterS": keys.STRAY_AFTER_S,

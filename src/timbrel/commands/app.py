@@ -18,11 +18,14 @@ from timbrel.commands.render import add_render_command
 from timbrel.commands.timbres import add_timbres_command
 from timbrel.commands.train import add_train_commands
 from timbrel.commands.transcribe import add_transcribe_command
+from timbrel.commands.translate import add_translate_command
 from timbrel.commands.tunes import add_tunes_command
 
 # The groups in which the help lists the commands.
 _PANELS = {
-    "Music": ("render", "transcribe", "inspect", "timbres", "tunes", "serve", "page"),
+    "Music": (
+        *("render", "transcribe", "translate", "inspect", "timbres", "tunes", "serve", "page"),
+    ),
     "Single notes": ("notes",),
     "Training and measuring": ("prepare", "train", "runs", "export", "evaluate", "listen"),
     "This installation": ("info", "bench"),
@@ -38,6 +41,7 @@ app = typer.Typer(
 # The order in which --help lists them.
 add_render_command(app)
 add_transcribe_command(app)
+add_translate_command(app)
 add_inspect_command(app)
 add_timbres_command(app)
 add_tunes_command(app)
