@@ -27,6 +27,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "timbres": (
         "timbrel timbres",
         "timbrel timbres violin",
+        "timbrel timbres --plot map.png",
         "timbrel timbres '50% harp + 50% vibraphone' -o mine.timbre",
     ),
     "tunes": ("timbrel tunes", "timbrel tunes -o songs/"),
