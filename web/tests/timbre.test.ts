@@ -21,6 +21,7 @@ const instruments: Instrument[] = [
   { name: "trumpet", program: 56, embedding: [1, 0] },
   { name: "church organ", program: 19, embedding: [0, 1] },
 ];
+const space = { instruments, filmSize: 3, weights: "0123" };
 const measured = { x: [0, 1], y: [0, 1], centroid_hz: [[100, 900], [500, 1300]], energy_db: [[0, 0], [0, 0]] }; // prettier-ignore
 const map = new TimbreMap({ ...measured, projection: null }, instruments);
 
@@ -34,7 +35,7 @@ it("a path is a straight line between its breakpoints", () => {
 it("what is written down is read again", () => {
   const path = parseTimbre("0s harp; 1.5s @0.25,-1.5; 8s church organ:3, trumpet", instruments);
   expect(parseTimbre(timbreSpec(path, instruments), instruments)).toEqual(path);
-  expect(parseTimbreFile(timbreFile(path), instruments)).toEqual(path);
+  expect(parseTimbreFile(timbreFile(path, space), space)).toEqual(path);
   expect(timbreSpec(parseTimbre("Trumpet", instruments), instruments)).toBe("trumpet");
 });
 
@@ -52,7 +53,7 @@ it.each([
 it.each(["{}", "[]", "no JSON", '{"timbrel_timbre": 1, "path": []}'])(
   "%s is no timbre file",
   (text) => {
-    expect(() => parseTimbreFile(text, instruments)).toThrow();
+    expect(() => parseTimbreFile(text, space)).toThrow();
   },
 );
 

@@ -7,6 +7,7 @@ import { isKit } from "../engine/kinds";
 import { nearestKit } from "../score/abilities";
 import type { Track } from "../score/score";
 
+/** Coordinates, and behind them FiLM vectors of the timbre's own where it has them (mel/film.py). */
 export type Point = number[];
 
 /** A way through the timbre space; one that stays the same has one breakpoint. */
@@ -26,7 +27,16 @@ export function timbreAt({ times, points }: Timbre, time: number): Point {
   if (next === 0) return points[0];
   if (next === times.length) return points[next - 1];
   const share = (time - times[next - 1]) / (times[next] - times[next - 1]);
-  return points[next - 1].map((value, i) => value + share * (points[next][i] - value));
+  return between(points[next - 1], points[next], share);
+}
+
+/** A point between two; one without FiLM vectors of its own adds none. */
+function between(from: Point, to: Point, share: number): Point {
+  const longer = from.length > to.length ? from : to;
+  return longer.map((_, i) => {
+    const value = from[i] ?? 0;
+    return value + share * ((to[i] ?? 0) - value);
+  });
 }
 
 /** The same path without the breakpoints that lie on straight lines between their neighbours. */
@@ -39,7 +49,9 @@ export function simplified({ times, points }: Timbre, tolerance = 1e-4): Timbre 
       const line = { times: [times[i], times[reach + 1]], points: [points[i], points[reach + 1]] };
       const straight = times.slice(i + 1, reach + 1).every((time, k) => {
         const there = timbreAt(line, time);
-        return points[i + 1 + k].every((value, d) => Math.abs(value - there[d]) <= tolerance);
+        return there.every(
+          (value, d) => Math.abs((points[i + 1 + k][d] ?? 0) - value) <= tolerance,
+        );
       });
       if (!straight) break;
       reach++;
@@ -266,7 +278,10 @@ function toNumber(text: string): number {
   return value;
 }
 
-/** A timbre as `timbrel render --timbre` takes it: an instrument's name where it is one. */
+/**
+ * A timbre as `timbrel render --timbre` takes it: an instrument's name where it is one. FiLM vectors
+ * of its own have no place in it, but in a file only.
+ */
 export function timbreSpec(timbre: Timbre, instruments: Instrument[]): string {
   const points = timbre.points.map((point) => pointSpec(point, instruments));
   if (points.length === 1) return points[0];
@@ -274,32 +289,73 @@ export function timbreSpec(timbre: Timbre, instruments: Instrument[]): string {
 }
 
 function pointSpec(point: Point, instruments: Instrument[]): string {
+  const place = point.slice(0, instruments[0].embedding.length);
   const same = instruments.find(({ embedding }) =>
-    embedding.every((value, d) => Math.abs(value - point[d]) < 1e-6),
+    embedding.every((value, d) => Math.abs(value - place[d]) < 1e-6),
   );
-  return same?.name ?? "@" + point.map((value) => Number(value.toFixed(5))).join(",");
+  return same?.name ?? "@" + place.map((value) => Number(value.toFixed(5))).join(",");
+}
+
+/** What a model's timbres are written and read with. */
+export interface Space {
+  instruments: Instrument[];
+  /** Numbers of FiLM vectors of a timbre's own. */
+  filmSize: number;
+  /** The weights that these belong to, by bundles/bundle.py's `weights_id`. */
+  weights: string;
 }
 
 /** The content of a .timbre file. */
-export function timbreFile({ times, points }: Timbre): string {
-  const path = times.map((time, i) => ({ time_s: time, timbre: "@" + points[i].join(",") }));
-  return JSON.stringify({ timbrel_timbre: constants.timbreFileFormat, path }, null, 2) + "\n";
+export function timbreFile({ times, points }: Timbre, space: Space): string {
+  const size = space.instruments[0].embedding.length;
+  const own = points.some((point) => point.length > size);
+  const path = times.map((time, i) => ({
+    time_s: time,
+    timbre: "@" + points[i].slice(0, size).join(","),
+    ...(own && {
+      film: Array.from({ length: space.filmSize }, (_, k) => points[i][size + k] ?? 0),
+    }),
+  }));
+  const head = own
+    ? { timbrel_timbre: constants.timbreFilmFileFormat, fitted_to: space.weights }
+    : { timbrel_timbre: constants.timbreFileFormat };
+  return JSON.stringify({ ...head, path }, null, 2) + "\n";
 }
 
-export function parseTimbreFile(text: string, instruments: Instrument[]): Timbre {
-  let content: { timbrel_timbre?: unknown; path?: { time_s: number; timbre: string }[] };
+interface TimbreFile {
+  timbrel_timbre?: unknown;
+  fitted_to?: unknown;
+  path?: { time_s: number; timbre: string; film?: unknown }[];
+}
+
+export function parseTimbreFile(text: string, space: Space): Timbre {
+  let content: TimbreFile;
   try {
     content = JSON.parse(text);
   } catch {
     throw new Error("is not a timbre file");
   }
-  if (content?.timbrel_timbre !== constants.timbreFileFormat || !Array.isArray(content.path)) {
-    throw new Error(`is not a timbre file of format ${constants.timbreFileFormat}`);
+  const { timbreFileFormat: plain, timbreFilmFileFormat: withFilm } = constants;
+  const format = content?.timbrel_timbre;
+  if ((format !== plain && format !== withFilm) || !Array.isArray(content.path)) {
+    throw new Error(`is not a timbre file of format ${plain} or ${withFilm}`);
+  }
+  if (format === withFilm && content.fitted_to !== space.weights) {
+    throw new Error("has FiLM vectors that were fitted to another model; choose that one first");
   }
   return checked({
     times: content.path.map(({ time_s }) => toNumber(String(time_s))),
-    points: content.path.map(({ timbre }) => parsePoint(String(timbre), instruments)),
+    points: content.path.map(({ timbre, film }) => [
+      ...parsePoint(String(timbre), space.instruments),
+      ...(format === withFilm ? parseFilm(film, space.filmSize) : []),
+    ]),
   });
+}
+
+function parseFilm(film: unknown, size: number): number[] {
+  const whole = Array.isArray(film) && film.length === size && film.every(Number.isFinite);
+  if (!whole) throw new Error(`must have ${size} numbers of FiLM vectors at each point`);
+  return film;
 }
 
 /** A model's instruments that may play a track: kits for drums, or the others. */

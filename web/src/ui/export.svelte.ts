@@ -66,7 +66,7 @@ export class Export {
   }
 
   saveTimbre(): void {
-    const content = timbreFile(this.path.played(this.path.timbre));
+    const content = timbreFile(this.path.played(this.path.timbre), this.models.space);
     download(`${this.stem()}.timbre`, new Blob([content], { type: "application/json" }));
   }
 

@@ -6,10 +6,12 @@ import {
   type BundleEntry,
   type Instrument,
   type Manifest,
+  weightsId,
 } from "../engine/bundle";
-import { abilitiesOf, isKit, rollKind, wantedRoll } from "../engine/kinds";
+import { abilitiesOf, filmSizes, isKit, rollKind, wantedRoll } from "../engine/kinds";
 import type { Abilities } from "../score/abilities";
 import { TimbreMap } from "../timbre/map";
+import type { Space } from "../timbre/timbre";
 
 export const GRIFFIN_LIM = "griffin-lim";
 const NO_ABILITIES: Abilities = { bends: false, kits: new Map() };
@@ -38,6 +40,12 @@ export class Models {
   abilities = $derived(this.config ? abilitiesOf(this.config) : NO_ABILITIES);
   /** Numbers that a point of the model's timbre space has. */
   dimensions = $derived(this.instruments[0]?.embedding.length ?? 0);
+  /** What files of timbres are written and read with. */
+  space = $derived<Space>({
+    instruments: this.instruments,
+    filmSize: this.config ? filmSizes(this.config)[0] + filmSizes(this.config)[1] : 0,
+    weights: weightsId(this.entry),
+  });
   map = $derived<TimbreMap | null>(
     this.entry?.map ? new TimbreMap(this.entry.map, this.melodic) : null,
   );

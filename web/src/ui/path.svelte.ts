@@ -14,6 +14,7 @@ import {
   thinned,
   timbreAt,
   type Point,
+  type Space,
   type Timbre,
 } from "../timbre/timbre";
 import { inWords } from "../timbre/words";
@@ -56,10 +57,12 @@ export class Path {
     const { melodic, instruments } = this.models;
     return this.piece.isKit ? instruments.filter(isKit) : melodic;
   });
+  /** What its file is read with. */
+  space = $derived.by<Space>(() => ({ ...this.models.space, instruments: this.palette }));
   words = $derived.by<string>(() => {
     const { dimensions, map } = this.models;
     const shown = this.piece.isKit ? null : map;
-    return this.point.length === dimensions ? inWords(this.point, this.palette, shown) : "";
+    return this.point.length >= dimensions ? inWords(this.point, this.palette, shown) : "";
   });
 
   constructor(

@@ -139,7 +139,7 @@ export class Session {
   async openFile(file: File): Promise<void> {
     try {
       if (file.name.toLowerCase().endsWith(".timbre")) {
-        this.piece.setTimbre(parseTimbreFile(await file.text(), this.path.palette));
+        this.piece.setTimbre(parseTimbreFile(await file.text(), this.path.space));
         this.say(`Loaded the timbre ${file.name}.`);
         return;
       }
