@@ -36,7 +36,9 @@ def own_timbre(
 ) -> torch.Tensor:
     """A timbre with FiLM vectors of its own for one of the layers, as torch takes it."""
     own = [torch.zeros(*timbre.shape[:2], size) for size in (32, 64)]
-    given = [zeros if part is None else part for part, zeros in zip((first, second), own, strict=True)]
+    given = [
+        zeros if part is None else part for part, zeros in zip((first, second), own, strict=True)
+    ]
     return torch.cat([timbre, *given], dim=-1)
 
 

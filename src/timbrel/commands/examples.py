@@ -23,6 +23,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "timbrel timbres",
         "timbrel timbres violin",
         "timbrel timbres '50% harp + 50% vibraphone' -o mine.timbre",
+        "timbrel timbres harp --sfz harp/",
     ),
     "tunes": ("timbrel tunes", "timbrel tunes -o songs/"),
     "serve": ("timbrel serve --open", "timbrel serve --port 0 --report report/"),
