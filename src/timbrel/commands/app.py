@@ -11,6 +11,7 @@ from timbrel.commands.data import add_data_commands
 from timbrel.commands.engine import add_engine_commands
 from timbrel.commands.evaluate import add_evaluate_commands
 from timbrel.commands.examples import epilog
+from timbrel.commands.fit import add_fit_command
 from timbrel.commands.inspect import add_inspect_command
 from timbrel.commands.notes import add_notes_commands
 from timbrel.commands.page import add_page_commands
@@ -22,7 +23,7 @@ from timbrel.commands.tunes import add_tunes_command
 
 # The groups in which the help lists the commands.
 _PANELS = {
-    "Music": ("render", "transcribe", "inspect", "timbres", "tunes", "serve", "page"),
+    "Music": ("render", "transcribe", "inspect", "timbres", "fit", "tunes", "serve", "page"),
     "Single notes": ("notes",),
     "Training and measuring": ("prepare", "train", "runs", "export", "evaluate", "listen"),
     "This installation": ("info", "bench"),
@@ -40,6 +41,7 @@ add_render_command(app)
 add_transcribe_command(app)
 add_inspect_command(app)
 add_timbres_command(app)
+add_fit_command(app)
 add_tunes_command(app)
 add_page_commands(app)
 add_data_commands(app)

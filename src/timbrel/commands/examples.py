@@ -25,6 +25,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "timbrel timbres '50% harp + 50% vibraphone' -o mine.timbre",
         "timbrel timbres harp --sfz harp/",
     ),
+    "fit": (
+        "timbrel fit flute.wav",
+        "timbrel fit flute.wav --score flute.mid -o mine.timbre --plot fit.png",
+    ),
     "tunes": ("timbrel tunes", "timbrel tunes -o songs/"),
     "serve": ("timbrel serve --open", "timbrel serve --port 0 --report report/"),
     "page": ("timbrel page -o site/", "timbrel page -o site/ --report report/ --force"),

@@ -294,7 +294,7 @@ def _mix(text: str, instruments: Sequence[Instrument]) -> _Point:
     if any(is_percent for *_, is_percent in parts) and not all(p[2] for p in parts):
         raise InputError(f"timbre '{text}': give each instrument of the mix its share in percent")
     weights: dict[_Point, float] = {}
-    remarks = []
+    remarks: list[str] = []
     for name, weight, _ in parts:
         try:
             named = _named(name, instruments)
