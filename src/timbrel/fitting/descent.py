@@ -17,6 +17,7 @@ from torch import Tensor
 
 from timbrel.fitting.material import Passage, audible
 from timbrel.fitting.network import FrozenMel2Mel
+from timbrel.fitting.options import Check, FitOptions
 from timbrel.measures.correlation import DB_PER_NEPER
 from timbrel.progress import Progress
 
@@ -24,29 +25,6 @@ _SOFTEST, _LOUDEST = 0.35, 2.8  # factors of the velocities
 _LEAST_VALUE = 8 / 127  # of a roll
 _N_FACTORS = 7
 _MARGIN = 1.0  # nepers below the floor from which on a prediction is not wrong
-
-
-@dataclass(frozen=True)
-class FitOptions:
-    """How a timbre is fitted."""
-
-    steps: int = 180
-    place_steps: int = 30  # in which the place alone moves
-    place_rate: float = 0.03  # learning rates of Adam; they fall as a cosine does
-    film_rate: float = 0.02
-    decay: float = 0.3  # of the squared FiLM vectors
-    check_every: int = 10
-    patience: int = 60  # steps without a better held-out part
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Check:
-    """The error at a step, in dB."""
-
-    step: int
-    seen_db: float
-    held_out_db: float
 
 
 @dataclass(frozen=True)
@@ -136,7 +114,7 @@ def descend(
         if transposed and number // 2 % 2:
             passage = transposed[int(random.integers(len(transposed)))]
         if number % 2:
-            factor, level = _drawn(levels[index], passage.roll, random)
+            factor, level = _drawn(levels[index], random)
         roll = torch.from_numpy(np.minimum(passage.roll * np.float32(factor), 1))
         made = network.mel(_velocities_only(passage.roll, roll), state.point)
         state.step(_error(made, passage, gain + level, floor, seen=True), number)
@@ -202,7 +180,7 @@ def _levels(
 
 
 def _drawn(
-    levels: tuple[np.ndarray, np.ndarray], roll: np.ndarray, random: np.random.Generator
+    levels: tuple[np.ndarray, np.ndarray], random: np.random.Generator
 ) -> tuple[float, float]:
     """A factor of the velocities, and the level that goes with it."""
     factors, nepers = levels

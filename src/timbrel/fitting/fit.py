@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from timbrel.bundles.bundle import Bundle, weights_id
 from timbrel.errors import InputError, need_packages
-from timbrel.fitting.descent import Check, FitOptions, descend
 from timbrel.fitting.material import Clip, Passage, audible, read_clips
-from timbrel.fitting.network import FrozenMel2Mel
+from timbrel.fitting.options import Check, FitOptions
 from timbrel.fitting.search import LEAST_CORRELATION, Match, error_db, matches
 from timbrel.progress import Progress, silent
 from timbrel.score.source import Source
 from timbrel.timbre.timbre import Timbre
+
+if TYPE_CHECKING:
+    from timbrel.fitting.network import FrozenMel2Mel
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,9 @@ def fit_clips(
     progress
         Wraps the steps.
     """
+    from timbrel.fitting.descent import descend
+    from timbrel.fitting.network import FrozenMel2Mel
+
     network, floor = FrozenMel2Mel(bundle), bundle.mel.log_floor
     passages = [passage for clip in clips for passage in clip.passages(bundle)]
     fullest = max(passages, key=lambda passage: int(audible(passage.mel).sum()))
@@ -117,7 +123,9 @@ def fit_clips(
         options=options or FitOptions(),
         progress=progress,
     )
-    timbre = Timbre.constant(found.place, film=found.film, fitted_to=weights_id(bundle))
+    timbre = Timbre.constant(
+        found.place.tolist(), film=found.film.tolist(), fitted_to=weights_id(bundle)
+    )
     target = fullest.target(best.gain, floor)
     point = np.concatenate([found.place, found.film])[None]
     made = np.maximum(network.mels(fullest.roll, point)[0], np.float32(floor))

@@ -7,10 +7,10 @@ them, too.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import soxr
@@ -79,8 +79,7 @@ class Clip:
         count = max(round(len(log_mel) / length), 1)
         edges = np.linspace(0, len(log_mel), count + 1).astype(int)
         return [
-            Passage(roll[a:b], log_mel[a:b], held_out[a:b])
-            for a, b in zip(edges[:-1], edges[1:], strict=True)
+            Passage(roll[a:b], log_mel[a:b], held_out[a:b]) for a, b in itertools.pairwise(edges)
         ]
 
 
@@ -146,9 +145,10 @@ def _check_peaks(audio: np.ndarray, recording: Recording) -> None:
     sounding = level > 0.01 * level.max()
     flat = level >= _CLIPPED_LEVEL * recording.peak
     runs = flat[1:] & flat[:-1]  # a lone sample may well be the peak
-    if recording.peak > _CLIPPED_LEVEL and runs.sum() > _CLIPPED_SHARE * sounding.sum():
+    share = float(runs.sum() / max(sounding.sum(), 1))
+    if recording.peak > _CLIPPED_LEVEL and share > _CLIPPED_SHARE:
         raise InputError(
-            f"{recording.path}: is clipped ({100 * runs.sum() / sounding.sum():.1f} % of it lies at "
+            f"{recording.path}: is clipped ({100 * share:.1f} % of it lies at "
             "full scale), which would become part of the timbre; record it softer"
         )
 
@@ -193,5 +193,10 @@ def _faster(track: Track, speed: float, semitones: int) -> Track:
         )
         for note in track.notes
     )
-    curves = {name: sooner(getattr(track, name)) for name in ("bend", "tuning", "vibrato")}
-    return replace(track, notes=notes, **curves)
+    return replace(
+        track,
+        notes=notes,
+        bend=sooner(track.bend),
+        tuning=sooner(track.tuning),
+        vibrato=sooner(track.vibrato),
+    )
