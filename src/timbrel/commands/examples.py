@@ -60,6 +60,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "timbrel evaluate transcription --midi album/ --soundfont FONT.sf3 -o report/",
         "timbrel evaluate transcription --recordings takes/ -o report/ --judge basic-pitch",
     ),
+    "evaluate fit": (
+        "timbrel evaluate fit --soundfont FONT.sf2 -o fits/",
+        "timbrel evaluate fit --soundfont FONT.sf2 -o fits/ --program 40 --program 73",
+    ),
     "listen": (
         "timbrel listen --report report/ --host 0.0.0.0",
         "timbrel listen --report report/ --analyse",
