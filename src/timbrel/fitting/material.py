@@ -110,7 +110,7 @@ def read_clips(
     """
     if scores and len(scores) != len(paths):
         raise InputError(f"{len(scores)} scores were given for {len(paths)} clips; give one each")
-    recordings = [_checked(look_into(path)) for path in paths]
+    recordings = [look_into(path) for path in paths]
     total_s = sum(recording.duration_s for recording in recordings)
     named = ", ".join(str(recording.path) for recording in recordings)
     if total_s > LONGEST_S:
@@ -119,6 +119,8 @@ def read_clips(
         )
     if total_s < SHORTEST_S:
         raise InputError(f"{named}: lasts {total_s:.2f} s; give {SHORTEST_S:.0f} s or more")
+    for recording in recordings:
+        _check(recording)
     clips = []
     for place, recording in enumerate(recordings):
         score = as_score(scores[place]) if scores else _heard(recording)
@@ -129,7 +131,7 @@ def read_clips(
     return clips
 
 
-def _checked(recording: Recording) -> Recording:
+def _check(recording: Recording) -> None:
     if recording.is_silent:
         raise InputError(f"{recording.path}: is silent; give a recording of an instrument")
     if recording.sample_rate < LOWEST_RATE:
@@ -137,7 +139,6 @@ def _checked(recording: Recording) -> Recording:
             f"{recording.path}: holds nothing above {recording.sample_rate / 2000:g} kHz, which is "
             f"too little of a timbre; give a recording of {LOWEST_RATE / 1000:g} kHz or more"
         )
-    return recording
 
 
 def _check_peaks(audio: np.ndarray, recording: Recording) -> None:
