@@ -17,7 +17,6 @@ from timbrel.progress import shown
 
 if TYPE_CHECKING:
     from timbrel.evaluation.fitting import FitMeasures
-    from timbrel.fitting.fit import FittedTimbre
 
 PAGE_FILE, DATA_FILE = "fit.md", "fit.json"
 
@@ -66,18 +65,16 @@ def fit(
     mel = load_bundle(model, kind="mel2mel").mel
     make_folder(output)
 
-    def draw(one: FitMeasures, found: FittedTimbre) -> None:
+    results: list[FitMeasures] = []
+    text = content = ""
+    chosen = program or PROGRAMS
+    for one, found in evaluate_fit(
+        soundfont, model=model, programs=chosen, progress=shown(quiet=quiet)
+    ):
         plot_fit(found, mel, output / f"{one.program:03}.png", title=one.name)
-
-    results = evaluate_fit(
-        soundfont,
-        model=model,
-        programs=program or PROGRAMS,
-        seen=draw,
-        progress=shown(quiet=quiet),
-    )
-    text, content = markdown(results), json.dumps(as_dict(results), indent=1) + "\n"
-    write_text(output / PAGE_FILE, text)
-    write_text(output / DATA_FILE, content)
+        results.append(one)
+        text, content = markdown(results), json.dumps(as_dict(results), indent=1) + "\n"
+        write_text(output / PAGE_FILE, text)
+        write_text(output / DATA_FILE, content)
     print(content if as_json else text, end="")
     print(f"{output / PAGE_FILE}: written", file=sys.stderr)

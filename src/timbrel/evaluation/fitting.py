@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -51,10 +51,9 @@ def evaluate_fit(
     *,
     model: str,
     programs: Sequence[int] = PROGRAMS,
-    seen: Callable[[FitMeasures, FittedTimbre], None] = lambda _, __: None,
     progress: Progress = silent,
-) -> list[FitMeasures]:
-    """Fit programs of a SoundFont to a phrase each, and measure them on others.
+) -> Iterator[tuple[FitMeasures, FittedTimbre]]:
+    """Fit programs of a SoundFont to a phrase each, and measure them on others, one by one.
 
     Parameters
     ----------
@@ -64,13 +63,11 @@ def evaluate_fit(
         A bundle's name or folder.
     programs
         Of General MIDI.
-    seen
-        Called with what was found of each program, as to draw it.
     progress
         Wraps the programs.
     """
     font, bundle = check_soundfont(soundfont), load_bundle(model, kind="mel2mel")
-    network, results = FrozenMel2Mel(bundle), []
+    network = FrozenMel2Mel(bundle)
     for program in progress(programs, len(programs), "fitting"):
         first, *others = _clips(font, bundle, program)
         found = fit_clips([first], bundle)
@@ -90,9 +87,7 @@ def evaluate_fit(
             _pair(table[1 : 1 + _PHRASES]),
             _pair(table[1 + _PHRASES :]),
         )
-        seen(one, found)
-        results.append(one)
-    return results
+        yield one, found
 
 
 def as_dict(results: Sequence[FitMeasures]) -> dict[str, Any]:
