@@ -12,8 +12,12 @@ from timbrel.web.page import page_files
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 VIEWS = {
-    "page.png": {"viewport": {"width": 1440, "height": 900}},
-    "page-phone.png": {"viewport": {"width": 390, "height": 844}, "is_mobile": True},
+    "page.png": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
+    "page-phone.png": {
+        "viewport": {"width": 390, "height": 844},
+        "is_mobile": True,
+        "color_scheme": "dark",
+    },
 }
 SHOWN_AT_S = 7.0
 

@@ -12,8 +12,10 @@ MEL_FLOOR = 1e-5  # −100 dB of magnitude, where every mel spectrogram is clipp
 
 LOWEST_PITCH = 21  # A0
 HIGHEST_PITCH = 108  # C8
-A4_HZ = 440.0  # of pitch 69
+A4_PITCH, A4_HZ = 69, 440.0
 N_PITCHES = HIGHEST_PITCH - LOWEST_PITCH + 1
+
+DEFAULT_TEMPO = 120.0  # beats a minute, of MIDI that sets none
 
 # The licence of data and models for which none has been stated.
 LICENSE_NOT_STATED = "not stated"

@@ -15,9 +15,7 @@ from timbrel.room import Room
 from timbrel.score.placement import CENTRE
 from timbrel.score.score import Automation, Track
 
-SMOOTHING_BLOCK_S = (
-    0.004  # volume, pan and sends move in straight lines between points so far apart
-)
+SMOOTHING_BLOCK_S = 0.004  # between the points that volume, pan and sends move through straight
 
 
 class Mixer:

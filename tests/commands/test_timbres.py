@@ -57,3 +57,14 @@ def test_a_timbre_becomes_a_sampled_instrument(model: tuple[str, str], tmp_path:
     folder = str(tmp_path / "full")
     assert "give --force" in failure_of("timbres", "harp", *model, "--sfz", folder)
     assert "a timbre that stays" in failure_of("timbres", "0s harp; 1s piano", *model, "--sfz", "n")
+
+
+def test_the_map_is_drawn(model: tuple[str, str]) -> None:
+    done = run("timbres", *model, "--plot", "map.svg")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "map.svg: saved"
+    assert "map.svg: exists" in failure_of("timbres", *model, "--plot", "map.svg")
+    assert "leave out the timbre" in failure_of("timbres", "harp", *model, "--plot", "new.svg")
+    assert "pictures end in .png" in failure_of("timbres", *model, "--plot", "map.gif")
+    assert not Path("map.gif").exists()
+    assert run("timbres", *model, "--plot", "map.svg", "--force").returncode == 0

@@ -71,7 +71,7 @@ def test_mels_are_computed_once(small_data: Path, monkeypatch: pytest.MonkeyPatc
     def again(*_: object) -> None:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(dataset, "_cache_mel", again)
+    monkeypatch.setattr(dataset, "_mel", again)
     MelClips(small_data, "train", MelConfig())
 
 

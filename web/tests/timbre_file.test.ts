@@ -1,13 +1,8 @@
 // Files of timbres, with and without FiLM vectors of their own.
 
 import { expect, it } from "vitest";
-import {
-  parseTimbreFile,
-  timbreAt,
-  timbreFile,
-  timbreSpec,
-  type Timbre,
-} from "../src/timbre/timbre";
+import { parseTimbreFile, timbreFile, timbreSpec } from "../src/timbre/grammar";
+import { timbreAt, type Timbre } from "../src/timbre/timbre";
 
 const instruments = [
   { name: "piano", program: 0, embedding: [1, 0] },
@@ -23,7 +18,7 @@ const own: Timbre = {
 };
 
 it("a path of both kinds survives its file", () => {
-  const found = parseTimbreFile(timbreFile(own, space), space);
+  const found = parseTimbreFile(timbreFile(own, space), space).timbre;
   expect(found.times).toEqual([0, 2]);
   expect(found.points).toEqual([[1, 0, 0, 0, 0], own.points[1]]);
 });
@@ -39,7 +34,7 @@ it("without FiLM vectors a file is of the first format", () => {
     timbrel_timbre: 1,
     path: [{ time_s: 0, timbre: "@0,2" }],
   });
-  expect(parseTimbreFile(text, space).points).toEqual([[0, 2]]);
+  expect(parseTimbreFile(text, space).timbre.points).toEqual([[0, 2]]);
 });
 
 it.each([

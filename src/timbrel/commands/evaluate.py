@@ -19,7 +19,9 @@ from timbrel.commands.options import (
     Excerpts,
     Jobs,
     Json,
+    MidiFolder,
     Quiet,
+    SoundFont,
     Split,
     Splits,
     StopAtFirst,
@@ -48,11 +50,8 @@ class _Evaluations(TyperGroup):
 
 
 def synthesis(
-    midi: Annotated[Path, typer.Option(help="The folder of the MIDI files.", rich_help_panel=DATA)],
-    soundfont: Annotated[
-        Path,
-        typer.Option(help="The SoundFont that the models were trained on.", rich_help_panel=DATA),
-    ],
+    midi: MidiFolder,
+    soundfont: SoundFont,
     output: Annotated[
         Path,
         typer.Option("-o", "--output", help="The folder for the report.", rich_help_panel=OUTPUT),

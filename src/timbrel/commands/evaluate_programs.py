@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from timbrel.commands.batch import Failures
-from timbrel.commands.options import Jobs, Json, Quiet
+from timbrel.commands.options import Jobs, Json, MidiFolder, Quiet, SoundFont
 from timbrel.commands.panels import DATA, OUTPUT, SOUND
 from timbrel.errors import need_packages
 from timbrel.files import check_output_folder, make_folder, write_text
@@ -20,11 +20,8 @@ PAGE_FILE, DATA_FILE = "programs.md", "programs.json"
 
 
 def programs(
-    midi: Annotated[Path, typer.Option(help="The folder of the MIDI files.", rich_help_panel=DATA)],
-    soundfont: Annotated[
-        Path,
-        typer.Option(help="The SoundFont that the model was trained on.", rich_help_panel=DATA),
-    ],
+    midi: MidiFolder,
+    soundfont: SoundFont,
     output: Annotated[
         Path,
         typer.Option(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
 from pathlib import Path
@@ -97,7 +95,7 @@ def transcription(
         verdict_rows,
     )
     from timbrel.evaluation.transcription_tables import markdown
-    from timbrel.files import make_folder, write_text
+    from timbrel.files import make_folder, write_table, write_text
     from timbrel.score.instruments import TEN_INSTRUMENTS
     from timbrel.transcription.sizes import KIND
 
@@ -129,14 +127,10 @@ def transcription(
     if not verdicts:
         raise InputError("all of it is silent; is it the right SoundFont?")
     rows, tables = verdict_rows(verdicts), markdown(verdicts, skipped)
-    table = io.StringIO()
-    writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
     make_folder(output)
     write_text(output / _TABLES_FILE, tables)
     write_text(output / _JSON_FILE, json.dumps(rows, indent=2) + "\n")
-    write_text(output / _CSV_FILE, table.getvalue())
+    write_table(output / _CSV_FILE, rows, list(rows[0]))
     print(json.dumps(rows, indent=2) if as_json else tables, end="" if not as_json else "\n")
     print(f"{output / _TABLES_FILE}: written", file=sys.stderr)
     failures.end()

@@ -14,6 +14,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "timbrel transcribe takes/ -o scores/ --csv",
         "timbrel transcribe bass.wav -o bass.mid --tempo 96 --json",
     ),
+    "translate": (
+        "timbrel translate flute.wav --timbre 'church organ'",
+        "timbrel translate takes/ --timbre mine.timbre -o organs/",
+        "timbrel translate bass.wav --timbre '60% harp + 40% trumpet' -o harp.flac --loudness -16",
+    ),
     "inspect": (
         "timbrel inspect duet.mid",
         "timbrel inspect album/ --json",
@@ -22,6 +27,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "timbres": (
         "timbrel timbres",
         "timbrel timbres violin",
+        "timbrel timbres --plot map.png",
         "timbrel timbres '50% harp + 50% vibraphone' -o mine.timbre",
         "timbrel timbres harp --sfz harp/",
     ),

@@ -55,6 +55,13 @@ MaxDuration = Annotated[
         rich_help_panel=EXPERT,
     ),
 ]
+MidiFolder = Annotated[
+    Path, typer.Option("--midi", help="The folder of the MIDI files.", rich_help_panel=DATA)
+]
+SoundFont = Annotated[
+    Path,
+    typer.Option("--soundfont", help="The SoundFont that was trained on.", rich_help_panel=DATA),
+]
 StopAtFirst = Annotated[
     bool,
     typer.Option(

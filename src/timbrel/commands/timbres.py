@@ -48,12 +48,20 @@ def timbres(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            help="A picture of the model's instruments on its timbre map: a .png or .svg file to "
+            "write.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     model: Model = "",
     quiet: Quiet = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """List the instruments of a model with their coordinates, or look up or save a timbre."""
+    """List the instruments of a model with their coordinates, or draw them; look up a timbre."""
     from timbrel.bundles.bundle import load_bundle
     from timbrel.constants import DEFAULT_MODEL
     from timbrel.files import check_output, check_output_folder
@@ -70,7 +78,15 @@ def timbres(
         if spec is None:
             raise InputError("--sfz writes a timbre; name it: timbrel timbres 'harp' --sfz harp/")
         check_output_folder(sfz, may_hold=force, remedy=FORCE_REMEDY)
+    if plot is not None:
+        if spec is not None:
+            raise InputError("--plot draws all instruments; leave out the timbre")
+        check_output(plot, force=force)
     bundle = load_bundle(model or DEFAULT_MODEL, kind="mel2mel")
+    if plot is not None:
+        from timbrel.evaluation.map_picture import plot_timbre_map
+
+        plot_timbre_map(bundle, plot)
     rows: list[dict[str, Any]]
     if spec is None:
         rows = [
@@ -105,8 +121,9 @@ def timbres(
         else:
             label = f"{row['time_s']:g} s"
         print(f"{label}  @{point}")
-    if output is not None:
-        print(f"{output}: saved")
+    for path in (output, plot):
+        if path is not None:
+            print(f"{path}: saved")
 
 
 def _write_sfz(bundle: Bundle, spec: str, folder: Path, *, force: bool, quiet: bool) -> None:

@@ -247,6 +247,16 @@ def manifest_sha256(folder: str | os.PathLike) -> str:
     return file_sha256(Path(folder) / MANIFEST_FILE)
 
 
+def origin(settings: Settings, folder: str | os.PathLike) -> dict[str, str]:
+    """What a model's card says of the data in a folder."""
+    return {
+        "soundfont": settings.soundfont or "none",
+        "license": settings.license,
+        "attribution": settings.attribution,
+        "data_manifest_sha256": manifest_sha256(folder),
+    }
+
+
 def _choose_gain(renderer: _Renderer, choices: list[Choice], progress: Progress) -> float:
     """The gain that puts the loudest sample of the validation split at `PEAK_DB`.
 

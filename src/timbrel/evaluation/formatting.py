@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from timbrel.evaluation.results import Estimate
 
@@ -36,3 +37,9 @@ def signed(estimate: Estimate) -> str:
     """A difference with its sign and interval."""
     sign = "+" if estimate.mean > 0 else ""
     return f"{sign}{number(estimate.mean, 3)} {interval(estimate, 3)}"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -95,7 +95,7 @@ def evaluate(
     first = bundles[0]
     chosen = _instruments(first, instruments)
     conditions = tuple(plan_conditions(bundles, vocoders))
-    able, skipped = _able_judges(judges)
+    able, skipped = able_judges(judges)
     store = Cache(cache)
     works = {
         (excerpt, instrument.name): Work(
@@ -173,7 +173,7 @@ def _instruments(bundle: Bundle, names: Sequence[str]) -> list[Instrument]:
     return [known[name] for name in dict.fromkeys(names)] or list(known.values())
 
 
-def _able_judges(names: Sequence[str]) -> tuple[list[str], list[str]]:
+def able_judges(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """The judges that are installed, and words about those that are not."""
     able, skipped = [], []
     for name in names:

@@ -17,11 +17,12 @@ from timbrel.constants import SAMPLE_RATE
 from timbrel.corpus.recordings import find_recordings
 from timbrel.corpus.selection import file_sha256
 from timbrel.corpus.soundfont import check_soundfont, find_fluidsynth
-from timbrel.errors import InputError, MissingToolError, Skip, refuse
+from timbrel.errors import InputError, Skip, refuse
 from timbrel.evaluation import judges
 from timbrel.evaluation.cache import Cache, key_of, source_key
 from timbrel.evaluation.judges import JUDGES, judge_version, load_judge
 from timbrel.evaluation.originals import Clip, Excerpt, render_original
+from timbrel.evaluation.run import able_judges
 from timbrel.geometry import MelConfig
 from timbrel.machine import n_processes
 from timbrel.measures import notes_heard
@@ -165,18 +166,10 @@ def evaluate_transcription(
 
 def _able(models: Sequence[str], others: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
     """The transcribers that can be used, as names and what to load, and words about the others."""
-    able, skipped = [], []
-    for model in models:
-        bundle = load_bundle(model, kind=KIND)
-        able.append((bundle.name, str(bundle.path)))
-    for name in others:
-        if name not in JUDGES:
-            raise InputError(f"there is no judge '{name}'; known: {', '.join(JUDGES)}")
-        try:
-            load_judge(name)
-            able.append((name, ""))
-        except MissingToolError as error:
-            skipped.append(str(error))
+    bundles = [load_bundle(model, kind=KIND) for model in models]
+    judges, skipped = able_judges(others)
+    able = [(bundle.name, str(bundle.path)) for bundle in bundles]
+    able += [(name, "") for name in judges]
     if not able:
         raise InputError("there is no transcriber to measure; name a model, or install a judge")
     names = [name for name, _ in able]

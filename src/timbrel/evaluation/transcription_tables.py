@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from timbrel.evaluation.formatting import UNKNOWN, number, with_interval
+from timbrel.evaluation.formatting import UNKNOWN, number, table, with_interval
 from timbrel.evaluation.results import Estimate
 from timbrel.evaluation.transcription import Verdict
 from timbrel.measures.statistics import drawn_means, draws, interval, mean_of_known
@@ -59,7 +59,7 @@ def markdown(verdicts: Sequence[Verdict], skipped: Sequence[str]) -> str:
         "intervals by the bootstrap over tracks; – where nothing is said, or of one track alone.",
         *(f"{words[:1].upper()}{words[1:]}." for words in skipped),
         "",
-        *_table(
+        table(
             ["transcriber", *(heading for heading, _ in _HEADINGS.values())],
             [
                 [
@@ -80,7 +80,7 @@ def markdown(verdicts: Sequence[Verdict], skipped: Sequence[str]) -> str:
             [name, *(_mean([v for v in of[name] if v.instrument == i], key) for i in instruments)]
             for name in names
         ]
-        lines += _table(["transcriber", *instruments], rows)
+        lines.append(table(["transcriber", *instruments], rows))
     lines += ["", "## By polyphony: onset and pitch", ""]
     classes = [
         (_range(low, high), [v for v in verdicts if low <= v.polyphony < high])
@@ -91,7 +91,7 @@ def markdown(verdicts: Sequence[Verdict], skipped: Sequence[str]) -> str:
         [name, *(_mean([v for v in some if v.transcriber == name], "pitch") for _, some in classes)]
         for name in names
     ]
-    lines += _table(["transcriber", *(words for words, _ in classes)], rows)
+    lines.append(table(["transcriber", *(words for words, _ in classes)], rows))
     return "\n".join(lines) + "\n"
 
 
@@ -107,8 +107,3 @@ def _mean(verdicts: Sequence[Verdict], measure: str) -> str:
     if not verdicts:
         return UNKNOWN
     return number(float(mean_of_known(np.array([v.scores[measure] for v in verdicts]))), 3)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [header, ["---"] * len(header), *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from timbrel.constants import SAMPLE_RATE
+from timbrel.constants import A4_HZ, A4_PITCH, SAMPLE_RATE
 from timbrel.notes.spectrum import HOP_LENGTH, N_FFT, RANGE_DB
 
 _LOWEST_HZ, _HIGHEST_HZ = 30.0, 4_500.0
@@ -98,4 +98,4 @@ def tracked_pitch(audio: np.ndarray) -> float:
     heard = level[:n] > max(_HEARD * level.max(), 1e-5)
     if not heard.any():
         return float("nan")
-    return float(np.median(69 + 12 * np.log2(hz[:n][heard] / 440)))
+    return float(np.median(A4_PITCH + 12 * np.log2(hz[:n][heard] / A4_HZ)))

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from timbrel.constants import DEFAULT_TEMPO
 from timbrel.score.smf import DEVICE_NAME, META, PORT, SET_TEMPO, SYSEX, MidiFile
 
-DEFAULT_TEMPO = 500_000  # microseconds per beat
+DEFAULT_BEAT_US = round(60e6 / DEFAULT_TEMPO)  # microseconds of a beat
 
 Port = tuple[int, int]  # the number of a port, and which of the devices that the file names
 
@@ -52,7 +53,7 @@ class Timeline:
     def sequence(self, index: int, start_s: float = 0.0) -> Iterator[Event]:
         """The events of one piece, which starts at a time."""
         events, division = self._midi.events, self._midi.division
-        tempo = DEFAULT_TEMPO
+        tempo = DEFAULT_BEAT_US
         ports: dict[int, Port] = {}
         devices: dict[bytes, int] = {}
         base_s, last_tick = start_s, 0

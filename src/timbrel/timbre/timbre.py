@@ -46,7 +46,7 @@ _PERCENT = r"([0-9.]+)\s*%"
 _SHARE = re.compile(rf"{_PERCENT}\s+(?P<after>.+)|(?P<before>.+?)[\s:]\s*{_PERCENT}", re.DOTALL)
 # A point so many times farther from the instruments' centre than the farthest of them is sounds
 # like none of them.
-_FAR = 2.0
+FAR = 2.0
 
 
 @dataclass(frozen=True)
@@ -374,7 +374,7 @@ def _if_far(
     embeddings = np.array([instrument.embedding for instrument in instruments])
     centre = embeddings.mean(axis=0)
     reach = np.linalg.norm(embeddings - centre, axis=1).max()
-    if np.linalg.norm(np.array(point) - centre) <= _FAR * reach:
+    if np.linalg.norm(np.array(point) - centre) <= FAR * reach:
         return ()
     return (f"timbre '{text}': lies far outside the model's instruments and may not sound well",)
 

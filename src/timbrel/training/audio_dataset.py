@@ -7,18 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import joblib
 import numpy as np
 import soundfile
 
 from timbrel.bundles.bundle import SUMS_FILE, load_bundle
 from timbrel.corpus.preparation import Clip
 from timbrel.errors import InputError
-from timbrel.files import atomic_path
 from timbrel.geometry import MelConfig
 from timbrel.mel.generator import MelGenerator
 from timbrel.progress import Progress, silent
 from timbrel.timbre.timbre import Timbre
+from timbrel.training.cached import cached_arrays
 from timbrel.training.dataset import MelClips, read_roll
 
 
@@ -87,20 +86,18 @@ class AudioClips(MelClips):
         self.predicted_shares = np.where(np.isin(np.arange(len(order)), chosen), self.shares, 0.0)
         self.predicted_shares /= self.predicted_shares.sum()
         key = hashlib.sha256((bundle.path / SUMS_FILE).read_bytes()).hexdigest()[:12]
-        paths = {
-            i: folder / "predicted" / key / f"{self.clips[i].audio_sha256}.npy" for i in chosen
-        }
-        missing = [i for i, path in paths.items() if not path.exists()]
-        tasks = (
-            joblib.delayed(_cache_prediction)(
-                folder, self.clips[i], predicted_by, int(self.n_frames[i]), paths[i], performance
-            )
-            for i in missing
+        kept = folder / "predicted" / key
+        mels = cached_arrays(
+            [kept / f"{self.clips[i].audio_sha256}.npy" for i in chosen],
+            _prediction,
+            [
+                (folder, self.clips[i], predicted_by, int(self.n_frames[i]), performance)
+                for i in chosen
+            ],
+            progress=progress,
+            label=f"predicted mels ({split})",
         )
-        done = joblib.Parallel(n_jobs=-1, return_as="generator_unordered")(tasks)
-        for _ in progress(done, len(missing), f"predicted mels ({split})"):
-            pass
-        self._predicted = {i: np.load(path, mmap_mode="r") for i, path in paths.items()}
+        self._predicted = dict(zip(chosen, mels, strict=True))
 
     def audio(self, index: int, start: int, stop: int) -> np.ndarray:
         """Samples of a clip, float32; zeros beyond its end."""
@@ -160,14 +157,11 @@ def audio_batch(
     return AudioBatch(np.stack(audio), np.stack(mel), np.array(indices), np.array(starts))
 
 
-def _cache_prediction(
-    folder: Path, clip: Clip, model: str, n_frames: int, path: Path, performance: bool
-) -> None:
+def _prediction(
+    folder: Path, clip: Clip, model: str, n_frames: int, performance: bool
+) -> np.ndarray:
     bundle = load_bundle(model, kind="mel2mel")
     point = next(i.embedding for i in bundle.instruments if i.name == clip.instrument)
     roll = read_roll(folder, clip, bundle.mel.frame_rate, performance=performance)
     blocks = MelGenerator(bundle).stream([roll], [Timbre.constant(point)], n_frames)
-    mel = np.concatenate([block[0] for block in blocks])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.save(file, mel.astype(np.float16))
+    return np.concatenate([block[0] for block in blocks]).astype(np.float16)

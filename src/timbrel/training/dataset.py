@@ -14,14 +14,12 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
-import joblib
 import numpy as np
 
-from timbrel.corpus.preparation import Clip, Settings, manifest_sha256, read_clip, read_data
+from timbrel.corpus.preparation import Clip, Settings, origin, read_clip, read_data
 from timbrel.corpus.selection import ETUDE
 from timbrel.corpus.soundfont import BEND_SHARE, PITCH_RESOLUTION
 from timbrel.errors import InputError
-from timbrel.files import atomic_path
 from timbrel.geometry import MelConfig
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.progress import Progress, silent
@@ -29,6 +27,7 @@ from timbrel.score.midi import read_midi
 from timbrel.score.performance_roll import PerformanceRoll
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.pitch import Pitches
+from timbrel.training.cached import cached_arrays
 
 # At the start of a visit inside a clip, the network does not know which notes are already sounding,
 # so this many frames do not count.
@@ -86,21 +85,18 @@ class MelClips:
         if not self.clips:
             raise InputError(f"{folder}: has no clips of the split '{split}'")
         self.instruments = list(self.settings.instruments)
-        self._paths = [_mel_path(folder, clip, config) for clip in self.clips]
-        missing = [i for i, path in enumerate(self._paths) if not path.exists()]
-        tasks = (
-            joblib.delayed(_cache_mel)(folder, self.clips[i], config, self._paths[i])
-            for i in missing
+        self._mels = cached_arrays(
+            [_mel_path(folder, clip, config) for clip in self.clips],
+            _mel,
+            [(folder, clip, config) for clip in self.clips],
+            progress=progress,
+            label=f"mel spectrograms ({split})",
         )
-        done = joblib.Parallel(n_jobs=-1, return_as="generator_unordered")(tasks)
-        for _ in progress(done, len(missing), f"mel spectrograms ({split})"):
-            pass
         self._performance = performance
         self._rolls: dict[tuple[str, bool], PianoRoll] = {}
         self._folder, self._config = folder, config
         self.n_frames = np.array([clip.n_samples // config.hop_length for clip in self.clips])
         self.labels = np.array([self.instruments.index(clip.instrument) for clip in self.clips])
-        self._mels = [np.load(path, mmap_mode="r") for path in self._paths]
         # How likely each clip is drawn.
         self.shares = self.n_frames / self.n_frames.sum()
         if equal_instruments:
@@ -111,12 +107,7 @@ class MelClips:
 
     def origin(self) -> dict[str, str]:
         """What a model's card says of the data."""
-        return {
-            "soundfont": self.settings.soundfont or "none",
-            "license": self.settings.license,
-            "attribution": self.settings.attribution,
-            "data_manifest_sha256": manifest_sha256(self._folder),
-        }
+        return origin(self.settings, self._folder)
 
     def roll(self, index: int) -> PianoRoll:
         clip = self.clips[index]
@@ -219,8 +210,5 @@ def _mel_path(folder: Path, clip: Clip, config: MelConfig) -> Path:
     return folder / "mel" / key / f"{clip.audio_sha256}.npy"
 
 
-def _cache_mel(folder: Path, clip: Clip, config: MelConfig, path: Path) -> None:
-    mel = mel_spectrogram(read_clip(folder, clip), config)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.save(file, mel.astype(np.float16))
+def _mel(folder: Path, clip: Clip, config: MelConfig) -> np.ndarray:
+    return mel_spectrogram(read_clip(folder, clip), config).astype(np.float16)

@@ -14,19 +14,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import joblib
 import numpy as np
 import soxr
 
 from timbrel.constants import LOWEST_PITCH, N_PITCHES
-from timbrel.corpus.preparation import Clip, manifest_sha256, read_data
+from timbrel.corpus.preparation import Clip, origin, read_data
 from timbrel.corpus.sounds import read_sounds
 from timbrel.errors import InputError
-from timbrel.files import atomic_path
 from timbrel.progress import Progress, silent
 from timbrel.score.instruments import UNPITCHED_PROGRAMS
 from timbrel.score.performance_roll import PerformanceRoll
 from timbrel.sound import read_audio
+from timbrel.training.cached import cached_arrays
 from timbrel.training.dataset import read_roll
 from timbrel.transcription.sizes import BEND, FRAME, HEADS, OFFSET, ONSET, VELOCITY
 
@@ -68,18 +67,14 @@ class NoteClips:
         self.clips = [clip for clip in clips if clip.split == split]
         self.sample_rate = sample_rate
         self._folder = folder
-        paths = [
-            folder / "samples" / str(sample_rate) / f"{clip.audio_sha256}.npy"
-            for clip in self.clips
-        ]
-        missing = [i for i, path in enumerate(paths) if not path.exists()]
-        done = joblib.Parallel(n_jobs=-1, return_as="generator_unordered")(
-            joblib.delayed(_keep_samples)(folder, self.clips[i], sample_rate, paths[i])
-            for i in missing
+        kept = folder / "samples" / str(sample_rate)
+        self._samples = cached_arrays(
+            [kept / f"{clip.audio_sha256}.npy" for clip in self.clips],
+            _read_samples,
+            [(folder, clip, sample_rate) for clip in self.clips],
+            progress=progress,
+            label=f"samples ({split})",
         )
-        for _ in progress(done, len(missing), f"samples ({split})"):
-            pass
-        self._samples = [np.load(path, mmap_mode="r") for path in paths]
         self.durations_s = np.array([len(samples) / sample_rate for samples in self._samples])
         is_pitched = np.array(
             [not clip.is_kit and clip.program not in UNPITCHED_PROGRAMS for clip in self.clips],
@@ -109,12 +104,7 @@ class NoteClips:
 
     def origin(self) -> dict[str, str]:
         """What a model's card says of the data."""
-        return {
-            "soundfont": self.settings.soundfont or "none",
-            "license": self.settings.license,
-            "attribution": self.settings.attribution,
-            "data_manifest_sha256": manifest_sha256(self._folder),
-        }
+        return origin(self.settings, self._folder)
 
     def roll(self, index: int) -> PerformanceRoll:
         """The notes of a clip, as its instrument played them, but for those of silent keys."""
@@ -242,8 +232,6 @@ def _drop_hidden_releases(labels: np.ndarray) -> None:
     labels[..., OFFSET] *= ~(ahead & frame & ~struck)
 
 
-def _keep_samples(folder: Path, clip: Clip, sample_rate: int, path: Path) -> None:
+def _read_samples(folder: Path, clip: Clip, sample_rate: int) -> np.ndarray:
     audio, _ = read_audio(folder / clip.audio, sample_rate=sample_rate)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.save(file, np.round(audio.clip(-1, 1) * _FULL_SCALE).astype(np.int16))
+    return np.round(audio.clip(-1, 1) * _FULL_SCALE).astype(np.int16)

@@ -10,12 +10,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from timbrel.constants import A4_HZ
+from timbrel.constants import A4_HZ, A4_PITCH
 from timbrel.mel.spectrogram import hann_window
 from timbrel.transcription.sizes import TranscriberConfig
 
 TINY_POWER = 1e-12  # below which a band is silent; keeps the gradient of the root finite
-_A4 = 69
 _BLOCK_FRAMES = 512
 
 
@@ -34,7 +33,7 @@ def band_filters(config: TranscriberConfig, n_fft: int) -> np.ndarray:
     two bins a band then is interpolated. Bands beyond half of the sample rate are empty.
     """
     pitches = np.array(config.band_pitches())
-    centres_hz = A4_HZ * 2 ** ((pitches - _A4) / 12)
+    centres_hz = A4_HZ * 2 ** ((pitches - A4_PITCH) / 12)
     widths_hz = centres_hz * (2 ** (1 / (12 * config.bands_per_semitone)) - 1)
     bin_hz = config.sample_rate / n_fft
     bins_hz = np.arange(n_fft // 2 + 1)[:, None] * bin_hz

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import mido
 import numpy as np
 
+from timbrel.constants import DEFAULT_TEMPO
 from timbrel.files import atomic_path
+from timbrel.score.channels import DRUM_CHANNEL
 from timbrel.transcription.decoding import HeardNote
 from timbrel.transcription.transcriber import Transcription
 
-DEFAULT_TEMPO = 120.0  # beats a minute
 _TICKS_PER_BEAT = 960
-_DRUM_CHANNEL = 9
-_BEND_CHANNELS = tuple(channel for channel in range(1, 16) if channel != _DRUM_CHANNEL)
+_BEND_CHANNELS = tuple(channel for channel in range(1, 16) if channel != DRUM_CHANNEL)
 _DEFAULT_RANGE, _LARGEST_RANGE = 2, 24  # semitones to either side
 _STEP_CENTS = 2.0  # smaller changes of a bend are left out
 # The registered parameter of the range of bends.

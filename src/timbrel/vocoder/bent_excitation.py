@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from timbrel.constants import A4_HZ
+from timbrel.constants import A4_HZ, A4_PITCH
 from timbrel.score.performance_roll import PerformanceRoll
 from timbrel.score.pitch import SMALLEST_PART, Timing
 from timbrel.vocoder.excitation import (
@@ -48,7 +48,7 @@ class BentExcitation:
         self._onset_s, self._release_s = timing.acted(struck_s), timing.acted(released_s)
         self._silent_from_s = silent_from(roll.notes) + timing.delay_s
         self._latest_s = np.maximum.accumulate(self._silent_from_s)
-        self._hz = A4_HZ * 2.0 ** ((pitch - 69) / 12)
+        self._hz = A4_HZ * 2.0 ** ((pitch - A4_PITCH) / 12)
         self._onset_elapsed_s = self._pitches.elapsed(self._onset_s, timing)
         self._swayed: dict[int, np.ndarray] = {}  # of a note with vibrato: seconds, block by block
 

@@ -28,7 +28,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from timbrel.constants import A4_HZ
+from timbrel.constants import A4_HZ, A4_PITCH
 from timbrel.score.piano_roll import PianoRoll
 
 # Time constants in seconds, in which a note decays by a factor of e: while held, and once released.
@@ -82,7 +82,7 @@ class Excitation:
         self._onset_s = np.ceil(struck_s / onset_grid_s - 1e-6) * onset_grid_s
         self._silent_from_s = silent_from(roll.notes)
         self._latest_s = np.maximum.accumulate(self._silent_from_s)
-        self._hz = A4_HZ * 2.0 ** ((pitch - 69 + tuning_cents / 100) / 12)
+        self._hz = A4_HZ * 2.0 ** ((pitch - A4_PITCH + tuning_cents / 100) / 12)
 
     def ringing(self, start: int, stop: int) -> np.ndarray:
         """Which notes ring in the frames from `start` to `stop`, (notes,)."""

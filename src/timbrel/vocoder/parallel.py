@@ -23,7 +23,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timbrel.constants import A4_HZ, HOP_LENGTH, LOWEST_PITCH, N_MELS, N_PITCHES, SAMPLE_RATE
+from timbrel.constants import (
+    A4_HZ,
+    A4_PITCH,
+    HOP_LENGTH,
+    LOWEST_PITCH,
+    N_MELS,
+    N_PITCHES,
+    SAMPLE_RATE,
+)
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.mel.spectrogram import hann_window
@@ -52,7 +60,6 @@ FAINT_SHARE, FAINT = 1e-3, 1e-9
 SMALLEST_BAND = 1e-9
 # A kit has two sums of sources: one for the attack, one for the body.
 _KIT_OUTPUTS = (1, 0, 0, 1)
-A4_PITCH = 69
 QUIETEST_KEY = 1e-3  # gain below which a key hardly counts
 
 

@@ -24,7 +24,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from timbrel.constants import A4_HZ
+from timbrel.constants import A4_HZ, A4_PITCH
 from timbrel.geometry import MelConfig
 from timbrel.mel.spectrogram import hann_window
 from timbrel.score.performance_roll import N_KEYS
@@ -33,7 +33,6 @@ from timbrel.vocoder.fourier_graph import FourierGraph
 from timbrel.vocoder.masks import LARGEST_LOG_MAGNITUDE, SMALLEST_SQUARE
 from timbrel.vocoder.mel_scale import spread_of
 from timbrel.vocoder.parallel import (
-    A4_PITCH,
     FAINT,
     FAINT_SHARE,
     QUIETEST_KEY,

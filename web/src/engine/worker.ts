@@ -5,7 +5,8 @@ import constants from "../constants.json";
 import { Spool } from "../audio/spool";
 import { WavWriter } from "../audio/wav";
 import { constantTimbre, simplified, timbreAt } from "../timbre/timbre";
-import { plainTrack, type Note } from "../score/score";
+import { phraseTrack } from "../score/phrase";
+import { plainTrack } from "../score/score";
 import { rollOf } from "../score/performance_roll";
 import { Arrivals } from "./arrivals";
 import {
@@ -40,11 +41,6 @@ const RUNTIME = "runtime";
 const SECURED_S = 4; // of sound, before something keeps the player from computing
 const SHORTEST_S = 0.15; // of sound that is not touched any more where another model takes over
 const LIVE_TRACK = plainTrack("keyboard");
-const PHRASE: Note[] = constants.phrase.map(({ start_s, end_s, ...note }) => ({
-  ...note,
-  start: start_s,
-  end: end_s,
-}));
 
 function say(message: FromEngine, transfer: Transferable[] = []): void {
   self.postMessage(message, { transfer });
@@ -188,9 +184,10 @@ class Engine {
     if (this.player) this.player.loop = loop;
   }
 
-  async preview(point: number[]): Promise<void> {
+  async preview(point: number[], isKit: boolean): Promise<void> {
     const { mel2mel } = this;
-    const roll = rollOf(mel2mel.roll, LIVE_TRACK, PHRASE, frameRateOf(mel2mel.config.mel));
+    const track = phraseTrack(isKit);
+    const roll = rollOf(mel2mel.roll, track, track.notes, frameRateOf(mel2mel.config.mel));
     const hops = Math.ceil(roll.nFrames / mel2mel.hop);
     const mel = new Float32Array(hops * mel2mel.hop * mel2mel.nMels);
     const rolls = [roll];
@@ -342,7 +339,7 @@ class Engine {
   /** For a keyboard alone, the phrase says how loud its timbre is. */
   private gainOf({ tracks, timbres, live }: Score): number {
     if (tracks.length || !live) return expectedGain(this.mel2mel, tracks, timbres);
-    const phrase = [plainTrack("phrase", PHRASE)];
+    const phrase = [phraseTrack(false)];
     return expectedGain(this.mel2mel, phrase, [constantTimbre(timbreAt(live, 0))]);
   }
 
@@ -488,7 +485,7 @@ async function hear(message: ToEngine): Promise<void> {
     case "loop":
       return started.loop(message.loop);
     case "preview":
-      return started.preview(message.point);
+      return started.preview(message.point, message.isKit);
     case "recording":
       return started.recording(message.track, message.from, message.to);
     case "export":

@@ -8,10 +8,11 @@ import mido
 import numpy as np
 
 from timbrel.bundles.bundle import Instrument
+from timbrel.constants import A4_PITCH
 from timbrel.evaluation.programs.pairs import TICKS_PER_BEAT, Pairs
 
 PROGRAMS = (19, 40, 56, 65, 73)  # whose notes are held: organ, violin, trumpet, sax, flute
-PITCH = 69
+PITCH = A4_PITCH
 BEFORE_S, GLIDE_S, AFTER_S = 0.5, 1.0, 0.5
 SEMITONES = 2.0
 _HOP = 256

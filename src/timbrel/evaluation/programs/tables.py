@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from timbrel.evaluation.formatting import number
+from timbrel.evaluation.formatting import number, table
 from timbrel.evaluation.programs.melodic import VELOCITIES, ProgramMeasures
 from timbrel.evaluation.programs.run import ProgramResults, high_octave, mean, pooled
 
@@ -34,18 +34,18 @@ def markdown(results: ProgramResults) -> str:
     parts = [
         f"# {results.model}, program by program",
         "Against FluidSynth's rendering. Written by `timbrel evaluate programs`.",
-        _table(
+        table(
             ("measure", "value"),
             [(words, number(summary[key], digits)) for key, (words, digits) in _WORDS.items()]
             + [("programs whose correlation is below 0.6", low)],
         ),
         "## Families",
-        _table(
+        table(
             ("family", "programs", "pooled", "octave from 8.4 kHz", "level error, dB"),
             [_family(name, members) for name, members in results.families().items()],
         ),
         "## Programs",
-        _table(
+        table(
             ("program", "name", "correlation", "level, dB", "variance", "velocity, dB", "heard"),
             [_program(one) for one in results.programs],
         ),
@@ -53,7 +53,7 @@ def markdown(results: ProgramResults) -> str:
     if results.kits:
         parts += [
             "## Drum kits",
-            _table(
+            table(
                 ("kit", "name", "onsets, F1", "own keys", "early, dB", "level, dB"),
                 [
                     (
@@ -118,11 +118,6 @@ def _program(one: ProgramMeasures) -> tuple[str, ...]:
         " ".join(number(error, 1) for error in one.velocity_errors_db),
         f"{number(one.heard_made, 2)} of {number(one.heard_original, 2)}",
     )
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _known(value: Any) -> Any:
