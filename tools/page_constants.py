@@ -126,6 +126,7 @@ def shared() -> dict[str, Any]:
         "silenceDb": ensemble.SILENCE_DB,
         "releaseS": synthesizer.RELEASE_S,
         "timbreFileFormat": timbre.FILE_FORMAT,
+        "timbreFilmFileFormat": timbre.FILM_FILE_FORMAT,
         "farTimbre": timbre.FAR,
         "renderOptions": _option_names("render", RENDER_OPTIONS),
         "phrase": [note._asdict() for note in timbre_space.PHRASE],

@@ -50,6 +50,15 @@ def test_a_general_midi_name_is_looked_up(model: tuple[str, str]) -> None:
     assert done.stdout == run("timbres", "string ensemble", *model).stdout
 
 
+def test_a_timbre_becomes_a_sampled_instrument(model: tuple[str, str], tmp_path: Path) -> None:
+    assert "--sfz writes a timbre; name it" in failure_of("timbres", *model, "--sfz", "new/")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.wav").touch()
+    folder = str(tmp_path / "full")
+    assert "give --force" in failure_of("timbres", "harp", *model, "--sfz", folder)
+    assert "a timbre that stays" in failure_of("timbres", "0s harp; 1s piano", *model, "--sfz", "n")
+
+
 def test_the_map_is_drawn(model: tuple[str, str]) -> None:
     done = run("timbres", *model, "--plot", "map.svg")
     assert done.returncode == 0, done.stderr

@@ -14,6 +14,7 @@ const instruments: Instrument[] = [
   { name: "trumpet", program: 56, embedding: [1, 0] },
   { name: "church organ", program: 19, embedding: [0, 1] },
 ];
+const space = { instruments, filmSize: 3, weights: "0123" };
 const measured = { x: [0, 1], y: [0, 1], centroid_hz: [[100, 900], [500, 1300]], energy_db: [[0, 0], [0, 0]] }; // prettier-ignore
 const read = (text: string) => parseTimbre(text, instruments).timbre;
 const map = new Plane(measured);
@@ -28,7 +29,7 @@ it("a path is a straight line between its breakpoints", () => {
 it("what is written down is read again", () => {
   const path = read("0s harp; 1.5s @0.25,-1.5; 8s church organ:3, trumpet");
   expect(read(timbreSpec(path, instruments))).toEqual(path);
-  expect(parseTimbreFile(timbreFile(path), instruments).timbre).toEqual(path);
+  expect(parseTimbreFile(timbreFile(path, space), space).timbre).toEqual(path);
   expect(timbreSpec(read("Trumpet"), instruments)).toBe("trumpet");
   expect(timbreSpec(path, instruments)).toBe(
     "0s harp; 1.5s @0.25,-1.5; 8s 75% church organ + 25% trumpet",
@@ -67,7 +68,7 @@ it.each(golden.spellings)("'$text' means to $model what it means to Python", (sp
 it.each(["{}", "[]", "no JSON", '{"timbrel_timbre": 1, "path": []}'])(
   "%s is no timbre file",
   (text) => {
-    expect(() => parseTimbreFile(text, instruments)).toThrow();
+    expect(() => parseTimbreFile(text, space)).toThrow();
   },
 );
 

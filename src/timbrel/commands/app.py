@@ -12,6 +12,7 @@ from timbrel.commands.data import add_data_commands
 from timbrel.commands.engine import add_engine_commands
 from timbrel.commands.evaluate import add_evaluate_commands
 from timbrel.commands.examples import epilog
+from timbrel.commands.fit import add_fit_command
 from timbrel.commands.inspect import add_inspect_command
 from timbrel.commands.notes import add_notes_commands
 from timbrel.commands.page import add_page_commands
@@ -25,7 +26,17 @@ from timbrel.commands.tunes import add_tunes_command
 # The groups in which the help lists the commands, in the order in which a newcomer needs them.
 _PANELS = {
     "Music": (
-        *("render", "serve", "inspect", "timbres", "tunes", "transcribe", "translate", "page"),
+        *(
+            "render",
+            "serve",
+            "inspect",
+            "timbres",
+            "fit",
+            "tunes",
+            "transcribe",
+            "translate",
+            "page",
+        ),
     ),
     "Single notes": ("notes",),
     "Training and measuring": ("prepare", "train", "runs", "export", "evaluate", "listen"),
@@ -44,6 +55,7 @@ add_transcribe_command(app)
 add_translate_command(app)
 add_inspect_command(app)
 add_timbres_command(app)
+add_fit_command(app)
 add_tunes_command(app)
 add_page_commands(app)
 add_data_commands(app)

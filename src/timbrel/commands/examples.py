@@ -29,6 +29,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "timbrel timbres violin",
         "timbrel timbres --plot map.png",
         "timbrel timbres '50% harp + 50% vibraphone' -o mine.timbre",
+        "timbrel timbres harp --sfz harp/",
+    ),
+    "fit": (
+        "timbrel fit flute.wav",
+        "timbrel fit flute.wav --score flute.mid -o mine.timbre --plot fit.png",
     ),
     "tunes": ("timbrel tunes", "timbrel tunes -o songs/"),
     "serve": ("timbrel serve --open", "timbrel serve --port 0 --report report/"),
@@ -60,6 +65,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "evaluate transcription": (
         "timbrel evaluate transcription --midi album/ --soundfont FONT.sf3 -o report/",
         "timbrel evaluate transcription --recordings takes/ -o report/ --judge basic-pitch",
+    ),
+    "evaluate fit": (
+        "timbrel evaluate fit --soundfont FONT.sf2 -o fits/",
+        "timbrel evaluate fit --soundfont FONT.sf2 -o fits/ --program 40 --program 73",
     ),
     "listen": (
         "timbrel listen --report report/ --host 0.0.0.0",

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from timbrel.commands.options import Force, Json, Model
+from timbrel.commands.options import Force, Json, Model, Quiet
 from timbrel.commands.panels import OUTPUT
 from timbrel.errors import InputError, printable
+from timbrel.progress import shown
+
+if TYPE_CHECKING:
+    from timbrel.bundles.bundle import Bundle
 
 
 def add_timbres_command(app: typer.Typer) -> None:
@@ -36,6 +40,14 @@ def timbres(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    sfz: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder in which the timbre is written as a sampled instrument: an SFZ file, "
+            "and WAV files over keys and velocities.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -45,13 +57,15 @@ def timbres(
         ),
     ] = None,
     model: Model = "",
+    quiet: Quiet = False,
     force: Force = False,
     as_json: Json = False,
 ) -> None:
     """List the instruments of a model with their coordinates, or draw them; look up a timbre."""
     from timbrel.bundles.bundle import load_bundle
     from timbrel.constants import DEFAULT_MODEL
-    from timbrel.files import check_output
+    from timbrel.files import check_output, check_output_folder
+    from timbrel.sampled import FORCE_REMEDY
     from timbrel.timbre.timbre import FILE_SUFFIX, parse_timbre, save_timbre
 
     if output is not None:
@@ -60,6 +74,10 @@ def timbres(
         if output.suffix != FILE_SUFFIX:
             raise InputError(f"{output}: a timbre's file ends with '{FILE_SUFFIX}'")
         check_output(output, force=force)
+    if sfz is not None:
+        if spec is None:
+            raise InputError("--sfz writes a timbre; name it: timbrel timbres 'harp' --sfz harp/")
+        check_output_folder(sfz, may_hold=force, remedy=FORCE_REMEDY)
     if plot is not None:
         if spec is not None:
             raise InputError("--plot draws all instruments; leave out the timbre")
@@ -90,6 +108,8 @@ def timbres(
         ]
         if output is not None:
             save_timbre(output, found)
+        if sfz is not None:
+            _write_sfz(bundle, spec, sfz, force=force, quiet=quiet)
     if as_json:
         print(json.dumps(rows, indent=2))
         return
@@ -104,3 +124,12 @@ def timbres(
     for path in (output, plot):
         if path is not None:
             print(f"{path}: saved")
+
+
+def _write_sfz(bundle: Bundle, spec: str, folder: Path, *, force: bool, quiet: bool) -> None:
+    from timbrel.sampled import write_sampled
+    from timbrel.synthesizer import Synthesizer
+
+    synthesizer = Synthesizer.load(bundle.path)
+    path = write_sampled(synthesizer, spec, folder, force=force, progress=shown(quiet=quiet))
+    print(printable(f"{path}: written"), file=sys.stderr)

@@ -70,6 +70,13 @@ export interface BundleEntry {
   map: PlaneData | InstrumentMapData | null;
 }
 
+const ID_DIGITS = 16; // of a SHA-256
+
+/** A short name for a bundle's weights, as bundles/bundle.py has it. */
+export function weightsId(entry: BundleEntry | undefined): string {
+  return entry?.files["weights.safetensors"]?.sha256.slice(0, ID_DIGITS) ?? "";
+}
+
 /** page.json, which Timbrel writes for the page: all there is to load. */
 export interface Manifest {
   version: string;

@@ -192,7 +192,8 @@ class Engine {
     const mel = new Float32Array(hops * mel2mel.hop * mel2mel.nMels);
     const rolls = [roll];
     let state = mel2mel.start(1, 0);
-    const timbre = Float32Array.from(point);
+    const timbre = new Float32Array(mel2mel.pointSize);
+    timbre.set(point);
     for (let hop = 0; hop < hops; hop++) {
       // What is played has its turn before each hop, and where it is short of time all turns.
       do await turn(PREVIEW_PAUSE_MS);
@@ -206,16 +207,20 @@ class Engine {
 
   /** The way that a track's timbre took, as it was computed, in seconds from–to of the score. */
   recording(track: number, from: number, to: number): void {
-    const size = this.mel2mel.timbreSize;
+    const { pointSize, timbreSize } = this.mel2mel;
     const frameRate = frameRateOf(this.mel2mel.config.mel);
     const frames = [...this.player!.used.keys()]
       .filter((frame) => frame / frameRate >= from && frame / frameRate <= to)
       .sort((a, b) => a - b);
     const timbre = {
       times: frames.map((frame) => frame / frameRate),
-      points: frames.map((frame) => [
-        ...this.player!.used.get(frame)!.subarray(track * size, (track + 1) * size),
-      ]),
+      points: frames.map((frame) => {
+        const point = this.player!.used.get(frame)!
+          .subarray(track * pointSize)
+          .slice(0, pointSize);
+        const own = point.subarray(timbreSize).some((value) => value !== 0);
+        return [...(own ? point : point.subarray(0, timbreSize))];
+      }),
     };
     say({ kind: "recording", track, timbre: frames.length ? simplified(timbre) : null });
   }

@@ -149,7 +149,10 @@ function toNumber(text: string, where: string): number {
   return value;
 }
 
-/** A timbre as `timbrel render --timbre` takes it: by names where it is an instrument or a mix. */
+/**
+ * A timbre as `timbrel render --timbre` takes it: by names where it is an instrument or a mix. FiLM
+ * vectors of its own have no place in it, but in a file only.
+ */
 export function timbreSpec(timbre: Timbre, instruments: Instrument[]): string {
   const points = timbre.points.map((point) => pointSpec(point, instruments));
   if (points.length === 1) return points[0];
@@ -157,8 +160,9 @@ export function timbreSpec(timbre: Timbre, instruments: Instrument[]): string {
 }
 
 function pointSpec(point: Point, instruments: Instrument[]): string {
+  const place = point.slice(0, instruments[0].embedding.length);
   const same = instruments.find(({ embedding }) =>
-    embedding.every((value, d) => Math.abs(value - point[d]) < 1e-6),
+    embedding.every((value, d) => Math.abs(value - place[d]) < 1e-6),
   );
   if (same) return same.name;
   const mix = knownMix(point, instruments);
@@ -166,29 +170,70 @@ function pointSpec(point: Point, instruments: Instrument[]): string {
     const percent = (share: number) => Number((100 * share).toFixed(3));
     return mix.map(({ instrument, share }) => `${percent(share)}% ${instrument.name}`).join(" + ");
   }
-  return "@" + point.map((value) => Number(value.toFixed(5))).join(",");
+  return "@" + place.map((value) => Number(value.toFixed(5))).join(",");
+}
+
+/** What a model's timbres are written and read with. */
+export interface Space {
+  instruments: Instrument[];
+  /** Numbers of FiLM vectors of a timbre's own. */
+  filmSize: number;
+  /** The weights that these belong to, by bundles/bundle.py's `weights_id`. */
+  weights: string;
 }
 
 /** The content of a .timbre file. */
-export function timbreFile({ times, points }: Timbre): string {
-  const path = times.map((time, i) => ({ time_s: time, timbre: "@" + points[i].join(",") }));
-  return JSON.stringify({ timbrel_timbre: constants.timbreFileFormat, path }, null, 2) + "\n";
+export function timbreFile({ times, points }: Timbre, space: Space): string {
+  const size = space.instruments[0].embedding.length;
+  const own = points.some((point) => point.length > size);
+  const path = times.map((time, i) => ({
+    time_s: time,
+    timbre: "@" + points[i].slice(0, size).join(","),
+    ...(own && {
+      film: Array.from({ length: space.filmSize }, (_, k) => points[i][size + k] ?? 0),
+    }),
+  }));
+  const head = own
+    ? { timbrel_timbre: constants.timbreFilmFileFormat, fitted_to: space.weights }
+    : { timbrel_timbre: constants.timbreFileFormat };
+  return JSON.stringify({ ...head, path }, null, 2) + "\n";
 }
 
-export function parseTimbreFile(text: string, instruments: Instrument[]): Reading {
-  let content: { timbrel_timbre?: unknown; path?: { time_s: number; timbre: string }[] };
+interface TimbreFile {
+  timbrel_timbre?: unknown;
+  fitted_to?: unknown;
+  path?: { time_s: number; timbre: string; film?: unknown }[];
+}
+
+export function parseTimbreFile(text: string, space: Space): Reading {
+  let content: TimbreFile;
   try {
     content = JSON.parse(text);
   } catch {
     throw new Error("is not a timbre file");
   }
-  if (content?.timbrel_timbre !== constants.timbreFileFormat || !Array.isArray(content.path)) {
-    throw new Error(`is not a timbre file of format ${constants.timbreFileFormat}`);
+  const { timbreFileFormat: plain, timbreFilmFileFormat: withFilm } = constants;
+  const format = content?.timbrel_timbre;
+  if ((format !== plain && format !== withFilm) || !Array.isArray(content.path)) {
+    throw new Error(`is not a timbre file of format ${plain} or ${withFilm}`);
+  }
+  if (format === withFilm && content.fitted_to !== space.weights) {
+    throw new Error("has FiLM vectors that were fitted to another model; choose that one first");
   }
   return asPath(
-    content.path.map(({ time_s, timbre }) => ({
-      time: toNumber(String(time_s), "path"),
-      read: parsePoint(String(timbre).trim(), instruments),
-    })),
+    content.path.map(({ time_s, timbre, film }) => {
+      const { point, remarks } = parsePoint(String(timbre).trim(), space.instruments);
+      const own = format === withFilm ? parseFilm(film, space.filmSize) : [];
+      return {
+        time: toNumber(String(time_s), "path"),
+        read: { point: [...point, ...own], remarks },
+      };
+    }),
   );
+}
+
+function parseFilm(film: unknown, size: number): number[] {
+  const whole = Array.isArray(film) && film.length === size && film.every(Number.isFinite);
+  if (!whole) throw new Error(`must have ${size} numbers of FiLM vectors at each point`);
+  return film;
 }

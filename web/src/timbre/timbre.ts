@@ -1,5 +1,6 @@
 // Timbres: ways through the points of a model's space.
 
+/** Coordinates, and behind them FiLM vectors of the timbre's own where it has them (mel/film.py). */
 export type Point = number[];
 
 /** A way through the timbre space; one that stays the same has one breakpoint. */
@@ -19,7 +20,16 @@ export function timbreAt({ times, points }: Timbre, time: number): Point {
   if (next === 0) return points[0];
   if (next === times.length) return points[next - 1];
   const share = (time - times[next - 1]) / (times[next] - times[next - 1]);
-  return points[next - 1].map((value, i) => value + share * (points[next][i] - value));
+  return between(points[next - 1], points[next], share);
+}
+
+/** A point between two; one without FiLM vectors of its own adds none. */
+function between(from: Point, to: Point, share: number): Point {
+  const longer = from.length > to.length ? from : to;
+  return longer.map((_, i) => {
+    const value = from[i] ?? 0;
+    return value + share * ((to[i] ?? 0) - value);
+  });
 }
 
 /** The same path without the breakpoints that lie on straight lines between their neighbours. */
@@ -32,7 +42,9 @@ export function simplified({ times, points }: Timbre, tolerance = 1e-4): Timbre 
       const line = { times: [times[i], times[reach + 1]], points: [points[i], points[reach + 1]] };
       const straight = times.slice(i + 1, reach + 1).every((time, k) => {
         const there = timbreAt(line, time);
-        return points[i + 1 + k].every((value, d) => Math.abs(value - there[d]) <= tolerance);
+        return there.every(
+          (value, d) => Math.abs((points[i + 1 + k][d] ?? 0) - value) <= tolerance,
+        );
       });
       if (!straight) break;
       reach++;

@@ -67,7 +67,7 @@ export class Export {
   }
 
   saveTimbre(): void {
-    const content = timbreFile(this.path.played(this.path.timbre));
+    const content = timbreFile(this.path.played(this.path.timbre), this.models.written);
     download(`${this.stem()}.timbre`, new Blob([content], { type: "application/json" }));
   }
 

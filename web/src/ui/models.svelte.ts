@@ -6,9 +6,11 @@ import {
   type BundleEntry,
   type Instrument,
   type Manifest,
+  weightsId,
 } from "../engine/bundle";
-import { abilitiesOf, isKit, rollKind, wantedRoll } from "../engine/kinds";
+import { abilitiesOf, filmSizes, isKit, rollKind, wantedRoll } from "../engine/kinds";
 import type { Abilities } from "../score/abilities";
+import type { Space } from "../timbre/grammar";
 import type { Shown } from "../timbre/words";
 import { Plane } from "../timbre/plane";
 import { InstrumentMap } from "../timbre/space";
@@ -40,6 +42,12 @@ export class Models {
   abilities = $derived(this.config ? abilitiesOf(this.config) : NO_ABILITIES);
   /** Numbers that a point of the model's timbre space has. */
   dimensions = $derived(this.instruments[0]?.embedding.length ?? 0);
+  /** What files of timbres are written and read with. */
+  written = $derived<Space>({
+    instruments: this.instruments,
+    filmSize: this.config ? filmSizes(this.config)[0] + filmSizes(this.config)[1] : 0,
+    weights: weightsId(this.entry),
+  });
   /** Of a timbre space of two dimensions. */
   plane = $derived.by<Plane | null>(() => {
     const data = this.entry?.map;

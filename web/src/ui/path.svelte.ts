@@ -15,6 +15,7 @@ import {
   type Point,
   type Timbre,
 } from "../timbre/timbre";
+import type { Space } from "../timbre/grammar";
 import { inWords } from "../timbre/words";
 import type { Models } from "./models.svelte";
 import { KEYBOARD, type Piece } from "./piece.svelte";
@@ -55,10 +56,12 @@ export class Path {
     const { melodic, instruments } = this.models;
     return this.piece.isKit ? instruments.filter(isKit) : melodic;
   });
+  /** What its file is read with. */
+  written = $derived.by<Space>(() => ({ ...this.models.written, instruments: this.palette }));
   words = $derived.by<string>(() => {
     const { dimensions, map, space } = this.models;
     const shown = this.piece.isKit ? space : map;
-    return this.point.length === dimensions ? inWords(this.point, this.palette, shown) : "";
+    return this.point.length >= dimensions ? inWords(this.point, this.palette, shown) : "";
   });
 
   constructor(

@@ -147,7 +147,7 @@ export class Session {
   async openFile(file: File): Promise<void> {
     try {
       if (file.name.toLowerCase().endsWith(".timbre")) {
-        const read = parseTimbreFile(await file.text(), this.path.palette);
+        const read = parseTimbreFile(await file.text(), this.path.written);
         this.piece.setTimbre(read.timbre);
         this.remark(read);
         this.say(`Loaded the timbre ${file.name}.`);
