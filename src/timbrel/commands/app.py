@@ -14,6 +14,7 @@ from timbrel.commands.examples import epilog
 from timbrel.commands.inspect import add_inspect_command
 from timbrel.commands.notes import add_notes_commands
 from timbrel.commands.page import add_page_commands
+from timbrel.commands.recognise import add_recognise_command
 from timbrel.commands.render import add_render_command
 from timbrel.commands.timbres import add_timbres_command
 from timbrel.commands.train import add_train_commands
@@ -22,7 +23,7 @@ from timbrel.commands.tunes import add_tunes_command
 
 # The groups in which the help lists the commands.
 _PANELS = {
-    "Music": ("render", "transcribe", "inspect", "timbres", "tunes", "serve", "page"),
+    "Music": ("render", "transcribe", "recognise", "inspect", "timbres", "tunes", "serve", "page"),
     "Single notes": ("notes",),
     "Training and measuring": ("prepare", "train", "runs", "export", "evaluate", "listen"),
     "This installation": ("info", "bench"),
@@ -38,6 +39,7 @@ app = typer.Typer(
 # The order in which --help lists them.
 add_render_command(app)
 add_transcribe_command(app)
+add_recognise_command(app)
 add_inspect_command(app)
 add_timbres_command(app)
 add_tunes_command(app)

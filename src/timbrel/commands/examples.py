@@ -14,6 +14,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "timbrel transcribe takes/ -o scores/ --csv",
         "timbrel transcribe bass.wav -o bass.mid --tempo 96 --json",
     ),
+    "recognise": (
+        "timbrel recognise flute.wav",
+        "timbrel recognise takes/ --json",
+    ),
     "inspect": (
         "timbrel inspect duet.mid",
         "timbrel inspect album/ --json",
@@ -23,6 +27,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "timbrel timbres",
         "timbrel timbres violin",
         "timbrel timbres '50% harp + 50% vibraphone' -o mine.timbre",
+        "timbrel timbres --from flute.wav -o flute.timbre",
     ),
     "tunes": ("timbrel tunes", "timbrel tunes -o songs/"),
     "serve": ("timbrel serve --open", "timbrel serve --port 0 --report report/"),
@@ -54,6 +59,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "evaluate transcription": (
         "timbrel evaluate transcription --midi album/ --soundfont FONT.sf3 -o report/",
         "timbrel evaluate transcription --recordings takes/ -o report/ --judge basic-pitch",
+    ),
+    "evaluate timbre": (
+        "timbrel evaluate timbre --data data/ -o report/",
+        "timbrel evaluate timbre --data data/ --soundfont OTHER.sf2 -o other/",
     ),
     "listen": (
         "timbrel listen --report report/ --host 0.0.0.0",

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from timbrel.commands.options import Force, Json, Model
-from timbrel.commands.panels import OUTPUT
+from timbrel.commands.options import Encoder, Force, Json, Model, Quiet
+from timbrel.commands.panels import OUTPUT, SOUND
 from timbrel.errors import InputError, printable
 
 
@@ -36,22 +36,60 @@ def timbres(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    clips: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            help="A recording of the instrument whose timbre is wanted, of any length. The option "
+            "may be repeated: several clips of one instrument are heard together.",
+            metavar="CLIP.wav",
+            rich_help_panel=SOUND,
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --from, a picture of where the timbre lies: a .png or .svg file to write.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     model: Model = "",
+    encoder: Encoder = "",
     force: Force = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """List the instruments of a model with their coordinates, or look up or save a timbre."""
+    """List a model's instruments with their coordinates, or look up, hear or save a timbre."""
     from timbrel.bundles.bundle import load_bundle
     from timbrel.constants import DEFAULT_MODEL
     from timbrel.files import check_output
     from timbrel.timbre.timbre import FILE_SUFFIX, parse_timbre, save_timbre
 
+    if clips and spec is not None:
+        raise InputError(f"the timbre comes from '{spec}' or --from; give one of them")
+    if not clips and (plot is not None or encoder):
+        raise InputError("--plot and --encoder are for a timbre that is heard; give --from")
     if output is not None:
-        if spec is None:
+        if spec is None and not clips:
             raise InputError("-o saves a timbre; name it: timbrel timbres 'harp' -o my.timbre")
         if output.suffix != FILE_SUFFIX:
             raise InputError(f"{output}: a timbre's file ends with '{FILE_SUFFIX}'")
         check_output(output, force=force)
+    if clips:
+        from timbrel.commands.timbre_from import from_clips
+
+        if plot is not None:
+            check_output(plot, force=force)
+        from_clips(
+            clips,
+            output=output,
+            plot=plot,
+            model=model,
+            encoder=encoder,
+            quiet=quiet,
+            as_json=as_json,
+        )
+        return
     bundle = load_bundle(model or DEFAULT_MODEL, kind="mel2mel")
     rows: list[dict[str, Any]]
     if spec is None:
