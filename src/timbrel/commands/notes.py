@@ -18,7 +18,6 @@ from timbrel.commands.options import (
     Seed,
     StopAtFirst,
     Temperature,
-    within_machine,
 )
 from timbrel.commands.panels import EXPERT, OUTPUT, SOUND
 from timbrel.errors import InputError, OutputError

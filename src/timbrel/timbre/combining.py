@@ -66,11 +66,26 @@ def combined_logs(logs: np.ndarray, weights: np.ndarray, *, shared: float) -> np
 
 
 def calibrated(
-    means: np.ndarray, factors: np.ndarray, logits: np.ndarray, how: Calibration
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Means, covariances and log-probabilities of windows, from what the network says."""
+    factors: np.ndarray, logits: np.ndarray, points: np.ndarray, how: Calibration
+) -> tuple[np.ndarray, np.ndarray]:
+    """Covariances and log-probabilities of windows, from what the network says.
+
+    Parameters
+    ----------
+    factors, logits
+        (windows, size, size) and (windows, instruments + 1).
+    points
+        Of the instruments, (instruments, size), in the coordinates of the factors.
+    """
+    logs = log_softmax(how.sharpness * logits)
     covariances = how.temperature * factors @ np.swapaxes(factors, 1, 2)
-    return means, covariances, log_softmax(how.sharpness * logits)
+    if how.spread:
+        likely = np.exp(log_softmax(logits[:, :-1]))
+        strays = points - (likely @ points)[:, None]  # (windows, instruments, size)
+        covariances = covariances + how.spread * np.einsum(
+            "wi,wij,wik->wjk", likely, strays, strays, optimize=True
+        )
+    return covariances, logs
 
 
 def log_softmax(values: np.ndarray) -> np.ndarray:

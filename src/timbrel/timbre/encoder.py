@@ -12,16 +12,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from timbrel.bundles.bundle import Bundle
+from timbrel.bundles.weights import with_weights
+from timbrel.errors import InputError
 from timbrel.timbre.encoder_sizes import (
     FLOOR_NATS,
     SMALLEST_DEVIATION,
     STRIDES,
     TINY_POWER,
     EncoderConfig,
+    normalised_points,
 )
 
 KERNELS = (5, 3, 3, 3)
@@ -51,11 +56,24 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Natural-log mel (batch, time, n_mels) of any number of frames → `Encoded`."""
+    """Natural-log mel (batch, time, n_mels) of any number of frames → `Encoded`.
 
-    def __init__(self, config: EncoderConfig) -> None:
+    Parameters
+    ----------
+    config
+        The sizes.
+    points
+        Of the instruments, (n_instruments, timbre_size), in normalised coordinates.
+    """
+
+    points: Tensor
+
+    def __init__(self, config: EncoderConfig, points: np.ndarray) -> None:
         super().__init__()
         self.config = config
+        self.register_buffer(
+            "points", torch.from_numpy(points.astype(np.float32)), persistent=False
+        )
         sizes = (1, *config.channels)
         self.convolutions: Sequence[nn.Conv2d] = nn.ModuleList(  # type: ignore[assignment]
             nn.Conv2d(n_in, n_out, kernel, stride=stride, padding=kernel // 2)
@@ -69,16 +87,18 @@ class Encoder(nn.Module):
         self.attention = nn.Linear(config.hidden_size, config.attention_heads)
         pooled = config.hidden_size * (config.attention_heads + 1)
         self.head = nn.Linear(pooled, config.head_size)
-        self.mean = nn.Linear(config.head_size, config.timbre_size)
+        self.away = nn.Linear(config.head_size, config.timbre_size)
         self.triangle = nn.Linear(config.head_size, config.n_triangle)
         self.logits = nn.Linear(config.head_size, config.n_instruments + 1)
 
     def forward(self, mel: Tensor) -> Encoded:
-        mean, triangle, logits = self.outputs(mel)
-        return Encoded(mean.float(), self.factor(triangle.float()), logits.float())
+        away, triangle, logits = self.outputs(mel)
+        # The mean of the instruments as far as they are likely, and what leads away from there.
+        likely = logits[:, :-1].float().softmax(dim=1) @ self.points
+        return Encoded(likely + away.float(), self.factor(triangle.float()), logits.float())
 
     def outputs(self, mel: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The mean, the numbers that make the Cholesky factor, and the logits."""
+        """What leads away, the numbers that make the Cholesky factor, and the logits."""
         values = self.levelled(mel)[:, None]  # (batch, 1, time, bands)
         for convolution in self.convolutions:
             values = functional.relu(convolution(values))
@@ -87,7 +107,7 @@ class Encoder(nn.Module):
         for block in self.blocks:
             values = block(values)
         hidden = functional.relu(self.head(self.pooled(self.norm(values))))
-        return self.mean(hidden), self.triangle(hidden), self.logits(hidden)
+        return self.away(hidden), self.triangle(hidden), self.logits(hidden)
 
     @staticmethod
     def levelled(mel: Tensor) -> Tensor:
@@ -121,3 +141,12 @@ def negative_log_likelihood(encoded: Encoded, points: Tensor) -> Tensor:
     scaled = torch.linalg.solve_triangular(encoded.factor, deviations, upper=False)[..., 0]
     log_size = encoded.factor.diagonal(dim1=1, dim2=2).log().sum(dim=1)
     return 0.5 * scaled.square().sum(dim=1) + log_size
+
+
+def load_encoder(bundle: Bundle) -> Encoder:
+    """Make the reference network of a bundle, in single precision, ready to compute."""
+    try:
+        config = EncoderConfig(**bundle.model)
+    except TypeError as error:
+        raise InputError(f"{bundle.path}: is not an encoder of this Timbrel ({error})") from None
+    return with_weights(Encoder(config, normalised_points(bundle.instruments)), bundle)

@@ -107,10 +107,14 @@ def encoder_graph(model: Encoder) -> onnx.ModelProto:
     hidden = graph.add("Relu", [graph.dense(model.head, pooled)])
     factor = _factor(graph, config, graph.dense(model.triangle, hidden))
     size = config.timbre_size
+    logits = graph.dense(model.logits, hidden)
+    known = graph.add("Softmax", [graph.slice(logits, 0, config.n_instruments, 1)], axis=1)
+    likely = graph.add("MatMul", [known, graph.constant(model.points.numpy())])
+    mean = graph.add("Add", [likely, graph.dense(model.away, hidden)])
     results = {
-        "mean": (graph.dense(model.mean, hidden), ["windows", size]),
+        "mean": (mean, ["windows", size]),
         "factor": (factor, ["windows", size, size]),
-        "logits": (graph.dense(model.logits, hidden), ["windows", config.n_instruments + 1]),
+        "logits": (logits, ["windows", config.n_instruments + 1]),
     }
     return graph.model(
         inputs={"mel": ["windows", "frames", config.n_mels]},

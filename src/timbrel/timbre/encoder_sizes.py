@@ -68,6 +68,8 @@ class Calibration:
 
     # The factor of the covariance of one window.
     temperature: float = 1.0
+    # The factor of what is added to it: the spread of the instruments as far as they are likely.
+    spread: float = 0.0
     # The share of a window's variance that all windows of a clip have in common: however long a
     # clip is, this much of the doubt stays.
     shared: float = 0.5
@@ -75,7 +77,12 @@ class Calibration:
     sharpness: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (self.temperature > 0 and 0 <= self.shared <= 1 and self.sharpness > 0):
+        if not (
+            self.temperature > 0
+            and self.spread >= 0
+            and 0 <= self.shared <= 1
+            and self.sharpness > 0
+        ):
             raise InputError(f"{self} is not possible")
 
 
@@ -90,3 +97,10 @@ def normalisation(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def embeddings_of(instruments: Sequence[Instrument]) -> np.ndarray:
     """The points of some instruments, (instruments, timbre_size)."""
     return np.array([instrument.embedding for instrument in instruments])
+
+
+def normalised_points(instruments: Sequence[Instrument]) -> np.ndarray:
+    """The points of some instruments in normalised coordinates, (instruments, timbre_size)."""
+    points = embeddings_of(instruments)
+    centre, deviation = normalisation(points)
+    return ((points - centre) / deviation).astype(np.float32)

@@ -16,7 +16,12 @@ from timbrel.bundles.session import open_session
 from timbrel.errors import InputError
 from timbrel.mel.mel_stream import MelStream
 from timbrel.timbre.combining import calibrated
-from timbrel.timbre.encoder_sizes import Calibration, embeddings_of, normalisation
+from timbrel.timbre.encoder_sizes import (
+    Calibration,
+    embeddings_of,
+    normalisation,
+    normalised_points,
+)
 
 GRAPH_FILE = "encoder.onnx"
 OUTPUTS = ("mean", "factor", "logits")
@@ -66,13 +71,17 @@ class EncoderStream:
         self._session = open_session(bundle, GRAPH_FILE, threads)
         self._mel = bundle.mel
         self._calibration = calibration_of(bundle)
-        embeddings = embeddings_of(bundle.instruments)
-        self._centre, self._deviation = normalisation(embeddings)
+        self._centre, self._deviation = normalisation(embeddings_of(bundle.instruments))
+        self._points = normalised_points(bundle.instruments)
         self._window = max(round(bundle.config["window_s"] * bundle.mel.frame_rate), 2)
 
     def hear(self, blocks: Iterable[np.ndarray]) -> Heard:
         """What is said of a sound, of blocks (samples,) at the model's rate."""
-        found = [self._said(starts, mels) for starts, mels in self._batches(self._mels(blocks))]
+        return self.hear_mel(self._mels(blocks))
+
+    def hear_mel(self, mels: Iterable[np.ndarray]) -> Heard:
+        """What is said of a sound, of blocks of its natural-log mel, (frames, n_mels)."""
+        found = [self._said(starts, windows) for starts, windows in self._batches(mels)]
         columns = [np.concatenate(column) for column in zip(*found, strict=True)]
         return Heard(*columns)
 
@@ -119,14 +128,14 @@ class EncoderStream:
     def _said(self, starts: Sequence[int], windows: Sequence[np.ndarray]) -> tuple:
         mel = np.stack(windows)
         mean, factor, logits = self._session.run(list(OUTPUTS), {"mel": mel})
-        means, covariances, logs = calibrated(mean, factor, logits, self._calibration)
+        covariances, logs = calibrated(factor, logits, self._points, self._calibration)
         power = np.exp(2 * mel.astype(np.float64)).mean(axis=(1, 2))
         starts_s = np.array(starts) / self._mel.frame_rate
         return (
             starts_s,
             starts_s + mel.shape[1] / self._mel.frame_rate,
             10 * np.log10(power),
-            means * self._deviation + self._centre,
+            mean * self._deviation + self._centre,
             covariances * np.outer(self._deviation, self._deviation),
             logs,
         )

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -122,6 +123,10 @@ class TimbreEncoder:
         shown = progress(blocks, n_blocks, str(recording.path), sound_s=recording.duration_s)
         return self._stream.hear(shown)
 
+    def hear_mel(self, mel: np.ndarray) -> Heard:
+        """Listen to a natural-log mel of the model's geometry, (frames, n_mels)."""
+        return self._stream.hear_mel([mel])
+
     def hear_audio(self, audio: np.ndarray) -> Heard:
         """Listen to audio at the model's rate, float, shape (samples,)."""
         return self._stream.hear([audio])
@@ -132,7 +137,7 @@ class TimbreEncoder:
         n_parts = max(round(duration_s / SECTION_S), 1)
         edges = np.linspace(0, duration_s, n_parts + 1)
         parts = []
-        for start_s, end_s in zip(edges, edges[1:], strict=False):
+        for start_s, end_s in itertools.pairwise(edges):
             inside = heard.within(start_s, end_s if end_s < duration_s else np.inf)
             if len(inside):
                 parts.append((float(start_s), float(end_s), self._probabilities(inside), inside))
@@ -155,7 +160,7 @@ class TimbreEncoder:
         names
             What to call them in the remarks.
         """
-        regions = [self._region(one) for one in heard]
+        regions = [self.region(one) for one in heard]
         region = combined(
             np.stack([one.mean for one in regions]),
             np.stack([one.covariance for one in regions]),
@@ -186,7 +191,8 @@ class TimbreEncoder:
         audible = heard.levels_db > heard.levels_db.max() - _AUDIBLE_DB
         return audible * np.maximum(1 - np.exp(heard.logs[:, -1]), 1e-3)
 
-    def _region(self, heard: Heard) -> Gaussian:
+    def region(self, heard: Heard) -> Gaussian:
+        """Where the timbre of a sound lies, as a distribution."""
         return combined(heard.means, heard.covariances, self._weights(heard), shared=self._shared)
 
     def _probabilities(self, heard: Heard) -> np.ndarray:

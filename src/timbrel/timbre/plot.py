@@ -70,7 +70,9 @@ def plot_found(found: FoundTimbre, bundle: Bundle, path: str | os.PathLike) -> N
     is_kit = np.array([instrument.is_kit for instrument in bundle.instruments])
     for chosen, marker, label in ((~is_kit, "o", "instruments"), (is_kit, "s", "drum kits")):
         if chosen.any():
-            axes.scatter(*flat[chosen].T, s=12, marker=marker, color="0.6", label=label)
+            axes.scatter(
+                flat[chosen, 0], flat[chosen, 1], s=12, marker=marker, color="0.6", label=label
+            )
     distances = np.linalg.norm(points - np.array(found.point), axis=1)
     for index in np.argsort(distances)[:_NAMED]:
         axes.annotate(bundle.instruments[index].name, flat[index], fontsize=8)

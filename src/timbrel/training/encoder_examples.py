@@ -21,7 +21,7 @@ from timbrel.errors import InputError
 from timbrel.mel.mel2mel import Mel2Mel, load_mel2mel
 from timbrel.mel.spectrogram import band_edges_hz, mel_spectrogram
 from timbrel.progress import Progress, silent
-from timbrel.timbre.encoder_sizes import embeddings_of, normalisation
+from timbrel.timbre.encoder_sizes import embeddings_of, normalisation, normalised_points
 from timbrel.training.augmentation import speech
 from timbrel.training.dataset import MelClips
 from timbrel.training.mel_augmentation import noise_power
@@ -108,9 +108,8 @@ class Truth:
 
     def __init__(self, instruments: Sequence[Instrument]) -> None:
         self.n_instruments = len(instruments)
-        embeddings = embeddings_of(instruments)
-        self.centre, self.deviation = normalisation(embeddings)
-        self.points = ((embeddings - self.centre) / self.deviation).astype(np.float32)
+        self.centre, self.deviation = normalisation(embeddings_of(instruments))
+        self.points = normalised_points(instruments)
         self.is_kit = np.array([instrument.is_kit for instrument in instruments])
 
     def of_label(self, label: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -144,20 +143,26 @@ class Maker:
         self._network: Mel2Mel = load_mel2mel(bundle).requires_grad_(False)
         self._renders, self._truth, self._making = renders, truth, making
 
-    @torch.no_grad()
     def make(self, random: np.random.Generator, number: int, n_frames: int) -> MadeMels:
         """Some mels, (number, n_frames, n_mels), and what is true of them."""
-        rolls, points, shares = [], [], []
+        return self.make_with_rolls(random, number, n_frames)[1]
+
+    def make_with_rolls(
+        self, random: np.random.Generator, number: int, n_frames: int
+    ) -> tuple[np.ndarray, MadeMels]:
+        """The same with the rolls that were played, for `mels`."""
+        rolls, points, shares, is_kit = [], [], [], []
         clips = self._renders.clips
         for _ in range(number):
             index = int(random.choice(len(self._renders.labels), p=self._renders.shares))
             start = self._renders.start(random, index, n_frames)
             rolls.append(clips.roll(index).window(start - WARM_UP_FRAMES, start + n_frames))
-            point, share = self._truth.mix(random, self._making, of_kits=bool(clips.is_kit[index]))
+            is_kit.append(bool(clips.is_kit[index]))
+            point, share = self._truth.mix(random, self._making, of_kits=is_kit[-1])
             points.append(point)
             shares.append(share)
-        known = Known(np.stack(points), np.stack(shares))
-        return MadeMels(self.mels(np.stack(rolls), known.points), known)
+        known, played = Known(np.stack(points), np.stack(shares)), np.stack(rolls)
+        return played, MadeMels(self.mels(played, known.points), known, np.array(is_kit))
 
     def mels(self, rolls: np.ndarray, points: np.ndarray) -> np.ndarray:
         """The mels at points in normalised coordinates, without the frames of the warm-up."""
@@ -177,6 +182,7 @@ class MadeMels(NamedTuple):
 
     mels: np.ndarray  # (number, frames, n_mels) float32
     known: Known
+    is_kit: np.ndarray  # (number,): whether the scores are those of drums
 
 
 class Nothings:

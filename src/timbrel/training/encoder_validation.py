@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,9 @@ _EXCERPTS = 2  # of each instrument
 _MADE = 128
 _WINDOWS = 3  # of an excerpt, each half a window after the one before
 _BATCH = 32
-_SHARED_GRID = np.linspace(0.0, 1.0, 41)
+_TEMPERATURE_GRID = np.geomspace(0.1, 10.0, 25)
+_SPREAD_GRID = (0.0, *np.geomspace(0.02, 2.0, 11))
+_SHARED_GRID = np.linspace(0.0, 1.0, 21)
 _SHARPNESS_GRID = np.geomspace(0.3, 3.0, 41)
 
 
@@ -126,32 +129,30 @@ class EncoderValidation:
         return _Said(*(value.reshape(*windows.shape[:2], *value.shape[1:]) for value in joined))
 
     def _calibration(self, rendered: _Said, made: _Said, true: np.ndarray) -> Calibration:
-        """The numbers with which the regions hold what they say.
-
-        Renders and made mels count alike.
-        """
+        """The numbers with which the regions hold what they say, of renders and of made mels."""
         both = ((rendered, true), (made, self._points))
-        plain = Calibration()
+        firsts = tuple((said.of_first(), points) for said, points in both)
 
-        def quantile(how: Calibration, *, first: bool) -> float:
-            """The mean of what the regions of both would have to be larger by."""
-            found = []
-            for said, points in both:
-                said = said.of_first() if first else said
-                distances = self._distances(said, points, how)[0]
-                found.append(np.quantile(distances, REGION) / self._limit)
-            return float(np.exp(np.mean(np.log(found))))
+        def lacks(pairs: Sequence[tuple[_Said, np.ndarray]], how: Calibration) -> np.ndarray:
+            """How much larger the regions of either would have to be, in logarithms."""
+            found = [np.quantile(self._distances(*pair, how)[0], REGION) for pair in pairs]
+            return np.log(np.array(found) / self._limit)
 
-        temperature = quantile(plain, first=True)
-        hows = [Calibration(temperature, float(shared)) for shared in _SHARED_GRID]
-        shared = min(hows, key=lambda how: abs(np.log(quantile(how, first=False)))).shared
+        hows = [
+            Calibration(temperature=float(temperature), spread=float(spread))
+            for temperature in _TEMPERATURE_GRID
+            for spread in _SPREAD_GRID
+        ]
+        how = min(hows, key=lambda how: float(np.abs(lacks(firsts, how)).sum()))
+        hows = [replace(how, shared=float(shared)) for shared in _SHARED_GRID]
+        how = min(hows, key=lambda how: abs(float(lacks(both, how).sum())))
 
-        def surprise(sharpness: float) -> float:
-            how = Calibration(temperature, shared, float(sharpness))
+        def surprise(how: Calibration) -> float:
             logs = self._logs(rendered.of_first(), how)
             return -float(logs[np.arange(len(logs)), self.labels].mean())
 
-        return Calibration(temperature, shared, float(min(_SHARPNESS_GRID, key=surprise)))
+        hows = [replace(how, sharpness=float(value)) for value in _SHARPNESS_GRID]
+        return min(hows, key=surprise)
 
     def _distances(
         self, said: _Said, points: np.ndarray, how: Calibration
@@ -164,18 +165,16 @@ class EncoderValidation:
     def _means(self, said: _Said, how: Calibration) -> np.ndarray:
         return np.stack([self._region(*parts, how).mean for parts in zip(*said, strict=True)])
 
-    @staticmethod
     def _region(
-        means: np.ndarray, factors: np.ndarray, logits: np.ndarray, how: Calibration
+        self, means: np.ndarray, factors: np.ndarray, logits: np.ndarray, how: Calibration
     ) -> Gaussian:
-        means, covariances, _ = calibrated(means, factors, logits, how)
+        covariances, _ = calibrated(factors, logits, self._truth.points, how)
         return combined(means, covariances, np.ones(len(means)), shared=how.shared)
 
     def _logs(self, said: _Said, how: Calibration) -> np.ndarray:
         """Log-probabilities of the classes of each excerpt."""
-        return np.stack(
-            [
-                combined_logs(calibrated(m, f, logits, how)[2], np.ones(len(m)), shared=how.shared)
-                for m, f, logits in zip(*said, strict=True)
-            ]
-        )
+        found = []
+        for _, factors, logits in zip(*said, strict=True):
+            _, logs = calibrated(factors, logits, self._truth.points, how)
+            found.append(combined_logs(logs, np.ones(len(logs)), shared=how.shared))
+        return np.stack(found)

@@ -15,7 +15,7 @@ from timbrel.bundles.weights import in_layout
 from timbrel.errors import InputError
 from timbrel.progress import Progress
 from timbrel.timbre.encoder import Encoder, negative_log_likelihood
-from timbrel.timbre.encoder_sizes import Calibration, EncoderConfig
+from timbrel.timbre.encoder_sizes import Calibration, EncoderConfig, normalised_points
 from timbrel.training.encoder_examples import (
     Known,
     MadeMels,
@@ -33,7 +33,7 @@ from timbrel.training.task import FinishedRun, Task, Validation
 
 _LEAST_FRAMES = 8
 # A Mel2Mel makes mels for so many steps at a time, each of so many windows' length.
-_STEPS_OF_A_POOL, _POOL_SIZE = 24, 32
+_STEPS_OF_A_POOL, _POOL_SIZE = 24, 48
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class EncoderOptions:
     shortest_s: float = 0.3
     longest_s: float = 4.0  # also the length of a window at run time
     augmentation: dict = field(default_factory=dict)  # fields of `MelAugmentation`
-    point_weight: float = 0.15  # of the points' likelihood, against that of the instruments
+    point_weight: float = 0.2  # of the points' likelihood, against that of the instruments
 
     def __post_init__(self) -> None:
         if isinstance(self.more_data, list):  # YAML gives lists
@@ -197,8 +197,10 @@ class EncoderTask(Task):
         }
 
     @classmethod
-    def network(cls, sizes: EncoderConfig, recipe: Recipe) -> Encoder:  # noqa: ARG003
-        return in_layout(Encoder(sizes))
+    def network(cls, sizes: EncoderConfig, recipe: Recipe) -> Encoder:
+        options = known(EncoderOptions, recipe.options, "options")
+        instruments = load_bundle(options.mel2mel, kind="mel2mel").instruments
+        return in_layout(Encoder(sizes, normalised_points(instruments)))
 
     @classmethod
     def export(cls, run: FinishedRun, output: Path, about: dict[str, Any]) -> None:
