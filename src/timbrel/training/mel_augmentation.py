@@ -173,13 +173,12 @@ def _in_room(
 ) -> np.ndarray:
     """Power spectra with what a room adds: it decays, sooner at high frequencies."""
     n_batch, n_frames, n_bands = power.shape
-    decay_s = random.uniform(how.room_s[0], how.room_s[1], n_batch)[:, None]
+    decay_s = np.asarray(random.uniform(*how.room_s, size=n_batch))[:, None]
     decay_s = decay_s * np.linspace(1.0, random.uniform(0.3, 1.0), n_bands)
     frame_rate = config.sample_rate / config.hop_length
     kept = (10 ** (-6 / (decay_s * frame_rate))).astype(np.float32)
-    share = 10 ** (random.uniform(how.room_db[0], how.room_db[1], n_batch) / 10)[:, None].astype(
-        np.float32
-    )
+    share_db = np.asarray(random.uniform(*how.room_db, size=n_batch))[:, None]
+    share = (10 ** (share_db / 10)).astype(np.float32)
     state = np.zeros((n_batch, n_bands), np.float32)
     out = np.empty_like(power)
     for k in range(n_frames):
