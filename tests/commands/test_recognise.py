@@ -43,7 +43,8 @@ def test_instruments_are_named_best_first(encoder: tuple[str, str]) -> None:
         assert row["duration_s"] == pytest.approx(2.0, abs=0.05)
         assert row["sections"] == []
         probabilities = [one["probability"] for one in row["instruments"]]
-        assert len(probabilities) == 3 and probabilities == sorted(probabilities, reverse=True)
+        assert len(probabilities) == 3
+        assert probabilities == sorted(probabilities, reverse=True)
         assert sum(probabilities) + row["no_instrument"] <= 1.001
         assert set(row["instruments"][0]) == {"name", "program", "drums", "family", "probability"}
 
@@ -56,7 +57,8 @@ def test_long_sounds_are_told_part_by_part(encoder: tuple[str, str]) -> None:
     )
     assert "holds nothing above 4 kHz" in done.stderr
     printed = run("recognise", "long.wav", *encoder).stdout.splitlines()
-    assert len(printed) == 4 and printed[1].lstrip().startswith("0.0 s to 10.3 s: ")
+    assert len(printed) == 4
+    assert printed[1].lstrip().startswith("0.0 s to 10.3 s: ")
 
 
 def test_what_cannot_be_heard_is_said_and_the_rest_is_heard(encoder: tuple[str, str]) -> None:
@@ -82,7 +84,8 @@ def test_a_timbre_is_heard_drawn_and_saved(encoder: tuple[str, str]) -> None:
     assert saved["path"] == [{"time_s": 0.0, "timbre": f"@{point}"}]
     assert Path("map.png").stat().st_size > 5000
     words = run("timbres", "--from", "clip.wav", *encoder).stdout
-    assert "sureness: " in words and "(a guess)" in words
+    assert "sureness: " in words
+    assert "(a guess)" in words
 
 
 def test_nothing_is_written_where_something_is_wrong(encoder: tuple[str, str]) -> None:

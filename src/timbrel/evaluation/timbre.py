@@ -17,7 +17,8 @@ from timbrel.corpus.preparation import Clip, as_played, read_clip, read_data
 from timbrel.corpus.presets import read_presets
 from timbrel.corpus.soundfont import KIT_BANK, render_parts
 from timbrel.errors import InputError
-from timbrel.notes.dataset import read_split
+from timbrel.notes.dataset import read_folder, read_split
+from timbrel.notes.storage import EXAMPLES_FILE
 from timbrel.progress import Progress, silent
 from timbrel.timbre.from_audio import TimbreEncoder, family_of
 
@@ -137,8 +138,12 @@ def font_sounds(
 
 
 def note_sounds(folder: str | os.PathLike, split: str) -> list[Sound]:
-    """The notes of a folder in NSynth's layout, whose families are known."""
-    notes = read_split(folder, split)
+    """The notes of a folder in NSynth's layout, whose families are known.
+
+    It holds ``nsynth-SPLIT``, or is such a folder itself.
+    """
+    is_split = Path(folder, EXAMPLES_FILE).is_file()
+    notes = read_folder(folder) if is_split else read_split(folder, split)
     rate = notes.notes[0].sample_rate
 
     def audio_of(index: int) -> Callable[[], np.ndarray]:

@@ -22,6 +22,7 @@ from timbrel.training.loop import train
 from timbrel.training.recipe import Recipe, read_recipe
 from timbrel.training.tasks.encoder import EncoderTask
 
+STEPS = 150
 RECIPES = Path(__file__).parents[3] / "recipes"
 
 
@@ -94,23 +95,30 @@ def test_made_examples_lie_between_the_instruments(small_data: Path, mel2mel: Pa
     assert ((found > 0.05) & (found < 0.95)).any()
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_two_instruments_are_learnt_and_the_bundle_hears_them(
-    small_data: Path, mel2mel: Path, tmp_path: Path, one_thread: None
+    small_data: Path, mel2mel: Path, tmp_path: Path
 ) -> None:
-    recipe = recipe_of(mel2mel)
-    assert train(recipe, small_data, tmp_path / "run", say=lambda _: None, device="cpu") == 60
+    unchanged = {
+        f"{name}_share": 0.0
+        for name in ("warp", "equalizer", "tilt", "low_pass", "high_pass", "noise", "room")
+    }
+    options = {"augmentation": unchanged, "made_share": 0.0, "shortest_s": 0.8}
+    sizes = {**SMALL_SIZES, "channels": (8, 8, 12, 12), "hidden_size": 32, "head_size": 24}
+    recipe = recipe_of(
+        mel2mel, options, model=sizes, steps=STEPS, batch_size=16, validate_every=STEPS
+    )
+    done = train(recipe, small_data, tmp_path / "run", say=print, device="cpu")
+    assert done == STEPS
     export_run(tmp_path / "run", tmp_path / "bundle")
     listener = TimbreEncoder.load(tmp_path / "bundle")
     assert [i.name for i in listener.bundle.instruments] == list(TWO_INSTRUMENTS)
     assert listener.bundle.config["mel2mel"] == "two"
-    assert 0 < listener.bundle.config["calibration"]["temperature"]
+    assert listener.bundle.config["calibration"]["temperature"] > 0
     clips = task_of(small_data, recipe)._train.clips
-    right = []
     for index, clip in enumerate(clips.clips):
-        heard = listener.hear_mel(clips.mel(index, 0, 125))
-        (recognition, *_) = listener.recognised(heard)
-        right.append(recognition.instruments[0].instrument.name == clip.instrument)
-    assert np.mean(right) == 1
+        (found, *_) = listener.recognised(listener.hear_mel(clips.mel(index, 0, 125)))
+        assert found.instruments[0].instrument.name == clip.instrument
 
 
 def test_more_data_must_hold_instruments_of_the_model(
