@@ -37,7 +37,7 @@ __all__ = [
 _HOMES = {
     "AudioStream": "timbrel.audio_stream",
     "Block": "timbrel.audio_stream",
-    "FoundTimbre": "timbrel.timbre.from_audio",
+    "FoundTimbre": "timbrel.hearing.from_audio",
     "InputError": "timbrel.errors",
     "Note": "timbrel.score.score",
     "PianoRoll": "timbrel.score.piano_roll",
@@ -45,13 +45,13 @@ _HOMES = {
     "Score": "timbrel.score.score",
     "Synthesizer": "timbrel.synthesizer",
     "Timbre": "timbrel.timbre.timbre",
-    "TimbreEncoder": "timbrel.timbre.from_audio",
+    "TimbreEncoder": "timbrel.hearing.from_audio",
     "TimbrelError": "timbrel.errors",
     "Track": "timbrel.score.score",
     "mel_spectrogram": "timbrel.mel.spectrogram",
     "parse_timbre": "timbrel.timbre.timbre",
     "read_midi": "timbrel.score.midi",
-    "timbre_from_audio": "timbrel.timbre.from_audio",
+    "timbre_from_audio": "timbrel.hearing.from_audio",
     "write_audio": "timbrel.sound",
 }
 

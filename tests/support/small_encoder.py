@@ -9,10 +9,10 @@ import torch
 
 from timbrel.bundles.bundle import Bundle, load_bundle
 from timbrel.geometry import MelConfig
+from timbrel.hearing.encoder import Encoder
+from timbrel.hearing.export import write_encoder_bundle
+from timbrel.hearing.sizes import EncoderConfig
 from timbrel.score.instruments import TEN_INSTRUMENTS
-from timbrel.timbre.encoder import Encoder
-from timbrel.timbre.encoder_export import write_encoder_bundle
-from timbrel.timbre.encoder_sizes import EncoderConfig
 
 SMALL_SIZES = {"channels": (4, 4, 6, 6), "hidden_size": 16, "n_blocks": 1, "head_size": 12}
 

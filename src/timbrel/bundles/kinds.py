@@ -79,9 +79,9 @@ KINDS: dict[str, Kind] = {
         keys={"sample_rate": int, "thresholds": dict},
     ),
     "encoder": Kind(
-        sizes="timbrel.timbre.encoder_sizes:EncoderConfig",
+        sizes="timbrel.hearing.sizes:EncoderConfig",
         task="timbrel.training.tasks.encoder:EncoderTask",
-        exporter="timbrel.timbre.encoder_export:write_encoder_bundle",
+        exporter="timbrel.hearing.export:write_encoder_bundle",
         keys={
             "mel": dict,
             "mel2mel": str,

@@ -84,7 +84,7 @@ def timbre(
     )
     from timbrel.evaluation.timbre_tables import by_instrument, markdown, plot_confusion, summary
     from timbrel.files import make_folder, write_text
-    from timbrel.timbre.from_audio import TimbreEncoder
+    from timbrel.hearing.from_audio import TimbreEncoder
 
     if (data is None) == (notes is None):
         raise InputError("give --data, or --notes")

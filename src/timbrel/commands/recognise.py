@@ -16,7 +16,7 @@ from timbrel.errors import printable
 from timbrel.progress import shown
 
 if TYPE_CHECKING:
-    from timbrel.timbre.from_audio import Likely, Recognition
+    from timbrel.hearing.from_audio import Likely, Recognition
 
 _LEAST = 0.05  # instruments that are less likely than this are not printed, but for the first one
 
@@ -51,7 +51,7 @@ def recognise(
 ) -> None:
     """Say which instruments are heard in recordings, and how likely each of them is."""
     from timbrel.constants import DEFAULT_ENCODER
-    from timbrel.timbre.from_audio import TimbreEncoder
+    from timbrel.hearing.from_audio import TimbreEncoder
     from timbrel.transcription.recording import audio_files, look_into
 
     paths = [p for given in files for p in (given.is_dir() and audio_files(given)) or [given]]

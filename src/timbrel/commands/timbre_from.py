@@ -14,7 +14,7 @@ from timbrel.progress import shown
 
 if TYPE_CHECKING:
     from timbrel.bundles.bundle import Bundle
-    from timbrel.timbre.from_audio import FoundTimbre
+    from timbrel.hearing.from_audio import FoundTimbre
 
 _NUMBER = 5  # of instruments that are named
 # Sureness, from which on it is said in such words.
@@ -33,12 +33,12 @@ def from_clips(
     as_json: bool,
 ) -> None:
     """Hear the timbre of one instrument in some clips; nothing is written unless all is well."""
-    from timbrel.timbre.from_audio import TimbreEncoder, check_is_instrument
+    from timbrel.hearing.from_audio import TimbreEncoder, check_is_instrument
     from timbrel.timbre.timbre import save_timbre
     from timbrel.transcription.recording import look_into
 
     if plot is not None:
-        from timbrel.timbre.plot import check_picture
+        from timbrel.hearing.plot import check_picture
 
         check_picture(plot)
     bundle = _encoder(model, encoder)
@@ -53,7 +53,7 @@ def from_clips(
     for remark in (*remarks, *found.remarks):
         print(printable(remark), file=sys.stderr)
     if plot is not None:
-        from timbrel.timbre.plot import plot_found
+        from timbrel.hearing.plot import plot_found
 
         plot_found(found, bundle, plot)
     if output is not None:
@@ -75,8 +75,8 @@ def _encoder(model: str, encoder: str) -> Bundle:
     """The encoder that is asked for, if it speaks of the model's space."""
     from timbrel.bundles.bundle import load_bundle
     from timbrel.constants import DEFAULT_ENCODER
-    from timbrel.timbre.encoder_sizes import KIND
-    from timbrel.timbre.from_audio import encoder_for, speaks_of
+    from timbrel.hearing.from_audio import encoder_for, speaks_of
+    from timbrel.hearing.sizes import KIND
 
     if not model:
         return load_bundle(encoder or DEFAULT_ENCODER, kind=KIND)

@@ -17,10 +17,10 @@ from timbrel.corpus.preparation import Clip, as_played, read_clip, read_data
 from timbrel.corpus.presets import read_presets
 from timbrel.corpus.soundfont import KIT_BANK, render_parts
 from timbrel.errors import InputError
+from timbrel.hearing.from_audio import TimbreEncoder, family_of
 from timbrel.notes.dataset import read_folder, read_split
 from timbrel.notes.storage import EXAMPLES_FILE
 from timbrel.progress import Progress, silent
-from timbrel.timbre.from_audio import TimbreEncoder, family_of
 
 _FIRST_S = 2.0  # where the first excerpt of a clip begins
 _SILENT_PEAK = 1e-3

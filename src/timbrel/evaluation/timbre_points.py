@@ -10,10 +10,10 @@ import numpy as np
 from scipy.stats import chi2
 
 from timbrel.bundles.bundle import Bundle
+from timbrel.hearing.from_audio import TimbreEncoder, neighbour_distance
+from timbrel.hearing.sizes import embeddings_of
 from timbrel.measures.correlation import log_mel_measures
 from timbrel.progress import Progress, silent
-from timbrel.timbre.encoder_sizes import embeddings_of
-from timbrel.timbre.from_audio import TimbreEncoder, neighbour_distance
 from timbrel.training.encoder_examples import Maker, Making, Renders, Truth, read_clips
 
 REGION = 0.9

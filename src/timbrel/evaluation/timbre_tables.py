@@ -16,8 +16,8 @@ from timbrel.evaluation.formatting import number, table
 from timbrel.evaluation.timbre import Judged, note_families
 from timbrel.evaluation.timbre_points import REGION, PointsFound
 from timbrel.files import atomic_path
+from timbrel.hearing.from_audio import KIT_FAMILY, family_of, neighbour_distance
 from timbrel.score.instruments import TEN_INSTRUMENTS
-from timbrel.timbre.from_audio import KIT_FAMILY, family_of, neighbour_distance
 
 _AMONG = ("ten", "programs", "all", "notes")
 _WORDS = {

@@ -18,10 +18,10 @@ import torch
 from timbrel.bundles.bundle import Bundle, Instrument
 from timbrel.constants import PERFORMANCE
 from timbrel.errors import InputError
+from timbrel.hearing.sizes import embeddings_of, normalisation, normalised_points
 from timbrel.mel.mel2mel import Mel2Mel, load_mel2mel
 from timbrel.mel.spectrogram import band_edges_hz, mel_spectrogram
 from timbrel.progress import Progress, silent
-from timbrel.timbre.encoder_sizes import embeddings_of, normalisation, normalised_points
 from timbrel.training.augmentation import speech
 from timbrel.training.dataset import MelClips
 from timbrel.training.mel_augmentation import noise_power

@@ -11,10 +11,10 @@ import torch
 from scipy.stats import chi2
 
 from timbrel.bundles.bundle import Bundle
+from timbrel.hearing.combining import Gaussian, calibrated, combined, combined_logs
+from timbrel.hearing.encoder import Encoder
+from timbrel.hearing.sizes import Calibration
 from timbrel.score.instruments import FAMILY_NAMES
-from timbrel.timbre.combining import Gaussian, calibrated, combined, combined_logs
-from timbrel.timbre.encoder import Encoder
-from timbrel.timbre.encoder_sizes import Calibration
 from timbrel.training.encoder_examples import SILENT_NATS, Maker, Making, Renders, Truth, part
 
 CALIBRATION_KEY = "calibration/"

@@ -13,10 +13,10 @@ from support.small_data import TWO_INSTRUMENTS, small_recipe
 from support.small_encoder import SMALL_SIZES
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
+from timbrel.hearing.from_audio import TimbreEncoder
 from timbrel.mel.export import write_mel2mel_bundle
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
 from timbrel.progress import silent
-from timbrel.timbre.from_audio import TimbreEncoder
 from timbrel.training.export import export_run
 from timbrel.training.loop import train
 from timbrel.training.recipe import Recipe, read_recipe

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from timbrel.bundles.bundle import load_bundle
 from timbrel.bundles.weights import in_layout
 from timbrel.errors import InputError
+from timbrel.hearing.encoder import Encoder, negative_log_likelihood
+from timbrel.hearing.sizes import Calibration, EncoderConfig, normalised_points
 from timbrel.progress import Progress
-from timbrel.timbre.encoder import Encoder, negative_log_likelihood
-from timbrel.timbre.encoder_sizes import Calibration, EncoderConfig, normalised_points
 from timbrel.training.encoder_examples import (
     Known,
     MadeMels,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from timbrel.timbre.encoder_sizes import Calibration
+from timbrel.hearing.sizes import Calibration
 
 
 class Gaussian(NamedTuple):

@@ -10,8 +10,8 @@ import numpy as np
 from timbrel.bundles.bundle import Bundle
 from timbrel.errors import InputError, MissingToolError
 from timbrel.files import atomic_path
-from timbrel.timbre.encoder_sizes import embeddings_of
-from timbrel.timbre.from_audio import FoundTimbre
+from timbrel.hearing.from_audio import FoundTimbre
+from timbrel.hearing.sizes import embeddings_of
 
 PICTURES = (".png", ".svg")
 _REGION = 2.146  # radii of a plane's Gaussian that hold 90 %: the root of −2 ln(0.1)

@@ -4,7 +4,7 @@ Convolutions over time and bands, then over time alone, then attention over time
 most of the timbre, such as the beginnings of notes, counts most. Two heads speak of the sound: a
 Gaussian over the timbre space of one Mel2Mel, and how likely each of its instruments is, or that it
 is none at all. The level of the sound is taken out before. This file is the reference; its ONNX
-export is used at run time (`timbrel.timbre.encoder_stream`).
+export is used at run time (`timbrel.hearing.stream`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.nn import functional
 from timbrel.bundles.bundle import Bundle
 from timbrel.bundles.weights import with_weights
 from timbrel.errors import InputError
-from timbrel.timbre.encoder_sizes import (
+from timbrel.hearing.sizes import (
     FLOOR_NATS,
     SMALLEST_DEVIATION,
     STRIDES,

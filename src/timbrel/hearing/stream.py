@@ -14,14 +14,14 @@ import numpy as np
 from timbrel.bundles.bundle import Bundle
 from timbrel.bundles.session import open_session
 from timbrel.errors import InputError
-from timbrel.mel.mel_stream import MelStream
-from timbrel.timbre.combining import calibrated
-from timbrel.timbre.encoder_sizes import (
+from timbrel.hearing.combining import calibrated
+from timbrel.hearing.sizes import (
     Calibration,
     embeddings_of,
     normalisation,
     normalised_points,
 )
+from timbrel.mel.mel_stream import MelStream
 
 GRAPH_FILE = "encoder.onnx"
 OUTPUTS = ("mean", "factor", "logits")

@@ -20,15 +20,15 @@ from timbrel.bundles.weights import (
     training_rows,
 )
 from timbrel.geometry import MelConfig
-from timbrel.timbre.encoder import BLOCK_KERNEL, TINY_SPREAD, Block, Encoder
-from timbrel.timbre.encoder_sizes import (
+from timbrel.hearing.encoder import BLOCK_KERNEL, TINY_SPREAD, Block, Encoder
+from timbrel.hearing.sizes import (
     FLOOR_NATS,
     KIND,
     SMALLEST_DEVIATION,
     TINY_POWER,
     EncoderConfig,
 )
-from timbrel.timbre.encoder_stream import GRAPH_FILE, OUTPUTS
+from timbrel.hearing.stream import GRAPH_FILE, OUTPUTS
 
 _CHANNELS_LAST = [0, 2, 3, 1]
 _SWAPPED = [0, 2, 1]
@@ -62,7 +62,7 @@ def write_encoder_bundle(
     window_s
         The length of the longest windows that it was trained on.
     calibration
-        Fields of `timbrel.timbre.encoder_sizes.Calibration`.
+        Fields of `timbrel.hearing.sizes.Calibration`.
     about
         What else `timbrel.bundles.weights.bundle_config` wants to know.
 

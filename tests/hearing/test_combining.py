@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from timbrel.timbre.combining import Gaussian, calibrated, combined, combined_logs
-from timbrel.timbre.encoder_sizes import Calibration
+from timbrel.hearing.combining import Gaussian, calibrated, combined, combined_logs
+from timbrel.hearing.sizes import Calibration
 
 MEANS = np.array([[0.0, 0.0], [1.0, 2.0]])
 COVARIANCES = np.stack([np.eye(2), np.diag([1.0, 4.0])])

@@ -18,11 +18,11 @@ import numpy as np
 from timbrel.bundles.bundle import Bundle, Instrument, load_bundle, shipped_bundles
 from timbrel.constants import DEFAULT_ENCODER
 from timbrel.errors import InputError
+from timbrel.hearing.combining import Gaussian, combined, combined_logs
+from timbrel.hearing.sizes import KIND, embeddings_of
+from timbrel.hearing.stream import EncoderStream, Heard, calibration_of
 from timbrel.progress import Progress, silent
 from timbrel.score.instruments import FAMILY_NAMES, PROGRAM_NAMES
-from timbrel.timbre.combining import Gaussian, combined, combined_logs
-from timbrel.timbre.encoder_sizes import KIND, embeddings_of
-from timbrel.timbre.encoder_stream import EncoderStream, Heard, calibration_of
 from timbrel.timbre.timbre import Timbre
 from timbrel.transcription.recording import Recording, look_into
 

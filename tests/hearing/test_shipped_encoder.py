@@ -13,8 +13,8 @@ from conftest import EXAMPLES
 from timbrel import InputError, TimbreEncoder, timbre_from_audio
 from timbrel.bundles.bundle import load_bundle
 from timbrel.corpus.soundfont import render_score
+from timbrel.hearing.from_audio import encoder_for, neighbour_distance, speaks_of
 from timbrel.score.midi import read_midi
-from timbrel.timbre.from_audio import encoder_for, neighbour_distance, speaks_of
 from timbrel.training.augmentation import speech
 
 RATE = 48_000

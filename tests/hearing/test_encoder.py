@@ -11,10 +11,10 @@ import torch
 from support.small_encoder import small_encoder_bundle
 from timbrel.bundles.bundle import Bundle
 from timbrel.errors import InputError
+from timbrel.hearing.encoder import Encoded, load_encoder, negative_log_likelihood
+from timbrel.hearing.sizes import EncoderConfig, embeddings_of, normalisation
+from timbrel.hearing.stream import EncoderStream
 from timbrel.mel.spectrogram import mel_spectrogram
-from timbrel.timbre.encoder import Encoded, load_encoder, negative_log_likelihood
-from timbrel.timbre.encoder_sizes import EncoderConfig, embeddings_of, normalisation
-from timbrel.timbre.encoder_stream import EncoderStream
 
 RATE = 16_000
 
