@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AudioStream",
     "Block",
+    "FoundTimbre",
     "InputError",
     "Note",
     "PianoRoll",
@@ -22,11 +23,13 @@ __all__ = [
     "Score",
     "Synthesizer",
     "Timbre",
+    "TimbreEncoder",
     "TimbrelError",
     "Track",
     "mel_spectrogram",
     "parse_timbre",
     "read_midi",
+    "timbre_from_audio",
     "write_audio",
 ]
 
@@ -34,6 +37,7 @@ __all__ = [
 _HOMES = {
     "AudioStream": "timbrel.audio_stream",
     "Block": "timbrel.audio_stream",
+    "FoundTimbre": "timbrel.hearing.from_audio",
     "InputError": "timbrel.errors",
     "Note": "timbrel.score.score",
     "PianoRoll": "timbrel.score.piano_roll",
@@ -41,11 +45,13 @@ _HOMES = {
     "Score": "timbrel.score.score",
     "Synthesizer": "timbrel.synthesizer",
     "Timbre": "timbrel.timbre.timbre",
+    "TimbreEncoder": "timbrel.hearing.from_audio",
     "TimbrelError": "timbrel.errors",
     "Track": "timbrel.score.score",
     "mel_spectrogram": "timbrel.mel.spectrogram",
     "parse_timbre": "timbrel.timbre.timbre",
     "read_midi": "timbrel.score.midi",
+    "timbre_from_audio": "timbrel.hearing.from_audio",
     "write_audio": "timbrel.sound",
 }
 

@@ -23,6 +23,7 @@ LICENSE_NOT_STATED = "not stated"
 # The shipped Mel2Mel that plays where none is named, with the vocoder that was made for it.
 DEFAULT_MODEL = "mel2mel"
 DEFAULT_TRANSCRIBER = "transcriber"  # what hears notes where no other is named
+DEFAULT_ENCODER = "encoder"  # what hears timbres where no other is named
 
 # Kinds of piano rolls: the paper's, and that of all keys and bends.
 PIANO, PERFORMANCE = "piano", "performance"

@@ -79,8 +79,8 @@ class Bundle:
     config: dict[str, Any]  # config.json as the newest format has it
     # Of kinds with mels:
     _mel: MelConfig | None = None
-    # Of a Mel2Mel alone:
-    window: WindowConfig = WindowConfig(0, 0)
+    window: WindowConfig = WindowConfig(0, 0)  # of a Mel2Mel alone
+    # Of a Mel2Mel, and of an encoder, which speaks of a Mel2Mel's:
     instruments: tuple[Instrument, ...] = ()
 
     @property
@@ -198,6 +198,7 @@ def load_bundle(name_or_path: str | os.PathLike, *, kind: str | None = None) -> 
         parts["window"] = _part(WindowConfig, config["window"], config_path)
         if parts["window"].hop < 1 or parts["window"].context < 0:
             raise InputError(f"{config_path}: {parts['window']} is not possible")
+    if "instruments" in config:
         parts["instruments"] = _instruments(config["instruments"], config_path)
     return Bundle(path, config, **parts)
 

@@ -78,6 +78,18 @@ KINDS: dict[str, Kind] = {
         exporter="timbrel.transcription.export:write_transcriber_bundle",
         keys={"sample_rate": int, "thresholds": dict},
     ),
+    "encoder": Kind(
+        sizes="timbrel.hearing.sizes:EncoderConfig",
+        task="timbrel.training.tasks.encoder:EncoderTask",
+        exporter="timbrel.hearing.export:write_encoder_bundle",
+        keys={
+            "mel": dict,
+            "mel2mel": str,
+            "instruments": list,
+            "window_s": float,
+            "calibration": dict,
+        },
+    ),
 }
 
 

@@ -16,6 +16,7 @@ from timbrel.commands.fit import add_fit_command
 from timbrel.commands.inspect import add_inspect_command
 from timbrel.commands.notes import add_notes_commands
 from timbrel.commands.page import add_page_commands
+from timbrel.commands.recognise import add_recognise_command
 from timbrel.commands.render import add_render_command
 from timbrel.commands.timbres import add_timbres_command
 from timbrel.commands.train import add_train_commands
@@ -32,6 +33,7 @@ _PANELS = {
             "inspect",
             "timbres",
             "fit",
+            "recognise",
             "tunes",
             "transcribe",
             "translate",
@@ -53,6 +55,7 @@ app = typer.Typer(
 add_render_command(app)
 add_transcribe_command(app)
 add_translate_command(app)
+add_recognise_command(app)
 add_inspect_command(app)
 add_timbres_command(app)
 add_fit_command(app)

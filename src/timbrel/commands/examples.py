@@ -19,6 +19,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "timbrel translate takes/ --timbre mine.timbre -o organs/",
         "timbrel translate bass.wav --timbre '60% harp + 40% trumpet' -o harp.flac --loudness -16",
     ),
+    "recognise": (
+        "timbrel recognise flute.wav",
+        "timbrel recognise takes/ --json",
+    ),
     "inspect": (
         "timbrel inspect duet.mid",
         "timbrel inspect album/ --json",
@@ -29,6 +33,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "timbrel timbres violin",
         "timbrel timbres --plot map.png",
         "timbrel timbres '50% harp + 50% vibraphone' -o mine.timbre",
+        "timbrel timbres --from flute.wav -o flute.timbre",
         "timbrel timbres harp --sfz harp/",
     ),
     "fit": (
@@ -69,6 +74,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "evaluate fit": (
         "timbrel evaluate fit --soundfont FONT.sf2 -o fits/",
         "timbrel evaluate fit --soundfont FONT.sf2 -o fits/ --program 40 --program 73",
+    ),
+    "evaluate timbre": (
+        "timbrel evaluate timbre --data data/ -o report/",
+        "timbrel evaluate timbre --data data/ --soundfont OTHER.sf2 -o other/",
     ),
     "listen": (
         "timbrel listen --report report/ --host 0.0.0.0",

@@ -11,13 +11,13 @@ import typer
 from timbrel.commands.batch import Batch, Failures
 from timbrel.commands.notes_data import add_notes_data_commands
 from timbrel.commands.options import (
+    EncoderThreads,
     Force,
     Json,
     Quiet,
     Seed,
     StopAtFirst,
     Temperature,
-    within_machine,
 )
 from timbrel.commands.panels import EXPERT, OUTPUT, SOUND
 from timbrel.errors import InputError, OutputError
@@ -66,15 +66,6 @@ Resume = Annotated[
         "--resume", help="Sounds that are there already are kept.", rich_help_panel=OUTPUT
     ),
 ]
-Threads = Annotated[
-    int,
-    typer.Option(
-        help="The number of threads of the encoder.",
-        min=1,
-        callback=within_machine,
-        rich_help_panel=EXPERT,
-    ),
-]
 
 
 def add_notes_commands(app: typer.Typer) -> None:
@@ -96,7 +87,7 @@ def encode(
         typer.Option("-o", "--output", help="The .npz file for the codes.", rich_help_panel=OUTPUT),
     ],
     model: Model = DEFAULT_MODEL,
-    threads: Threads = 1,
+    threads: EncoderThreads = 1,
     stop_at_first: StopAtFirst = False,
     force: Force = False,
     quiet: Quiet = False,
@@ -170,7 +161,7 @@ def reconstruct(
     resume: Resume = False,
     stop_at_first: StopAtFirst = False,
     force: Force = False,
-    threads: Threads = 1,
+    threads: EncoderThreads = 1,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -227,7 +218,7 @@ def morph(
     temperature: Temperature = 1.0,
     resume: Resume = False,
     force: Force = False,
-    threads: Threads = 1,
+    threads: EncoderThreads = 1,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -277,7 +268,7 @@ def grid(
     resume: Resume = False,
     stop_at_first: StopAtFirst = False,
     force: Force = False,
-    threads: Threads = 1,
+    threads: EncoderThreads = 1,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:

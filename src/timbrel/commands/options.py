@@ -47,6 +47,24 @@ Model = Annotated[
         rich_help_panel=EXPERT,
     ),
 ]
+Encoder = Annotated[
+    str,
+    typer.Option(
+        help="The timbre encoder: a shipped model's name, or a bundle's folder. By default the one "
+        "of the model.",
+        rich_help_panel=EXPERT,
+    ),
+]
+EncoderThreads = Annotated[
+    int,
+    typer.Option(
+        "--threads",
+        help="The number of threads of the encoder.",
+        min=1,
+        callback=within_machine,
+        rich_help_panel=EXPERT,
+    ),
+]
 MaxDuration = Annotated[
     float,
     typer.Option(

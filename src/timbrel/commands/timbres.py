@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from timbrel.commands.options import Force, Json, Model, Quiet
-from timbrel.commands.panels import OUTPUT
+from timbrel.commands.options import Encoder, Force, Json, Model, Quiet
+from timbrel.commands.panels import OUTPUT, SOUND
 from timbrel.errors import InputError, printable
 from timbrel.progress import shown
 
@@ -48,28 +48,43 @@ def timbres(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    clips: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--from",
+            help="A recording of the instrument whose timbre is wanted, of any length. The option "
+            "may be repeated: several clips of one instrument are heard together.",
+            metavar="CLIP.wav",
+            rich_help_panel=SOUND,
+        ),
+    ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
-            help="A picture of the model's instruments on its timbre map: a .png or .svg file to "
-            "write.",
+            help="A picture of the model's instruments on its timbre map or, with --from, of where "
+            "the timbre lies: a .png or .svg file to write.",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
     model: Model = "",
-    quiet: Quiet = False,
+    encoder: Encoder = "",
     force: Force = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """List the instruments of a model with their coordinates, or draw them; look up a timbre."""
+    """List a model's instruments, or draw them; look up, hear or save a timbre."""
     from timbrel.bundles.bundle import load_bundle
     from timbrel.constants import DEFAULT_MODEL
     from timbrel.files import check_output, check_output_folder
     from timbrel.sampled import FORCE_REMEDY
     from timbrel.timbre.timbre import FILE_SUFFIX, parse_timbre, save_timbre
 
+    if clips and spec is not None:
+        raise InputError(f"the timbre comes from '{spec}' or --from; give one of them")
+    if encoder and not clips:
+        raise InputError("--encoder is for a timbre that is heard; give --from")
     if output is not None:
-        if spec is None:
+        if spec is None and not clips:
             raise InputError("-o saves a timbre; name it: timbrel timbres 'harp' -o my.timbre")
         if output.suffix != FILE_SUFFIX:
             raise InputError(f"{output}: a timbre's file ends with '{FILE_SUFFIX}'")
@@ -82,6 +97,19 @@ def timbres(
         if spec is not None:
             raise InputError("--plot draws all instruments; leave out the timbre")
         check_output(plot, force=force)
+    if clips:
+        from timbrel.commands.timbre_from import from_clips
+
+        from_clips(
+            clips,
+            output=output,
+            plot=plot,
+            model=model,
+            encoder=encoder,
+            quiet=quiet,
+            as_json=as_json,
+        )
+        return
     bundle = load_bundle(model or DEFAULT_MODEL, kind="mel2mel")
     if plot is not None:
         from timbrel.evaluation.map_picture import plot_timbre_map

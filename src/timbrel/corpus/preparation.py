@@ -364,13 +364,28 @@ class _Renderer:
     def _part(self, choice: Choice) -> tuple[mido.MidiFile, int]:
         """What FluidSynth plays, and for how many samples."""
         path, preset = self._output / "midi" / choice.midi, choice.preset
-        if choice.kind == SCORE and not preset.bank:
-            score = read_midi(path)
-            length_s = score.duration_s + TAIL_S
-            return to_midi(score, preset.program), round(length_s * self._sample_rate)
-        # An etude holds what a score of notes does not.
-        midi = as_preset(mido.MidiFile(path), preset.program, preset.bank)
-        return midi, round(length_in_seconds(midi) * self._sample_rate)
+        midi, length_s = as_played(path, choice.kind, preset.program, preset.bank)
+        return midi, round(length_s * self._sample_rate)
+
+
+def as_played(path: Path, kind: str, program: int, bank: int) -> tuple[mido.MidiFile, float]:
+    """A score of prepared data as FluidSynth is to play it with a preset, and its length in s.
+
+    Parameters
+    ----------
+    path
+        Its MIDI file.
+    kind
+        `SCORE` or `ETUDE`.
+    program, bank
+        Of the preset.
+    """
+    if kind == SCORE and not bank:
+        score = read_midi(path)
+        return to_midi(score, program), score.duration_s + TAIL_S
+    # An etude holds what a score of notes does not.
+    midi = as_preset(mido.MidiFile(path), program, bank)
+    return midi, length_in_seconds(midi)
 
 
 def check_same_settings(path: Path, wanted: dict) -> None:

@@ -18,7 +18,7 @@ from timbrel.errors import InputError
 from timbrel.files import read_json
 from timbrel.notes.faults import check_audio, check_entry
 from timbrel.notes.note import FAMILIES, QUALITIES, SOURCES, Note
-from timbrel.notes.storage import EXAMPLES_FILE, open_storage
+from timbrel.notes.storage import EXAMPLES_FILE, JsonStorage, Storage, open_storage
 
 _SETTINGS_FILE = "data.json"  # of a data set that Timbrel prepared
 
@@ -76,6 +76,21 @@ def read_split(folder: str | os.PathLike, split: str) -> NoteSplit:
             f"{folder}: holds no nsynth-{split} (a folder, or a .tfrecord file); "
             "make one with 'timbrel notes prepare'"
         )
+    return _checked(storage, folder)
+
+
+def read_folder(folder: str | os.PathLike) -> NoteSplit:
+    """Read the notes of a folder that holds examples.json itself, whatever split it is.
+
+    Raises
+    ------
+    InputError
+        If its list of notes is missing or damaged.
+    """
+    return _checked(JsonStorage(Path(folder)), folder)
+
+
+def _checked(storage: Storage, folder: str | os.PathLike) -> NoteSplit:
     found = sorted(storage.notes(), key=lambda note: note.key)
     wrong = [f"{error.where}: {error.words}" for error in storage.errors]
     for note in found:

@@ -94,7 +94,7 @@ class MelClips:
         )
         self._performance = performance
         self._rolls: dict[tuple[str, bool], PianoRoll] = {}
-        self._folder, self._config = folder, config
+        self._folder, self.config = folder, config
         self.n_frames = np.array([clip.n_samples // config.hop_length for clip in self.clips])
         self.labels = np.array([self.instruments.index(clip.instrument) for clip in self.clips])
         # How likely each clip is drawn.
@@ -113,7 +113,7 @@ class MelClips:
         clip = self.clips[index]
         if (clip.midi, clip.is_kit) not in self._rolls:
             self._rolls[clip.midi, clip.is_kit] = read_roll(
-                self._folder, clip, self._config.frame_rate, performance=self._performance
+                self._folder, clip, self.config.frame_rate, performance=self._performance
             )
         return self._rolls[clip.midi, clip.is_kit]
 

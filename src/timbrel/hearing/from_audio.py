@@ -1,0 +1,299 @@
+"""Sound → timbre: where a recorded instrument lies among those of a model, and how surely.
+
+>>> from timbrel import Synthesizer, timbre_from_audio
+>>> found = timbre_from_audio(["note.wav", "phrase.wav"])
+>>> audio = Synthesizer.load("mel2mel-studio").render("song.mid", timbre=found.timbre())
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from timbrel.bundles.bundle import Bundle, Instrument, load_bundle, shipped_bundles
+from timbrel.constants import DEFAULT_ENCODER
+from timbrel.errors import InputError
+from timbrel.hearing.combining import Gaussian, combined, combined_logs
+from timbrel.hearing.sizes import KIND, embeddings_of
+from timbrel.hearing.stream import EncoderStream, Heard, calibration_of
+from timbrel.progress import Progress, silent
+from timbrel.score.instruments import FAMILY_NAMES, PROGRAM_NAMES
+from timbrel.timbre.timbre import Timbre
+from timbrel.transcription.recording import Recording, look_into
+
+KIT_FAMILY = "Drum Kits"
+SECTION_S = 10.0  # of the parts of a long sound
+NOTHING = 0.5  # beyond this probability, a sound is no instrument's
+_AUDIBLE_DB = 40.0  # windows that are softer than the loudest by more do not count
+_UNLIKE = 4.0  # deviations between the timbres of clips, from which on they are not alike
+_BLOCK_S = 10.0  # of the blocks of a recording, for the progress
+
+
+class Likely(NamedTuple):
+    """An instrument, and how likely it is what was heard."""
+
+    instrument: Instrument
+    probability: float
+
+    @property
+    def family(self) -> str:
+        """That of General MIDI, or drum kits."""
+        return family_of(self.instrument)
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """Which instrument a sound, or a part of it, is."""
+
+    start_s: float
+    end_s: float
+    instruments: tuple[Likely, ...]  # all of the model's, best first
+    nothing: float  # the probability that it is no instrument
+
+
+@dataclass(frozen=True)
+class FoundTimbre:
+    """The timbre of a sound in the space of a model."""
+
+    model: str  # the name of the Mel2Mel
+    point: tuple[float, ...]
+    covariance: np.ndarray  # (timbre_size, timbre_size)
+    instruments: tuple[Likely, ...]  # all of the model's, best first
+    nothing: float  # the probability that it is no instrument
+    sureness: float  # 0: it may be anywhere among the instruments; 1: just there
+    distance: float  # from the nearest instrument
+    neighbours: (
+        float  # the median distance of the model's instruments from their nearest neighbours
+    )
+    remarks: tuple[str, ...] = ()
+
+    def timbre(self) -> Timbre:
+        """What `Synthesizer` plays and `save_timbre` writes."""
+        return Timbre.constant(self.point)
+
+
+class TimbreEncoder:
+    """Hears the timbre of recordings.
+
+    Parameters
+    ----------
+    bundle
+        A bundle of kind "encoder".
+    threads
+        Of ONNX Runtime.
+
+    Raises
+    ------
+    InputError
+        If the bundle is of another kind, or cannot be run.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
+        if bundle.kind != KIND:
+            raise InputError(f"{bundle.path}: is a model of kind '{bundle.kind}', not '{KIND}'")
+        self.bundle = bundle
+        self._shared = calibration_of(bundle).shared
+        self._stream = EncoderStream(bundle, threads=threads)
+
+    @classmethod
+    def load(
+        cls, name_or_path: str | os.PathLike = DEFAULT_ENCODER, *, threads: int = 1
+    ) -> TimbreEncoder:
+        """Load a shipped model by its name, or a bundle's folder; see `load_bundle`."""
+        return cls(load_bundle(name_or_path, kind=KIND), threads=threads)
+
+    def hear(self, path: str | os.PathLike | Recording, *, progress: Progress = silent) -> Heard:
+        """Listen to an audio file of any length, or to what `look_into` found in one.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read as audio, or is silent.
+        """
+        recording = path if isinstance(path, Recording) else look_into(path)
+        if recording.is_silent:
+            raise InputError(f"{recording.path}: is silent, so there is no timbre to hear")
+        blocks = recording.blocks(self.bundle.sample_rate)
+        n_blocks = -(-recording.duration_s // _BLOCK_S) + 1
+        shown = progress(blocks, n_blocks, str(recording.path), sound_s=recording.duration_s)
+        return self._stream.hear(shown)
+
+    def hear_mel(self, mel: np.ndarray) -> Heard:
+        """Listen to a natural-log mel of the model's geometry, (frames, n_mels)."""
+        return self._stream.hear_mel([mel])
+
+    def hear_audio(self, audio: np.ndarray) -> Heard:
+        """Listen to audio at the model's rate, float, shape (samples,)."""
+        return self._stream.hear([audio])
+
+    def recognised(self, heard: Heard) -> list[Recognition]:
+        """Which instrument a sound is: of all of it, then, if it is long, of its parts in turn."""
+        duration_s = float(heard.ends_s.max())
+        n_parts = max(round(duration_s / SECTION_S), 1)
+        edges = np.linspace(0, duration_s, n_parts + 1)
+        parts = []
+        for start_s, end_s in itertools.pairwise(edges):
+            inside = heard.within(start_s, end_s if end_s < duration_s else np.inf)
+            if len(inside):
+                parts.append((float(start_s), float(end_s), self._probabilities(inside), inside))
+        if len(parts) == 1:
+            return [self._recognition(0.0, duration_s, parts[0][2])]
+        # Over the whole of a long sound several instruments may have played in turn.
+        loudest = max(inside.levels_db.max() for *_, inside in parts)
+        audible = [p for p in parts if p[3].levels_db.max() > loudest - _AUDIBLE_DB]
+        whole = np.mean([probabilities for _, _, probabilities, _ in audible], axis=0)
+        sections = [self._recognition(start, end, found) for start, end, found, _ in parts]
+        return [self._recognition(0.0, duration_s, whole), *sections]
+
+    def found(self, heard: Sequence[Heard], names: Sequence[str] = ()) -> FoundTimbre:
+        """The timbre of one instrument, of which there are one or several sounds.
+
+        Parameters
+        ----------
+        heard
+            What `hear` says of each sound.
+        names
+            What to call them in the remarks.
+        """
+        regions = [self.region(one) for one in heard]
+        region = combined(
+            np.stack([one.mean for one in regions]),
+            np.stack([one.covariance for one in regions]),
+            np.ones(len(regions)),
+            shared=self._shared,
+        )
+        logs = np.log(np.stack([self._probabilities(one) for one in heard]) + 1e-12)
+        ones = np.ones(len(heard))
+        probabilities = np.exp(combined_logs(logs, ones, shared=self._shared))
+        recognition = self._recognition(0.0, 0.0, probabilities)
+        points = embeddings_of(self.bundle.instruments)
+        prior = Gaussian(points.mean(axis=0), np.cov(points.T) + 1e-9 * np.eye(points.shape[1]))
+        sureness = (1 - recognition.nothing) * (1 - region.deviation / prior.deviation)
+        return FoundTimbre(
+            self.bundle.config["mel2mel"],
+            tuple(region.mean.tolist()),
+            region.covariance,
+            recognition.instruments,
+            recognition.nothing,
+            float(np.clip(sureness, 0, 1)),
+            float(np.linalg.norm(points - region.mean, axis=1).min()),
+            neighbour_distance(self.bundle.instruments),
+            tuple(_unlike(regions, names)),
+        )
+
+    def _weights(self, heard: Heard) -> np.ndarray:
+        """How much each window counts: those that are no instrument, less."""
+        audible = heard.levels_db > heard.levels_db.max() - _AUDIBLE_DB
+        return audible * np.maximum(1 - np.exp(heard.logs[:, -1]), 1e-3)
+
+    def region(self, heard: Heard) -> Gaussian:
+        """Where the timbre of a sound lies, as a distribution."""
+        return combined(heard.means, heard.covariances, self._weights(heard), shared=self._shared)
+
+    def _probabilities(self, heard: Heard) -> np.ndarray:
+        audible = (heard.levels_db > heard.levels_db.max() - _AUDIBLE_DB).astype(float)
+        return np.exp(combined_logs(heard.logs, audible, shared=self._shared))
+
+    def _recognition(self, start_s: float, end_s: float, probabilities: np.ndarray) -> Recognition:
+        pairs = zip(self.bundle.instruments, probabilities[:-1].tolist(), strict=True)
+        likely = sorted((Likely(*pair) for pair in pairs), key=lambda one: -one.probability)
+        return Recognition(start_s, end_s, tuple(likely), float(probabilities[-1]))
+
+
+def timbre_from_audio(
+    clips: Sequence[str | os.PathLike], *, encoder: str | os.PathLike = DEFAULT_ENCODER
+) -> FoundTimbre:
+    """Hear the timbre of one instrument in some recordings of it.
+
+    Parameters
+    ----------
+    clips
+        Audio files of any rate and length: notes, phrases, chords.
+    encoder
+        A shipped model's name, or a bundle's folder.
+
+    Raises
+    ------
+    InputError
+        If there are no clips; one cannot be read or is silent; or they sound like no instrument.
+    """
+    if not clips:
+        raise InputError("a timbre is heard in one clip or more; none was given")
+    listener = TimbreEncoder.load(encoder)
+    found = listener.found([listener.hear(clip) for clip in clips], [str(c) for c in clips])
+    check_is_instrument(found, [str(clip) for clip in clips])
+    return found
+
+
+def check_is_instrument(found: FoundTimbre, names: Sequence[str]) -> None:
+    """Refuse what is no instrument.
+
+    Raises
+    ------
+    InputError
+        If that is likelier than not.
+    """
+    if found.nothing > NOTHING:
+        raise InputError(
+            f"{', '.join(names)}: sounds like no instrument ({found.nothing:.0%}); is it noise, "
+            "speech or silence? Give a clip of one instrument"
+        )
+
+
+def encoder_for(model: Bundle) -> Bundle:
+    """The shipped encoder that speaks of a Mel2Mel's space.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    for name in shipped_bundles(KIND):
+        bundle = load_bundle(name)
+        if speaks_of(bundle, model):
+            return bundle
+    known = ", ".join(load_bundle(name).config["mel2mel"] for name in shipped_bundles(KIND))
+    raise InputError(
+        f"the model {model.name} has no timbre encoder; models that have one: {known}. Train one "
+        "with recipes/encoder.yaml and give it with --encoder"
+    )
+
+
+def speaks_of(encoder: Bundle, model: Bundle) -> bool:
+    """Whether an encoder's space is that of a Mel2Mel."""
+    return [i.embedding for i in encoder.instruments] == [i.embedding for i in model.instruments]
+
+
+def family_of(instrument: Instrument) -> str:
+    """The family of General MIDI that an instrument belongs to, or drum kits."""
+    if instrument.is_kit:
+        return KIT_FAMILY
+    return FAMILY_NAMES[instrument.program * len(FAMILY_NAMES) // len(PROGRAM_NAMES)]
+
+
+def neighbour_distance(instruments: Sequence[Instrument]) -> float:
+    """The median distance of instruments from their nearest neighbours."""
+    points = embeddings_of(instruments)
+    distances = np.linalg.norm(points[:, None] - points, axis=-1)
+    np.fill_diagonal(distances, np.inf)
+    return float(np.median(distances.min(axis=1)))
+
+
+def _unlike(regions: Sequence[Gaussian], names: Sequence[str]) -> list[str]:
+    """A word on each clip that does not sound like the others together."""
+    if len(regions) < 2 or not names:
+        return []
+    remarks = []
+    for place, (region, name) in enumerate(zip(regions, names, strict=True)):
+        others = [one for i, one in enumerate(regions) if i != place]
+        mean = np.mean([one.mean for one in others], axis=0)
+        covariance = region.covariance + np.mean([one.covariance for one in others], axis=0)
+        distance = Gaussian(mean, covariance).distance(region.mean)
+        if np.sqrt(distance / len(mean)) > _UNLIKE:
+            remarks.append(f"{name}: does not sound like the other clips; is it one instrument?")
+    return remarks
