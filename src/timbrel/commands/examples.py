@@ -26,10 +26,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "timbres": (
         "timbrel timbres",
-        "timbrel timbres violin",
         "timbrel timbres --plot map.png",
         "timbrel timbres '50% harp + 50% vibraphone' -o mine.timbre",
-        "timbrel timbres harp --sfz harp/",
+        "timbrel timbres trumpet --sfz trumpet/",
     ),
     "fit": (
         "timbrel fit flute.wav",
