@@ -54,7 +54,7 @@ def test_a_clip_becomes_a_timbre_that_is_played(monkeypatch: pytest.MonkeyPatch)
     song = min(Path("songs").glob("*.mid"), key=lambda path: path.stat().st_size)
     synthesizer = Synthesizer.load("mel2mel", vocoder="griffin-lim", threads=1)
     audio = synthesizer.render(
-        song, timbre="harp:0.5, trumpet:0.5", duration_s=4.0, channels=1, dry=True
+        song, timbre="harp:0.5, trumpet:0.5", duration_s=3.0, channels=1, dry=True
     )
     soundfile.write("clip.wav", audio, synthesizer.sample_rate)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -65,9 +65,9 @@ def test_a_clip_becomes_a_timbre_that_is_played(monkeypatch: pytest.MonkeyPatch)
     assert found["error_db"] < 0.8 * found["nearest_error_db"]
     assert Path("fit.png").read_bytes().startswith(b"\x89PNG")
     played = ("render", str(song), "--vocoder", "griffin-lim", "--duration", "1")
-    for timbre in ("mine.timbre", "mine.timbre:0.5, harp:0.5", "0s harp; 1s mine.timbre"):
+    for timbre in ("mine.timbre:0.5, harp:0.5", "0s harp; 1s mine.timbre"):
         done = run(*played, "--model", "mel2mel", "--timbre", timbre, "-o", "out.wav", "--force")
         assert done.returncode == 0, done.stderr
-    words = failure_of(*played, "--model", "mel2mel-10d", "--timbre", "mine.timbre", "-o", "no.wav")
-    assert "were fitted to another model than mel2mel-10d" in words
+    words = failure_of(*played, "--model", "mel2mel-abs", "--timbre", "mine.timbre", "-o", "no.wav")
+    assert "were fitted to another model than mel2mel-abs" in words
     assert not Path("no.wav").exists()

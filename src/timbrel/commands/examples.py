@@ -33,7 +33,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "timbrel timbres --plot map.png",
         "timbrel timbres '50% harp + 50% vibraphone' -o mine.timbre",
         "timbrel timbres --from flute.wav -o flute.timbre",
-        "timbrel timbres harp --sfz harp/",
+        "timbrel timbres trumpet --sfz trumpet/",
     ),
     "fit": (
         "timbrel fit flute.wav",
