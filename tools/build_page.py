@@ -19,8 +19,9 @@ from typing import Any
 
 import build_wasm
 
-from timbrel.bundles.bundle import bundle_hash, load_bundle, shipped_bundles
-from timbrel.evaluation.timbre_space import TimbreMap, timbre_map
+from timbrel.bundles.bundle import Bundle, bundle_hash, load_bundle, shipped_bundles
+from timbrel.evaluation.instrument_map import instrument_map
+from timbrel.evaluation.timbre_space import timbre_map
 from timbrel.web.page import MAPS_FILE, STATIC, WAVENET_FOLDER
 
 WEB = Path(__file__).parents[1] / "web"
@@ -74,35 +75,39 @@ def npm(*arguments: str) -> None:
 
 
 def measured_maps(known: Path) -> dict[str, Any]:
-    """The maps of all models, of their plane or a projection; those in `known` are kept."""
+    """The maps of all models; those in `known` are kept."""
     maps = json.loads(known.read_text()) if known.is_file() else {}
     found = {}
     for name in shipped_bundles("mel2mel"):
         bundle = load_bundle(name)
-        identity = bundle_hash(bundle.path)
-        found[name] = maps.get(name, {})
-        if found[name].get("bundle") == identity and "projection" in found[name]:
+        is_plane = len(bundle.instruments[0].embedding) == 2
+        kept = maps.get(name, {})
+        if kept.get("bundle") == bundle_hash(bundle.path) and ("x" in kept) == is_plane:
+            found[name] = kept
             continue
-        measured = timbre_map(bundle, size=MAP_SIZE, through_instruments=True)
-        found[name] = {
-            "bundle": identity,
-            "x": measured.axes[0].round(4).tolist(),
-            "y": measured.axes[1].round(4).tolist(),
-            "centroid_hz": measured.centroid_hz.round(0).astype(int).tolist(),
-            "energy_db": measured.energy_db.round(2).tolist(),
-            "projection": projection(measured),
-        }
+        measure = measured_plane if is_plane else measured_instruments
+        found[name] = {"bundle": bundle_hash(bundle.path), **measure(bundle)}
     return found
 
 
-def projection(measured: TimbreMap) -> dict[str, Any] | None:
-    """How a point of more than two dimensions comes to its place on the map."""
-    if measured.basis.shape[1] == 2:
-        return None
+def measured_plane(bundle: Bundle) -> dict[str, Any]:
+    """A grid over a timbre space of two dimensions."""
+    measured = timbre_map(bundle, size=MAP_SIZE)
     return {
-        "centre": measured.centre.tolist(),
-        "basis": measured.basis.tolist(),
-        "explained": round(measured.explained, 3),
+        "x": measured.axes[0].round(4).tolist(),
+        "y": measured.axes[1].round(4).tolist(),
+        "centroid_hz": measured.centroid_hz.round(0).astype(int).tolist(),
+        "energy_db": measured.energy_db.round(2).tolist(),
+    }
+
+
+def measured_instruments(bundle: Bundle) -> dict[str, Any]:
+    """The instruments of a space of more dimensions, laid out in three."""
+    measured = instrument_map(bundle, dimensions=3)
+    return {
+        "places": measured.places.round(4).tolist(),
+        "centroid_hz": measured.centroid_hz.round(0).astype(int).tolist(),
+        "energy_db": measured.energy_db.round(2).tolist(),
     }
 
 

@@ -36,7 +36,7 @@ from timbrel.score import (
     timeline,
 )
 from timbrel.score.score import DEFAULT_REVERB_SEND, UNPLAYABLE
-from timbrel.timbre import timbre
+from timbrel.timbre import lookup, timbre
 from timbrel.vocoder import excitation, sources, strokes, wavenet_stream
 
 # Of `timbrel render`: what the command that the page offers to copy makes use of.
@@ -92,6 +92,12 @@ def shared() -> dict[str, Any]:
         ],
         "unplayable": UNPLAYABLE,
         "programNames": instruments.PROGRAM_NAMES,
+        "familyNames": instruments.FAMILY_NAMES,
+        "everydayNames": instruments.EVERYDAY_NAMES,
+        "sameWords": instruments.SAME_WORDS,
+        "mostMeant": lookup.MOST_MEANT,
+        "alike": lookup.ALIKE,
+        "ownAlike": lookup.OWN_ALIKE,
         "standardKit": instruments.STANDARD_KIT,
         "kitsOfAKind": instruments.KITS_OF_A_KIND,
         # A row for each program.
@@ -120,8 +126,11 @@ def shared() -> dict[str, Any]:
         "silenceDb": ensemble.SILENCE_DB,
         "releaseS": synthesizer.RELEASE_S,
         "timbreFileFormat": timbre.FILE_FORMAT,
+        "timbreFilmFileFormat": timbre.FILM_FILE_FORMAT,
+        "farTimbre": timbre.FAR,
         "renderOptions": _option_names("render", RENDER_OPTIONS),
         "phrase": [note._asdict() for note in timbre_space.PHRASE],
+        "drumPhrase": [note._asdict() for note in timbre_space.STROKES],
     }
 
 

@@ -12,8 +12,12 @@ from timbrel.web.page import page_files
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 VIEWS = {
-    "page.png": {"viewport": {"width": 1440, "height": 900}},
-    "page-phone.png": {"viewport": {"width": 390, "height": 844}, "is_mobile": True},
+    "page.png": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
+    "page-phone.png": {
+        "viewport": {"width": 390, "height": 844},
+        "is_mobile": True,
+        "color_scheme": "dark",
+    },
 }
 SHOWN_AT_S = 7.0
 
@@ -36,7 +40,7 @@ def picture(page: Page, path: Path, *, full_page: bool) -> None:
         """() => {
             const point = (name) => [
                 ...timbrel.models.instruments.find((one) => one.name === name).embedding];
-            timbrel.piece.selected = 0;
+            timbrel.piece.select(0);
             timbrel.piece.setTimbre({
                 times: [0, 6, 14, 24],
                 points: ["trumpet", "church organ", "string ensemble", "trumpet"].map(point),
@@ -45,7 +49,7 @@ def picture(page: Page, path: Path, *, full_page: bool) -> None:
     )
     page.get_by_role("button", name="Play", exact=True).click()
     until(page, "transport.seconds", lambda seconds: seconds > SHOWN_AT_S)
-    page.evaluate("timbrel.showPreview([...timbrel.path.point])")
+    page.evaluate("timbrel.preview.show([...timbrel.path.point])")
     page.wait_for_timeout(300)
     page.screenshot(path=path, full_page=full_page)
     # 256 colours are enough for a picture of a dark page.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -36,6 +37,18 @@ class Mastering:
                 "limiting"
             )
         return words.replace("-", "−")
+
+    def levels(self) -> dict[str, float | None]:
+        """Gain, loudness and true peak; JSON has no infinity for those of silence."""
+        levels = {
+            "gain_db": self.gain_db,
+            "loudness_lufs": self.result.integrated_lufs,
+            "true_peak_dbtp": self.result.true_peak_dbtp,
+        }
+        return {
+            name: round(value, 2) if math.isfinite(value) else None
+            for name, value in levels.items()
+        }
 
 
 def fitted_mastering(

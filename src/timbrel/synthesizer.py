@@ -263,7 +263,10 @@ class Synthesizer:
         A timbre for all tracks applies to those of melodic instruments; see
         `timbrel.timbre.assignment.timbres_of`.
         """
-        return timbres_of(score.tracks, timbre, self.instruments)
+        found = timbres_of(score.tracks, timbre, self.instruments)
+        for one in found:
+            self._generator.check(one)
+        return found
 
     def nearest_instrument(self, track: Track) -> str:
         """Name of the model's instrument, or kit, that is nearest to a track's MIDI program."""

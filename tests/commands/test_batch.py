@@ -107,7 +107,7 @@ def test_options_that_fit_none_are_refused_as_a_whole(model: tuple[str, str]) ->
     assert "the duration must be" in failure_of(*given, "--duration", "-1")
     Path("other.wav").touch()
     assert "other.wav: exists; give --force" in failure_of(*given)
-    assert "one file for 2 scores" in failure_of("render", "song.mid", "cut.mid", "-o", "x.wav")
+    assert "one file for 2 sounds" in failure_of("render", "song.mid", "cut.mid", "-o", "x.wav")
 
 
 def test_inspect_goes_on(songs: None) -> None:  # noqa: ARG001

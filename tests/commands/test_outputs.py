@@ -77,7 +77,7 @@ def test_existing_files_are_kept_unless_forced() -> None:
 @pytest.mark.parametrize(
     ("files", "output", "message"),
     [
-        (SONGS, "song.wav", "song.wav: is one file for 2 scores; name a folder"),
+        (SONGS, "song.wav", "song.wav: is one file for 2 sounds; name a folder"),
         (
             [SONGS[0], Path("there/a.mid")],
             None,
@@ -108,8 +108,8 @@ TRUMPET = Score((Track("Trumpet", 56, 0, ()),))
 @pytest.mark.parametrize(
     ("files", "output", "stems", "message"),
     [
-        (["a.mid", "b.mid"], "-", None, "standard output: is one file for 2 scores"),
-        (["a.mid", "b.mid"], "/dev/null", None, "/dev/null: is one file for 2 scores"),
+        (["a.mid", "b.mid"], "-", None, "standard output: is one file for 2 sounds"),
+        (["a.mid", "b.mid"], "/dev/null", None, "/dev/null: is one file for 2 sounds"),
         (["a.mid"], "x" * 252 + ".wav", None, "x.wav: cannot be written (File name too long)"),
         (["a.mid"], "曲" * 84 + ".wav", None, "曲.wav: cannot be written (File name too long)"),
         (["a.mid"], "loop.wav", None, "loop.wav: cannot be written (Too many levels of symbolic"),

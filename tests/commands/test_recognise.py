@@ -93,7 +93,8 @@ def test_nothing_is_written_where_something_is_wrong(encoder: tuple[str, str]) -
     failures = {
         ("--from", "silent.wav"): "silent.wav: is silent, so there is no timbre to hear",
         ("--from", "none.wav"): "none.wav: cannot be read (No such file or directory)",
-        ("--from", "clip.wav", "--plot", "map.gif"): "map.gif: pictures end in .png, .svg",
+        ("--from", "clip.wav", "--plot", "map.gif"): "map.gif: pictures end in "
+        ".png, .jpg, .jpeg, .webp, .svg, .pdf",
         ("--from", "clip.wav", "harp"): "the timbre comes from 'harp' or --from; give one of them",
     }
     for arguments, message in failures.items():
@@ -102,5 +103,5 @@ def test_nothing_is_written_where_something_is_wrong(encoder: tuple[str, str]) -
     assert said.startswith("the model mel2mel-abs has no timbre encoder")
     said = failure_of("timbres", "--from", "clip.wav", "--model", "mel2mel", *output, *encoder)
     assert said.endswith("speaks of the timbres of small-mel2mel, not of mel2mel")
-    said = failure_of("timbres", "harp", "--plot", "map.png")
-    assert said == "--plot and --encoder are for a timbre that is heard; give --from"
+    said = failure_of("timbres", "harp", *encoder)
+    assert said == "--encoder is for a timbre that is heard; give --from"

@@ -293,7 +293,7 @@ def test_what_goes_to_standard_output_has_the_rate_that_is_asked_for(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["other.mid", "-o", "-"], "standard output: is one file for 2 scores"),
+        (["other.mid", "-o", "-"], "standard output: is one file for 2 sounds"),
         (["-o", "-", "--json"], "--json prints to standard output, where '-o -' writes the sound"),
         (["-o", "/dev/full"], "/dev/full: cannot be written (No space left on device)"),
     ],
@@ -408,7 +408,7 @@ def test_a_file_that_is_no_song_is_refused_before_anything_is_written(
         (["-o", "/proc/out/"], "/proc/out: cannot be created"),
         (["-o", "new/", "--stems", "text.mid"], "text.mid: is not a folder"),
         (["song.mid", "-o", "new/"], "new/song.wav: would be written twice"),
-        (["other.mid", "-o", "x.wav"], "x.wav: is one file for 2 scores; name a folder"),
+        (["other.mid", "-o", "x.wav"], "x.wav: is one file for 2 sounds; name a folder"),
         (["--timbre", "trumpit"], "there is no instrument 'trumpit'; did you mean trumpet"),
         (["--timbre", "harp:much"], "'much' is not a number"),
         (["--timbre", "harp:1, trumpet:-1"], "must add up to more than 0"),

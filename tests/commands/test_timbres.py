@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -46,3 +48,23 @@ def test_a_general_midi_name_is_looked_up(model: tuple[str, str]) -> None:
         "the model has no Violin; string ensemble sounds nearest to it and plays instead\n"
     )
     assert done.stdout == run("timbres", "string ensemble", *model).stdout
+
+
+def test_a_timbre_becomes_a_sampled_instrument(model: tuple[str, str], tmp_path: Path) -> None:
+    assert "--sfz writes a timbre; name it" in failure_of("timbres", *model, "--sfz", "new/")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.wav").touch()
+    folder = str(tmp_path / "full")
+    assert "give --force" in failure_of("timbres", "harp", *model, "--sfz", folder)
+    assert "a timbre that stays" in failure_of("timbres", "0s harp; 1s piano", *model, "--sfz", "n")
+
+
+def test_the_map_is_drawn(model: tuple[str, str]) -> None:
+    done = run("timbres", *model, "--plot", "map.svg")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "map.svg: saved"
+    assert "map.svg: exists" in failure_of("timbres", *model, "--plot", "map.svg")
+    assert "leave out the timbre" in failure_of("timbres", "harp", *model, "--plot", "new.svg")
+    assert "pictures end in .png" in failure_of("timbres", *model, "--plot", "map.gif")
+    assert not Path("map.gif").exists()
+    assert run("timbres", *model, "--plot", "map.svg", "--force").returncode == 0

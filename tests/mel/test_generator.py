@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from conftest import FRAME_RATE
-from timbrel.bundles.bundle import Bundle, WindowConfig
+from timbrel.bundles.bundle import Bundle, WindowConfig, weights_id
 from timbrel.bundles.session import open_session
 from timbrel.errors import InputError
 from timbrel.mel.generator import FUTURE_FILE, MEL_FILE, PAST_FILE, MelGenerator
@@ -22,6 +22,24 @@ from timbrel.timbre.timbre import Timbre
 N_FRAMES = 300  # no multiple of the hop
 MOVING = Timbre((0.0, 1.0, 2.0), ((-1.0, 0.5), (1.0, 1.5), (0.0, -2.0)))
 STILL = Timbre.constant((0.4, -0.7))
+
+
+def fitted(bundle: Bundle, *, seed: int = 0) -> Timbre:
+    """A timbre with FiLM vectors of its own, by chance."""
+    random = np.random.default_rng(seed)
+    film = random.normal(0, 0.5, 6 * 16)
+    return Timbre.constant((0.4, -0.7), film=film, fitted_to=weights_id(bundle))
+
+
+def own_timbre(
+    timbre: torch.Tensor, first: torch.Tensor | None, second: torch.Tensor | None = None
+) -> torch.Tensor:
+    """A timbre with FiLM vectors of its own for one of the layers, as torch takes it."""
+    own = [torch.zeros(*timbre.shape[:2], size) for size in (32, 64)]
+    given = [
+        zeros if part is None else part for part, zeros in zip((first, second), own, strict=True)
+    ]
+    return torch.cat([timbre, *given], dim=-1)
 
 
 def roll_of(notes: Iterable[Note], *, n_frames: int | None = None) -> PianoRoll:
@@ -70,7 +88,9 @@ def windowed_by_torch(
     mels, state, earlier = [], None, None
     for start in range(-hop, N_FRAMES, hop):
         seen = torch.from_numpy(roll.window(start, start + hop + window.context))[None]
-        held = torch.from_numpy(timbre.at(np.array([start / FRAME_RATE])))  # (1, timbre_size)
+        now = np.array([start / FRAME_RATE])
+        parts = [torch.from_numpy(part) for part in (timbre.at(now), timbre.film_at(now))]
+        held = torch.cat(parts, dim=-1)  # (1, size of the point)
         features = model.features(seen, held)
         window_future = model.future(features)
         future = window_future[:, :hop].clone()
@@ -102,6 +122,35 @@ def test_the_stream_is_what_torch_computes_hop_by_hop(
     expected = windowed_by_torch(tiny_model, roll, timbre, window)
     np.testing.assert_allclose(mel, expected, atol=1e-4)
     assert mel.std() > 0.05  # there is something to compare
+
+
+@torch.no_grad()
+def test_film_vectors_of_a_timbres_own_are_played_as_torch_plays_them(
+    tiny_bundle: Bundle, tiny_model: Mel2Mel
+) -> None:
+    roll, own = random_roll(2), fitted(tiny_bundle)
+    moving = Timbre(
+        (0.5, 1.5),
+        ((0.4, -0.7), (1.0, 0.0)),
+        ((0.0,) * len(own.film[0]), own.film[0]),
+        own.fitted_to,
+    )
+    plain = streamed(tiny_bundle, [roll], [STILL])[0]
+    for timbre in (own, moving):
+        mel = streamed(tiny_bundle, [roll], [timbre])[0]
+        expected = windowed_by_torch(tiny_model, roll, timbre, tiny_bundle.window)
+        np.testing.assert_allclose(mel, expected, atol=1e-4)
+        assert np.abs(mel - plain)[200:].mean() > 0.1
+    # Others in the same batch are not touched.
+    both = streamed(tiny_bundle, [roll, roll], [own, STILL])
+    np.testing.assert_allclose(both[1], plain, atol=1e-5)
+
+
+def test_a_timbre_that_was_fitted_to_another_model_is_refused(tiny_bundle: Bundle) -> None:
+    own = fitted(tiny_bundle)
+    for other in (replace(own, fitted_to="0123"), replace(own, film=(own.film[0][:-1],))):
+        with pytest.raises(InputError, match="fitted to another model than tiny"):
+            streamed(tiny_bundle, [random_roll(0)], [other])
 
 
 @torch.no_grad()
@@ -199,17 +248,21 @@ def test_the_past_of_the_bundle_is_that_of_torch(
     generator = torch.Generator().manual_seed(n_frames)
     roll = torch.rand(3, n_frames, 176, generator=generator)
     timbre = torch.randn(3, n_frames, 2, generator=generator)
+    film = torch.randn(3, n_frames, 32, generator=generator)
     hidden, cell = torch.randn(2, 1, 3, 16, generator=generator).tanh()
     found = open_session(tiny_bundle, PAST_FILE, 1).run(
         ["past", "hidden", "cell"],
         {
             "roll": roll.numpy(),
             "timbre": timbre.numpy(),
+            "film": film.numpy(),
             "hidden_in": hidden.numpy(),
             "cell_in": cell.numpy(),
         },
     )
-    past, state = tiny_model.past(tiny_model.features(roll, timbre), (hidden, cell))
+    past, state = tiny_model.past(
+        tiny_model.features(roll, own_timbre(timbre, film)), (hidden, cell)
+    )
     for value, expected in zip(found, (past, *state), strict=True):
         np.testing.assert_allclose(value, expected, atol=1e-4)
 
@@ -222,17 +275,19 @@ def test_the_future_of_the_bundle_is_that_of_torch(
     generator = torch.Generator().manual_seed(n_frames)
     roll = torch.rand(3, n_frames, 176, generator=generator)
     timbre = torch.randn(3, 1, 2, generator=generator)
+    film = torch.randn(3, 1, 32, generator=generator)
     hidden, cell = torch.randn(2, 1, 3, 16, generator=generator).tanh()
     (found,) = open_session(tiny_bundle, FUTURE_FILE, 1).run(
         ["future"],
         {
             "roll": roll.numpy(),
             "timbre": timbre.numpy(),
+            "film": film.numpy(),
             "hidden_in": hidden.numpy(),
             "cell_in": cell.numpy(),
         },
     )
-    future = tiny_model.future(tiny_model.features(roll, timbre), (hidden, cell))
+    future = tiny_model.future(tiny_model.features(roll, own_timbre(timbre, film)), (hidden, cell))
     np.testing.assert_allclose(found, future, atol=1e-4)
 
 
@@ -244,7 +299,10 @@ def test_the_mel_of_the_bundle_is_that_of_torch(
     generator = torch.Generator().manual_seed(timbre_frames)
     past, future = torch.randn(2, 3, 21, 16, generator=generator).tanh()
     timbre = torch.randn(3, timbre_frames, 2, generator=generator)
+    film = torch.randn(3, timbre_frames, 64, generator=generator)
+    given = {"past": past, "future": future, "timbre": timbre, "film": film}
     (mel,) = open_session(tiny_bundle, MEL_FILE, 1).run(
-        ["mel"], {"past": past.numpy(), "future": future.numpy(), "timbre": timbre.numpy()}
+        ["mel"], {name: value.numpy() for name, value in given.items()}
     )
-    np.testing.assert_allclose(mel, tiny_model.mel(past, future, timbre), atol=1e-4)
+    expected = tiny_model.mel(past, future, own_timbre(timbre, None, film))
+    np.testing.assert_allclose(mel, expected, atol=1e-4)

@@ -306,7 +306,13 @@ GOOD = {"time_s": 0.0, "timbre": "harp"}
         (b"[" * 100_000, "is not JSON"),
         ([], "is not a timbre file of format 1"),
         ({"path": [GOOD]}, "is not a timbre file of format 1"),
-        ({"timbrel_timbre": 2, "path": [GOOD]}, r"format 1 \('timbrel_timbre' is 2\)"),
+        ({"timbrel_timbre": 3, "path": [GOOD]}, r"format 1 or 2 \('timbrel_timbre' is 3\)"),
+        ({"timbrel_timbre": 2, "path": [GOOD]}, "lacks the key 'fitted_to'"),
+        ({"timbrel_timbre": 2, "fitted_to": "m", "path": [GOOD]}, "lacks the key 'film'"),
+        ({"timbrel_timbre": 2, "fitted_to": "m", "path": [{**GOOD, "film": []}]}, "finite numbers"),
+        ({"timbrel_timbre": 2, "fitted_to": "m", "path": [{**GOOD, "film": [True]}]}, "finite"),
+        ({"timbrel_timbre": 1, "path": [{**GOOD, "film": [1]}]}, "unknown key 'film'"),
+        ({"timbrel_timbre": 1, "path": [{**GOOD, "timbre": "my.timbre"}]}, "cannot name another"),
         ({"timbrel_timbre": 1}, "lacks the key 'path'"),
         ({"timbrel_timbre": 1, "path": [GOOD], "model": "x"}, "unknown key 'model'"),
         ({"timbrel_timbre": 1, "path": "harp"}, "'path' must be of type list"),
@@ -345,3 +351,82 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder.timbre").mkdir()
     with pytest.raises(InputError, match=f"{name}: cannot be read"):
         parse_timbre(tmp_path / name, INSTRUMENTS)
+
+
+OWN = Timbre.constant((1.0, 3.0), film=(0.5, -2.0, 4.0), fitted_to="one model")
+
+
+def saved(folder: Path, name: str = "own.timbre", timbre: Timbre = OWN) -> Path:
+    save_timbre(folder / name, timbre)
+    return folder / name
+
+
+def test_film_vectors_survive_a_file_to_six_digits(tmp_path: Path) -> None:
+    own = Timbre(
+        (0.0, 2.0), ((1.0, 3.0), (0.1, 0.2)), ((1 / 3, -2e-5), (1234.5678, 0.0)), "one model"
+    )
+    found = parse_timbre(saved(tmp_path, timbre=own), INSTRUMENTS)
+    assert (found.times_s, found.points, found.fitted_to) == (own.times_s, own.points, "one model")
+    assert found.film == ((0.333333, -2e-5), (1234.57, 0.0))
+    assert found.name == "own.timbre"
+
+
+def test_a_file_without_film_vectors_is_of_the_first_format(tmp_path: Path) -> None:
+    path = saved(tmp_path, timbre=Timbre.constant((1.0, 3.0)))
+    assert json.loads(path.read_text()) == {
+        "timbrel_timbre": 1,
+        "path": [{"time_s": 0.0, "timbre": "@1.0,3.0"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("spec", "place", "film"),
+    [
+        ("{own}", (1.0, 3.0), (0.5, -2.0, 4.0)),
+        ("{own}:3, harp:1", (0.75, 2.75), (0.375, -1.5, 3.0)),
+        ("25% {own} + 75% harp", (0.25, 2.25), (0.125, -0.5, 1.0)),
+        ("harp:0.5, {own}", (2 / 3, 8 / 3), (1 / 3, -4 / 3, 8 / 3)),
+        ("{own}, {own}", (1.0, 3.0), (0.5, -2.0, 4.0)),
+    ],
+)
+def test_a_file_is_mixed_like_an_instrument(
+    tmp_path: Path, spec: str, place: tuple[float, ...], film: tuple[float, ...]
+) -> None:
+    found = parse_timbre(spec.format(own=saved(tmp_path)), INSTRUMENTS)
+    np.testing.assert_allclose(found.points, [place])
+    np.testing.assert_allclose(found.film, [film])
+    assert found.fitted_to == "one model"
+
+
+def test_a_path_leads_from_an_instrument_to_a_file_and_on(tmp_path: Path) -> None:
+    spec = f"1s harp; 3s {saved(tmp_path)}; 4s grand piano:0.5, {tmp_path}/own.timbre:0.5"
+    found = parse_timbre(spec, INSTRUMENTS)
+    times = np.array([0.0, 2.0, 3.0, 9.0])
+    np.testing.assert_allclose(found.at(times), [(0, 2), (0.5, 2.5), (1, 3), (1, 1.5)])
+    np.testing.assert_allclose(
+        found.film_at(times), [(0, 0, 0), (0.25, -1, 2), (0.5, -2, 4), (0.25, -1, 2)]
+    )
+    assert parse_timbre(saved(tmp_path, "way.timbre", found), INSTRUMENTS) == found
+
+
+def test_a_timbre_without_film_vectors_has_none_at_any_time() -> None:
+    assert Timbre.constant((1.0, 3.0)).film_at(np.zeros(5)).shape == (5, 0)
+
+
+def test_timbres_of_different_models_are_not_mixed(tmp_path: Path) -> None:
+    other = Timbre.constant((0.0, 0.0), film=(1.0, 1.0, 1.0), fitted_to="another")
+    paths = saved(tmp_path), saved(tmp_path, "other.timbre", other)
+    for spec in ("{}, {}", "0s {}; 1s {}"):
+        with pytest.raises(InputError, match="fitted to different models"):
+            parse_timbre(spec.format(*paths), INSTRUMENTS)
+
+
+def test_a_path_is_no_part_of_a_mix(tmp_path: Path) -> None:
+    way = saved(tmp_path, timbre=parse_timbre("0s harp; 1s trumpet", INSTRUMENTS))
+    with pytest.raises(InputError, match="is a path over time"):
+        parse_timbre(f"{way}, harp", INSTRUMENTS)
+
+
+def test_a_file_that_is_missing_from_a_mix_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"missing\.timbre: cannot be read"):
+        parse_timbre(f"harp, {tmp_path}/missing.timbre:0.5", INSTRUMENTS)

@@ -1,6 +1,6 @@
-"""Write tests/web/golden/: MIDI files, and what Python reads of them, for the page to agree with.
+"""Write tests/web/golden/: files and timbres, and what Python and the page both read of them.
 
-Run ``PYTHONPATH=tests python tests/web/make_golden.py`` after a change of how MIDI is read.
+Run ``PYTHONPATH=tests python tests/web/make_golden.py`` after a change of how these are read.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from room_golden import ROOM_FILES
 from strange_files import STRANGE_FILES
 from studio_golden import GOLDEN_FILE as STUDIO_FILE
 from studio_golden import SCORE, performance_golden
+from timbre_golden import GOLDEN_FILE as TIMBRES_FILE
+from timbre_golden import timbre_golden
 
 from support.midi_fuzz import mutant
 from timbrel.errors import InputError
@@ -240,6 +242,7 @@ def main() -> None:
     (FOLDER / GOLDEN_FILE).write_text(json.dumps(loudness_golden()) + "\n")
     studio = performance_golden(midi_bytes(FILES[SCORE]()))
     (FOLDER / STUDIO_FILE).write_text(json.dumps(studio) + "\n")
+    (FOLDER / TIMBRES_FILE).write_text(json.dumps(timbre_golden(), indent=0) + "\n")
     for name, make in FILES.items():
         data = midi_bytes(make())
         (FOLDER / f"{name}.mid").write_bytes(data)

@@ -12,6 +12,8 @@ from make_golden import FILES, FOLDER, MUTANTS_FILE, midi_bytes, mutants, readin
 from room_golden import mixed_in_a_room, placements, room_sound
 from studio_golden import GOLDEN_FILE as STUDIO_FILE
 from studio_golden import SCORE, numbers, performance_golden
+from timbre_golden import GOLDEN_FILE as TIMBRES_FILE
+from timbre_golden import timbre_golden
 
 RENEW = "run: PYTHONPATH=tests python tests/web/make_golden.py"
 
@@ -77,6 +79,17 @@ def test_the_golden_mix_sounds_as_in_python() -> None:
 
 def test_golden_placements_are_pythons() -> None:
     assert json.loads((FOLDER / "placements.json").read_text()) == placements(), RENEW
+
+
+def test_the_golden_timbres_are_what_python_reads() -> None:
+    golden = json.loads((FOLDER / TIMBRES_FILE).read_text())
+    found = timbre_golden()
+    assert golden["models"] == found["models"], RENEW
+    for one, other in zip(golden["spellings"], found["spellings"], strict=True):
+        np.testing.assert_allclose(
+            one.pop("points", []), other.pop("points", []), atol=1e-9, err_msg=RENEW
+        )
+        assert one == other, RENEW
 
 
 def test_the_page_has_pythons_constants() -> None:

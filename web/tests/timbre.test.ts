@@ -1,19 +1,12 @@
+import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import type { Instrument } from "../src/engine/bundle";
 import { plainTrack } from "../src/score/score";
-import {
-  asMix,
-  mixed,
-  nearestInstrument,
-  parseTimbre,
-  parseTimbreFile,
-  repeated,
-  simplified,
-  timbreAt,
-  timbreFile,
-  timbreSpec,
-} from "../src/timbre/timbre";
-import { TimbreMap } from "../src/timbre/map";
+import { nearestInstrument } from "../src/timbre/assignment";
+import { parseTimbre, parseTimbreFile, timbreFile, timbreSpec } from "../src/timbre/grammar";
+import { Plane } from "../src/timbre/plane";
+import { asMix, mixed } from "../src/timbre/mix";
+import { repeated, simplified, timbreAt } from "../src/timbre/timbre";
 import { inWords } from "../src/timbre/words";
 
 const instruments: Instrument[] = [
@@ -21,38 +14,61 @@ const instruments: Instrument[] = [
   { name: "trumpet", program: 56, embedding: [1, 0] },
   { name: "church organ", program: 19, embedding: [0, 1] },
 ];
+const space = { instruments, filmSize: 3, weights: "0123" };
 const measured = { x: [0, 1], y: [0, 1], centroid_hz: [[100, 900], [500, 1300]], energy_db: [[0, 0], [0, 0]] }; // prettier-ignore
-const map = new TimbreMap({ ...measured, projection: null }, instruments);
+const read = (text: string) => parseTimbre(text, instruments).timbre;
+const map = new Plane(measured);
 
 it("a path is a straight line between its breakpoints", () => {
-  const path = parseTimbre("0s harp; 8s trumpet", instruments);
+  const path = read("0s harp; 8s trumpet");
   expect(timbreAt(path, -1)).toEqual([0, 0]);
   expect(timbreAt(path, 2)).toEqual([0.25, 0]);
   expect(timbreAt(path, 9)).toEqual([1, 0]);
 });
 
 it("what is written down is read again", () => {
-  const path = parseTimbre("0s harp; 1.5s @0.25,-1.5; 8s church organ:3, trumpet", instruments);
-  expect(parseTimbre(timbreSpec(path, instruments), instruments)).toEqual(path);
-  expect(parseTimbreFile(timbreFile(path), instruments)).toEqual(path);
-  expect(timbreSpec(parseTimbre("Trumpet", instruments), instruments)).toBe("trumpet");
+  const path = read("0s harp; 1.5s @0.25,-1.5; 8s church organ:3, trumpet");
+  expect(read(timbreSpec(path, instruments))).toEqual(path);
+  expect(parseTimbreFile(timbreFile(path, space), space).timbre).toEqual(path);
+  expect(timbreSpec(read("Trumpet"), instruments)).toBe("trumpet");
+  expect(timbreSpec(path, instruments)).toBe(
+    "0s harp; 1.5s @0.25,-1.5; 8s 75% church organ + 25% trumpet",
+  );
+  expect(timbreSpec(read("harp, trumpet, harp"), instruments)).toBe(
+    "66.667% harp + 33.333% trumpet",
+  );
+  expect(timbreSpec(read("trumpet:2, harp:-1"), instruments)).toBe("@2,0");
 });
 
-it.each([
-  ["kazoo", "no instrument “kazoo”"],
-  ["@1", "has 1 coordinates; the model has 2"],
-  ["@1,x", "“x” is not a number"],
-  ["0s harp; 0s trumpet", "must rise"],
-  ["0s harp; trumpet", "starts with its time"],
-  ["harp:0", "more than 0"],
-])("%s is refused", (text, words) => {
-  expect(() => parseTimbre(text, instruments)).toThrow(words);
+interface Spelling {
+  model: string;
+  text: string;
+  error?: string;
+  times: number[];
+  points: number[][];
+  remarks: string[];
+}
+const golden: { models: Record<string, Instrument[]>; spellings: Spelling[] } = JSON.parse(
+  readFileSync(new URL("../../tests/web/golden/timbres.json", import.meta.url), "utf8"),
+);
+
+it.each(golden.spellings)("'$text' means to $model what it means to Python", (spelling) => {
+  const { model, text, error, times, points, remarks } = spelling;
+  const known = golden.models[model];
+  if (error !== undefined) {
+    expect(() => parseTimbre(text, known)).toThrow(new Error(error));
+    return;
+  }
+  const found = parseTimbre(text, known);
+  expect(found.timbre.times).toEqual(times);
+  expect(found.remarks).toEqual(remarks);
+  points.flat().forEach((value, i) => expect(found.timbre.points.flat()[i]).toBeCloseTo(value, 9));
 });
 
 it.each(["{}", "[]", "no JSON", '{"timbrel_timbre": 1, "path": []}'])(
   "%s is no timbre file",
   (text) => {
-    expect(() => parseTimbreFile(text, instruments)).toThrow();
+    expect(() => parseTimbreFile(text, space)).toThrow();
   },
 );
 
@@ -85,7 +101,7 @@ it("straight parts of a recorded path need no breakpoints", () => {
 });
 
 it("a repeated path begins anew", () => {
-  const path = repeated(parseTimbre("0s harp; 2s trumpet", instruments), 2, 5);
+  const path = repeated(read("0s harp; 2s trumpet"), 2, 5);
   expect(timbreAt(path, 1)[0]).toBeCloseTo(0.5);
   expect(timbreAt(path, 3)[0]).toBeCloseTo(0.5);
   expect(path.times.every((time, i) => i === 0 || time > path.times[i - 1])).toBe(true);

@@ -140,6 +140,7 @@ struct Float32 {
     using Number = float;  // a lane of Sum
     static constexpr int kGroup = 1;
     static constexpr bool kScaled = false, kHasZero = false, kCoarseGates = false;
+    static constexpr bool kHasRests = false;
     // How far ahead of the sums weights are asked for, in bytes: those of four bytes come from
     // beyond the second-level cache, and the loads alone follow each other too slowly there.
     template <int S>
@@ -172,6 +173,7 @@ struct Int16 {
     using Number = std::int32_t;
     static constexpr int kGroup = 2;
     static constexpr bool kScaled = true, kHasZero = false, kCoarseGates = true;
+    static constexpr bool kHasRests = false;
     template <int S>
     static constexpr int kAhead = 0;
 
@@ -205,6 +207,7 @@ struct Int8 {
     using Number = std::int32_t;
     static constexpr int kGroup = 4;
     static constexpr bool kScaled = true, kHasZero = true, kCoarseGates = true;
+    static constexpr bool kHasRests = true;
     template <int S>
     static constexpr int kAhead = 0;
 
@@ -243,16 +246,20 @@ struct Operands {
     typename P::Activation* gated[kMaxOperands];  // where Finish::gate puts the gates' products
 };
 
-// Rounds tanh(a) · σ(b).
+// Rounds tanh(a) · σ(b); what rounding leaves is put `rests` elements behind it.
 template <class P>
-inline void keep_gated(typename P::Activation* to, F a, F b) {
-    constexpr float scale = P::most(Range::both_signs);
-    P::template keep<Range::both_signs>(to, gated<P>(a, b) * splat(scale));
+inline void keep_gated(typename P::Activation* to, int rests, F a, F b) {
+    const F z = gated<P>(a, b) * splat(P::most(Range::both_signs));
+    P::template keep<Range::both_signs>(to, z);
+    if constexpr (P::kHasRests)
+        P::template keep<Range::both_signs>(to + rests,
+                                            (z - to_float(round_to_int(z))) * splat(float(kRests)));
 }
 
 // What becomes of results: they are stored, or, as pairs of tiles, they are gates and only the
-// rounded product of each pair is, or they stay sums that have no scale yet.
-enum class Finish { add, gate, sum };
+// rounded product of each pair is, or they stay sums that have no scale yet. Operands of `fine`
+// products have their rests behind them, where there are any.
+enum class Finish { add, fine, gate, sum };
 
 // Steps of a loop's turn. Processors foresee what an instruction loads from the distance of its
 // last addresses, and on some a distance of 2 or 4 KiB makes this harmful: a turn covers one, or
@@ -306,6 +313,16 @@ __attribute__((noinline)) void add_tiles(const Matrix& m, const typename P::Weig
         }
     }
     multiply_all<P>(w, stride, m.columns, o.activations + first, sums);
+    if constexpr (kFinish == Finish::fine && P::kHasRests) {
+        const typename P::Activation* rests[S];
+        TIMBREL_UNROLL
+        for (int s = 0; s < S; ++s) {
+            rests[s] = o.activations[first + s] + m.columns;
+            TIMBREL_UNROLL
+            for (int i = 0; i < TI; ++i) sums[s][i] *= splat(kRests);
+        }
+        multiply_all<P>(w, stride, m.columns, rests, sums);
+    }
     if constexpr (kFinish == Finish::sum) {
         TIMBREL_UNROLL
         for (int s = 0; s < S; ++s) {
@@ -328,13 +345,13 @@ __attribute__((noinline)) void add_tiles(const Matrix& m, const typename P::Weig
             else
                 values[i] = before + sum;
         }
-        if constexpr (kFinish == Finish::add) {
+        if constexpr (kFinish != Finish::gate) {
             TIMBREL_UNROLL
             for (int i = 0; i < TI; ++i) store(result + i * kLanes, values[i]);
         } else {
             TIMBREL_UNROLL
             for (int i = 0; i < TI; i += 2)
-                keep_gated<P>(o.gated[first + s] + (row + i * kLanes) / 2, values[i],
+                keep_gated<P>(o.gated[first + s] + (row + i * kLanes) / 2, m.columns, values[i],
                               values[i + 1]);
         }
     }
@@ -548,7 +565,7 @@ inline void look_up_gates(const Plan& p, unsigned char* state, int slot, const f
             a += load(products[tap] + 2 * i);
             b += load(products[tap] + 2 * i + kLanes);
         }
-        keep_gated<P>(to + i, a, b);
+        keep_gated<P>(to + i, p.residual, a, b);
     }
 }
 
@@ -564,7 +581,7 @@ inline void layers(Group& g) {
     inputs.n = gated.n = skip[0].n = skip[1].n = g.n;
     const int half = p.layers[0].skip[0].tiles * kLanes;
     for (int s = 0; s < g.n; ++s) {
-        gated.scales[s] = 1.0f / P::most(Range::both_signs);
+        gated.scales[s] = 1.0f / (P::most(Range::both_signs) * (P::kHasRests ? kRests : 1));
         gated.results[s] = at<float>(g.states[s], p.x);
         skip[0].sums[s] = at<typename P::Number>(g.states[s], p.skip_sum);
         skip[1].sums[s] = skip[0].sums[s] + half;
@@ -580,7 +597,7 @@ inline void layers(Group& g) {
         for (int s = 0; s < g.n; ++s) {
             float* x = at<float>(g.states[s], p.x);
             inputs.results[s] = at<float>(g.states[s], layer.gates) + row * 2 * p.residual;
-            inputs.gated[s] = at<Activation>(g.states[s], p.z) + l % 2 * p.residual;
+            inputs.gated[s] = at<Activation>(g.states[s], p.z) + l % 2 * 2 * p.residual;
             gated.activations[s] = inputs.gated[s];
             if (layer.looked_up) {
                 look_up_gates<P>(p, g.states[s], slot, inputs.results[s], inputs.gated[s]);
@@ -602,7 +619,7 @@ inline void layers(Group& g) {
         if (before) add_product<P, Finish::sum>(before[0], skip[0]);
         if (!layer.looked_up) add_product<P, Finish::gate>(layer.current, inputs);
         if (before) add_product<P, Finish::sum>(before[1], skip[1]);
-        if (!last) add_product<P>(layer.residual, gated);
+        if (!last) add_product<P, Finish::fine>(layer.residual, gated);
         for (int s = 0; s < g.n; ++s)
             skip[0].activations[s] = skip[1].activations[s] = gated.activations[s];
     }

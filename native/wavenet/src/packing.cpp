@@ -80,8 +80,7 @@ class Packer {
         layers();
         plan_.hidden =
             matrix(skip_rows("hidden.weight", c_.skip_size, plan_.skip), Range::positive);
-        plan_.last =
-            matrix(padded_dense("last.weight", c_.n_parameters, c_.skip_size), Range::positive);
+        plan_.last = matrix(last_rows(), Range::positive);
         plan_.stretch = stretch;
         plan_.stretch_bytes = stream_.used();
         older_taps();
@@ -228,6 +227,20 @@ class Packer {
         return dense;
     }
 
+    // Levels' probabilities do not change with what all rows have in common, and without it the
+    // integers are finer.
+    Dense last_rows() const {
+        Dense dense = padded_dense("last.weight", c_.n_parameters, c_.skip_size);
+        if (c_.output != Output::categorical || precision_ != Precision::int8) return dense;
+        for (int k = 0; k < c_.skip_size; ++k) {
+            double sum = 0;
+            for (int i = 0; i < c_.n_parameters; ++i) sum += dense.row(i)[k];
+            for (int i = 0; i < c_.n_parameters; ++i)
+                dense.row(i)[k] -= float(sum / c_.n_parameters);
+        }
+        return dense;
+    }
+
     Dense skip_rows(const std::string& name, int columns, int padded_columns) const {
         Dense dense(plan_.skip, padded_columns);
         dense.place(weight(name), c_.skip_size, columns, 0, 0);
@@ -262,7 +275,7 @@ class Packer {
             if (l + 1 < plan_.n_layers) {
                 const Dense residual =
                     padded_dense(name + "residual.weight", c_.residual_size, c_.residual_size);
-                layer.residual = matrix(residual, Range::positive);
+                layer.residual = matrix(residual, Range::positive, kTilesInBlock, kRests + 1);
                 layer.residual_bias = residual_bias(residual, weight(name + "residual.bias"));
             }
         }
@@ -288,10 +301,11 @@ class Packer {
         std::vector<float> all(plan_.residual);
         std::copy(bias.begin(), bias.end(), all.begin());
         if (precision_ == Precision::int8) {
-            const std::vector<float> scales = row_scales({&dense, 1});
+            const std::vector<float> scales = row_scales({&dense, 1}, kRests + 1);
             const std::vector<std::int32_t> offsets = zero_offsets(dense, scales);
+            constexpr float with_rests = float(kRests + 1) / kRests;
             for (int i = 0; i < plan_.residual; ++i)
-                all[i] += float(offsets[i]) * scales[i] / gate_steps();
+                all[i] += float(offsets[i]) * scales[i] / gate_steps() * with_rests;
         }
         return floats(all, plan_.residual);
     }
@@ -350,8 +364,8 @@ class Packer {
     }
 
     // One scale a row, common to matrices that are `parts` of one: as fine as the weights' integers
-    // allow and so that no sum of products can exceed 32 bits.
-    std::vector<float> row_scales(std::span<const Dense> parts) const {
+    // allow and so that no sum of products, times `factor`, can exceed 32 bits.
+    std::vector<float> row_scales(std::span<const Dense> parts, int factor = 1) const {
         const bool bytes = precision_ == Precision::int8;
         const int weight_most = bytes ? kInt8Max : kInt16WeightMax;
         std::vector<float> scales(parts[0].rows);
@@ -367,16 +381,17 @@ class Packer {
             }
             if (most == 0) continue;
             // Rounding adds half a step to each weight at most.
-            const double room = kInt32Max / (bytes ? kBytesMost : kInt16Max) - columns;
+            const int most_kept = bytes ? kBytesMost * factor : kInt16Max;
+            const double room = kInt32Max / most_kept - columns;
             scales[i] = float(1 / std::min(weight_most / most, room / sum));
         }
         return scales;
     }
 
     // `range`: of the activations that it meets, where what undoes their zero is not elsewhere.
-    Matrix matrix(const Dense& dense, Range range, int in_block = kTilesInBlock) {
+    Matrix matrix(const Dense& dense, Range range, int in_block = kTilesInBlock, int factor = 1) {
         if (precision_ == Precision::float32) return packed(stream_, dense, {}, in_block);
-        const std::vector<float> scales = row_scales({&dense, 1});
+        const std::vector<float> scales = row_scales({&dense, 1}, factor);
         const std::int32_t* offsets = nullptr;
         if (precision_ == Precision::int8 && range == Range::both_signs)
             offsets = copied<std::int32_t>(stream_, zero_offsets(dense, scales), dense.rows);
@@ -430,7 +445,7 @@ class Packer {
             return at;
         };
         plan_.x = take(plan_.residual * sizeof(float));
-        plan_.z = take(2 * plan_.residual * activation_size());
+        plan_.z = take(4 * plan_.residual * activation_size());  // of two layers, with their rests
         plan_.skip_sum = take(plan_.skip * sizeof(float));
         plan_.skip_start_sum = take(plan_.skip * sizeof(float));
         plan_.head = take(plan_.skip * sizeof(float));

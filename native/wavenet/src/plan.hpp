@@ -34,6 +34,9 @@ constexpr int tiles_at_once(int registers, int operands) {
 enum class Range { both_signs, positive };
 constexpr int kBytesMost = 127;
 constexpr int zero_of(Range range) { return range == Range::both_signs ? 64 : 0; }
+// What rounding leaves of a gate's product, as integers of the same range: the residual stream sums
+// the products of all layers, and 7 bits of them lose the most of all roundings.
+constexpr int kRests = 2 * (kBytesMost - zero_of(Range::both_signs));
 constexpr int kInt16Max = 2047;  // leaves 20 bits to the weights of a sum
 
 // A packed matrix: tiles of `lanes` rows, `tiles_in_block` of them interleaved, column after

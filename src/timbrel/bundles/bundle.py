@@ -23,6 +23,7 @@ from timbrel.geometry import MelConfig
 FORMAT = 2
 CONFIG_FILE, CARD_FILE, SUMS_FILE = "config.json", "README.md", "SHA256SUMS"
 WEIGHTS_FILE = "weights.safetensors"
+_ID_DIGITS = 16  # of a SHA-256
 SHIPPED = Path(__file__).parents[1] / "models"
 
 _KEYS = {
@@ -251,6 +252,11 @@ def write_sums(path: Path) -> None:
 def bundle_hash(path: Path) -> str:
     """The hash of a bundle's hashes, which stands for all of it."""
     return _sha256(path / SUMS_FILE)
+
+
+def weights_id(bundle: Bundle) -> str:
+    """A short name for a bundle's weights, which no other weights share."""
+    return read_sums(bundle.path)[WEIGHTS_FILE][:_ID_DIGITS]
 
 
 def read_sums(path: Path) -> dict[str, str]:

@@ -73,8 +73,10 @@ class Graph:
         product = self.add("MatMul", [value, turned])
         return self.add("Add", [product, self.weight(layer.bias)])
 
-    def film(self, dense: nn.Linear, features: str, timbre: str) -> str:
-        gamma, beta = self.add("Split", [self.dense(dense, timbre)], 2, axis=-1)
+    def film(self, dense: nn.Linear, features: str, timbre: str, own: str) -> str:
+        """Scale and shift by a timbre, and by what is its own."""
+        vectors = self.add("Add", [self.dense(dense, timbre), own])
+        gamma, beta = self.add("Split", [vectors], 2, axis=-1)
         return self.add("Add", [self.add("Mul", [gamma, features]), beta])
 
     def lstm(

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from timbrel.commands.batch import Failures
+from timbrel.commands.evaluate_fit import fit
 from timbrel.commands.evaluate_programs import programs
 from timbrel.commands.evaluate_timbre import timbre
 from timbrel.commands.evaluate_transcription import transcription
@@ -34,7 +35,7 @@ from timbrel.progress import shown
 def add_evaluate_commands(app: typer.Typer) -> None:
     """Add `timbrel evaluate` with its commands, and `timbrel listen`, to the program."""
     group = typer.Typer(cls=_Evaluations, help="Measure models.")
-    for command in (synthesis, programs, transcription, timbre):
+    for command in (synthesis, programs, transcription, timbre, fit):
         group.command()(command)
     app.add_typer(group, name="evaluate")
     app.command()(listen)

@@ -18,6 +18,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "timbrel recognise flute.wav",
         "timbrel recognise takes/ --json",
     ),
+    "translate": (
+        "timbrel translate flute.wav --timbre 'church organ'",
+        "timbrel translate takes/ --timbre mine.timbre -o organs/",
+        "timbrel translate bass.wav --timbre '60% harp + 40% trumpet' -o harp.flac --loudness -16",
+    ),
     "inspect": (
         "timbrel inspect duet.mid",
         "timbrel inspect album/ --json",
@@ -26,8 +31,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "timbres": (
         "timbrel timbres",
         "timbrel timbres violin",
+        "timbrel timbres --plot map.png",
         "timbrel timbres '50% harp + 50% vibraphone' -o mine.timbre",
         "timbrel timbres --from flute.wav -o flute.timbre",
+        "timbrel timbres harp --sfz harp/",
+    ),
+    "fit": (
+        "timbrel fit flute.wav",
+        "timbrel fit flute.wav --score flute.mid -o mine.timbre --plot fit.png",
     ),
     "tunes": ("timbrel tunes", "timbrel tunes -o songs/"),
     "serve": ("timbrel serve --open", "timbrel serve --port 0 --report report/"),
@@ -63,6 +74,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "evaluate timbre": (
         "timbrel evaluate timbre --data data/ -o report/",
         "timbrel evaluate timbre --data data/ --soundfont OTHER.sf2 -o other/",
+    ),
+    "evaluate fit": (
+        "timbrel evaluate fit --soundfont FONT.sf2 -o fits/",
+        "timbrel evaluate fit --soundfont FONT.sf2 -o fits/ --program 40 --program 73",
     ),
     "listen": (
         "timbrel listen --report report/ --host 0.0.0.0",

@@ -87,18 +87,19 @@ class Outputs:
             return
         if len(files) > 1:
             what = "standard output" if is_stdout else name
-            raise OutputError(f"{what}: is one file for {len(files)} scores; name a folder")
+            raise OutputError(f"{what}: is one file for {len(files)} sounds; name a folder")
         audio_format(self._path, bit_depth)
         if is_stdout and sys.stdout.isatty():
             raise OutputError("standard output: is a terminal; send it to a program or a file")
 
-    def plan(self, scores: Mapping[int, Score]) -> dict[int, Target]:
-        """Where each score's sound will go.
+    def plan(self, scores: Mapping[int, Score | None]) -> dict[int, Target]:
+        """Where each score's sound, or that of each recording, will go.
 
         Parameters
         ----------
         scores
-            What the files hold, by their places; those that could not be read are left out.
+            What the files hold, by their places; those that could not be read are left out. None
+            where there are no tracks to be written.
 
         Raises
         ------
@@ -115,11 +116,11 @@ class Outputs:
         check_distinct(paths, "render into folders of their own")
         return targets
 
-    def _target(self, place: int, score: Score) -> Target:
+    def _target(self, place: int, score: Score | None) -> Target:
         file, subfolder, mix = self._files[place], self._subfolders[place], self._path
         if self._is_folder:
             mix = mix / subfolder / fitting_name(file.stem, ".wav")
-        if self._stems is None:
+        if self._stems is None or score is None:
             return Target(mix, ())
         named = Path(f"{file.stem}.wav") if Target(mix, ()).is_live else mix
         names = (_stem_name(named, *numbered) for numbered in enumerate(score.tracks, 1))

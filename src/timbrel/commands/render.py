@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, replace
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from timbrel.audio_stream import AudioStream
     from timbrel.commands.outputs import Target
     from timbrel.commands.writing import FileOptions
-    from timbrel.mastering import Mastering
     from timbrel.score.score import Score
     from timbrel.synthesizer import Synthesizer
 
@@ -360,24 +358,13 @@ def _rendered(
         "stems": [str(path) for path in target.stems],
         "duration_s": round(stream.duration_s, 3),
         "sample_rate": options.sample_rate or stream.sample_rate,
-        **_levels(mastering),
+        **mastering.levels(),
         "took_s": round(took_s, 3),
         "real_time_factor": round(took_s / stream.duration_s, 4),
         "tracks": track_rows(work.score.tracks, stream.timbres),
         "unplayable": work.score.unplayable,
         "warnings": [*work.score.warnings, *remarks, *([remark] if remark else [])],
     }
-
-
-def _levels(mastering: Mastering) -> dict[str, float | None]:
-    """Gain, loudness and true peak; JSON has no infinity for those of silence."""
-    result = mastering.result
-    levels = {
-        "gain_db": mastering.gain_db,
-        "loudness_lufs": result.integrated_lufs,
-        "true_peak_dbtp": result.true_peak_dbtp,
-    }
-    return {name: round(value, 2) if isfinite(value) else None for name, value in levels.items()}
 
 
 def _introduce(work: _Work, remarks: list[str]) -> None:

@@ -6,13 +6,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from timbrel.commands.batch import Batch
 from timbrel.commands.options import Force, Json, Quiet, StopAtFirst, within_machine
 from timbrel.commands.panels import EXPERT, OUTPUT, SOUND
+from timbrel.commands.recordings import Named, Recordings, find_recordings
 from timbrel.constants import DEFAULT_TEMPO, DEFAULT_TRANSCRIBER
 from timbrel.errors import InputError, OutputError, printable
 from timbrel.progress import shown
@@ -29,14 +30,7 @@ def add_transcribe_command(app: typer.Typer) -> None:
 
 
 def transcribe(
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Recordings, or folders with recordings (also in subfolders): WAV, FLAC, OGG, "
-            "MP3 or AIFF.",
-            metavar="SONG.wav",
-        ),
-    ],
+    files: Recordings,
     output: Annotated[
         str | None,  # a Path would lose the '/' at the end of a folder's name
         typer.Option(
@@ -99,7 +93,7 @@ def transcribe(
     from timbrel.transcription.transcriber import Transcriber
 
     # All that can be wrong is found before the first file is written.
-    recordings = _recordings(files)
+    recordings = find_recordings(files)
     targets, is_folder = _targets(recordings, output)
     written = [path for target in targets for path in _written(target, with_table=csv_table)]
     if plot is not None:
@@ -136,27 +130,7 @@ def transcribe(
     batch.end()
 
 
-class _Named(NamedTuple):
-    """A recording, and what its MIDI file is to be called within a folder."""
-
-    path: Path
-    name: Path
-
-
-def _recordings(given: Sequence[Path]) -> list[_Named]:
-    """The recordings that are named, and those in the folders that are named."""
-    from timbrel.transcription.recording import audio_files
-
-    found = []
-    for path in given:
-        inside = audio_files(path) if path.is_dir() else []
-        found += [_Named(file, file.relative_to(path)) for file in inside]
-        if not inside:  # a file; or an empty folder, of which `look_into` complains
-            found.append(_Named(path, Path(path.name)))
-    return found
-
-
-def _targets(recordings: Sequence[_Named], output: str | None) -> tuple[list[Path], bool]:
+def _targets(recordings: Sequence[Named], output: str | None) -> tuple[list[Path], bool]:
     """Where the MIDI files go, and whether that is a folder."""
     from timbrel.files import fitting_name
 

@@ -186,6 +186,7 @@ class Session:
         Returns
         -------
         parameters : ndarray of float32, shape (streams, n, n_parameters)
+            In 8 bits, the logits of a sample may all be shifted by the same number.
 
         Raises
         ------

@@ -19,6 +19,10 @@ from timbrel.timbre.timbre import Timbre
 
 # C3, C4 and C5 in succession, held for half a second each.
 PHRASE = tuple(Note(pitch, 90, 0.6 * i, 0.6 * i + 0.5) for i, pitch in enumerate((48, 60, 72)))
+# What drum kits play instead: bass drum, closed hi-hat, snare, low tom, open hi-hat, crash cymbal.
+STROKES = tuple(
+    Note(key, 100, 0.25 * i, 0.25 * i + 0.2) for i, key in enumerate((36, 42, 38, 45, 46, 49))
+)
 _PHRASE_S = 1.92
 _MARGIN = 0.15  # of the map, beyond the outermost instruments
 _TRACKS_AT_ONCE = 32
@@ -35,8 +39,6 @@ class TimbreMap:
     instrument_centroid_hz: np.ndarray  # (instruments,)
     instrument_energy_db: np.ndarray  # (instruments,)
     explained: float  # share of the instruments' variance that lies in the plane; 1 in 2 dimensions
-    centre: np.ndarray  # (timbre_size,): the plane's origin
-    basis: np.ndarray  # (2, timbre_size): unit vectors along the axes
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,11 @@ class TimbreLine:
     energy_db: np.ndarray  # (points,)
 
 
-def timbre_map(bundle: Bundle, *, size: int = 13, through_instruments: bool = False) -> TimbreMap:
+def timbre_map(bundle: Bundle, *, size: int = 13) -> TimbreMap:
     """Measure a grid of `size` · `size` points of the plane through the instruments.
 
     In two dimensions the plane is the space itself; in more it is that of the first two principal
-    components of the instruments' points. With `through_instruments` the grid's points lie off that
-    plane as far as the instruments near by, see `lifted`.
+    components of the instruments' points.
     """
     points = np.array([instrument.embedding for instrument in melodic(bundle)])
     centre, basis, explained = _plane(points)
@@ -64,8 +65,7 @@ def timbre_map(bundle: Bundle, *, size: int = 13, through_instruments: bool = Fa
     margin = np.maximum(_MARGIN * (high - low), 1e-3)
     axes = [np.linspace(a, b, size) for a, b in zip(low - margin, high + margin, strict=True)]
     grid = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
-    there = lifted(grid, points, centre, basis) if through_instruments else grid @ basis + centre
-    mels = phrase_mels(bundle, np.concatenate([there, points]))
+    mels = phrase_mels(bundle, np.concatenate([grid @ basis + centre, points]))
     centroid_hz, energy_db = centroids_hz(mels, bundle.mel), energies_db(mels)
     return TimbreMap(
         axes=(axes[0], axes[1]),
@@ -75,26 +75,7 @@ def timbre_map(bundle: Bundle, *, size: int = 13, through_instruments: bool = Fa
         instrument_centroid_hz=centroid_hz[len(grid) :],
         instrument_energy_db=energy_db[len(grid) :],
         explained=explained,
-        centre=centre,
-        basis=basis,
     )
-
-
-def lifted(
-    places: np.ndarray, points: np.ndarray, centre: np.ndarray, basis: np.ndarray
-) -> np.ndarray:
-    """Points of a space for places of a plane in it, (n, 2) → (n, timbre_size).
-
-    What the plane leaves of each of `points` is interpolated between them by the inverse of the
-    squared distance (Shepard 1968). So the place of an instrument stands for that instrument, and
-    the projection of every point is its place. The page's `TimbreMap.point` is the same.
-    """
-    flat = (points - centre) @ basis.T
-    rest = points - (flat @ basis + centre)
-    squared = np.square(places[:, None] - flat).sum(axis=-1)
-    weights = 1 / np.maximum(squared, 1e-12)
-    weights /= weights.sum(axis=1, keepdims=True)
-    return places @ basis + centre + weights @ rest
 
 
 def timbre_line(bundle: Bundle, *, size: int = 17) -> TimbreLine:
@@ -121,11 +102,14 @@ def melodic(bundle: Bundle) -> list[Instrument]:
     return [instrument for instrument in bundle.instruments if not instrument.is_kit]
 
 
-def phrase_mels(bundle: Bundle, points: np.ndarray) -> np.ndarray:
-    """The model's mels of the phrase at some points: (points, frames, n_mels)."""
+def phrase_mels(
+    bundle: Bundle, points: np.ndarray, phrase: tuple[Note, ...] = PHRASE, *, is_kit: bool = False
+) -> np.ndarray:
+    """The model's mels of a phrase at some points: (points, frames, n_mels)."""
     generator = MelGenerator(bundle)
     frame_rate = bundle.mel.frame_rate
-    roll = roll_of(bundle.roll, Track("phrase", 0, 0, PHRASE), PHRASE, frame_rate)
+    track = Track("phrase", 0, 0, phrase, is_kit=is_kit)
+    roll = roll_of(bundle.roll, track, phrase, frame_rate)
     n_frames = round(_PHRASE_S * frame_rate)
     mels = []
     for start in range(0, len(points), _TRACKS_AT_ONCE):

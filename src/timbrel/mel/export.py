@@ -18,7 +18,8 @@ from timbrel.bundles.weights import (
     training_rows,
 )
 from timbrel.geometry import MelConfig
-from timbrel.mel.generator import FUTURE_FILE, MEL_FILE, PAST_FILE
+from timbrel.mel.film import FilmSizes
+from timbrel.mel.generator import FILM_INPUT, FUTURE_FILE, MEL_FILE, PAST_FILE
 from timbrel.mel.mel2mel import Mel2Mel
 
 
@@ -72,20 +73,26 @@ def write_mel2mel_bundle(
         **about,
     )
     weights = packed_weights(model)
-    parts = {
-        PAST_FILE: past_part(model),
-        FUTURE_FILE: future_part(model),
-        MEL_FILE: mel_part(model),
-    }
+    parts = graphs_of(model)
     files = {name: without_weights(graph, weights, WEIGHTS_FILE) for name, graph in parts.items()}
     files[WEIGHTS_FILE] = weights
     write_bundle(output, config, files, card=_card(config))
 
 
+def graphs_of(model: Mel2Mel) -> dict[str, onnx.ModelProto]:
+    """The graphs of a bundle, by the names of their files."""
+    return {
+        PAST_FILE: past_part(model),
+        FUTURE_FILE: future_part(model),
+        MEL_FILE: mel_part(model),
+    }
+
+
 def past_part(model: Mel2Mel) -> onnx.ModelProto:
     """The forward LSTM with all before it: a block of frames, continued from a state."""
     c, graph = model.config, Graph("mel2mel", model)
-    features = graph.film(model.film1.dense, graph.dense(model.input, "roll"), "timbre")
+    inputs = graph.dense(model.input, "roll")
+    features = graph.film(model.film1.dense, inputs, "timbre", FILM_INPUT)
     past, hidden, cell = graph.lstm(
         model.forward_lstm, features, ["hidden_in", "cell_in"], "forward"
     )
@@ -94,6 +101,7 @@ def past_part(model: Mel2Mel) -> onnx.ModelProto:
         inputs={
             "roll": ["batch", "time", c.roll_size],
             "timbre": ["batch", "time", c.timbre_size],
+            FILM_INPUT: ["batch_or_1", "time_or_1", FilmSizes.of(c.hidden_size).first],
             "hidden_in": state,
             "cell_in": state,
         },
@@ -108,13 +116,15 @@ def past_part(model: Mel2Mel) -> onnx.ModelProto:
 def future_part(model: Mel2Mel) -> onnx.ModelProto:
     """The backward LSTM with all before it, over windows."""
     c, graph = model.config, Graph("mel2mel", model)
-    features = graph.film(model.film1.dense, graph.dense(model.input, "roll"), "timbre")
+    inputs = graph.dense(model.input, "roll")
+    features = graph.film(model.film1.dense, inputs, "timbre", FILM_INPUT)
     future, _, _ = graph.lstm(model.backward_lstm, features, ["hidden_in", "cell_in"], "reverse")
     state = [1, "windows", c.hidden_size]
     return graph.model(
         inputs={
             "roll": ["windows", "window", c.roll_size],
             "timbre": ["windows", 1, c.timbre_size],
+            FILM_INPUT: ["windows_or_1", 1, FilmSizes.of(c.hidden_size).first],
             "hidden_in": state,
             "cell_in": state,
         },
@@ -126,12 +136,14 @@ def mel_part(model: Mel2Mel) -> onnx.ModelProto:
     """The mel from what both LSTMs say."""
     c, graph = model.config, Graph("mel2mel", model)
     both = graph.add("Concat", ["past", "future"], axis=-1)
-    mel = graph.dense(model.output, graph.film(model.film2.dense, both, "timbre"))
+    features = graph.film(model.film2.dense, both, "timbre", FILM_INPUT)
+    mel = graph.dense(model.output, features)
     return graph.model(
         inputs={
             "past": ["batch", "time", c.hidden_size],
             "future": ["batch", "time", c.hidden_size],
             "timbre": ["batch", "time_or_1", c.timbre_size],
+            FILM_INPUT: ["batch_or_1", "film_time_or_1", FilmSizes.of(c.hidden_size).second],
         },
         outputs={"mel": (mel, ["batch", "time", c.n_mels])},
     )

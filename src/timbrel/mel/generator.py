@@ -19,14 +19,17 @@ from functools import lru_cache
 
 import numpy as np
 
-from timbrel.bundles.bundle import CONFIG_FILE, Bundle
+from timbrel.bundles.bundle import CONFIG_FILE, Bundle, weights_id
 from timbrel.bundles.session import open_session
 from timbrel.errors import InputError
+from timbrel.mel.film import FilmSizes
 from timbrel.score.performance_roll import ROLL_SIZES
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.timbre.timbre import Timbre
 
 PAST_FILE, FUTURE_FILE, MEL_FILE = "past.onnx", "future.onnx", "mel.onnx"
+# The input of each graph that takes what is added to the FiLM vectors; bundles of before lack it.
+FILM_INPUT = "film"
 _REMEMBERED = 256  # timbres, of which the state after silence is kept
 
 State = tuple[np.ndarray, np.ndarray]  # of the forward LSTM: hidden and cell, (1, tracks, size)
@@ -52,7 +55,32 @@ class MelGenerator:
         if not isinstance(hidden_size, int):
             raise InputError(f"{bundle.file(CONFIG_FILE)}: lacks the model's 'hidden_size'")
         self._hidden_size = hidden_size
+        self._film = FilmSizes.of(hidden_size)
+        self._takes_film = any(one.name == FILM_INPUT for one in self._past.get_inputs())
         self._after_still_silence = lru_cache(maxsize=_REMEMBERED)(self._silence)
+
+    def check(self, timbre: Timbre) -> None:
+        """Refuse a timbre that this model cannot play.
+
+        Raises
+        ------
+        InputError
+            If it has FiLM vectors of its own that were fitted to another model, or the bundle was
+            exported before timbres could have any.
+        """
+        if not timbre.film:
+            return
+        called = f"timbre '{timbre.name}'" if timbre.name else "the timbre"
+        if len(timbre.film[0]) != self._film.total or timbre.fitted_to != weights_id(self.bundle):
+            raise InputError(
+                f"{called}: has FiLM vectors that were fitted to another model than "
+                f"{self.bundle.name}; fit it again with this one, or play it with that one"
+            )
+        if not self._takes_film:
+            raise InputError(
+                f"{self.bundle.path}: was exported by an earlier Timbrel and plays no timbres with "
+                "FiLM vectors of their own; export it again"
+            )
 
     def stream(
         self,
@@ -107,6 +135,8 @@ class MelGenerator:
         silence
             Frames of silence, a multiple of the hop, that the network has heard before.
         """
+        for timbre in timbres:
+            self.check(timbre)
         states = [self._state_after_silence(timbre, start, silence) for timbre in timbres]
         hidden, cell = (np.concatenate(parts, axis=1) for parts in zip(*states, strict=True))
         return MelStream(self, rolls, timbres, start, (hidden, cell))
@@ -115,7 +145,12 @@ class MelGenerator:
         """The forward LSTM over (tracks, frames, 176), from a state on; a timbre for each frame."""
         past, hidden, cell = self._past.run(
             ["past", "hidden", "cell"],
-            {"roll": roll, "timbre": timbre, "hidden_in": state[0], "cell_in": state[1]},
+            {
+                "roll": roll,
+                **self._fed(timbre, slice(0, self._film.first)),
+                "hidden_in": state[0],
+                "cell_in": state[1],
+            },
         )
         return past, (hidden, cell)
 
@@ -127,7 +162,9 @@ class MelGenerator:
             ["future"],
             {
                 "roll": roll.reshape(n_tracks * n_windows, n_frames, -1),
-                "timbre": timbre.reshape(n_tracks * n_windows, 1, -1),
+                **self._fed(
+                    timbre.reshape(n_tracks * n_windows, 1, -1), slice(0, self._film.first)
+                ),
                 "hidden_in": nothing,
                 "cell_in": nothing,
             },
@@ -136,13 +173,28 @@ class MelGenerator:
 
     def mel(self, past: np.ndarray, future: np.ndarray, timbre: np.ndarray) -> np.ndarray:
         """The mel, (tracks, frames, n_mels), from what both LSTMs say."""
-        return self._mel.run(["mel"], {"past": past, "future": future, "timbre": timbre})[0]
+        fed = self._fed(timbre, slice(self._film.first, self._film.total))
+        return self._mel.run(["mel"], {"past": past, "future": future, **fed})[0]
+
+    @property
+    def _timbre_size(self) -> int:
+        return len(self.bundle.instruments[0].embedding)
+
+    def _fed(self, timbre: np.ndarray, part: slice) -> dict[str, np.ndarray]:
+        """What a graph is given of timbres: places in the space, and part of what is added."""
+        place, own = np.split(timbre, [self._timbre_size], axis=-1)
+        fed = {"timbre": np.ascontiguousarray(place)}
+        if not self._takes_film:
+            return fed
+        if not own.shape[-1]:
+            own = np.zeros((1, 1, self._film.total), np.float32)
+        return fed | {FILM_INPUT: np.ascontiguousarray(own[..., part])}
 
     def _state_after_silence(self, timbre: Timbre, start: int, n_frames: int) -> State:
         """The forward LSTM's state at a frame before which it has heard so much silence."""
         hop = self.bundle.window.hop
         times_s = np.arange(start - n_frames, start, hop) / self.bundle.mel.frame_rate
-        points = timbre.at(times_s)  # (hops, timbre_size)
+        points = _points(timbre, times_s)
         if n_frames and (points == points[0]).all():
             return self._after_still_silence(n_frames, 1, points[:1].tobytes())
         return self._silence(n_frames, len(points), points.tobytes())
@@ -209,11 +261,19 @@ class MelStream:
         return mel
 
     def _timbres_at(self, frame: int, n_hops: int) -> np.ndarray:
-        """Timbres of the hops from a frame on, (tracks, hops, timbre_size)."""
+        """Timbres of the hops from a frame on, (tracks, hops, size of the points)."""
         frames = frame + self._hop * np.arange(n_hops)
         times_s = frames / self._generator.bundle.mel.frame_rate
-        return np.stack([timbre.at(times_s) for timbre in self._timbres])
+        points = [_points(timbre, times_s) for timbre in self._timbres]
+        width = max(one.shape[-1] for one in points)
+        # A timbre without FiLM vectors of its own adds nothing to those of its place.
+        return np.stack([np.pad(one, ((0, 0), (0, width - one.shape[-1]))) for one in points])
 
     def _beyond(self, future: np.ndarray) -> np.ndarray:
         """Of windows (tracks, hops, hop + context, hidden_size), what fades into the next ones."""
         return future[:, :, self._hop : self._hop + self._fade]
+
+
+def _points(timbre: Timbre, times_s: np.ndarray) -> np.ndarray:
+    """Places in the space, and behind them what is added to their FiLM vectors, (n, size)."""
+    return np.concatenate([timbre.at(times_s), timbre.film_at(times_s)], axis=-1)

@@ -16,6 +16,7 @@ from timbrel.bundles.bundle import Bundle
 from timbrel.bundles.weights import with_weights
 from timbrel.constants import N_MELS, PIANO
 from timbrel.errors import InputError
+from timbrel.mel.film import FilmSizes
 from timbrel.score.performance_roll import ROLL_SIZES
 
 State = tuple[Tensor, Tensor]  # of an LSTM: hidden and cell, each (1, batch, hidden_size)
@@ -50,9 +51,13 @@ class FiLM(nn.Module):
             self.dense.bias[:n_features] = 1.0
             self.dense.bias[n_features:] = 0.0
 
-    def forward(self, features: Tensor, timbre: Tensor) -> Tensor:
-        """Modulate (batch, time, n_features) by a timbre (batch, 1 or time, timbre_size)."""
-        gamma, beta = self.dense(timbre).chunk(2, dim=-1)  # (batch, 1 or time, n_features) each
+    def forward(self, features: Tensor, timbre: Tensor, film: Tensor | None = None) -> Tensor:
+        """Modulate (batch, time, n_features) by a timbre (batch, 1 or time, timbre_size).
+
+        Where `film` is given, (batch, 1 or time, 2 · n_features), it is added to the timbre's γ, β.
+        """
+        vectors = self.dense(timbre) if film is None else self.dense(timbre) + film
+        gamma, beta = vectors.chunk(2, dim=-1)  # (batch, 1 or time, n_features) each
         return gamma * features + beta
 
 
@@ -60,7 +65,8 @@ class Mel2Mel(nn.Module):
     """The network, whole (`forward`) and in the parts that windowed inference runs.
 
     A timbre is a point of the embedding space, (batch, timbre_size) where it is constant, or
-    (batch, time, timbre_size) where it moves.
+    (batch, time, timbre_size) where it moves. Behind the coordinates may follow FiLM vectors of the
+    timbre's own; see `timbrel.mel.film`.
     """
 
     def __init__(self, config: Mel2MelConfig) -> None:
@@ -83,7 +89,8 @@ class Mel2Mel(nn.Module):
 
     def features(self, roll: Tensor, timbre: Tensor) -> Tensor:
         """What both LSTMs read, (batch, time, hidden_size)."""
-        return self.film1(self.input(roll), _over_time(timbre))
+        place, own, _ = self._parts(timbre)
+        return self.film1(self.input(roll), place, own)
 
     def past(self, features: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """The forward LSTM from a state on: (batch, time, hidden_size) and the next state."""
@@ -118,7 +125,15 @@ class Mel2Mel(nn.Module):
 
     def mel(self, past: Tensor, future: Tensor, timbre: Tensor) -> Tensor:
         """Natural-log mel (batch, time, n_mels) from what both LSTMs say."""
-        return self.output(self.film2(torch.cat([past, future], dim=-1), _over_time(timbre)))
+        place, _, own = self._parts(timbre)
+        return self.output(self.film2(torch.cat([past, future], dim=-1), place, own))
+
+    def _parts(self, timbre: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """The embedding, and FiLM vectors of the timbre's own for both layers if it has them."""
+        timbre, size = _over_time(timbre), self.config.timbre_size
+        if timbre.shape[-1] == size:
+            return timbre, None, None
+        return timbre.split([size, *FilmSizes.of(self.config.hidden_size)], dim=-1)
 
 
 def load_mel2mel(bundle: Bundle) -> Mel2Mel:

@@ -85,7 +85,7 @@ EVERYDAY_NAMES = {
     "sax": 65,
     "cor anglais": 69,
 }
-_SAME_WORDS = {"saxophone": "sax", "synthesizer": "synth", "synthesiser": "synth"}
+SAME_WORDS = {"saxophone": "sax", "synthesizer": "synth", "synthesiser": "synth"}
 
 # A row for each program: distances of the others that play the keys of its natural range in its
 # stead. Made by tools/instrument_distances.py.
@@ -110,7 +110,7 @@ def nearest_kit(program: int, available: list[int]) -> int:
 def words_of(name: str) -> tuple[str, ...]:
     """The words of a name, however it is typed: without case, brackets and other signs."""
     words = re.findall(r"[^\W_]+", name.lower())
-    return tuple(_SAME_WORDS.get(word, word) for word in words)
+    return tuple(SAME_WORDS.get(word, word) for word in words)
 
 
 def program_named(name: str) -> int | None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 
 from timbrel.constants import LOWEST_PITCH, N_PITCHES
-from timbrel.errors import InputError, MissingToolError
-from timbrel.files import atomic_path
+from timbrel.errors import InputError
+from timbrel.pictures import new_figure, save_figure
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Score
 
 _FRAME_RATE = 125  # of the picture
 _MAX_COLUMNS = 4000
-_EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".svg", ".pdf")
 
 
 def plot_piano_roll(score: Score, path: str | os.PathLike, *, title: str = "") -> None:
@@ -28,18 +26,9 @@ def plot_piano_roll(score: Score, path: str | os.PathLike, *, title: str = "") -
     InputError
         If the score has no notes, or the extension is not that of a picture.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingToolError(
-            "drawing needs matplotlib; install it with: pip install 'timbrel[train]'"
-        ) from None
+    figure = new_figure(path, figsize=(12, 5))
     if not score.n_notes:
         raise InputError("the score has no notes to draw")
-    # Matplotlib would add an extension where there is none, and write another file than asked for.
-    extension = Path(path).suffix.lower()
-    if extension not in _EXTENSIONS:
-        raise InputError(f"{path}: pictures end in {', '.join(_EXTENSIONS)}")
     melody = [track for track in score.tracks if not track.is_kit]
     notes = [note._replace(detune=0.0) for track in melody for note in track.notes]
     if not notes:
@@ -48,7 +37,6 @@ def plot_piano_roll(score: Score, path: str | os.PathLike, *, title: str = "") -
     step = -(-len(roll) // _MAX_COLUMNS)  # frames in a column, of which the loudest is drawn
     columns = [roll.window(start, start + step).max(axis=0) for start in range(0, len(roll), step)]
     picture = np.stack(columns, axis=1)  # (176, columns)
-    figure = Figure(figsize=(12, 5), layout="constrained")
     axes = figure.subplots()
     extent = (0, picture.shape[1] * step / _FRAME_RATE, LOWEST_PITCH - 0.5, 108.5)
     frames, onsets = picture[:N_PITCHES], picture[N_PITCHES:]
@@ -56,5 +44,4 @@ def plot_piano_roll(score: Score, path: str | os.PathLike, *, title: str = "") -
     masked = np.ma.masked_equal(onsets, 0)
     axes.imshow(masked, aspect="auto", origin="lower", extent=extent, cmap="autumn", vmin=0, vmax=1)
     axes.set(xlabel="time (s)", ylabel="MIDI pitch", title=title)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=120, format=extension[1:])
+    save_figure(figure, path, dpi=120)

@@ -16,6 +16,11 @@ from timbrel.score.instruments import (
     program_named,
 )
 
+# Names that a misspelt one may have meant, and how alike they must be to it: of all that are known,
+# or, where none of these is, of the model's own.
+MOST_MEANT = 3
+ALIKE, OWN_ALIKE = 0.6, 0.4
+
 
 class Found(NamedTuple):
     """The instrument that a name means."""
@@ -75,7 +80,7 @@ def nearest_names(name: str, instruments: Sequence[Instrument]) -> list[str]:
     name = name.lower()
     own = [instrument.name.lower() for instrument in instruments]
     known = list(dict.fromkeys([*own, *(other.lower() for other in PROGRAM_NAMES)]))
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
-    close += difflib.get_close_matches(name, own, n=1, cutoff=0.4) if not close else []
+    close = difflib.get_close_matches(name, known, n=MOST_MEANT, cutoff=ALIKE)
+    close += difflib.get_close_matches(name, own, n=1, cutoff=OWN_ALIKE) if not close else []
     words = [other for other in own if set(name.split()) & set(other.split())]
-    return list(dict.fromkeys(close + words))[:3]
+    return list(dict.fromkeys(close + words))[:MOST_MEANT]

@@ -8,7 +8,8 @@ The grammar of a timbre, as a user types it:
     70% church organ + 30% trumpet    the same
     @0.3,-1.2                         coordinates in the model's embedding space
     0s harp; 8s trumpet:2, harp       a path: any of the above with times, linearly interpolated
-    my.timbre                         a file that holds a path
+    my.timbre                         a file that holds a timbre, or a path
+    my.timbre:0.5, harp:0.5           a file of a timbre that stays the same, as an instrument
 
 In Python a timbre may also be a number (of General MIDI), or coordinates as a sequence or an array.
 """
@@ -24,7 +25,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -34,7 +35,10 @@ from timbrel.files import read_json, write_text
 from timbrel.timbre.lookup import find_instrument
 
 FILE_SUFFIX = ".timbre"
-FILE_FORMAT = 1
+# Of files; in those of the second one there are FiLM vectors of the timbre's own, too.
+FILE_FORMAT, FILM_FILE_FORMAT = 1, 2
+_FILM_DIGITS = 6  # significant ones, of FiLM vectors in files
+_FILM_KEY: dict[bool, dict[str, type]] = {False: {}, True: {"film": list}}
 _BREAKPOINT = re.compile(r"\s*([0-9.eE+-]+)\s*s\s+(.*)", re.DOTALL)
 # A plus sign may also be part of a weight, as in 'harp:+1', or of a name, in brackets.
 _BETWEEN_PARTS = re.compile(r"(?:,|(?<!:)(?<!\d[eE])\+)(?![^()]*\))")
@@ -42,7 +46,7 @@ _PERCENT = r"([0-9.]+)\s*%"
 _SHARE = re.compile(rf"{_PERCENT}\s+(?P<after>.+)|(?P<before>.+?)[\s:]\s*{_PERCENT}", re.DOTALL)
 # A point so many times farther from the instruments' centre than the farthest of them is sounds
 # like none of them.
-_FAR = 2.0
+FAR = 2.0
 
 
 @dataclass(frozen=True)
@@ -55,23 +59,50 @@ class Timbre:
 
     times_s: tuple[float, ...]
     points: tuple[tuple[float, ...], ...]  # one for each time
+    # FiLM vectors of the timbre's own, as they are added to those of each point; see
+    # `timbrel.mel.film`. Most timbres have none.
+    film: tuple[tuple[float, ...], ...] = ()
+    # With FiLM vectors: the weights of their model, by `timbrel.bundles.bundle.weights_id`.
+    fitted_to: str = ""
     name: str = field(default="", compare=False)  # what to call it
     # What should be known of it, in words: what stands for what, what is far from all instruments.
     remarks: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
-    def constant(cls, point: Sequence[float], *, name: str = "") -> Timbre:
-        return cls((0.0,), (tuple(float(value) for value in point),), name=name)
+    def constant(
+        cls,
+        point: Sequence[float],
+        *,
+        film: Sequence[float] = (),
+        fitted_to: str = "",
+        name: str = "",
+    ) -> Timbre:
+        place, own = (tuple(float(value) for value in values) for values in (point, film))
+        return cls((0.0,), (place,), (own,) if own else (), fitted_to, name=name)
 
     def at(self, times_s: np.ndarray) -> np.ndarray:
         """The points at the given times (n,), in seconds; float32, shape (n, timbre_size)."""
-        points = np.asarray(self.points)
-        columns = [np.interp(times_s, self.times_s, column) for column in points.T]
-        return np.stack(columns, axis=-1).astype(np.float32)
+        return self._between(self.points, times_s)
+
+    def film_at(self, times_s: np.ndarray) -> np.ndarray:
+        """Its own FiLM vectors at the given times (n,), in seconds; float32, (n, size or 0)."""
+        return self._between(self.film or ((),) * len(self.points), times_s)
 
     def shifted(self, seconds: float) -> Timbre:
         """The same trajectory, `seconds` later, or earlier if negative."""
         return replace(self, times_s=tuple(time + seconds for time in self.times_s))
+
+    def _between(self, values: Sequence[Sequence[float]], times_s: np.ndarray) -> np.ndarray:
+        """What lies between the breakpoints' values."""
+        table, times = np.asarray(values), np.asarray(self.times_s)
+        if len(times) == 1:
+            return np.repeat(table, len(times_s), axis=0).astype(np.float32)
+        after = np.clip(np.searchsorted(times, times_s, side="right"), 1, len(times) - 1)
+        begin, end = times[after - 1], times[after]
+        share = (np.clip(times_s, times[0], times[-1]) - begin) / (end - begin)
+        return (table[after - 1] + share[:, None] * (table[after] - table[after - 1])).astype(
+            np.float32
+        )
 
 
 TimbreLike: TypeAlias = "str | os.PathLike | int | Sequence[float] | np.ndarray | Timbre"
@@ -95,7 +126,7 @@ def parse_timbre(spec: str | os.PathLike, instruments: Sequence[Instrument]) -> 
         finite or whose number is not the model's, or times that do not increase.
     """
     text = str(spec).strip()
-    if text.lower().endswith(FILE_SUFFIX):
+    if _names_file(text) and Path(text).is_file():
         return _read_file(Path(text), instruments)
     breakpoints = []
     for part in text.split(";"):
@@ -159,42 +190,67 @@ def as_timbre(wish: TimbreLike, instruments: Sequence[Instrument]) -> Timbre:
 
 
 def save_timbre(path: str | os.PathLike, timbre: Timbre) -> None:
-    """Write a timbre to a ``.timbre`` file (JSON), as coordinates."""
-    content = {
-        "timbrel_timbre": FILE_FORMAT,
-        "path": [
-            {"time_s": time, "timbre": "@" + ",".join(repr(value) for value in point)}
-            for time, point in zip(timbre.times_s, timbre.points, strict=True)
-        ],
-    }
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    """Write a timbre to a ``.timbre`` file (JSON), as coordinates.
+
+    FiLM vectors of its own stand beside them, with the weights that they were fitted to.
+    """
+    rows: list[dict[str, Any]] = [
+        {"time_s": time, "timbre": "@" + ",".join(repr(value) for value in point)}
+        for time, point in zip(timbre.times_s, timbre.points, strict=True)
+    ]
+    head: dict[str, Any] = {"timbrel_timbre": FILE_FORMAT}
+    if timbre.film:
+        head = {"timbrel_timbre": FILM_FILE_FORMAT, "fitted_to": timbre.fitted_to}
+        for row, own in zip(rows, timbre.film, strict=True):
+            row["film"] = [float(f"{value:.{_FILM_DIGITS}g}") for value in own]
+    write_text(path, json.dumps(head | {"path": rows}, indent=2) + "\n")
 
 
 def _read_file(path: Path, instruments: Sequence[Instrument]) -> Timbre:
     content = read_json(path)
     version = content.get("timbrel_timbre") if isinstance(content, dict) else None
-    if version != FILE_FORMAT:
+    if version not in (FILE_FORMAT, FILM_FILE_FORMAT):
         raise InputError(
-            f"{path}: is not a timbre file of format {FILE_FORMAT} ('timbrel_timbre' is {version})"
+            f"{path}: is not a timbre file of format {FILE_FORMAT} or {FILM_FILE_FORMAT} "
+            f"('timbrel_timbre' is {version})"
         )
-    check_keys(content, {"timbrel_timbre": int, "path": list}, path)
+    has_film = version == FILM_FILE_FORMAT
+    more = {"fitted_to": str} if has_film else {}
+    check_keys(content, {"timbrel_timbre": int, "path": list, **more}, path)
     breakpoints = []
     for item in content["path"]:
-        check_keys(item, {"time_s": float, "timbre": str}, path)
+        check_keys(item, {"time_s": float, "timbre": str, **_FILM_KEY[has_film]}, path)
+        text = item["timbre"].strip()
+        if FILE_SUFFIX in text.lower():
+            raise InputError(f"{path}: holds '{text}'; a timbre's file cannot name another")
         try:
-            point = _point(item["timbre"].strip(), instruments)
+            point = _point(text, instruments)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
+        if has_film:
+            point = point._replace(
+                film=_film(item["film"], path), fitted_to=frozenset((content["fitted_to"],))
+            )
         breakpoints.append((_number(str(item["time_s"]), str(path)), point))
     return replace(_path(breakpoints, str(path)), name=path.name)
 
 
+def _film(values: list, path: Path) -> tuple[float, ...]:
+    """FiLM vectors, as a file holds them."""
+    numbers = all(type(value) in (int, float) and math.isfinite(value) for value in values)
+    if not values or not numbers:
+        raise InputError(f"{path}: 'film' must hold finite numbers")
+    return tuple(map(float, values))
+
+
 class _Point(NamedTuple):
-    """A point of the space."""
+    """A point of the space, and FiLM vectors of its own if it has them."""
 
     coordinates: tuple[float, ...]
     name: str
-    remarks: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+    film: tuple[float, ...] = ()
+    fitted_to: frozenset[str] = frozenset()  # the weights of the models of its FiLM vectors
 
 
 def _path(breakpoints: list[tuple[float, _Point]], where: str) -> Timbre:
@@ -204,9 +260,15 @@ def _path(breakpoints: list[tuple[float, _Point]], where: str) -> Timbre:
     if any(later <= earlier for earlier, later in itertools.pairwise(times)):
         raise InputError(f"{where}: the times of a path must rise")
     points = [point for _, point in breakpoints]
+    models = frozenset().union(*(point.fitted_to for point in points))
+    if len(models) > 1 or len({len(point.film) for point in points if point.film}) > 1:
+        raise InputError(f"{where}: has parts that were fitted to different models")
+    n_own = max(len(point.film) for point in points)
     return Timbre(
         tuple(times),
         tuple(point.coordinates for point in points),
+        tuple(point.film or (0.0,) * n_own for point in points) if n_own else (),
+        "".join(models),
         name="; ".join(point.name for point in points),
         remarks=tuple(dict.fromkeys(remark for point in points for remark in point.remarks)),
     )
@@ -231,31 +293,65 @@ def _mix(text: str, instruments: Sequence[Instrument]) -> _Point:
     parts = [_weighted(part, text) for part in _BETWEEN_PARTS.split(text)]
     if any(is_percent for *_, is_percent in parts) and not all(p[2] for p in parts):
         raise InputError(f"timbre '{text}': give each instrument of the mix its share in percent")
-    weights: dict[Instrument, float] = {}
-    remarks = []
+    weights: dict[_Point, float] = {}
+    remarks: list[str] = []
     for name, weight, _ in parts:
         try:
-            found = find_instrument(name, instruments)
+            named = _named(name, instruments)
         except InputError as error:
             raise InputError(f"timbre '{text}': {error}") from None
-        weights[found.instrument] = weights.get(found.instrument, 0.0) + weight
-        if found.stands_for:
-            remarks.append(
-                f"the model has no {found.stands_for}; "
-                f"{found.instrument.name} sounds nearest to it and plays instead"
-            )
+        remarks += named.remarks
+        part = named._replace(remarks=())
+        weights[part] = weights.get(part, 0.0) + weight
         if weight < 0:
             remarks.append(f"timbre '{text}': a negative weight leads away from its instrument")
     total = sum(weights.values())
     if not 0 < total < math.inf:
         raise InputError(f"timbre '{text}': the weights of a mix must add up to more than 0")
-    embeddings = np.array([instrument.embedding for instrument in weights])
-    mixed = np.array(list(weights.values())) / total @ embeddings
-    point = tuple(float(value) for value in mixed)
-    shares = [(instrument.name, weight / total) for instrument, weight in weights.items()]
-    name = ", ".join(f"{name}:{share:.3g}" for name, share in shares)
+    if len({len(part.film) for part in weights if part.film}) > 1:
+        raise InputError(f"timbre '{text}': has parts that were fitted to different models")
+    shares = [(part, weight / total) for part, weight in weights.items()]
+    point = _sum_of([(part.coordinates, share) for part, share in shares])
+    film = _sum_of([(part.film, share) for part, share in shares if part.film])
+    name = ", ".join(f"{part.name}:{share:.3g}" for part, share in shares)
     remarks += _if_far(text, point, instruments)
-    return _Point(point, shares[0][0] if len(shares) == 1 else name, tuple(remarks))
+    return _Point(
+        point,
+        shares[0][0].name if len(shares) == 1 else name,
+        tuple(remarks),
+        film,
+        frozenset().union(*(part.fitted_to for part in weights)),
+    )
+
+
+def _sum_of(vectors: list[tuple[tuple[float, ...], float]]) -> tuple[float, ...]:
+    """The weighted sum of some vectors; nothing of none."""
+    if not vectors:
+        return ()
+    table = np.array([vector for vector, _ in vectors])
+    return tuple((np.array([weight for _, weight in vectors]) @ table).tolist())
+
+
+def _named(name: str, instruments: Sequence[Instrument]) -> _Point:
+    """An instrument, or the timbre of a file, as a part of a mix."""
+    if _names_file(name):
+        timbre = _read_file(Path(name), instruments)
+        if len(timbre.times_s) > 1:
+            raise InputError(f"{name}: is a path over time; mixes and paths are made of points")
+        models = frozenset((timbre.fitted_to,)) if timbre.film else frozenset()
+        film = timbre.film[0] if timbre.film else ()
+        return _Point(timbre.points[0], timbre.name, timbre.remarks, film, models)
+    found = find_instrument(name, instruments)
+    remark = (
+        f"the model has no {found.stands_for}; "
+        f"{found.instrument.name} sounds nearest to it and plays instead"
+    )
+    remarks = (remark,) if found.stands_for else ()
+    return _Point(found.instrument.embedding, found.instrument.name, remarks)
+
+
+def _names_file(text: str) -> bool:
+    return text.lower().endswith(FILE_SUFFIX)
 
 
 def _weighted(part: str, text: str) -> tuple[str, float, bool]:
@@ -263,7 +359,11 @@ def _weighted(part: str, text: str) -> tuple[str, float, bool]:
     if share := _SHARE.fullmatch(part.strip()):
         name = share["after"] or share["before"]
         return name.strip(), _number(share[1] or share[4], text) / 100, True
+    if _names_file(part.strip()):  # the name of a file may hold a colon
+        return part.strip(), 1.0, False
     name, colon, weight = part.partition(":")
+    if FILE_SUFFIX in part.lower():
+        name, colon, weight = part.rpartition(":")
     return name.strip(), _number(weight, text) if colon else 1.0, False
 
 
@@ -274,7 +374,7 @@ def _if_far(
     embeddings = np.array([instrument.embedding for instrument in instruments])
     centre = embeddings.mean(axis=0)
     reach = np.linalg.norm(embeddings - centre, axis=1).max()
-    if np.linalg.norm(np.array(point) - centre) <= _FAR * reach:
+    if np.linalg.norm(np.array(point) - centre) <= FAR * reach:
         return ()
     return (f"timbre '{text}': lies far outside the model's instruments and may not sound well",)
 

@@ -42,14 +42,19 @@ export interface BundleConfig {
   status: string;
 }
 
-/** What a timbre map holds: a grid over the plane, and what sounds at its points. */
-export interface TimbreMapData {
+/** The map of a timbre space of two dimensions: a grid over it, and what sounds at its points. */
+export interface PlaneData {
   x: number[];
   y: number[];
   centroid_hz: number[][];
   energy_db: number[][];
-  /** How points of more than two dimensions come to their places; null where the map is the space. */
-  projection: { centre: number[]; basis: number[][]; explained: number } | null;
+}
+
+/** Of a space of more dimensions: the instruments' places in three, and how they sound. */
+export interface InstrumentMapData {
+  places: number[][];
+  centroid_hz: number[];
+  energy_db: number[];
 }
 
 export interface FileEntry {
@@ -62,7 +67,14 @@ export interface BundleEntry {
   /** The vocoder that was made for a Mel2Mel. */
   vocoder: string | null;
   files: Record<string, FileEntry>;
-  map: TimbreMapData | null;
+  map: PlaneData | InstrumentMapData | null;
+}
+
+const ID_DIGITS = 16; // of a SHA-256
+
+/** A short name for a bundle's weights, as bundles/bundle.py has it. */
+export function weightsId(entry: BundleEntry | undefined): string {
+  return entry?.files["weights.safetensors"]?.sha256.slice(0, ID_DIGITS) ?? "";
 }
 
 /** page.json, which Timbrel writes for the page: all there is to load. */

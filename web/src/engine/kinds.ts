@@ -14,6 +14,12 @@ export function wantedRoll({ model }: BundleConfig): string | null {
   return (constants.wantedRolls as Record<string, string>)[String(model.conditioning)] ?? null;
 }
 
+/** Numbers that scale and shift the features of a Mel2Mel's layers, as mel/film.py has them. */
+export function filmSizes({ model }: BundleConfig): readonly [number, number] {
+  const hidden = model.hidden_size as number;
+  return [2 * hidden, 4 * hidden];
+}
+
 export function isKit({ keys }: Pick<Instrument, "keys">): boolean {
   return !!keys?.length;
 }

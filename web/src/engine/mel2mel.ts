@@ -1,7 +1,7 @@
 // Mel2Mel as it runs: windowed inference, as src/timbrel/mel/generator.py does it.
 
 import type { BundleConfig } from "./bundle";
-import { rollKind } from "./kinds";
+import { filmSizes, rollKind } from "./kinds";
 import { pickedRows } from "./ensemble";
 import { openSession, ort, run } from "./runtime";
 import { rollSize } from "../score/performance_roll";
@@ -24,12 +24,16 @@ export class Mel2Mel {
   readonly hop: number;
   readonly context: number;
   readonly timbreSize: number;
+  /** Of a timbre's point with FiLM vectors of its own behind the coordinates, as mel/film.py has them. */
+  readonly pointSize: number;
   readonly nMels: number;
   /** The kind of rolls that it reads. */
   readonly roll: string;
   private readonly rollSize: number;
   private readonly hiddenSize: number;
   private readonly fade: number;
+  /** Numbers that scale and shift the features of the first and the second layer. */
+  private readonly filmSizes: readonly [number, number];
   private readonly silences = new Map<string, MelState>();
 
   private constructor(
@@ -43,6 +47,8 @@ export class Mel2Mel {
     this.fade = Math.min(this.hop, this.context);
     this.timbreSize = config.instruments![0].embedding.length;
     this.hiddenSize = config.model.hidden_size as number;
+    this.filmSizes = filmSizes(config);
+    this.pointSize = this.timbreSize + this.filmSizes[0] + this.filmSizes[1];
     this.nMels = config.mel.n_mels;
     this.roll = rollKind(config);
     this.rollSize = rollSize(this.roll);
@@ -110,7 +116,7 @@ export class Mel2Mel {
   /**
    * One hop of mel, (tracks, hop, n_mels), natural logarithm.
    *
-   * @param timbre (tracks, timbreSize), held within the hop
+   * @param timbre (tracks, pointSize), held within the hop
    */
   async step(
     rolls: readonly PianoRoll[],
@@ -147,7 +153,8 @@ export class Mel2Mel {
     const { mel } = await run(this.mel, {
       past: before.past,
       future: new ort.Tensor(future, [n, hop, hiddenSize]),
-      timbre: new ort.Tensor(timbre, [n, 1, this.timbreSize]),
+      timbre: this.places(timbre, n),
+      film: this.film(timbre, n, 1),
     });
     const found = mel.data as Float32Array;
     rolls.forEach((one, i) => {
@@ -204,7 +211,8 @@ export class Mel2Mel {
     const nothing = new ort.Tensor(new Float32Array(n * this.hiddenSize), [1, n, this.hiddenSize]);
     const { future } = await run(this.future, {
       roll: new ort.Tensor(windows, [n, this.hop + this.context, this.rollSize]),
-      timbre: new ort.Tensor(timbre, [n, 1, this.timbreSize]),
+      timbre: this.places(timbre, n),
+      film: this.film(timbre, n, 0),
       hidden_in: nothing,
       cell_in: nothing,
     });
@@ -221,6 +229,27 @@ export class Mel2Mel {
     return out;
   }
 
+  /** The timbres' coordinates, (tracks, frames, timbreSize). */
+  private places(timbre: Float32Array, n: number, nFrames = 1): ort.Tensor {
+    const out = new Float32Array(n * nFrames * this.timbreSize);
+    for (let i = 0; i < n; i++) {
+      const place = part(timbre, i, n).subarray(0, this.timbreSize);
+      for (let k = 0; k < nFrames; k++) out.set(place, (i * nFrames + k) * this.timbreSize);
+    }
+    return new ort.Tensor(out, [n, nFrames, this.timbreSize]);
+  }
+
+  /** What is added to the FiLM vectors of a layer, (tracks, 1, size). */
+  private film(timbre: Float32Array, n: number, layer: 0 | 1): ort.Tensor {
+    const size = this.filmSizes[layer];
+    const start = this.timbreSize + (layer ? this.filmSizes[0] : 0);
+    const out = new Float32Array(n * size);
+    for (let i = 0; i < n; i++) {
+      out.set(part(timbre, i, n).subarray(start, start + size), i * size);
+    }
+    return new ort.Tensor(out, [n, 1, size]);
+  }
+
   private async runPast(
     roll: Float32Array,
     timbre: Float32Array,
@@ -228,16 +257,11 @@ export class Mel2Mel {
     nFrames: number,
     state: MelState,
   ): Promise<{ past: ort.Tensor; state: MelState }> {
-    const repeated = new Float32Array(n * nFrames * this.timbreSize);
-    for (let i = 0; i < n; i++) {
-      for (let k = 0; k < nFrames; k++) {
-        repeated.set(part(timbre, i, n), (i * nFrames + k) * this.timbreSize);
-      }
-    }
     const stateShape = [1, n, this.hiddenSize];
     const { past, hidden, cell } = await run(this.past, {
       roll: new ort.Tensor(roll, [n, nFrames, this.rollSize]),
-      timbre: new ort.Tensor(repeated, [n, nFrames, this.timbreSize]),
+      timbre: this.places(timbre, n, nFrames),
+      film: this.film(timbre, n, 0),
       hidden_in: new ort.Tensor(state.hidden, stateShape),
       cell_in: new ort.Tensor(state.cell, stateShape),
     });

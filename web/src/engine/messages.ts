@@ -38,7 +38,7 @@ export type ToEngine =
   | { kind: "key"; pitch: number; velocity: number }
   | { kind: "play"; playing: boolean }
   | { kind: "loop"; loop: boolean }
-  | { kind: "preview"; point: number[] }
+  | { kind: "preview"; point: number[]; isKit: boolean }
   | { kind: "recording"; track: number; from: number; to: number }
   | {
       kind: "export";

@@ -366,16 +366,16 @@ export class Stream implements Source<Snapshot> {
     return out;
   }
 
-  /** (tracks, timbre_size) of all tracks. */
+  /** (tracks, pointSize) of all tracks. */
   private timbre({ timbres }: Playing, frame: number): Float32Array {
-    const size = this.mel2mel.timbreSize;
+    const size = this.mel2mel.pointSize;
     const out = new Float32Array(timbres.length * size);
     timbres.forEach((one, i) => out.set(timbreAt(one, frame / this.frameRate), i * size));
     return out;
   }
 
   private rowsOf(tracks: readonly number[], timbre: Float32Array): Float32Array {
-    return pickedRows([timbre], this.mel2mel.timbreSize, tracks);
+    return pickedRows([timbre], this.mel2mel.pointSize, tracks);
   }
 }
 

@@ -5,7 +5,8 @@ import constants from "../constants.json";
 import { Spool } from "../audio/spool";
 import { WavWriter } from "../audio/wav";
 import { constantTimbre, simplified, timbreAt } from "../timbre/timbre";
-import { plainTrack, type Note } from "../score/score";
+import { phraseTrack } from "../score/phrase";
+import { plainTrack } from "../score/score";
 import { rollOf } from "../score/performance_roll";
 import { Arrivals } from "./arrivals";
 import {
@@ -40,11 +41,6 @@ const RUNTIME = "runtime";
 const SECURED_S = 4; // of sound, before something keeps the player from computing
 const SHORTEST_S = 0.15; // of sound that is not touched any more where another model takes over
 const LIVE_TRACK = plainTrack("keyboard");
-const PHRASE: Note[] = constants.phrase.map(({ start_s, end_s, ...note }) => ({
-  ...note,
-  start: start_s,
-  end: end_s,
-}));
 
 function say(message: FromEngine, transfer: Transferable[] = []): void {
   self.postMessage(message, { transfer });
@@ -188,14 +184,16 @@ class Engine {
     if (this.player) this.player.loop = loop;
   }
 
-  async preview(point: number[]): Promise<void> {
+  async preview(point: number[], isKit: boolean): Promise<void> {
     const { mel2mel } = this;
-    const roll = rollOf(mel2mel.roll, LIVE_TRACK, PHRASE, frameRateOf(mel2mel.config.mel));
+    const track = phraseTrack(isKit);
+    const roll = rollOf(mel2mel.roll, track, track.notes, frameRateOf(mel2mel.config.mel));
     const hops = Math.ceil(roll.nFrames / mel2mel.hop);
     const mel = new Float32Array(hops * mel2mel.hop * mel2mel.nMels);
     const rolls = [roll];
     let state = mel2mel.start(1, 0);
-    const timbre = Float32Array.from(point);
+    const timbre = new Float32Array(mel2mel.pointSize);
+    timbre.set(point);
     for (let hop = 0; hop < hops; hop++) {
       // What is played has its turn before each hop, and where it is short of time all turns.
       do await turn(PREVIEW_PAUSE_MS);
@@ -209,16 +207,20 @@ class Engine {
 
   /** The way that a track's timbre took, as it was computed, in seconds from–to of the score. */
   recording(track: number, from: number, to: number): void {
-    const size = this.mel2mel.timbreSize;
+    const { pointSize, timbreSize } = this.mel2mel;
     const frameRate = frameRateOf(this.mel2mel.config.mel);
     const frames = [...this.player!.used.keys()]
       .filter((frame) => frame / frameRate >= from && frame / frameRate <= to)
       .sort((a, b) => a - b);
     const timbre = {
       times: frames.map((frame) => frame / frameRate),
-      points: frames.map((frame) => [
-        ...this.player!.used.get(frame)!.subarray(track * size, (track + 1) * size),
-      ]),
+      points: frames.map((frame) => {
+        const point = this.player!.used.get(frame)!
+          .subarray(track * pointSize)
+          .slice(0, pointSize);
+        const own = point.subarray(timbreSize).some((value) => value !== 0);
+        return [...(own ? point : point.subarray(0, timbreSize))];
+      }),
     };
     say({ kind: "recording", track, timbre: frames.length ? simplified(timbre) : null });
   }
@@ -337,7 +339,7 @@ class Engine {
   /** For a keyboard alone, the phrase says how loud its timbre is. */
   private gainOf({ tracks, timbres, live }: Score): number {
     if (tracks.length || !live) return expectedGain(this.mel2mel, tracks, timbres);
-    const phrase = [plainTrack("phrase", PHRASE)];
+    const phrase = [phraseTrack(false)];
     return expectedGain(this.mel2mel, phrase, [constantTimbre(timbreAt(live, 0))]);
   }
 
@@ -483,7 +485,7 @@ async function hear(message: ToEngine): Promise<void> {
     case "loop":
       return started.loop(message.loop);
     case "preview":
-      return started.preview(message.point);
+      return started.preview(message.point, message.isKit);
     case "recording":
       return started.recording(message.track, message.from, message.to);
     case "export":

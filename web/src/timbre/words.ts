@@ -1,13 +1,21 @@
 // Timbres in words, for the live region and for eyes.
 
-import type { TimbreMap } from "./map";
-import { asMix, type Point } from "./timbre";
+import { asMix } from "./mix";
+import type { Point } from "./timbre";
 import type { Instrument } from "../engine/bundle";
 
 const BRIGHTNESS = ["dark", "warm", "balanced", "bright", "brilliant"];
 
+/** A map of the timbre space. */
+export interface Shown {
+  /** Its extent in the space's own units. */
+  readonly width: number;
+  /** Of what is on the map, the share whose spectral centroid is lower than a timbre's, from 0 to 1. */
+  brightnessRank(point: Point, among: Instrument[]): number;
+}
+
 /** "72 % trumpet, 28 % harp; bright" */
-export function inWords(point: Point, instruments: Instrument[], map: TimbreMap | null): string {
+export function inWords(point: Point, instruments: Instrument[], map: Shown | null): string {
   const { shares, distance } = asMix(point, instruments);
   const percent = shares.map(({ share }) => Math.round(100 * share));
   const parts = shares
@@ -19,14 +27,10 @@ export function inWords(point: Point, instruments: Instrument[], map: TimbreMap 
     .filter((_, i) => percent[i] > 0);
   // In a plane, what is no mix of three lies outside all of them.
   const apart = point.length > 2 ? "near " : "beyond ";
-  const bright = map ? `; ${brightness(point, map)}` : "";
+  const bright = map ? `; ${brightness(map.brightnessRank(point, instruments))}` : "";
   return (distance > 0.1 ? apart : "") + parts.join(", ") + bright;
 }
 
-/** Where a point's spectral centroid lies among those of the map. */
-export function brightness(point: Point, map: TimbreMap): string {
-  const hz = map.valueAt(map.data.centroid_hz, point);
-  const all = map.data.centroid_hz.flat();
-  const below = all.filter((other) => other < hz).length / all.length;
-  return BRIGHTNESS[Math.min(Math.floor(below * BRIGHTNESS.length), BRIGHTNESS.length - 1)];
+function brightness(rank: number): string {
+  return BRIGHTNESS[Math.min(Math.floor(rank * BRIGHTNESS.length), BRIGHTNESS.length - 1)];
 }

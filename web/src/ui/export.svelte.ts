@@ -3,7 +3,8 @@
 import { wavFile } from "../audio/wav";
 import constants from "../constants.json";
 import type { FromEngine, Tell } from "../engine/messages";
-import { simplified, timbreFile, timbreSpec } from "../timbre/timbre";
+import { timbreFile, timbreSpec } from "../timbre/grammar";
+import { simplified } from "../timbre/timbre";
 import { download, linkTo } from "./browser";
 import type { Models } from "./models.svelte";
 import type { Path } from "./path.svelte";
@@ -66,7 +67,7 @@ export class Export {
   }
 
   saveTimbre(): void {
-    const content = timbreFile(this.path.played(this.path.timbre));
+    const content = timbreFile(this.path.played(this.path.timbre), this.models.written);
     download(`${this.stem()}.timbre`, new Blob([content], { type: "application/json" }));
   }
 

@@ -6,10 +6,14 @@ import {
   type BundleEntry,
   type Instrument,
   type Manifest,
+  weightsId,
 } from "../engine/bundle";
-import { abilitiesOf, isKit, rollKind, wantedRoll } from "../engine/kinds";
+import { abilitiesOf, filmSizes, isKit, rollKind, wantedRoll } from "../engine/kinds";
 import type { Abilities } from "../score/abilities";
-import { TimbreMap } from "../timbre/map";
+import type { Space } from "../timbre/grammar";
+import type { Shown } from "../timbre/words";
+import { Plane } from "../timbre/plane";
+import { InstrumentMap } from "../timbre/space";
 
 export const GRIFFIN_LIM = "griffin-lim";
 const NO_ABILITIES: Abilities = { bends: false, kits: new Map() };
@@ -38,9 +42,23 @@ export class Models {
   abilities = $derived(this.config ? abilitiesOf(this.config) : NO_ABILITIES);
   /** Numbers that a point of the model's timbre space has. */
   dimensions = $derived(this.instruments[0]?.embedding.length ?? 0);
-  map = $derived<TimbreMap | null>(
-    this.entry?.map ? new TimbreMap(this.entry.map, this.melodic) : null,
-  );
+  /** What files of timbres are written and read with. */
+  written = $derived<Space>({
+    instruments: this.instruments,
+    filmSize: this.config ? filmSizes(this.config)[0] + filmSizes(this.config)[1] : 0,
+    weights: weightsId(this.entry),
+  });
+  /** Of a timbre space of two dimensions. */
+  plane = $derived.by<Plane | null>(() => {
+    const data = this.entry?.map;
+    return data && "x" in data ? new Plane(data) : null;
+  });
+  /** Of a space of more dimensions. */
+  space = $derived.by<InstrumentMap | null>(() => {
+    const data = this.entry?.map;
+    return data && "places" in data ? new InstrumentMap(data, this.instruments) : null;
+  });
+  map = $derived<Shown | null>(this.plane ?? this.space);
   names = $derived(this.ofKind("mel2mel"));
   vocoders = $derived(this.vocodersFor(this.model));
   /** They make WAV files only. */

@@ -5,17 +5,17 @@ import constants from "../constants.json";
 import type { Instrument } from "../engine/bundle";
 import { isKit } from "../engine/kinds";
 import type { Tell } from "../engine/messages";
+import { asMix, mixed } from "../timbre/mix";
 import {
-  asMix,
   constantTimbre,
   drawn,
-  mixed,
   repeated,
   thinned,
   timbreAt,
   type Point,
   type Timbre,
 } from "../timbre/timbre";
+import type { Space } from "../timbre/grammar";
 import { inWords } from "../timbre/words";
 import type { Models } from "./models.svelte";
 import { KEYBOARD, type Piece } from "./piece.svelte";
@@ -56,10 +56,12 @@ export class Path {
     const { melodic, instruments } = this.models;
     return this.piece.isKit ? instruments.filter(isKit) : melodic;
   });
+  /** What its file is read with. */
+  written = $derived.by<Space>(() => ({ ...this.models.written, instruments: this.palette }));
   words = $derived.by<string>(() => {
-    const { dimensions, map } = this.models;
-    const shown = this.piece.isKit ? null : map;
-    return this.point.length === dimensions ? inWords(this.point, this.palette, shown) : "";
+    const { dimensions, map, space } = this.models;
+    const shown = this.piece.isKit ? space : map;
+    return this.point.length >= dimensions ? inWords(this.point, this.palette, shown) : "";
   });
 
   constructor(
@@ -153,13 +155,8 @@ export class Path {
    * timbre moved along with the stroke, which is undone with it.
    */
   setDrawn(stroke: { time: number; point: Point }[]): void {
-    const { map } = this.models;
-    const width = map!.x[1] - map!.x[0];
-    const path = thinned(
-      drawn(stroke, this.models.frameRate),
-      DRAWN_TOLERANCE * width,
-      MOST_BREAKPOINTS,
-    );
+    const { map, frameRate } = this.models;
+    const path = thinned(drawn(stroke, frameRate), DRAWN_TOLERANCE * map!.width, MOST_BREAKPOINTS);
     this.piece.setTimbre(path, true);
     this.drawing = false;
     this.say(`A path with ${this.timbre.times.length} points was drawn.`);

@@ -5,13 +5,9 @@ import { isKit } from "../engine/kinds";
 import { playable, type Abilities } from "../score/abilities";
 import { seated } from "../score/placement";
 import { duration, type Score } from "../score/score";
-import {
-  constantTimbre,
-  nearestInstrument,
-  translated,
-  type Point,
-  type Timbre,
-} from "../timbre/timbre";
+import { nearestInstrument } from "../timbre/assignment";
+import { translated } from "../timbre/mix";
+import { constantTimbre, type Point, type Timbre } from "../timbre/timbre";
 import { History } from "./history.svelte";
 
 /** What may be selected beside a track: all of them, or the keyboard's own timbre. */

@@ -4,6 +4,12 @@
 import type { Tell } from "../engine/messages";
 import type { Point } from "../timbre/timbre";
 
+/** A timbre, and whether it is one of drums. */
+interface Wanted {
+  point: Point;
+  isKit: boolean;
+}
+
 export interface Picture {
   mel: Float32Array;
   nMels: number;
@@ -12,7 +18,7 @@ export interface Picture {
 export class Preview {
   picture = $state.raw<Picture | null>(null);
   private computing = false;
-  private wanted: Point | null = null;
+  private wanted: Wanted | null = null;
 
   /** @param allowed whether the computer has time for it */
   constructor(
@@ -20,21 +26,21 @@ export class Preview {
     private readonly allowed: () => boolean,
   ) {}
 
-  show(point: Point): void {
+  show(point: Point, isKit = false): void {
     if (!this.allowed()) return;
     if (this.computing) {
-      this.wanted = point;
+      this.wanted = { point, isKit };
       return;
     }
     this.computing = true;
-    this.tell({ kind: "preview", point: [...point] });
+    this.tell({ kind: "preview", point: [...point], isKit });
   }
 
   computed(picture: Picture): void {
     this.picture = picture;
     this.computing = false;
-    const point = this.wanted;
+    const { wanted } = this;
     this.wanted = null;
-    if (point) this.show(point);
+    if (wanted) this.show(wanted.point, wanted.isKit);
   }
 }

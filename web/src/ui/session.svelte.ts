@@ -4,12 +4,16 @@
 import { Speaker, sharedRing } from "../audio/speaker";
 import constants from "../constants.json";
 import type { Downloads } from "../engine/downloads";
+import type { Instrument } from "../engine/bundle";
+import { isKit } from "../engine/kinds";
 import type { FromEngine, Tell } from "../engine/messages";
 import { FULL, type Quality } from "../engine/quality";
 import { parseMidi } from "../score/midi";
 import { playable } from "../score/abilities";
-import { leftOut, plainTrack, type Score } from "../score/score";
-import { constantTimbre, parseTimbre, parseTimbreFile, type Timbre } from "../timbre/timbre";
+import { phraseTrack } from "../score/phrase";
+import { leftOut, type Score } from "../score/score";
+import { parseTimbre, parseTimbreFile, type Reading } from "../timbre/grammar";
+import { constantTimbre, type Point, type Timbre } from "../timbre/timbre";
 import { linkParameters, missingFeature } from "./browser";
 import { Export } from "./export.svelte";
 import { Models, type Choice } from "./models.svelte";
@@ -19,19 +23,14 @@ import { Preview } from "./preview.svelte";
 import { Transport, type Programme } from "./transport.svelte";
 
 const PHRASE_TITLE = "A short phrase";
-const PHRASE: Score = {
-  ...NO_NOTES,
-  tracks: [
-    plainTrack(
-      "phrase",
-      constants.phrase.map(({ start_s, end_s, ...note }) => ({
-        ...note,
-        start: start_s,
-        end: end_s,
-      })),
-    ),
-  ],
-};
+const PHRASE: Score = { ...NO_NOTES, tracks: [phraseTrack(false)] };
+const BEAT: Score = { ...NO_NOTES, tracks: [phraseTrack(true)] };
+
+/** What is heard in a timbre for a moment: on drums, on another instrument, or on what is selected. */
+export interface Trial {
+  point: Point;
+  isKit: boolean;
+}
 
 export class Session {
   phase = $state<"loading" | "ready" | "failed">("loading");
@@ -42,6 +41,7 @@ export class Session {
   playAlong = $state(false);
   /** What plays for a moment instead of the piece. */
   private interlude = $state<"phrase" | "keyboard" | null>(null);
+  private trial = $state.raw<Trial | null>(null);
   /** Where the piece was left for that. */
   private leftAt = $state(0);
 
@@ -64,9 +64,17 @@ export class Session {
   /** What is seen and played. */
   programme = $derived.by<Programme>(() => {
     if (this.interlude) {
-      const timbre = constantTimbre(this.path.point);
+      const shaped = { point: this.path.point, isKit: this.piece.isKit };
+      const { point, isKit } = this.trial ?? shaped;
+      const timbre = constantTimbre(point);
       return this.interlude === "phrase"
-        ? { piece: null, score: PHRASE, timbres: [timbre], heard: [true], live: null }
+        ? {
+            piece: null,
+            score: isKit ? BEAT : PHRASE,
+            timbres: [timbre],
+            heard: [true],
+            live: null,
+          }
         : { piece: null, score: NO_NOTES, timbres: [], heard: [], live: timbre };
     }
     const { number, score, voices, heard, timbre } = this.piece;
@@ -139,7 +147,9 @@ export class Session {
   async openFile(file: File): Promise<void> {
     try {
       if (file.name.toLowerCase().endsWith(".timbre")) {
-        this.piece.setTimbre(parseTimbreFile(await file.text(), this.path.palette));
+        const read = parseTimbreFile(await file.text(), this.path.written);
+        this.piece.setTimbre(read.timbre);
+        this.remark(read);
         this.say(`Loaded the timbre ${file.name}.`);
         return;
       }
@@ -181,11 +191,19 @@ export class Session {
     this.transport.cue(0);
   }
 
+  /** Say what should be known of a timbre that was read. */
+  private remark({ remarks }: Reading): void {
+    const words = remarks.map((remark) => `${remark[0].toUpperCase()}${remark.slice(1)}.`);
+    this.notice = [this.notice, ...words].filter(Boolean).join(" ");
+  }
+
   private fromLink(key: string): Timbre | null {
     const text = this.linked.get(key);
     if (text === null) return null;
     try {
-      return parseTimbre(text, this.models.instruments);
+      const read = parseTimbre(text, this.models.instruments);
+      this.remark(read);
+      return read.timbre;
     } catch (error) {
       this.message = `The link's ${(error as Error).message}`;
       return null;
@@ -211,12 +229,43 @@ export class Session {
     this.transport.seek(seconds);
   }
 
-  /** Hear a phrase in the timbre that is shaped; the piece comes back when it is stopped or over. */
-  async audition(): Promise<void> {
-    this.announce();
+  /**
+   * Hear a phrase in the timbre that is shaped, or in another one for a trial; the piece comes back
+   * when it is stopped or over.
+   */
+  async audition(trial: Trial | null = null): Promise<void> {
+    if (!trial) this.announce();
     if (this.phase !== "ready" || (this.transport.playing && !this.auditioning)) return;
+    this.trial = trial;
     this.playInstead("phrase");
     await this.play();
+  }
+
+  /** Give what is selected an instrument and hear it; one that cannot play it is heard alone. */
+  chooseInstrument(instrument: Instrument): void {
+    const { embedding } = instrument;
+    const drums = isKit(instrument);
+    this.preview.show(embedding, drums);
+    if (drums !== this.piece.isKit) {
+      this.audition({ point: embedding, isKit: drums });
+      return;
+    }
+    this.path.moveTo([...embedding]);
+    this.announce();
+    if (this.path.breakpoint === null) this.audition();
+  }
+
+  /** Read a timbre that was typed, and give it to what is selected. */
+  spell(text: string): void {
+    try {
+      const read = parseTimbre(text, this.path.palette);
+      this.piece.setTimbre(read.timbre);
+      this.remark(read);
+      this.message = "";
+      this.audition();
+    } catch (error) {
+      this.message = `The ${(error as Error).message}`;
+    }
   }
 
   /** One after the other: a key that goes up while its stroke wakes the sound is not told first. */
@@ -252,6 +301,7 @@ export class Session {
     this.path.endRecording();
     if (!this.interlude) return;
     this.interlude = null;
+    this.trial = null;
     this.transport.cue(this.leftAt);
   }
 

@@ -1,0 +1,175 @@
+"""From recordings of an instrument to a timbre of its own: the way of a fit, on one page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from timbrel.bundles.bundle import Bundle, weights_id
+from timbrel.errors import InputError, need_packages
+from timbrel.fitting.material import Clip, Passage, audible, read_clips
+from timbrel.fitting.options import Check, FitOptions
+from timbrel.fitting.search import LEAST_CORRELATION, Match, error_db, matches
+from timbrel.progress import Progress, silent
+from timbrel.score.source import Source
+from timbrel.timbre.timbre import Timbre
+
+if TYPE_CHECKING:
+    from timbrel.fitting.network import FrozenMel2Mel
+
+
+@dataclass(frozen=True)
+class FittedTimbre:
+    """What a fit found."""
+
+    timbre: Timbre
+    nearest: str  # the known instrument that came nearest, at the clip's level
+    nearest_error_db: float  # its log-mel error
+    error_db: float  # that of the timbre
+    held_out_db: float  # that of the timbre in the parts of the clips that it was not fitted to
+    gain_db: float  # what brings the clips to the level at which the timbre plays
+    checks: tuple[Check, ...]  # along the fit
+    clip_mel: np.ndarray  # (frames, n_mels) of the first passage, as loud as it is played
+    mel: np.ndarray  # the timbre's
+    remarks: tuple[str, ...] = ()
+
+
+def fit_timbre(
+    clips: Sequence[str | os.PathLike],
+    bundle: Bundle,
+    *,
+    scores: Sequence[Source] = (),
+    guesses: Sequence[Sequence[float]] = (),
+    options: FitOptions | None = None,
+    progress: Progress = silent,
+) -> FittedTimbre:
+    """Fit a timbre to recordings of an instrument; see `fit_clips`.
+
+    Parameters
+    ----------
+    clips
+        Audio files of one instrument: notes, or phrases of up to two minutes together.
+    bundle
+        The model, of kind "mel2mel".
+    scores
+        The notes of each clip; where there are none, the shipped transcriber hears them.
+    guesses, options, progress
+        See `fit_clips`.
+
+    Raises
+    ------
+    InputError
+        If a clip cannot be used, or a score does not belong to its clip.
+    MissingToolError
+        If PyTorch is not installed.
+    """
+    need_packages("train", "fitting", "torch")
+    return fit_clips(
+        read_clips(clips, scores, bundle),
+        bundle,
+        guesses=guesses,
+        options=options,
+        progress=progress,
+    )
+
+
+def fit_clips(
+    clips: Sequence[Clip],
+    bundle: Bundle,
+    *,
+    guesses: Sequence[Sequence[float]] = (),
+    options: FitOptions | None = None,
+    progress: Progress = silent,
+) -> FittedTimbre:
+    """Fit a timbre to clips with their notes.
+
+    Parameters
+    ----------
+    clips, bundle
+        What is heard, and the model.
+    guesses
+        Further points of the space to begin with, if one comes nearer than all instruments.
+    options
+        How to do it; the defaults of `FitOptions` if None.
+    progress
+        Wraps the steps.
+    """
+    from timbrel.fitting.descent import descend
+    from timbrel.fitting.network import FrozenMel2Mel
+
+    network, floor = FrozenMel2Mel(bundle), bundle.mel.log_floor
+    passages = [passage for clip in clips for passage in clip.passages(bundle)]
+    fullest = max(passages, key=lambda passage: int(audible(passage.mel).sum()))
+    best, name, start = nearest_known(network, fullest, bundle, guesses)
+    _check_scores(network, clips, bundle, start)
+    transposed = [
+        passage
+        for clip in clips
+        for semitones in clip.transpositions(bundle)
+        if semitones
+        for passage in clip.passages(bundle, semitones)
+    ]
+    found = descend(
+        network,
+        passages,
+        transposed,
+        start,
+        best.gain,
+        floor,
+        options=options or FitOptions(),
+        progress=progress,
+    )
+    timbre = Timbre.constant(
+        found.place.tolist(), film=found.film.tolist(), fitted_to=weights_id(bundle)
+    )
+    target = fullest.target(best.gain, floor)
+    point = np.concatenate([found.place, found.film])[None]
+    made = np.maximum(network.mels(fullest.roll, point)[0], np.float32(floor))
+    return FittedTimbre(
+        timbre,
+        nearest=name,
+        nearest_error_db=best.error_db,
+        error_db=error_db(target, made, floor),
+        held_out_db=found.best.held_out_db,
+        gain_db=best.gain * 20 / np.log(10),
+        checks=found.checks,
+        clip_mel=target,
+        mel=made,
+        remarks=tuple(f"{clip.name}: {remark}" for clip in clips for remark in clip.remarks),
+    )
+
+
+def nearest_known(
+    network: FrozenMel2Mel,
+    passage: Passage,
+    bundle: Bundle,
+    guesses: Sequence[Sequence[float]] = (),
+) -> tuple[Match, str, np.ndarray]:
+    """The known instrument, or guess, that comes nearest to a passage: all of them are tried."""
+    known = [one for one in bundle.instruments if not one.is_kit]
+    points = np.array([*(one.embedding for one in known), *guesses], np.float32)
+    best = matches(passage, network.mels(passage.roll, points), bundle.mel.log_floor)[0]
+    name = known[best.place].name if best.place < len(known) else "a guess"
+    return best, name, points[best.place]
+
+
+def _check_scores(
+    network: FrozenMel2Mel, clips: Sequence[Clip], bundle: Bundle, start: np.ndarray
+) -> None:
+    for clip in clips:
+        followed = [
+            matches(passage, network.mels(passage.roll, start[None]), bundle.mel.log_floor)[0]
+            for passage in clip.passages(bundle)
+            if passage.roll.any()
+        ]
+        correlation = float(np.mean([match.correlation for match in followed] or [0.0]))
+        if correlation < LEAST_CORRELATION:
+            raise InputError(
+                f"{clip.name}: what is heard does not follow the notes (correlation "
+                f"{correlation:.2f}, at least {LEAST_CORRELATION:g} is wanted); is it the score of "
+                "this clip, from its beginning, and is it one instrument with a pitch?"
+            )

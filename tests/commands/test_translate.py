@@ -1,0 +1,81 @@
+"""`timbrel translate` as a user runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from conftest import EXAMPLES
+from support.command_line import failure_of, result_of, run
+from timbrel.synthesizer import Synthesizer
+
+
+@pytest.fixture(scope="module")
+def duet() -> tuple[np.ndarray, int]:
+    synthesizer = Synthesizer.load(threads=1)
+    return synthesizer.render(EXAMPLES / "duet.mid", duration_s=3.0), synthesizer.sample_rate
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, duet: tuple[np.ndarray, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with recordings, good ones and others, in which the program is run."""
+    monkeypatch.chdir(tmp_path)
+    Path("takes/more").mkdir(parents=True)
+    for name in ("song.flac", "takes/one.wav", "takes/more/two.wav"):
+        soundfile.write(name, *duet)
+    soundfile.write("silent.wav", np.zeros(16_000), 16_000)
+    Path("empty.wav").touch()
+
+
+def test_a_recording_is_played_in_another_timbre() -> None:
+    (found,) = result_of("translate", "song.flac", "--timbre", "church organ", "--dry")
+    assert (found["file"], found["output"]) == ("song.flac", "song.wav")
+    assert found["notes"] > 8
+    assert found["timbre"] == "church organ"
+    audio, rate = soundfile.read("song.wav")
+    assert rate == found["sample_rate"]
+    assert len(audio) / rate == pytest.approx(found["duration_s"], abs=1e-3)
+    assert np.sqrt(np.mean(audio[: 3 * rate] ** 2)) > 0.01
+    assert found["loudness_lufs"] == pytest.approx(-16.0, abs=1.5)  # the recording's
+
+
+def test_folders_keep_their_subfolders() -> None:
+    done = run("translate", "takes", "--timbre", "harp", "-o", "harps/", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    names = {str(path.relative_to("harps")) for path in Path("harps").rglob("*.wav")}
+    assert names == {"one.wav", "more/two.wav"}
+    assert " notes, " in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("silent.wav", "-o", "x.wav"), "silent.wav: is silent, so there are no notes"),
+        (("empty.wav",), "empty.wav: is empty"),
+        (("missing.wav",), "missing.wav: cannot be read"),
+        (("song.flac", "-o", "song.xyz"), "song.xyz"),
+        (("song.flac", "silent.wav", "-o", "both.wav"), "one file for 2 sounds"),
+        (("song.flac", "-o", "song.flac", "--force"), "would be overwritten by its translation"),
+        (("song.flac", "--loudness", "10"), "loudness"),
+        (("song.flac", "-o", "-", "--json"), "--json"),
+    ],
+)
+def test_what_cannot_be_is_one_line(arguments: tuple[str, ...], words: str) -> None:
+    before = {path: path.read_bytes() for path in Path().rglob("*.*") if path.is_file()}
+    assert words in failure_of("translate", *arguments, "--timbre", "harp")
+    assert {path: path.read_bytes() for path in Path().rglob("*.*") if path.is_file()} == before
+
+
+def test_an_unknown_timbre_is_one_line() -> None:
+    assert "kazoo" in failure_of("translate", "song.flac", "--timbre", "kazoophone")
+    assert "--timbre" in failure_of("translate", "song.flac")
+
+
+def test_a_file_that_cannot_be_used_leaves_the_others() -> None:
+    done = run("translate", "silent.wav", "song.flac", "--timbre", "harp", "-o", "out/", "--quiet")
+    assert done.returncode == 2
+    assert "silent.wav: is silent" in done.stderr
+    assert [path.name for path in Path("out").iterdir()] == ["song.wav"]
