@@ -30,8 +30,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "timbres": (
         "timbrel timbres",
-        "timbrel timbres violin",
-        "timbrel timbres --plot map.png",
         "timbrel timbres '50% harp + 50% vibraphone' -o mine.timbre",
         "timbrel timbres --from flute.wav -o flute.timbre",
         "timbrel timbres harp --sfz harp/",
