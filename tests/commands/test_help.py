@@ -47,7 +47,7 @@ COMMANDS = dict(commands())
 def test_every_command_has_examples() -> None:
     assert set(EXAMPLES) == set(COMMANDS)
     for path, examples in EXAMPLES.items():
-        assert 2 <= len(examples) <= 4
+        assert 2 <= len(examples) <= 5
         assert all(example.startswith(f"timbrel {path}") for example in examples)
         assert COMMANDS[path].epilog
 

@@ -33,6 +33,7 @@ _PANELS = {
             "inspect",
             "timbres",
             "fit",
+            "recognise",
             "tunes",
             "transcribe",
             "translate",

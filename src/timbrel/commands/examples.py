@@ -14,14 +14,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "timbrel transcribe takes/ -o scores/ --csv",
         "timbrel transcribe bass.wav -o bass.mid --tempo 96 --json",
     ),
-    "recognise": (
-        "timbrel recognise flute.wav",
-        "timbrel recognise takes/ --json",
-    ),
     "translate": (
         "timbrel translate flute.wav --timbre 'church organ'",
         "timbrel translate takes/ --timbre mine.timbre -o organs/",
         "timbrel translate bass.wav --timbre '60% harp + 40% trumpet' -o harp.flac --loudness -16",
+    ),
+    "recognise": (
+        "timbrel recognise flute.wav",
+        "timbrel recognise takes/ --json",
     ),
     "inspect": (
         "timbrel inspect duet.mid",
@@ -30,6 +30,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "timbres": (
         "timbrel timbres",
+        "timbrel timbres --plot map.png",
         "timbrel timbres '50% harp + 50% vibraphone' -o mine.timbre",
         "timbrel timbres --from flute.wav -o flute.timbre",
         "timbrel timbres harp --sfz harp/",
@@ -69,13 +70,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "timbrel evaluate transcription --midi album/ --soundfont FONT.sf3 -o report/",
         "timbrel evaluate transcription --recordings takes/ -o report/ --judge basic-pitch",
     ),
-    "evaluate timbre": (
-        "timbrel evaluate timbre --data data/ -o report/",
-        "timbrel evaluate timbre --data data/ --soundfont OTHER.sf2 -o other/",
-    ),
     "evaluate fit": (
         "timbrel evaluate fit --soundfont FONT.sf2 -o fits/",
         "timbrel evaluate fit --soundfont FONT.sf2 -o fits/ --program 40 --program 73",
+    ),
+    "evaluate timbre": (
+        "timbrel evaluate timbre --data data/ -o report/",
+        "timbrel evaluate timbre --data data/ --soundfont OTHER.sf2 -o other/",
     ),
     "listen": (
         "timbrel listen --report report/ --host 0.0.0.0",

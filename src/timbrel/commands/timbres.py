@@ -48,14 +48,6 @@ def timbres(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            help="A picture of the model's instruments on its timbre map, or with --from of where "
-            "the timbre lies among them: a .png or .svg file to write.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
     clips: Annotated[
         list[Path] | None,
         typer.Option(
@@ -66,13 +58,21 @@ def timbres(
             rich_help_panel=SOUND,
         ),
     ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            help="A picture of the model's instruments on its timbre map or, with --from, of where "
+            "the timbre lies: a .png or .svg file to write.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     model: Model = "",
     encoder: Encoder = "",
-    quiet: Quiet = False,
     force: Force = False,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """List or draw the instruments of a model; look up a timbre, or hear one in recordings."""
+    """List a model's instruments, or draw them; look up, hear or save a timbre."""
     from timbrel.bundles.bundle import load_bundle
     from timbrel.constants import DEFAULT_MODEL
     from timbrel.files import check_output, check_output_folder
