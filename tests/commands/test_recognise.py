@@ -93,7 +93,8 @@ def test_nothing_is_written_where_something_is_wrong(encoder: tuple[str, str]) -
     failures = {
         ("--from", "silent.wav"): "silent.wav: is silent, so there is no timbre to hear",
         ("--from", "none.wav"): "none.wav: cannot be read (No such file or directory)",
-        ("--from", "clip.wav", "--plot", "map.gif"): "map.gif: pictures end in .png, .svg",
+        ("--from", "clip.wav", "--plot", "map.gif"): "map.gif: pictures end in "
+        ".png, .jpg, .jpeg, .webp, .svg, .pdf",
         ("--from", "clip.wav", "harp"): "the timbre comes from 'harp' or --from; give one of them",
     }
     for arguments, message in failures.items():

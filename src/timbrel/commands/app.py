@@ -37,6 +37,7 @@ _PANELS = {
             "tunes",
             "transcribe",
             "translate",
+            "recognise",
             "page",
         ),
     ),

@@ -37,10 +37,10 @@ def from_clips(
     from timbrel.timbre.timbre import save_timbre
     from timbrel.transcription.recording import look_into
 
-    if plot is not None:
-        from timbrel.hearing.plot import check_picture
+    if plot is not None:  # before all work: what cannot be drawn
+        from timbrel.pictures import new_figure
 
-        check_picture(plot)
+        new_figure(plot)
     bundle = _encoder(model, encoder)
     recordings = [look_into(clip) for clip in clips]
     listener = TimbreEncoder(bundle)

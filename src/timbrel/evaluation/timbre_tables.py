@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,8 @@ from timbrel.bundles.bundle import Instrument
 from timbrel.evaluation.formatting import number, table
 from timbrel.evaluation.timbre import Judged, note_families
 from timbrel.evaluation.timbre_points import REGION, PointsFound
-from timbrel.files import atomic_path
 from timbrel.hearing.from_audio import KIT_FAMILY, family_of, neighbour_distance
+from timbrel.pictures import new_figure, save_figure
 from timbrel.score.instruments import TEN_INSTRUMENTS
 
 _AMONG = ("ten", "programs", "all", "notes")
@@ -127,8 +126,6 @@ def plot_confusion(
     rows: Sequence[Judged], instruments: Sequence[Instrument], path: str | os.PathLike
 ) -> None:
     """Draw how often an instrument (row) is taken for another (column), to a picture."""
-    from matplotlib.figure import Figure
-
     longest = max(row.seconds for row in rows)
     counts = np.zeros((len(instruments), len(instruments)))
     for row in rows:
@@ -137,7 +134,7 @@ def plot_confusion(
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
     families = [family_of(instrument) for instrument in instruments]
     firsts = [i for i, name in enumerate(families) if i == 0 or families[i - 1] != name]
-    figure = Figure(figsize=(10, 10), layout="constrained")
+    figure = new_figure(path, figsize=(10, 10))
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
     ticks = [families[i] for i in firsts]
@@ -145,8 +142,7 @@ def plot_confusion(
     axes.set_yticks(firsts, ticks, fontsize=8)
     axes.grid(color="0.85", linewidth=0.5)
     axes.set(xlabel="heard", ylabel="played")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=110, format=Path(path).suffix[1:])
+    save_figure(figure, path, dpi=110)
 
 
 def _measures(

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 
 from timbrel.bundles.bundle import Bundle
-from timbrel.errors import InputError, MissingToolError
-from timbrel.files import atomic_path
 from timbrel.hearing.from_audio import FoundTimbre
 from timbrel.hearing.sizes import embeddings_of
+from timbrel.pictures import new_figure, save_figure
 
-PICTURES = (".png", ".svg")
 _REGION = 2.146  # radii of a plane's Gaussian that hold 90 %: the root of −2 ln(0.1)
 _NAMED = 12  # of the instruments, those that lie nearest
-
-
-def check_picture(path: Path) -> None:
-    """Refuse a picture of another format.
-
-    Raises
-    ------
-    InputError
-        If its name does not end with that of one that is drawn.
-    """
-    if path.suffix.lower() not in PICTURES:
-        raise InputError(f"{path}: pictures end in {', '.join(PICTURES)}")
 
 
 def plot_found(found: FoundTimbre, bundle: Bundle, path: str | os.PathLike) -> None:
@@ -49,14 +34,9 @@ def plot_found(found: FoundTimbre, bundle: Bundle, path: str | os.PathLike) -> N
     InputError
         If the extension is not that of a picture.
     """
-    check_picture(Path(path))
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.patches import Ellipse
-    except ImportError:
-        raise MissingToolError(
-            "drawing needs matplotlib; install it with: pip install 'timbrel[train]'"
-        ) from None
+    figure = new_figure(path, figsize=(9, 7))
+    from matplotlib.patches import Ellipse
+
     points = embeddings_of(bundle.instruments)
     centre = points.mean(axis=0)
     basis = np.linalg.svd(points - centre, full_matrices=False)[2][:2]
@@ -65,7 +45,6 @@ def plot_found(found: FoundTimbre, bundle: Bundle, path: str | os.PathLike) -> N
     sizes, directions = np.linalg.eigh(basis @ found.covariance @ basis.T)
     width, height = 2 * _REGION * np.sqrt(sizes[::-1])
     angle = np.degrees(np.arctan2(directions[1, 1], directions[0, 1]))
-    figure = Figure(figsize=(9, 7), layout="constrained")
     axes = figure.subplots()
     is_kit = np.array([instrument.is_kit for instrument in bundle.instruments])
     for chosen, marker, label in ((~is_kit, "o", "instruments"), (is_kit, "s", "drum kits")):
@@ -82,5 +61,4 @@ def plot_found(found: FoundTimbre, bundle: Bundle, path: str | os.PathLike) -> N
     axes.set(xlabel="first principal component", ylabel="second principal component")
     axes.set_title(f"{found.model}: the {_NAMED} nearest of all its coordinates are named")
     axes.legend()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=120, format=Path(path).suffix.lower()[1:])
+    save_figure(figure, path, dpi=120)
