@@ -37,7 +37,6 @@ _PANELS = {
             "tunes",
             "transcribe",
             "translate",
-            "recognise",
             "page",
         ),
     ),
