@@ -49,7 +49,7 @@ def test_bash_completes_commands_and_options() -> None:
     assert script.returncode == 0
     assert "_TIMBREL_COMPLETE=complete_bash" in script.stdout
     for words, completed in (
-        ("timbrel re", {"render"}),
+        ("timbrel re", {"recognise", "render"}),
         ("timbrel render --st", {"--start", "--stems", "--stems-kind", "--stop-at-first"}),
     ):
         done = run(
@@ -100,7 +100,7 @@ def test_rendering_does_not_load_torch(tiny_bundle: Bundle) -> None:
 
 
 def test_all_that_is_public_can_be_had() -> None:
-    assert len(timbrel.__all__) <= 16
+    assert len(timbrel.__all__) <= 18
     for name in timbrel.__all__:
         assert getattr(timbrel, name).__doc__
         assert name in dir(timbrel)
