@@ -61,7 +61,8 @@ export class Path {
   words = $derived.by<string>(() => {
     const { dimensions, map, space } = this.models;
     const shown = this.piece.isKit ? space : map;
-    return this.point.length >= dimensions ? inWords(this.point, this.palette, shown) : "";
+    const isKnown = this.palette.length && this.point.length >= dimensions;
+    return isKnown ? inWords(this.point, this.palette, shown) : "";
   });
 
   constructor(
