@@ -19,6 +19,7 @@ from timbrel.constants import PIANO
 from timbrel.errors import InputError, OutputError
 from timbrel.files import read_json, read_text
 from timbrel.geometry import MelConfig
+from timbrel.score.instruments import KIT_FAMILY, family_of
 
 FORMAT = 2
 CONFIG_FILE, CARD_FILE, SUMS_FILE = "config.json", "README.md", "SHA256SUMS"
@@ -50,6 +51,11 @@ class Instrument:
     @property
     def is_kit(self) -> bool:
         return bool(self.keys)
+
+    @property
+    def family(self) -> str:
+        """The family of General MIDI that it belongs to, or that of drum kits."""
+        return KIT_FAMILY if self.is_kit else family_of(self.program)
 
 
 @dataclass(frozen=True)

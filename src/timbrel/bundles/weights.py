@@ -79,6 +79,16 @@ def training_rows(config: dict[str, Any]) -> str:
     return "".join(f"| {key} | {value} |\n" for key, value in rows if key != "validation")
 
 
+def measure_rows(config: dict[str, Any]) -> str:
+    """The rows of a card's table of the validation's measures, but for those of its parts."""
+    measures = config["training"].get("validation", {})
+    return "".join(
+        f"| {name.replace('_', ' ')} | {value} |\n"
+        for name, value in measures.items()
+        if "/" not in name
+    )
+
+
 def packed_weights(model: nn.Module) -> bytes:
     """The content of a bundle's weights file: what was trained, in half precision."""
     return save(

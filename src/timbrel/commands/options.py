@@ -65,6 +65,14 @@ EncoderThreads = Annotated[
         rich_help_panel=EXPERT,
     ),
 ]
+Vocoder = Annotated[
+    str,
+    typer.Option(
+        help="The vocoder, which turns spectrograms into sound: a shipped one's name, or "
+        "a bundle's folder. By default the vocoder that was made for the model.",
+        rich_help_panel=EXPERT,
+    ),
+]
 MaxDuration = Annotated[
     float,
     typer.Option(

@@ -19,7 +19,9 @@ from timbrel.commands.options import (
     MaxDuration,
     Model,
     Quiet,
+    Seed,
     StopAtFirst,
+    Vocoder,
     within_machine,
 )
 from timbrel.commands.panels import EXPERT, OUTPUT, SOUND
@@ -85,22 +87,8 @@ def render(
         ),
     ] = None,
     model: Model = "",
-    vocoder: Annotated[
-        str,
-        typer.Option(
-            help="The vocoder, which turns spectrograms into sound: a shipped one's name, or "
-            "a bundle's folder. By default the vocoder that was made for the model.",
-            rich_help_panel=EXPERT,
-        ),
-    ] = "",
-    seed: Annotated[
-        int,
-        typer.Option(
-            help="The seed of the random numbers: the same seed gives the same sound again.",
-            min=0,
-            rich_help_panel=EXPERT,
-        ),
-    ] = 0,
+    vocoder: Vocoder = "",
+    seed: Seed = 0,
     start: Annotated[
         float,
         typer.Option(

@@ -11,7 +11,16 @@ import typer
 
 from timbrel.commands.batch import Batch
 from timbrel.commands.cast import remarks_on
-from timbrel.commands.options import Force, Json, Model, Quiet, Seed, StopAtFirst, within_machine
+from timbrel.commands.options import (
+    Force,
+    Json,
+    Model,
+    Quiet,
+    Seed,
+    StopAtFirst,
+    Vocoder,
+    within_machine,
+)
 from timbrel.commands.panels import EXPERT, OUTPUT, SOUND
 from timbrel.commands.recordings import Recordings, find_recordings
 from timbrel.constants import DEFAULT_MODEL, DEFAULT_TRANSCRIBER
@@ -62,14 +71,7 @@ def translate(
         bool, typer.Option("--dry", help="There is no reverb.", rich_help_panel=SOUND)
     ] = False,
     model: Model = DEFAULT_MODEL,
-    vocoder: Annotated[
-        str,
-        typer.Option(
-            help="The vocoder, which turns spectrograms into sound: a shipped one's name, or "
-            "a bundle's folder. By default the vocoder that was made for the model.",
-            rich_help_panel=EXPERT,
-        ),
-    ] = "",
+    vocoder: Vocoder = "",
     transcriber: Annotated[
         str,
         typer.Option(

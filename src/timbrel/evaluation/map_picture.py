@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from timbrel.bundles.bundle import Bundle, Instrument
+from timbrel.bundles.bundle import Bundle
 from timbrel.evaluation.instrument_map import arranged
 from timbrel.pictures import new_figure, save_figure
-from timbrel.score.instruments import FAMILY_NAMES
+from timbrel.score.instruments import FAMILY_NAMES, KIT_FAMILY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.text import Annotation
     from matplotlib.transforms import Bbox
 
-DRUM_KITS = "Drum Kits"
-_PROGRAMS_OF_A_FAMILY = 128 // len(FAMILY_NAMES)
 _FEW = 20  # instruments, of which the names stand in larger letters
 _DPI = 150
 # Where a name may stand, in points from its dot: the best places first, then farther around it.
@@ -29,13 +27,6 @@ _DIRECTIONS = (
     *((0.8, 0.7), (0.8, -0.7), (-0.8, 0.7), (-0.8, -0.7)),
 )
 _OFFSETS = [(r * x, r * y) for r in (5, 9, 14, 20, 28, 38) for x, y in _DIRECTIONS]
-
-
-def family_of(instrument: Instrument) -> str:
-    """The General MIDI family of an instrument's program, or that of drum kits."""
-    if instrument.is_kit:
-        return DRUM_KITS
-    return FAMILY_NAMES[instrument.program // _PROGRAMS_OF_A_FAMILY]
 
 
 def plot_timbre_map(bundle: Bundle, path: str | os.PathLike) -> None:
@@ -72,9 +63,9 @@ def plot_timbre_map(bundle: Bundle, path: str | os.PathLike) -> None:
 def _draw_dots(axes: Axes, bundle: Bundle, places: np.ndarray) -> None:
     from matplotlib import colormaps
 
-    families = [family_of(instrument) for instrument in bundle.instruments]
+    families = [instrument.family for instrument in bundle.instruments]
     colours = (*colormaps["tab20"].colors, *colormaps["Dark2"].colors)  # type: ignore[attr-defined]
-    for colour, family in zip(colours, (*FAMILY_NAMES, DRUM_KITS), strict=False):
+    for colour, family in zip(colours, (*FAMILY_NAMES, KIT_FAMILY), strict=False):
         those = places[[one == family for one in families]]
         if len(those):
             x, y = those.T

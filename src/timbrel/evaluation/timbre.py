@@ -17,7 +17,7 @@ from timbrel.corpus.preparation import Clip, as_played, read_clip, read_data
 from timbrel.corpus.presets import read_presets
 from timbrel.corpus.soundfont import KIT_BANK, render_parts
 from timbrel.errors import InputError
-from timbrel.hearing.from_audio import TimbreEncoder, family_of
+from timbrel.hearing.from_audio import TimbreEncoder
 from timbrel.notes.dataset import read_folder, read_split
 from timbrel.notes.storage import EXAMPLES_FILE
 from timbrel.progress import Progress, silent
@@ -89,7 +89,7 @@ def data_sounds(
     for clip, known in _known_clips(clips, instruments, split):
         for start, stop in _places(clip.n_samples, settings.sample_rate, seconds, excerpts):
             read = audio_of(clip, start, stop)
-            sounds.append(Sound(clip.midi, family_of(known), read, settings.sample_rate, known))
+            sounds.append(Sound(clip.midi, known.family, read, settings.sample_rate, known))
     if not sounds:
         raise InputError(f"{folder}: has no clips of the split '{split}' that the encoder knows")
     return sounds
@@ -132,7 +132,7 @@ def font_sounds(
             for start, stop in _places(len(audio), rate, seconds, excerpts):
                 part = audio[start:stop].copy()
                 sounds.append(
-                    Sound(clip.midi, family_of(known), partial(np.asarray, part), rate, known)
+                    Sound(clip.midi, known.family, partial(np.asarray, part), rate, known)
                 )
     return sounds
 

@@ -14,9 +14,9 @@ from timbrel.bundles.bundle import Instrument
 from timbrel.evaluation.formatting import number, table
 from timbrel.evaluation.timbre import Judged, note_families
 from timbrel.evaluation.timbre_points import REGION, PointsFound
-from timbrel.hearing.from_audio import KIT_FAMILY, family_of, neighbour_distance
+from timbrel.hearing.from_audio import neighbour_distance
 from timbrel.pictures import new_figure, save_figure
-from timbrel.score.instruments import TEN_INSTRUMENTS
+from timbrel.score.instruments import KIT_FAMILY, TEN_INSTRUMENTS
 
 _AMONG = ("ten", "programs", "all", "notes")
 _WORDS = {
@@ -59,7 +59,7 @@ def by_instrument(
                 "sounds": len(own),
                 "right": float(np.mean([one == place for one in said])),
                 "family": float(
-                    np.mean([family_of(instruments[one]) == own[0].family for one in said])
+                    np.mean([instruments[one].family == own[0].family for one in said])
                 ),
                 "taken_for": max(wrong, key=wrong.count) if wrong else "",
             }
@@ -132,7 +132,7 @@ def plot_confusion(
         if row.instrument >= 0 and row.seconds == longest:
             counts[row.instrument] += row.probabilities[:-1]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
-    families = [family_of(instrument) for instrument in instruments]
+    families = [instrument.family for instrument in instruments]
     firsts = [i for i, name in enumerate(families) if i == 0 or families[i - 1] != name]
     figure = new_figure(path, figsize=(10, 10))
     axes = figure.subplots()
@@ -165,7 +165,7 @@ def _measures(
     probabilities = np.stack([row.probabilities[answers] for row in known])
     order = answers[np.argsort(-probabilities, axis=1)]
     true = np.array([row.instrument for row in known])
-    families = np.array([family_of(instrument) for instrument in instruments])
+    families = np.array([instrument.family for instrument in instruments])
     right = families[order[:, 0]] == families[true]
     limit = float(chi2.ppf(REGION, len(instruments[0].embedding)))
     radii = np.sqrt(limit) * np.array([row.deviation for row in known])

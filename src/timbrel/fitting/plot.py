@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from timbrel.errors import InputError, need_packages
-from timbrel.files import atomic_path
 from timbrel.fitting.fit import FittedTimbre
 from timbrel.geometry import MelConfig
+from timbrel.pictures import new_figure, save_figure
 
 _EXTENSIONS = (".png", ".svg", ".pdf")
 
@@ -23,9 +23,7 @@ def check_plot(path: str | os.PathLike) -> None:
 def plot_fit(found: FittedTimbre, mel: MelConfig, path: str | os.PathLike, *, title: str) -> None:
     """Draw a fit to a file."""
     check_plot(path)
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 4), layout="constrained")
+    figure = new_figure(path, figsize=(12, 4))
     first, second, errors = figure.subplots(1, 3)
     extent = (0, len(found.mel) / mel.frame_rate, 0, mel.n_mels)
     loudest = found.clip_mel.max()
@@ -47,5 +45,4 @@ def plot_fit(found: FittedTimbre, mel: MelConfig, path: str | os.PathLike, *, ti
     errors.axhline(found.nearest_error_db, color="gray", label=found.nearest)
     errors.set(xlabel="step", ylabel="log-mel error (dB)", title="error along the fit")
     errors.legend()
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=110, format=Path(path).suffix[1:])
+    save_figure(figure, path, dpi=110)

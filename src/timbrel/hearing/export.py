@@ -15,6 +15,7 @@ from timbrel.bundles.graph import Graph, without_weights
 from timbrel.bundles.weights import (
     WEIGHTS_FILE,
     bundle_config,
+    measure_rows,
     packed_weights,
     round_to_half,
     training_rows,
@@ -175,12 +176,6 @@ def _small(graph: Graph) -> str:
 
 def _card(config: dict[str, Any]) -> str:
     """The model card, README.md of the bundle."""
-    measures = config["training"].get("validation", {})
-    rows = "".join(
-        f"| {name.replace('_', ' ')} | {value} |\n"
-        for name, value in measures.items()
-        if "/" not in name
-    )
     return f"""# {config["name"]}
 
 A timbre encoder: a sound to a distribution over the timbre space of {config["mel2mel"]}, and how
@@ -198,4 +193,4 @@ three windows that overlap.
 
 | measure | |
 |---|---|
-{rows}"""
+{measure_rows(config)}"""

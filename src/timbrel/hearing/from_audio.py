@@ -22,16 +22,13 @@ from timbrel.hearing.combining import Gaussian, combined, combined_logs
 from timbrel.hearing.sizes import KIND, embeddings_of
 from timbrel.hearing.stream import EncoderStream, Heard, calibration_of
 from timbrel.progress import Progress, silent
-from timbrel.score.instruments import FAMILY_NAMES, PROGRAM_NAMES
 from timbrel.timbre.timbre import Timbre
 from timbrel.transcription.recording import Recording, look_into
 
-KIT_FAMILY = "Drum Kits"
 SECTION_S = 10.0  # of the parts of a long sound
 NOTHING = 0.5  # beyond this probability, a sound is no instrument's
 _AUDIBLE_DB = 40.0  # windows that are softer than the loudest by more do not count
 _UNLIKE = 4.0  # deviations between the timbres of clips, from which on they are not alike
-_BLOCK_S = 10.0  # of the blocks of a recording, for the progress
 
 
 class Likely(NamedTuple):
@@ -43,7 +40,7 @@ class Likely(NamedTuple):
     @property
     def family(self) -> str:
         """That of General MIDI, or drum kits."""
-        return family_of(self.instrument)
+        return self.instrument.family
 
 
 @dataclass(frozen=True)
@@ -118,10 +115,7 @@ class TimbreEncoder:
         recording = path if isinstance(path, Recording) else look_into(path)
         if recording.is_silent:
             raise InputError(f"{recording.path}: is silent, so there is no timbre to hear")
-        blocks = recording.blocks(self.bundle.sample_rate)
-        n_blocks = -(-recording.duration_s // _BLOCK_S) + 1
-        shown = progress(blocks, n_blocks, str(recording.path), sound_s=recording.duration_s)
-        return self._stream.hear(shown)
+        return self._stream.hear(recording.blocks(self.bundle.sample_rate, progress=progress))
 
     def hear_mel(self, mel: np.ndarray) -> Heard:
         """Listen to a natural-log mel of the model's geometry, (frames, n_mels)."""
@@ -267,13 +261,6 @@ def encoder_for(model: Bundle) -> Bundle:
 def speaks_of(encoder: Bundle, model: Bundle) -> bool:
     """Whether an encoder's space is that of a Mel2Mel."""
     return [i.embedding for i in encoder.instruments] == [i.embedding for i in model.instruments]
-
-
-def family_of(instrument: Instrument) -> str:
-    """The family of General MIDI that an instrument belongs to, or drum kits."""
-    if instrument.is_kit:
-        return KIT_FAMILY
-    return FAMILY_NAMES[instrument.program * len(FAMILY_NAMES) // len(PROGRAM_NAMES)]
 
 
 def neighbour_distance(instruments: Sequence[Instrument]) -> float:

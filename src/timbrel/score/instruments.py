@@ -47,12 +47,14 @@ PROGRAM_NAMES = (
     *("Telephone Ring", "Helicopter", "Applause", "Gunshot"),
 )
 
-# Of eight programs each, in their order.
+PROGRAMS_OF_A_FAMILY = 8
+# In the order of their programs.
 FAMILY_NAMES = (
     *("Piano", "Chromatic Percussion", "Organ", "Guitar", "Bass", "Strings", "Ensemble", "Brass"),
     *("Reed", "Pipe", "Synth Lead", "Synth Pad", "Synth Effects", "Ethnic", "Percussive"),
     "Sound Effects",
 )
+KIT_FAMILY = "Drum Kits"
 
 # Programs that make noises: a transcriber does not try to hear their keys.
 UNPITCHED_PROGRAMS = (113, *range(115, 128))
@@ -154,3 +156,8 @@ def _programs_by_words() -> dict[tuple[str, ...], int]:
 @cache
 def _distances() -> np.ndarray:
     return np.loadtxt(DISTANCES_FILE, delimiter=",", dtype=np.uint8)
+
+
+def family_of(program: int) -> str:
+    """The family of General MIDI that a program belongs to."""
+    return FAMILY_NAMES[program // PROGRAMS_OF_A_FAMILY]

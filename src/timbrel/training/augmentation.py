@@ -19,7 +19,26 @@ _VOICE_HARMONICS = 24
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class Chances:
+    """Options of what happens by chance: shares of crops, and ranges.
+
+    Raises
+    ------
+    InputError
+        If a share is not from 0 to 1.
+    """
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.name.endswith("_share") and not 0 <= value <= 1:
+                raise InputError(f"'{each.name}' must be from 0 to 1, not {value}")
+            if isinstance(value, list):  # YAML gives lists
+                object.__setattr__(self, each.name, tuple(value))
+
+
+@dataclass(frozen=True)
+class Augmentation(Chances):
     """How often sound is changed, and how much.
 
     Raises
@@ -51,14 +70,6 @@ class Augmentation:
     # The level of all, against that of the data, but never beyond full scale: a wide range, but not
     # so wide that the level of a note would say nothing of its velocity.
     level_db: tuple[float, float] = (-14.0, 20.0)
-
-    def __post_init__(self) -> None:
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if each.name.endswith("_share") and not 0 <= value <= 1:
-                raise InputError(f"'{each.name}' must be from 0 to 1, not {value}")
-            if isinstance(value, list):  # YAML gives lists
-                object.__setattr__(self, each.name, tuple(value))
 
 
 def gain(db: float) -> float:

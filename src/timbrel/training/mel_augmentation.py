@@ -7,13 +7,13 @@ second.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
-from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.mel.spectrogram import band_edges_hz
+from timbrel.training.augmentation import Chances
 
 NATS_PER_DB = np.log(10) / 20  # of magnitude
 _TINY = 1e-12
@@ -21,7 +21,7 @@ _REFERENCE_HZ = 1000.0
 
 
 @dataclass(frozen=True)
-class MelAugmentation:
+class MelAugmentation(Chances):
     """How often and how much mels are changed; shares are of crops, ranges uniform.
 
     Raises
@@ -50,14 +50,6 @@ class MelAugmentation:
     noise_share: float = 0.6
     noise_db: tuple[float, float] = (-70.0, -8.0)  # against the mean power
     level_db: tuple[float, float] = (-36.0, 12.0)
-
-    def __post_init__(self) -> None:
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if each.name.endswith("_share") and not 0 <= value <= 1:
-                raise InputError(f"'{each.name}' must be from 0 to 1, not {value}")
-            if isinstance(value, list):  # YAML gives lists
-                object.__setattr__(self, each.name, tuple(value))
 
     def source_frames(self, n_frames: int) -> int:
         """How many frames a crop of so many may need."""

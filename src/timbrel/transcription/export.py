@@ -13,6 +13,7 @@ from timbrel.bundles.graph import Graph, without_weights
 from timbrel.bundles.weights import (
     WEIGHTS_FILE,
     bundle_config,
+    measure_rows,
     packed_weights,
     round_to_half,
     training_rows,
@@ -140,12 +141,6 @@ def _heads(graph: Graph, model: Transcriber, values: str) -> str:
 
 def _card(config: dict[str, Any], model: Transcriber) -> str:
     """The model card, README.md of the bundle."""
-    measures = config["training"].get("validation", {})
-    rows = "".join(
-        f"| {name.replace('_', ' ')} | {value} |\n"
-        for name, value in measures.items()
-        if "/" not in name
-    )
     return f"""# {config["name"]}
 
 A transcriber: audio to the notes of 88 keys, with velocities, bends and a confidence for each note.
@@ -164,4 +159,4 @@ On the validation split, which it was not trained on, means over the instruments
 
 | measure | |
 |---|---|
-{rows}"""
+{measure_rows(config)}"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import soundfile
 import soxr
 
 from timbrel.errors import InputError
+from timbrel.progress import Progress, silent
 from timbrel.sound import AUDIO_SUFFIXES
 
 _OTHER_SUFFIXES = (
@@ -48,8 +49,13 @@ class Recording:
     def is_silent(self) -> bool:
         return self.peak < _SILENT_PEAK
 
-    def blocks(self, sample_rate: int) -> Iterator[np.ndarray]:
+    def blocks(self, sample_rate: int, *, progress: Progress = silent) -> Iterable[np.ndarray]:
         """The sound in mono at another rate, block by block, float32, (samples,)."""
+        n_blocks = -(-self.duration_s // _BLOCK_S) + 1
+        blocks = self._blocks(sample_rate)
+        return progress(blocks, n_blocks, str(self.path), sound_s=self.duration_s)
+
+    def _blocks(self, sample_rate: int) -> Iterator[np.ndarray]:
         gain = _WANTED_PEAK / self.peak if _SILENT_PEAK <= self.peak < _SOFT_PEAK else 1.0
         resampler = soxr.ResampleStream(self.sample_rate, sample_rate, 1)
         for block in _read(self.path):

@@ -18,8 +18,6 @@ from timbrel.transcription.recording import Recording, look_into
 from timbrel.transcription.sizes import KIND
 from timbrel.transcription.stream import ProbabilityStream
 
-_BLOCK_S = 10.0  # of the blocks of a recording, for the progress
-
 
 @dataclass(frozen=True)
 class Transcription:
@@ -124,13 +122,7 @@ class Transcriber:
             found = self._described((), recording.duration_s)
             remark = "is silent, so there are no notes"
         else:
-            n_blocks = -(-recording.duration_s // _BLOCK_S) + 1
-            blocks = progress(
-                recording.blocks(rate),
-                n_blocks,
-                str(recording.path),
-                sound_s=recording.duration_s,
-            )
+            blocks = recording.blocks(rate, progress=progress)
             found = self._described(self._heard(blocks), recording.duration_s)
             remark = "nothing like notes was heard; is it speech, noise or drums?"
         remarks = recording.remarks if found.notes else (*recording.remarks, remark)

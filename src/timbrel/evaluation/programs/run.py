@@ -25,10 +25,9 @@ from timbrel.evaluation.programs.pairs import Pairs
 from timbrel.measures.correlation import LogCqtCorrelation, correlation_of_sums
 from timbrel.measures.statistics import mean_of_known
 from timbrel.progress import Progress, silent
-from timbrel.score.instruments import FAMILY_NAMES
+from timbrel.score.instruments import family_of
 
 EFFECTS = range(120, 128)  # programs that are no instruments
-PROGRAMS_OF_A_FAMILY = 8
 HEARD_BY_JUDGE = 0.5  # F1 from which on the original counts as heard
 _LOW = 0.6  # correlations below are named
 
@@ -46,7 +45,7 @@ class ProgramResults:
         """The programs by the sixteen families of General MIDI that have any."""
         found: dict[str, list[ProgramMeasures]] = {}
         for one in self.programs:
-            name = FAMILY_NAMES[one.program // PROGRAMS_OF_A_FAMILY]
+            name = family_of(one.program)
             found.setdefault(name, []).append(one)
         return found
 
