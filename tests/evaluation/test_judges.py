@@ -1,4 +1,4 @@
-"""Outside transcribers on tones whose notes are known."""
+"""Transcribers as judges, on tones whose notes are known."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from timbrel.errors import MissingToolError
+from timbrel.errors import InputError, MissingToolError
 from timbrel.evaluation import judges
-from timbrel.evaluation.judges import JUDGES, judge_version, load_judge
+from timbrel.evaluation.judges import JUDGES, OWN, able_judges, judge_version, load_judge
 from timbrel.measures.notes_heard import note_scores
 
 RATE = 16_000
@@ -37,7 +37,8 @@ def plucked(seconds: float = 3.0) -> np.ndarray:
 def test_notes_are_heard(name: str) -> None:
     judge = load_judge(name)
     found = judge.transcribe(plucked())
-    assert found.shape[1] == 3
+    assert found.shape[1] == 4
+    assert (found[:, 3] > 0).all() == judge.has_velocities
     scores = note_scores(NOTES, found, 3.0, offsets=judge.has_offsets)
     assert scores.pitch > 0.6
     assert np.isnan(scores.offset) == (not judge.has_offsets)
@@ -45,7 +46,7 @@ def test_notes_are_heard(name: str) -> None:
 
 @pytest.mark.parametrize("name", list(JUDGES))
 def test_silence_has_no_notes(name: str) -> None:
-    assert load_judge(name).transcribe(np.zeros(2 * RATE, np.float32)).shape == (0, 3)
+    assert load_judge(name).transcribe(np.zeros(2 * RATE, np.float32)).shape == (0, 4)
 
 
 def test_times_stay_true_over_many_windows() -> None:
@@ -58,7 +59,35 @@ def test_times_stay_true_over_many_windows() -> None:
 
 @pytest.mark.parametrize("name", list(JUDGES))
 def test_versions_are_known(name: str) -> None:
-    assert judge_version(name).split()[-1][0].isdecimal()
+    _, version = judge_version(name).split()
+    assert version.isalnum() if name == OWN else version[0].isdecimal()
+
+
+def test_the_own_judge_is_known_by_its_weights_and_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = set()
+    for changed in ("", "bundle_hash", "source_key"):
+        judges.judge_version.cache_clear()
+        with monkeypatch.context() as patch:
+            if changed:
+                patch.setattr(judges, changed, lambda *_: "another")
+            versions.add(judge_version(OWN))
+    judges.judge_version.cache_clear()
+    assert len(versions) == 3
+
+
+def test_the_own_judge_is_never_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert able_judges(["madmom", OWN]) == (["madmom", OWN], [])
+    with pytest.raises(InputError, match=r"timbrel never judges alone, .* basic-pitch, madmom"):
+        able_judges([OWN])
+    monkeypatch.setitem(sys.modules, "madmom.audio.signal", None)
+    judges.load_judge.cache_clear()
+    able, skipped = able_judges(["madmom", OWN])
+    judges.load_judge.cache_clear()
+    assert able == []
+    assert [words.split(",")[0] for words in skipped] == [
+        "the judge madmom is left out",
+        "the judge timbrel is left out",
+    ]
 
 
 @pytest.mark.parametrize(

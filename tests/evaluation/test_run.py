@@ -12,7 +12,7 @@ import torch
 from conftest import EXAMPLES, EXCERPTS, FRAME_RATE, INSTRUMENTS
 from timbrel.bundles.bundle import Bundle
 from timbrel.errors import InputError, MissingToolError, OutputError
-from timbrel.evaluation import conditions, measuring, originals, run
+from timbrel.evaluation import conditions, judges, measuring, originals
 from timbrel.evaluation.cache import Cache
 from timbrel.evaluation.conditions import MU_LAW, ORIGINAL, synthesised_mel
 from timbrel.evaluation.originals import Clip, Excerpt, Original, render_original
@@ -70,7 +70,7 @@ def test_each_condition_is_measured_for_each_clip(evaluation: Evaluation) -> Non
     assert found.instruments == INSTRUMENTS
     assert found.excerpts == EXCERPTS
     assert [condition.name for condition in found.conditions] == CONDITIONS
-    assert found.judges == ["basic-pitch", "madmom"]
+    assert found.judges == ["basic-pitch", "madmom", "timbrel"]
     assert found.silent == found.skipped == []
     for name in CONDITIONS:
         assert found.sums[name].shape == (2, 2, 6, 84)
@@ -359,7 +359,7 @@ def test_judges_that_are_not_installed_are_left_out(
     def missing(name: str) -> None:
         raise MissingToolError(f"the judge {name} is left out, as it is not installed")
 
-    monkeypatch.setattr(run, "load_judge", missing)
+    monkeypatch.setattr(judges, "load_judge", missing)
     found = evaluate(
         EXAMPLES,
         soundfont,
@@ -373,6 +373,7 @@ def test_judges_that_are_not_installed_are_left_out(
     assert [words.split(" is left")[0] for words in found.skipped] == [
         "the judge basic-pitch",
         "the judge madmom",
+        "the judge timbrel",
     ]
     assert not [measure for measure in found.values if "pitch" in measure]
 

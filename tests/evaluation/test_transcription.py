@@ -112,6 +112,7 @@ def test_excerpts_are_played_and_heard(tmp_path: Path, soundfont: Path) -> None:
     )
     assert found.instrument == "grand piano"
     assert found.scores["pitch"] > 0.5
+    assert found.scores["velocity_error"] < 25
     assert 0 < found.scores["frame"] <= 1
     assert found.polyphony > 1
 
@@ -121,6 +122,8 @@ def test_transcribers_that_cannot_be_are_refused(tmp_path: Path, model: str) -> 
     takes, cache = recorded_takes(tmp_path / "flute"), tmp_path / "cache"
     with pytest.raises(InputError, match="no judge 'ear'"):
         evaluate_transcription(takes, models=[], others=["ear"], cache=cache)
+    with pytest.raises(InputError, match="timbrel is a transcriber to measure"):
+        evaluate_transcription(takes, models=[], others=["madmom", "timbrel"], cache=cache)
     with pytest.raises(InputError, match="no transcriber to measure"):
         evaluate_transcription(takes, models=[], others=[], cache=cache)
     with pytest.raises(InputError, match="same name"):
@@ -163,7 +166,11 @@ def test_tables_are_by_instrument_and_by_polyphony() -> None:
     assert "The judge c is left out." in text
     assert "| a | 0.500 [0.300, 0.700] | 0.500 [0.300, 0.700] | – |" in text
     by_instrument = text[text.index("## By instrument: onset and pitch") :]
-    assert "| b | 0.500 | 0.700 |" in by_instrument
-    by_polyphony = text[text.index("## By polyphony") :]
-    assert "| transcriber | 0 to 1.5 keys | over 5 keys |" in by_polyphony
-    assert "| a | 0.300 | 0.700 |" in by_polyphony
+    assert "| instrument | a | b |" in by_instrument
+    assert "| harp | 0.400 [0.200, 0.600] | 0.500 [0.300, 0.700] |" in by_instrument
+    for measure in ("onset, pitch and end", "onset, pitch and velocity", "frames"):
+        assert f"## By instrument: {measure}\n" in text
+        assert f"## By polyphony: {measure}\n" in text
+    by_polyphony = text[text.index("## By polyphony: onset and pitch") :]
+    # Each class is of one track here, which has no interval.
+    assert "| 0 to 1.5 keys | 0.300 | 0.400 |\n| over 5 keys | 0.700 | 0.800 |" in by_polyphony

@@ -86,7 +86,7 @@ def transcription(
     need_packages("evaluate", "an evaluation", "joblib", "mir_eval")
     from timbrel.bundles.bundle import load_bundle, shipped_bundles
     from timbrel.constants import DEFAULT_MODEL
-    from timbrel.evaluation.judges import JUDGES
+    from timbrel.evaluation.judges import INDEPENDENT
     from timbrel.evaluation.originals import choose_excerpts
     from timbrel.evaluation.transcription import (
         evaluate_transcription,
@@ -119,7 +119,7 @@ def transcription(
     verdicts, skipped = evaluate_transcription(
         takes,
         models=shipped_bundles(KIND) if model is None else model,
-        others=tuple(JUDGES) if judge is None else judge,
+        others=INDEPENDENT if judge is None else judge,
         cache=cache or output / "cache",
         jobs=jobs,
         progress=shown(quiet=quiet),

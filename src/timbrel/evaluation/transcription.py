@@ -12,7 +12,7 @@ from typing import Any
 import joblib
 import numpy as np
 
-from timbrel.bundles.bundle import Instrument, bundle_hash, load_bundle
+from timbrel.bundles.bundle import Instrument, load_bundle
 from timbrel.constants import SAMPLE_RATE
 from timbrel.corpus.recordings import find_recordings
 from timbrel.corpus.selection import file_sha256
@@ -20,9 +20,15 @@ from timbrel.corpus.soundfont import check_soundfont, find_fluidsynth
 from timbrel.errors import InputError, Skip, refuse
 from timbrel.evaluation import judges
 from timbrel.evaluation.cache import Cache, key_of, source_key
-from timbrel.evaluation.judges import JUDGES, judge_version, load_judge
+from timbrel.evaluation.judges import (
+    INDEPENDENT,
+    OWN,
+    able_judges,
+    judge_version,
+    load_judge,
+    transcriber_key,
+)
 from timbrel.evaluation.originals import Clip, Excerpt, render_original
-from timbrel.evaluation.run import able_judges
 from timbrel.geometry import MelConfig
 from timbrel.machine import n_processes
 from timbrel.measures import notes_heard
@@ -33,7 +39,6 @@ from timbrel.progress import Progress, silent
 from timbrel.score.midi import read_midi
 from timbrel.score.score import note_table
 from timbrel.sound import AUDIO_SUFFIXES, read_audio
-from timbrel.transcription import decoding, front_end, stream
 from timbrel.transcription.heard import note_rows
 from timbrel.transcription.sizes import KIND
 from timbrel.transcription.transcriber import Transcriber
@@ -126,7 +131,7 @@ def evaluate_transcription(
     takes: Sequence[Take],
     *,
     models: Sequence[str],
-    others: Sequence[str] = tuple(JUDGES),
+    others: Sequence[str] = INDEPENDENT,
     cache: str | os.PathLike,
     jobs: int = -1,
     progress: Progress = silent,
@@ -140,7 +145,7 @@ def evaluate_transcription(
     models
         Names or folders of bundles of kind "transcriber".
     others
-        Keys of `JUDGES`. Those that are not installed are left out.
+        Of `INDEPENDENT`. Those that are not installed are left out.
     cache
         Folder for sounds and verdicts; what is there is not computed again.
     jobs
@@ -167,6 +172,8 @@ def evaluate_transcription(
 def _able(models: Sequence[str], others: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
     """The transcribers that can be used, as names and what to load, and words about the others."""
     bundles = [load_bundle(model, kind=KIND) for model in models]
+    if OWN in others:
+        raise InputError(f"{OWN} is a transcriber to measure, not another; name its model instead")
     judges, skipped = able_judges(others)
     able = [(bundle.name, str(bundle.path)) for bundle in bundles]
     able += [(name, "") for name in judges]
@@ -209,15 +216,14 @@ def _judged(
     if np.abs(audio).max(initial=0.0) < QUIET or not len(reference):
         return {}
     if path:
-        notes, has_offsets = note_rows(_transcriber(path).transcribe_audio(audio).notes), True
+        notes = note_rows(_transcriber(path).transcribe_audio(audio).notes)
+        offsets = velocities = True
     else:
         judge = load_judge(name)
-        heard = judge.transcribe(audio)
-        notes, has_offsets = np.column_stack([heard, np.zeros(len(heard))]), judge.has_offsets
+        notes = judge.transcribe(audio)
+        offsets, velocities = judge.has_offsets, judge.has_velocities
     scores = asdict(
-        transcription_scores(
-            reference, notes, duration_s, offsets=has_offsets, velocities=bool(path)
-        )
+        transcription_scores(reference, notes, duration_s, offsets=offsets, velocities=velocities)
     )
     lengths = np.minimum(reference[:, 1], duration_s) - np.maximum(reference[:, 0], 0)
     polyphony = float(lengths.sum() / max(_sounding_s(reference, duration_s), 1e-3))
@@ -248,9 +254,7 @@ def _played(take: Take, cache: Cache) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def _transcriber_key(name: str, path: str) -> str:
-    if not path:
-        return judge_version(name)
-    return key_of(bundle_hash(Path(path)), source_key(decoding, front_end, stream))
+    return transcriber_key(Path(path)) if path else judge_version(name)
 
 
 @lru_cache(maxsize=4)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from timbrel.evaluation.formatting import UNKNOWN, number, table, with_interval
+from timbrel.evaluation.formatting import number, table, with_interval
 from timbrel.evaluation.results import Estimate
 from timbrel.evaluation.transcription import Verdict
 from timbrel.measures.statistics import drawn_means, draws, interval, mean_of_known
@@ -22,6 +22,12 @@ _HEADINGS = {
     "velocity_error": ("velocity error", 1),
     "constant_error": ("of a constant", 1),
 }
+_OF_CLASSES = (
+    "pitch",
+    "offset",
+    "velocity",
+    "frame",
+)  # measures that are shown of classes of takes
 # Classes of takes, by how many keys sound at once.
 _POLYPHONY = ((0.0, 1.5), (1.5, 3.0), (3.0, 5.0), (5.0, math.inf))
 
@@ -73,26 +79,35 @@ def markdown(verdicts: Sequence[Verdict], skipped: Sequence[str]) -> str:
             ],
         ),
     ]
-    for key in ("pitch", "offset", "frame"):
-        heading = _HEADINGS[key][0]
-        lines += ["", f"## By instrument: {heading}", ""]
-        rows = [
-            [name, *(_mean([v for v in of[name] if v.instrument == i], key) for i in instruments)]
-            for name in names
-        ]
-        lines.append(table(["transcriber", *instruments], rows))
-    lines += ["", "## By polyphony: onset and pitch", ""]
-    classes = [
+    by_instrument = [(i, [v for v in verdicts if v.instrument == i]) for i in instruments]
+    by_polyphony = [
         (_range(low, high), [v for v in verdicts if low <= v.polyphony < high])
         for low, high in _POLYPHONY
     ]
-    classes = [(words, some) for words, some in classes if some]
-    rows = [
-        [name, *(_mean([v for v in some if v.transcriber == name], "pitch") for _, some in classes)]
-        for name in names
-    ]
-    lines.append(table(["transcriber", *(words for words, _ in classes)], rows))
+    for words, classes in (("instrument", by_instrument), ("polyphony", by_polyphony)):
+        for key in _OF_CLASSES:
+            lines += ["", f"## By {words}: {_HEADINGS[key][0]}", ""]
+            lines.append(_by_class(words, classes, names, key))
     return "\n".join(lines) + "\n"
+
+
+def _by_class(
+    words: str, classes: Sequence[tuple[str, list[Verdict]]], names: Sequence[str], measure: str
+) -> str:
+    """A measure of classes of takes, a row each, by all transcribers."""
+    digits = _HEADINGS[measure][1]
+    rows = [
+        [
+            name,
+            *(
+                _cell(estimate([v for v in some if v.transcriber == transcriber], measure), digits)
+                for transcriber in names
+            ),
+        ]
+        for name, some in classes
+        if some
+    ]
+    return table([words, *names], rows)
 
 
 def _range(low: float, high: float) -> str:
@@ -101,9 +116,3 @@ def _range(low: float, high: float) -> str:
 
 def _cell(found: Estimate, digits: int) -> str:
     return with_interval(found, digits) if math.isfinite(found.low) else number(found.mean, digits)
-
-
-def _mean(verdicts: Sequence[Verdict], measure: str) -> str:
-    if not verdicts:
-        return UNKNOWN
-    return number(float(mean_of_known(np.array([v.scores[measure] for v in verdicts]))), 3)
