@@ -10,6 +10,8 @@ import soundfile
 
 from conftest import EXAMPLES
 from timbrel.errors import InputError
+from timbrel.hearing.from_audio import TimbreEncoder
+from timbrel.kept_timbre import TimbreKeeper
 from timbrel.level_contour import contour_of
 from timbrel.loudness import LoudnessMeter
 from timbrel.mastering import mastered
@@ -17,6 +19,7 @@ from timbrel.measures.transcription import transcription_scores
 from timbrel.score.midi import read_midi
 from timbrel.synthesizer import Synthesizer
 from timbrel.transcription.heard import note_rows
+from timbrel.transcription.recording import look_into
 from timbrel.transcription.transcriber import Transcriber
 from timbrel.translation import Translator
 
@@ -89,6 +92,24 @@ def test_an_excerpt_is_that_of_the_whole(translator: Translator, recording: Path
     assert part[rate // 2 : -rate // 2] == pytest.approx(
         whole[round(2.5 * rate) : round(3.5 * rate)], abs=2e-3
     )
+
+
+def test_its_own_timbre_is_found_and_kept(recording: Path) -> None:
+    synthesizer = Synthesizer.load("mel2mel-studio", threads=1)
+    keeper = TimbreKeeper(TimbreEncoder.load(), synthesizer.model)
+    heard = Transcriber.load().transcribe(recording)
+    kept = keeper.timbre_of(look_into(recording), heard)
+    harp = next(one for one in synthesizer.instruments if one.name == "Orchestral Harp")
+    others = [one for one in synthesizer.instruments if not one.is_kit and one is not harp]
+    place = np.array(kept.timbre.points[0])
+    distance = np.linalg.norm(place - harp.embedding)
+    assert distance < np.median([np.linalg.norm(place - one.embedding) for one in others])
+    translator = Translator(synthesizer, Transcriber.load(), keeper)
+    found = translator.translate(recording, dry=True, duration_s=1.0)
+    assert found.kept is not None
+    assert found.kept.timbre == kept.timbre == found.stream.timbres[0]
+    with pytest.raises(InputError, match="timbre is kept"):
+        translator.translate(recording, timbre="trumpet")
 
 
 def test_what_has_no_notes_or_stems_is_refused(

@@ -19,6 +19,7 @@ from timbrel.abilities import Abilities
 from timbrel.audio_stream import AudioStream, Block
 from timbrel.constants import A4_HZ
 from timbrel.errors import InputError
+from timbrel.kept_timbre import KeptTimbre, TimbreKeeper
 from timbrel.level_contour import STEP_S, contour_of, following
 from timbrel.loudness import Loudness, LoudnessMeter
 from timbrel.progress import Progress, silent
@@ -39,6 +40,7 @@ class Translation:
     transcription: Transcription
     stream: AudioStream  # the sound, computed while it is iterated over
     loudness: Loudness  # of the recording
+    kept: KeptTimbre | None = None  # the recording's own timbre, where it was kept
 
 
 class Translator:
@@ -56,10 +58,17 @@ class Translator:
         What plays.
     transcriber
         What hears.
+    keeper
+        If there is one, recordings keep their own timbres, which it finds.
     """
 
-    def __init__(self, synthesizer: Synthesizer, transcriber: Transcriber) -> None:
-        self._synthesizer, self._transcriber = synthesizer, transcriber
+    def __init__(
+        self,
+        synthesizer: Synthesizer,
+        transcriber: Transcriber,
+        keeper: TimbreKeeper | None = None,
+    ) -> None:
+        self._synthesizer, self._transcriber, self._keeper = synthesizer, transcriber, keeper
 
     def translate(
         self,
@@ -101,6 +110,12 @@ class Translator:
         options = replace(options or RenderOptions(), **changes)
         if options.stems:
             raise InputError("a translation is one part; it has no stems")
+        kept = None
+        if self._keeper is not None:
+            if options.timbre is not None:
+                raise InputError("the recording's timbre is kept; no other one can be given")
+            kept = self._keeper.timbre_of(recording, heard, progress=progress)
+            options = replace(options, timbre=kept.timbre)
         if Abilities.of(self._synthesizer.model).bends and options.tuning_hz == A4_HZ:
             options = replace(options, tuning_hz=A4_HZ * 2 ** (heard.tuning_cents / 1200))
         as_loud = replace(
@@ -123,7 +138,7 @@ class Translator:
 
         computed = stream.unmastered
         n_blocks = stream.n_blocks + 1
-        return Translation(heard, replace(stream, _play=play, n_blocks=n_blocks), loudness)
+        return Translation(heard, replace(stream, _play=play, n_blocks=n_blocks), loudness, kept)
 
 
 def _levels(recording: Recording, sample_rate: int) -> tuple[np.ndarray, Loudness]:

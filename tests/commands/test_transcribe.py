@@ -52,6 +52,23 @@ def test_a_recording_becomes_a_midi_file(model: tuple[str, str]) -> None:
     assert Path("notes.png").stat().st_size > 1000
 
 
+def test_notes_are_grouped_into_tracks(model: tuple[str, str]) -> None:
+    (found,) = result_of("transcribe", "song.wav", "--csv", "--tracks", 2, *model)
+    assert len(found["parts"]) == 2
+    assert sum(part["notes"] for part in found["parts"]) == len(found["notes"])
+    names = [part["name"] for part in found["parts"]]
+    assert {note["part"] for note in found["notes"]} == set(names)
+    by_name: dict[str, int] = {}
+    for track in read_midi("song.mid").tracks:
+        by_name[track.name] = by_name.get(track.name, 0) + len(track.notes)
+        assert track.program == found["parts"][names.index(track.name)]["program"]
+    assert by_name == {part["name"]: part["notes"] for part in found["parts"]}
+    with Path("song.csv").open() as file:
+        assert [row["part"] for row in csv.DictReader(file)] == [n["part"] for n in found["notes"]]
+    silent = run("transcribe", "silent.wav", "--tracks", "auto", *model)
+    assert silent.stdout == "silent.mid: 1.0 s, 0 notes\n"
+
+
 def test_folders_keep_their_subfolders(model: tuple[str, str]) -> None:
     done = run("transcribe", "takes", "song.wav", "-o", "scores/", *model)
     assert (done.returncode, done.stderr) == (0, "")
@@ -98,6 +115,10 @@ def test_silence_is_an_empty_score_that_says_why(model: tuple[str, str]) -> None
         (("song.wav", "silent.wav", "--plot", "a.png"), "--plot draws one recording"),
         (("song.wav", "--tempo", "5"), "tempo"),
         (("song.wav", "takes/../song.wav"), "written twice"),
+        (("song.wav", "--tracks", "0"), "--tracks '0': give a number from 1 to 8, or 'auto'"),
+        (("song.wav", "--tracks", "two"), "--tracks 'two'"),
+        (("song.wav", "--encoder", "encoder"), "--encoder belongs to --tracks"),
+        (("song.wav", "--tracks", "2", "--encoder", "none"), "none: "),
     ],
 )
 def test_what_cannot_be_is_one_line(

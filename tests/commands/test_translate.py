@@ -10,7 +10,9 @@ import soundfile
 
 from conftest import EXAMPLES
 from support.command_line import failure_of, result_of, run
+from timbrel.bundles.bundle import load_bundle
 from timbrel.synthesizer import Synthesizer
+from timbrel.timbre.timbre import parse_timbre
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,27 @@ def test_a_recording_is_played_in_another_timbre() -> None:
     assert found["loudness_lufs"] == pytest.approx(-16.0, abs=1.5)  # the recording's
 
 
+def test_its_own_timbre_is_kept_and_saved() -> None:
+    model = ("--dry", "--model", "mel2mel-studio")
+    arguments = ("translate", "song.flac", *model, "--keep-timbre", "--save-timbre")
+    arguments += ("-o", "again/")
+    (found,) = result_of(*arguments)
+    kept = found["kept_timbre"]
+    assert (found["timbre"], kept["file"], kept["error_db"]) == (None, "again/song.timbre", None)
+    assert found["notes"] > 8
+    instruments = load_bundle("mel2mel-studio").instruments
+    saved = parse_timbre("again/song.timbre", instruments)
+    assert list(saved.points[0]) == kept["coordinates"]
+    # The file is the timbre that was played.
+    played = ("translate", "song.flac", *model, "--timbre", "again/song.timbre", "-o", "as.wav")
+    assert run(*played).returncode == 0
+    assert Path("as.wav").read_bytes() == Path("again/song.wav").read_bytes()
+    assert "again/song.wav: exists" in failure_of(*arguments)
+    Path("again/song.wav").unlink()
+    assert "again/song.timbre: exists" in failure_of(*arguments)
+    assert not Path("again/song.wav").exists()
+
+
 def test_folders_keep_their_subfolders() -> None:
     done = run("translate", "takes", "--timbre", "harp", "-o", "harps/", "--quiet")
     assert (done.returncode, done.stderr) == (0, "")
@@ -67,6 +90,23 @@ def test_what_cannot_be_is_one_line(arguments: tuple[str, ...], words: str) -> N
     before = {path: path.read_bytes() for path in Path().rglob("*.*") if path.is_file()}
     assert words in failure_of("translate", *arguments, "--timbre", "harp")
     assert {path: path.read_bytes() for path in Path().rglob("*.*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--timbre", "harp", "--keep-timbre"), "exclude each other"),
+        (("--timbre", "harp", "--fit"), "belong to --keep-timbre"),
+        (("--timbre", "harp", "--save-timbre"), "belong to --keep-timbre"),
+        (("--keep-timbre", "--save-timbre", "-o", "-"), "--save-timbre writes beside a file"),
+        (("--keep-timbre", "--model", "mel2mel-abs"), "has no timbre encoder"),
+        (("--keep-timbre", "--model", "mel2mel-studio", "--encoder", "none"), "none: "),
+    ],
+)
+def test_what_is_said_of_the_timbre_must_agree(arguments: tuple[str, ...], words: str) -> None:
+    before = sorted(Path().rglob("*"))
+    assert words in failure_of("translate", "song.flac", *arguments)
+    assert sorted(Path().rglob("*")) == before
 
 
 def test_an_unknown_timbre_is_one_line() -> None:

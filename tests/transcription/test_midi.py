@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import mido
@@ -10,6 +11,7 @@ import pytest
 
 from timbrel.score.midi import read_midi
 from timbrel.transcription.decoding import HeardNote
+from timbrel.transcription.heard import Part
 from timbrel.transcription.midi import as_midi, write_transcription
 from timbrel.transcription.transcriber import Transcription
 
@@ -80,3 +82,29 @@ def test_a_score_without_notes_is_a_file_all_the_same(tmp_path: Path) -> None:
     assert read_midi(tmp_path / "a.mid").n_notes == 0
     assert transcription().score().n_notes == 0
     assert transcription(heard(60, 0, 1)).score().notes[0].pitch == 60
+
+
+def test_parts_are_tracks_with_programs(tmp_path: Path) -> None:
+    wave = tuple((60 * np.sin(np.arange(63) / 3)).round(1).tolist())
+    first = (heard(60, 0.0, 1.0), heard(67, 1.2, 2.2, wave))
+    second = (heard(48, 0.5, 3.0), heard(50, 1.3, 2.3, wave))
+    found = replace(
+        transcription(*first, *second),
+        parts=(Part("Trumpet", 56, first), Part("Harp", 46, second)),
+    )
+    write_transcription(tmp_path / "a.mid", found)
+    file = mido.MidiFile(tmp_path / "a.mid")
+    assert file.type == 1
+    assert [track.name for track in file.tracks[1:]] == ["Trumpet", "Harp"]
+    channels = [{m.channel for m in track if m.type == "note_on"} for track in file.tracks[1:]]
+    assert not channels[0] & channels[1]
+    tracks = read_midi(tmp_path / "a.mid").tracks
+    by_pitch = {track.notes[0].pitch: track for track in tracks}
+    programs = {pitch: track.program for pitch, track in by_pitch.items()}
+    assert programs == {60: 56, 67: 56, 48: 46, 50: 46}
+    assert not any(by_pitch[60].bend.values)
+    assert max(by_pitch[50].bend.values) == pytest.approx(0.6, abs=0.02)
+    assert [(t.name, t.program, len(t.notes)) for t in found.score().tracks] == [
+        ("Trumpet", 56, 2),
+        ("Harp", 46, 2),
+    ]

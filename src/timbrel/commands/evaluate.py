@@ -12,9 +12,11 @@ from typer.core import TyperGroup
 
 from timbrel.commands.batch import Failures
 from timbrel.commands.evaluate_fit import fit
+from timbrel.commands.evaluate_parts import parts
 from timbrel.commands.evaluate_programs import programs
 from timbrel.commands.evaluate_timbre import timbre
 from timbrel.commands.evaluate_transcription import transcription
+from timbrel.commands.evaluate_translation import translation
 from timbrel.commands.options import (
     EvaluationCache,
     Excerpts,
@@ -35,7 +37,7 @@ from timbrel.progress import shown
 def add_evaluate_commands(app: typer.Typer) -> None:
     """Add `timbrel evaluate` with its commands, and `timbrel listen`, to the program."""
     group = typer.Typer(cls=_Evaluations, help="Measure models.")
-    for command in (synthesis, programs, transcription, timbre, fit):
+    for command in (synthesis, programs, transcription, parts, translation, timbre, fit):
         group.command()(command)
     app.add_typer(group, name="evaluate")
     app.command()(listen)

@@ -19,6 +19,8 @@ from timbrel.commands.options import (
     Split,
     Splits,
     StopAtFirst,
+    TenInstruments,
+    ten_instruments,
 )
 from timbrel.commands.panels import DATA, EXPERT, OUTPUT, SOUND
 from timbrel.errors import InputError, need_packages
@@ -53,13 +55,7 @@ def transcription(
     excerpts: Excerpts = None,
     splits: Splits = None,
     split: Split = "test",
-    instrument: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="One of the ten instruments. The option may be repeated. By default all of them.",
-            rich_help_panel=SOUND,
-        ),
-    ] = None,
+    instrument: TenInstruments = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -96,7 +92,6 @@ def transcription(
     )
     from timbrel.evaluation.transcription_tables import markdown
     from timbrel.files import make_folder, write_table, write_text
-    from timbrel.score.instruments import TEN_INSTRUMENTS
     from timbrel.transcription.sizes import KIND
 
     failures = Failures(stop_at_first=stop_at_first)
@@ -108,11 +103,7 @@ def transcription(
     elif midi is None or soundfont is None:
         raise InputError("give --midi and --soundfont, or --recordings")
     else:
-        for name in instrument or ():
-            if name not in TEN_INSTRUMENTS:
-                known = ", ".join(TEN_INSTRUMENTS)
-                raise InputError(f"there is no instrument '{name}'; known: {known}")
-        chosen = {name: TEN_INSTRUMENTS[name] for name in instrument or TEN_INSTRUMENTS}
+        chosen = ten_instruments(instrument)
         found = choose_excerpts(midi, excerpts=excerpts, splits=splits, split=split, skip=failures)
         gain = load_bundle(DEFAULT_MODEL).gain
         takes = rendered_takes(midi, soundfont, found, chosen, gain=gain)

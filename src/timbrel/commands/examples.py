@@ -13,10 +13,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "timbrel transcribe flute.wav",
         "timbrel transcribe takes/ -o scores/ --csv",
         "timbrel transcribe bass.wav -o bass.mid --tempo 96 --json",
+        "timbrel transcribe duet.wav --tracks 2",
     ),
     "translate": (
         "timbrel translate flute.wav --timbre 'church organ'",
         "timbrel translate takes/ --timbre mine.timbre -o organs/",
+        "timbrel translate flute.wav --keep-timbre --save-timbre -o again/",
         "timbrel translate bass.wav --timbre '60% harp + 40% trumpet' -o harp.flac --loudness -16",
     ),
     "recognise": (
@@ -69,6 +71,15 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "evaluate transcription": (
         "timbrel evaluate transcription --midi album/ --soundfont FONT.sf3 -o report/",
         "timbrel evaluate transcription --recordings takes/ -o report/ --judge basic-pitch",
+    ),
+    "evaluate parts": (
+        "timbrel evaluate parts --midi album/ --soundfont FONT.sf3 -o report/",
+        "timbrel evaluate parts --midi album/ --soundfont FONT.sf3 -o two/ --instrument harp "
+        "--instrument trumpet",
+    ),
+    "evaluate translation": (
+        "timbrel evaluate translation --midi album/ --soundfont FONT.sf3 -o report/",
+        "timbrel evaluate translation --midi album/ --soundfont FONT.sf3 -o few/ --number 3 --fit",
     ),
     "evaluate fit": (
         "timbrel evaluate fit --soundfont FONT.sf2 -o fits/",

@@ -97,7 +97,6 @@ def fit(
     print(
         printable(
             f"{target}: {found.error_db:.1f} dB off ({found.held_out_db:.1f} dB where it was not "
-            f"fitted); {found.nearest}, the nearest instrument, is {found.nearest_error_db:.1f} dB "
-            "off"
+            f"fitted); {found.nearest}, where the fit began, is {found.nearest_error_db:.1f} dB off"
         )
     )

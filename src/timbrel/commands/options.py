@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from timbrel.commands.messages import complain
-from timbrel.commands.panels import DATA, EXPERT, OUTPUT
+from timbrel.commands.panels import DATA, EXPERT, OUTPUT, SOUND
 from timbrel.constants import DEFAULT_MODEL
 from timbrel.errors import InputError
 from timbrel.machine import n_cores
@@ -156,6 +156,14 @@ Splits = Annotated[
 Split = Annotated[
     str, typer.Option(help="The split whose files are measured.", rich_help_panel=DATA)
 ]
+TenInstruments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--instrument",
+        help="One of the ten instruments. The option may be repeated. By default all of them.",
+        rich_help_panel=SOUND,
+    ),
+]
 EvaluationCache = Annotated[
     Path | None,
     typer.Option(
@@ -165,3 +173,20 @@ EvaluationCache = Annotated[
 ]
 
 RESUME_REMEDY = "give --resume to go on with it"
+
+
+def ten_instruments(names: list[str] | None) -> dict[str, int]:
+    """The programs of those of the ten instruments that are named, or of all of them.
+
+    Raises
+    ------
+    InputError
+        If one is none of the ten.
+    """
+    from timbrel.score.instruments import TEN_INSTRUMENTS
+
+    for name in names or ():
+        if name not in TEN_INSTRUMENTS:
+            known = ", ".join(TEN_INSTRUMENTS)
+            raise InputError(f"there is no instrument '{name}'; known: {known}")
+    return {name: TEN_INSTRUMENTS[name] for name in names or TEN_INSTRUMENTS}

@@ -41,7 +41,7 @@ def from_clips(
         from timbrel.pictures import new_figure
 
         new_figure(plot)
-    bundle = _encoder(model, encoder)
+    bundle = chosen_encoder(model, encoder)
     recordings = [look_into(clip) for clip in clips]
     listener = TimbreEncoder(bundle)
     progress = shown(quiet=quiet)
@@ -71,7 +71,7 @@ def from_clips(
         print(f"to play it: timbrel render SONG.mid --model {found.model} --timbre {output}")
 
 
-def _encoder(model: str, encoder: str) -> Bundle:
+def chosen_encoder(model: str, encoder: str) -> Bundle:
     """The encoder that is asked for, if it speaks of the model's space."""
     from timbrel.bundles.bundle import load_bundle
     from timbrel.constants import DEFAULT_ENCODER

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from timbrel.commands.batch import Batch
-from timbrel.commands.options import Force, Json, Quiet, StopAtFirst, within_machine
+from timbrel.commands.options import Encoder, Force, Json, Quiet, StopAtFirst, within_machine
 from timbrel.commands.panels import EXPERT, OUTPUT, SOUND
 from timbrel.commands.recordings import Named, Recordings, find_recordings
-from timbrel.constants import DEFAULT_TEMPO, DEFAULT_TRANSCRIBER
+from timbrel.constants import DEFAULT_ENCODER, DEFAULT_TEMPO, DEFAULT_TRANSCRIBER
 from timbrel.errors import InputError, OutputError, printable
 from timbrel.progress import shown
 
 if TYPE_CHECKING:
     from timbrel.transcription.transcriber import Transcription
 
+_PART = "part"
 _COLUMNS = ("pitch", "start_s", "end_s", "velocity", "confidence", "cents")
 
 
@@ -65,6 +66,15 @@ def transcribe(
             rich_help_panel=OUTPUT,
         ),
     ] = DEFAULT_TEMPO,
+    tracks: Annotated[
+        str | None,
+        typer.Option(
+            help="The notes are grouped into parts that sound alike, a track each, with the "
+            "nearest program: the number of parts, or 'auto' to guess it.",
+            metavar="N|auto",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     model: Annotated[
         str,
         typer.Option(
@@ -72,6 +82,7 @@ def transcribe(
             rich_help_panel=SOUND,
         ),
     ] = DEFAULT_TRANSCRIBER,
+    encoder: Encoder = "",
     threads: Annotated[
         int,
         typer.Option(
@@ -93,6 +104,9 @@ def transcribe(
     from timbrel.transcription.transcriber import Transcriber
 
     # All that can be wrong is found before the first file is written.
+    n_parts = _number_of_parts(tracks)
+    if encoder and tracks is None:
+        raise InputError("--encoder belongs to --tracks")
     recordings = find_recordings(files)
     targets, is_folder = _targets(recordings, output)
     written = [path for target in targets for path in _written(target, with_table=csv_table)]
@@ -104,16 +118,26 @@ def transcribe(
         check_output(path, force=force, may_create=is_folder)
     check_distinct(written, "transcribe into folders of their own")
     transcriber = Transcriber.load(model, threads=threads)
+    listener = None
+    if tracks is not None:
+        from timbrel.hearing.from_audio import TimbreEncoder
+        from timbrel.transcription.tracks import with_parts
+
+        listener = TimbreEncoder.load(encoder or DEFAULT_ENCODER, threads=threads)
     batch = Batch([recording.path for recording in recordings], stop_at_first=stop_at_first)
     looked = batch.each(lambda place: look_into(recordings[place].path))
 
     def write(place: int) -> dict[str, Any]:
         path, target = recordings[place].path, targets[place]
-        found = transcriber.transcribe(looked[place], progress=shown(quiet=quiet))
+        progress = shown(quiet=quiet)
+        found = transcriber.transcribe(looked[place], progress=progress)
+        if listener is not None:
+            found = with_parts(found, looked[place], listener, number=n_parts, progress=progress)
         make_folder(target.parent)
         write_transcription(target, found, tempo=tempo)
         if csv_table:
-            write_table(target.with_suffix(".csv"), _rows(found), _COLUMNS)
+            columns = (*_COLUMNS, _PART) if found.parts else _COLUMNS
+            write_table(target.with_suffix(".csv"), _rows(found), columns)
         if plot is not None and found.notes:
             from timbrel.score.plot import plot_piano_roll
 
@@ -128,6 +152,17 @@ def transcribe(
     if as_json:
         batch.print_json(rows)
     batch.end()
+
+
+def _number_of_parts(tracks: str | None) -> int | None:
+    """How many parts are wanted; None where their number is to be guessed."""
+    if tracks in (None, "auto"):
+        return None
+    from timbrel.transcription.parts import MOST_PARTS
+
+    if not (tracks.isdecimal() and 1 <= int(tracks) <= MOST_PARTS):
+        raise InputError(f"--tracks '{tracks}': give a number from 1 to {MOST_PARTS}, or 'auto'")
+    return int(tracks)
 
 
 def _targets(recordings: Sequence[Named], output: str | None) -> tuple[list[Path], bool]:
@@ -154,6 +189,7 @@ def _written(target: Path, *, with_table: bool) -> list[Path]:
 
 
 def _rows(found: Transcription) -> list[dict[str, Any]]:
+    part_of = {id(note): part.name for part in found.parts for note in part.notes}
     return [
         {
             "pitch": note.pitch,
@@ -162,6 +198,7 @@ def _rows(found: Transcription) -> list[dict[str, Any]]:
             "velocity": note.velocity,
             "confidence": round(note.confidence, 3),
             "cents": round(note.cents - found.tuning_cents, 1),
+            **({_PART: part_of[id(note)]} if part_of else {}),
         }
         for note in found.notes
     ]
@@ -173,6 +210,8 @@ def _in_words(found: Transcription) -> str:
     if n_bent:
         words += f", {n_bent} of them bent"
     if found.notes:
+        if found.parts:
+            words += f" ({', '.join(f'{part.name} {len(part.notes)}' for part in found.parts)})"
         words += f", tuned {found.tuning_cents:+.0f} cents from A = 440 Hz"
     return words
 
@@ -187,6 +226,14 @@ def _described(path: Path, target: Path, found: Transcription) -> dict[str, Any]
             {**row, **({"bend_cents": list(note.bend_cents)} if note.bend_cents else {})}
             for row, note in zip(_rows(found), found.notes, strict=True)
         ],
+        **({"parts": _parts(found)} if found.parts else {}),
         "bends_per_s": found.frame_rate,
         "remarks": list(found.remarks),
     }
+
+
+def _parts(found: Transcription) -> list[dict[str, Any]]:
+    return [
+        {"name": part.name, "program": part.program, "notes": len(part.notes)}
+        for part in found.parts
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ import typer
 from timbrel.commands.batch import Batch
 from timbrel.commands.cast import remarks_on
 from timbrel.commands.options import (
+    Encoder,
     Force,
     Json,
     Model,
@@ -30,6 +32,7 @@ from timbrel.render_options import RenderOptions
 
 if TYPE_CHECKING:
     from timbrel.commands.outputs import Target
+    from timbrel.kept_timbre import KeptTimbre
     from timbrel.mastering import Mastering
     from timbrel.translation import Translation
 
@@ -42,13 +45,38 @@ def add_translate_command(app: typer.Typer) -> None:
 def translate(
     files: Recordings,
     timbre: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="The timbre: an instrument, a General MIDI name or number, a mix, coordinates, "
             "a path over time, or a .timbre file.",
             rich_help_panel=SOUND,
         ),
-    ],
+    ] = None,
+    keep_timbre: Annotated[
+        bool,
+        typer.Option(
+            "--keep-timbre",
+            help="Each recording's own timbre, as the timbre encoder hears it, instead.",
+            rich_help_panel=SOUND,
+        ),
+    ] = False,
+    fit: Annotated[
+        bool,
+        typer.Option(
+            "--fit",
+            help="With --keep-timbre, the timbre is fitted to the recording, of up to two "
+            "minutes; needs PyTorch.",
+            rich_help_panel=SOUND,
+        ),
+    ] = False,
+    save_timbre: Annotated[
+        bool,
+        typer.Option(
+            "--save-timbre",
+            help="With --keep-timbre, the timbre is written beside each sound: SONG.timbre.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     output: Annotated[
         str | None,  # a Path would lose the '/' at the end of a folder's name
         typer.Option(
@@ -79,6 +107,7 @@ def translate(
             rich_help_panel=EXPERT,
         ),
     ] = DEFAULT_TRANSCRIBER,
+    encoder: Encoder = "",
     seed: Seed = 0,
     threads: Annotated[
         int | None,
@@ -94,12 +123,16 @@ def translate(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Play recordings in another timbre: their notes are heard and played again."""
+    """Play recordings in another timbre, or their own: their notes are heard and played again."""
+    _check_timbre(timbre, keep_timbre=keep_timbre, given=(fit, save_timbre, bool(encoder)))
     from timbrel.commands.outputs import Outputs
+    from timbrel.commands.timbre_from import chosen_encoder
     from timbrel.commands.writing import render_file
-    from timbrel.files import STDOUT
+    from timbrel.files import STDOUT, check_distinct, check_output
+    from timbrel.hearing.from_audio import TimbreEncoder
+    from timbrel.kept_timbre import TimbreKeeper
     from timbrel.synthesizer import Synthesizer
-    from timbrel.timbre.timbre import parse_timbre
+    from timbrel.timbre import timbre as timbres
     from timbrel.transcription.recording import look_into
     from timbrel.transcription.transcriber import Transcriber
     from timbrel.translation import Translator
@@ -114,6 +147,8 @@ def translate(
         subfolders=[recording.name.parent for recording in recordings],
         force=force,
     )
+    if output == str(STDOUT) and save_timbre:
+        raise InputError("--save-timbre writes beside a file; '-o -' writes the sound to none")
     if output == str(STDOUT) and as_json:
         raise InputError("--json prints to standard output, where '-o -' writes the sound")
     batch = Batch(paths, stop_at_first=stop_at_first)
@@ -121,10 +156,20 @@ def translate(
     if not looked:
         batch.end()
     synthesizer = Synthesizer.load(model, vocoder=vocoder or None, threads=threads)
-    parse_timbre(timbre, synthesizer.instruments)
-    translator = Translator(synthesizer, Transcriber.load(transcriber, threads=threads or 1))
+    keeper = None
+    if timbre is not None:
+        timbres.parse_timbre(timbre, synthesizer.instruments)
+    else:
+        listener = TimbreEncoder(chosen_encoder(model, encoder), threads=threads or 1)
+        keeper = TimbreKeeper(listener, synthesizer.model, fit=fit)
+    hears = Transcriber.load(transcriber, threads=threads or 1)
+    translator = Translator(synthesizer, hears, keeper)
     targets = outputs.plan(dict.fromkeys(looked))
     _check_not_input(targets, paths)
+    files_of = {place: _timbre_file(target) for place, target in targets.items() if save_timbre}
+    for path in files_of.values():
+        check_output(path, force=force, may_create=True)
+    check_distinct(files_of.values(), "name folders of their own")
     progress = shown(quiet=quiet)
 
     def write(place: int) -> dict[str, Any]:
@@ -132,6 +177,8 @@ def translate(
         began = time.perf_counter()
         found = translator.translate(looked[place], options, progress=progress)
         mastering = render_file(found.stream, target, progress=progress)
+        if place in files_of and found.kept is not None:
+            timbres.save_timbre(files_of[place], found.kept.timbre)
         took_s = time.perf_counter() - began
         remarks = [*found.transcription.remarks, *remarks_on(found.stream.timbres)]
         remarks += [mastering.remark] if mastering.remark else []
@@ -145,8 +192,11 @@ def translate(
                 f"{found.stream.duration_s / took_s:.1f}× real time",
                 file=said,
             )
+            if found.kept is not None:
+                print(printable(_kept_in_words(found.kept, files_of.get(place))), file=said)
         return _described(path, target, found, mastering) | {
             "timbre": timbre,
+            "kept_timbre": found.kept and _kept(found.kept, files_of.get(place)),
             "model": synthesizer.model.name,
             "took_s": round(took_s, 3),
             "remarks": remarks,
@@ -158,6 +208,29 @@ def translate(
     batch.end()
 
 
+def _check_timbre(timbre: str | None, *, keep_timbre: bool, given: Sequence[bool]) -> None:
+    """Refuse what does not say, or contradicts itself, about the timbre."""
+    if keep_timbre and timbre is not None:
+        raise InputError("--timbre and --keep-timbre exclude each other; give one")
+    if not keep_timbre and timbre is None:
+        raise InputError("give --timbre, or --keep-timbre for the recording's own")
+    if not keep_timbre and any(given):
+        raise InputError("--fit, --save-timbre and --encoder belong to --keep-timbre")
+
+
+def _timbre_file(target: Target) -> Path:
+    from timbrel.timbre.timbre import FILE_SUFFIX
+
+    return target.mix.with_suffix(FILE_SUFFIX)
+
+
+def _kept_in_words(kept: KeptTimbre, saved: Path | None) -> str:
+    words = f"its timbre: {kept.nearest} is nearest, sureness {kept.found.sureness:.0%}"
+    if kept.error_db is not None:
+        words += f"; fitted, {kept.error_db:.1f} dB off"
+    return words + (f"; {saved}: saved" if saved else "")
+
+
 def _check_not_input(targets: dict[int, Target], paths: list[Path]) -> None:
     """Refuse to write over what is to be heard, also with --force."""
     inputs = {path.resolve(): path for path in paths}
@@ -165,6 +238,16 @@ def _check_not_input(targets: dict[int, Target], paths: list[Path]) -> None:
         path = inputs.get(target.mix.resolve())
         if path is not None:
             raise InputError(f"{path}: would be overwritten by its translation; name another file")
+
+
+def _kept(kept: KeptTimbre, saved: Path | None) -> dict[str, Any]:
+    return {
+        "nearest": kept.nearest,
+        "sureness": round(kept.found.sureness, 4),
+        "coordinates": list(kept.timbre.points[0]),
+        "error_db": None if kept.error_db is None else round(kept.error_db, 2),
+        "file": None if saved is None else str(saved),
+    }
 
 
 def _described(

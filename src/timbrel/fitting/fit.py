@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import soxr
 
 from timbrel.bundles.bundle import Bundle, weights_id
 from timbrel.errors import InputError, need_packages
 from timbrel.fitting.material import Clip, Passage, audible, read_clips
 from timbrel.fitting.options import Check, FitOptions
 from timbrel.fitting.search import LEAST_CORRELATION, Match, error_db, matches
+from timbrel.hearing.from_audio import TimbreEncoder, encoder_for
 from timbrel.progress import Progress, silent
 from timbrel.score.source import Source
 from timbrel.timbre.timbre import Timbre
@@ -27,7 +29,8 @@ class FittedTimbre:
     """What a fit found."""
 
     timbre: Timbre
-    nearest: str  # the known instrument that came nearest, at the clip's level
+    # The known instrument that came nearest, at the clip's level, or "a guess".
+    nearest: str
     nearest_error_db: float  # its log-mel error
     error_db: float  # that of the timbre
     held_out_db: float  # that of the timbre in the parts of the clips that it was not fitted to
@@ -43,7 +46,7 @@ def fit_timbre(
     bundle: Bundle,
     *,
     scores: Sequence[Source] = (),
-    guesses: Sequence[Sequence[float]] = (),
+    guesses: Sequence[Sequence[float]] | None = None,
     options: FitOptions | None = None,
     progress: Progress = silent,
 ) -> FittedTimbre:
@@ -57,7 +60,10 @@ def fit_timbre(
         The model, of kind "mel2mel".
     scores
         The notes of each clip; where there are none, the shipped transcriber hears them.
-    guesses, options, progress
+    guesses
+        Further points to begin with; see `fit_clips`. If None, where the model's encoder hears the
+        timbre of the clips, if the model has one.
+    options, progress
         See `fit_clips`.
 
     Raises
@@ -68,13 +74,21 @@ def fit_timbre(
         If PyTorch is not installed.
     """
     need_packages("train", "fitting", "torch")
-    return fit_clips(
-        read_clips(clips, scores, bundle),
-        bundle,
-        guesses=guesses,
-        options=options,
-        progress=progress,
-    )
+    read = read_clips(clips, scores, bundle)
+    if guesses is None:
+        guesses = _heard_places(read, bundle)
+    return fit_clips(read, bundle, guesses=guesses, options=options, progress=progress)
+
+
+def _heard_places(clips: Sequence[Clip], bundle: Bundle) -> list[tuple[float, ...]]:
+    """Where the model's encoder hears the timbre of clips; nothing where it has none."""
+    try:
+        encoder = TimbreEncoder(encoder_for(bundle))
+    except InputError:
+        return []
+    rates = bundle.mel.sample_rate, encoder.bundle.sample_rate
+    heard = [encoder.hear_audio(soxr.resample(clip.audio, *rates)) for clip in clips]
+    return [encoder.found(heard).point]
 
 
 def fit_clips(

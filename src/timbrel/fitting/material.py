@@ -111,6 +111,23 @@ def read_clips(
     if scores and len(scores) != len(paths):
         raise InputError(f"{len(scores)} scores were given for {len(paths)} clips; give one each")
     recordings = [look_into(path) for path in paths]
+    check_lengths(recordings)
+    for recording in recordings:
+        _check(recording)
+    return [
+        clip_of(recording, as_score(scores[place]) if scores else _heard(recording), bundle)
+        for place, recording in enumerate(recordings)
+    ]
+
+
+def check_lengths(recordings: Sequence[Recording]) -> None:
+    """Refuse recordings of one instrument that are too long together, or too short.
+
+    Raises
+    ------
+    InputError
+        Names them and what to do.
+    """
     total_s = sum(recording.duration_s for recording in recordings)
     named = ", ".join(str(recording.path) for recording in recordings)
     if total_s > LONGEST_S:
@@ -119,16 +136,21 @@ def read_clips(
         )
     if total_s < SHORTEST_S:
         raise InputError(f"{named}: lasts {total_s:.2f} s; give {SHORTEST_S:.0f} s or more")
-    for recording in recordings:
-        _check(recording)
-    clips = []
-    for place, recording in enumerate(recordings):
-        score = as_score(scores[place]) if scores else _heard(recording)
-        track = _track(score, recording, bundle)
-        audio = np.concatenate(list(recording.blocks(bundle.mel.sample_rate)))
-        _check_peaks(audio, recording)
-        clips.append(Clip(str(recording.path), audio, track, recording.remarks))
-    return clips
+
+
+def clip_of(recording: Recording, score: Score, bundle: Bundle) -> Clip:
+    """A recording with its notes, as a model is to play them.
+
+    Raises
+    ------
+    InputError
+        If the recording cannot be used, or the score has no notes for it.
+    """
+    _check(recording)
+    track = _track(score, recording, bundle)
+    audio = np.concatenate(list(recording.blocks(bundle.mel.sample_rate)))
+    _check_peaks(audio, recording)
+    return Clip(str(recording.path), audio, track, recording.remarks)
 
 
 def _check(recording: Recording) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -120,6 +120,10 @@ class TimbreEncoder:
     def hear_mel(self, mel: np.ndarray) -> Heard:
         """Listen to a natural-log mel of the model's geometry, (frames, n_mels)."""
         return self._stream.hear_mel([mel])
+
+    def hear_mels(self, mels: Iterable[np.ndarray]) -> Heard:
+        """Listen to blocks of such a mel, of any length in all."""
+        return self._stream.hear_mel(mels)
 
     def hear_audio(self, audio: np.ndarray) -> Heard:
         """Listen to audio at the model's rate, float, shape (samples,)."""

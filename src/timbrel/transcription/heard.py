@@ -1,12 +1,22 @@
-"""Tables of notes that were heard."""
+"""Notes that were heard: tables of them, and parts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
 from timbrel.transcription.decoding import HeardNote
+
+
+@dataclass(frozen=True)
+class Part:
+    """Notes of a recording that sound alike."""
+
+    name: str
+    program: int  # of General MIDI: the nearest one
+    notes: tuple[HeardNote, ...]  # sorted by start, then pitch
 
 
 def note_rows(notes: Iterable[HeardNote]) -> np.ndarray:

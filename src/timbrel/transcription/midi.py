@@ -1,14 +1,16 @@
 """Notes that were heard → a Standard MIDI File, with their bends.
 
 Times are the recording's own: a tempo decides where the bars of a notation program lie, and moves
-no note. Notes that are not bent share the first channel. A bent note has a channel for itself while
-it sounds, since a bend moves all notes of a channel.
+no note. Notes that are not bent share the first channel, or their part's. A bent note has a channel
+for itself while it sounds, since a bend moves all notes of a channel.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import mido
 import numpy as np
@@ -17,10 +19,10 @@ from timbrel.constants import DEFAULT_TEMPO
 from timbrel.files import atomic_path
 from timbrel.score.channels import DRUM_CHANNEL
 from timbrel.transcription.decoding import HeardNote
-from timbrel.transcription.transcriber import Transcription
+from timbrel.transcription.transcriber import TRACK_NAME, Transcription
 
 _TICKS_PER_BEAT = 960
-_BEND_CHANNELS = tuple(channel for channel in range(1, 16) if channel != DRUM_CHANNEL)
+_MELODIC_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
 _DEFAULT_RANGE, _LARGEST_RANGE = 2, 24  # semitones to either side
 _STEP_CENTS = 2.0  # smaller changes of a bend are left out
 # The registered parameter of the range of bends.
@@ -53,43 +55,81 @@ def write_transcription(
 
 
 def as_midi(transcription: Transcription, *, tempo: float = DEFAULT_TEMPO) -> mido.MidiFile:
-    """A MIDI file of one track; see `write_transcription`."""
-    bent = [note for note in transcription.notes if note.bend_cents]
+    """A MIDI file of one track, or one for each part; see `write_transcription`."""
+    beat_us = mido.bpm2tempo(tempo)
+    ticks_per_s = _TICKS_PER_BEAT * 1_000_000 / beat_us
+    head = mido.MetaMessage("set_tempo", tempo=beat_us)
+    if not transcription.parts:
+        free_s = dict.fromkeys(_MELODIC_CHANNELS[1:], -1.0)
+        written = _written(transcription, transcription.notes, _MELODIC_CHANNELS[0], free_s)
+        name = mido.MetaMessage("track_name", name=TRACK_NAME)
+        track = mido.MidiTrack([head, name, *written.head, *_ticks(written.events, ticks_per_s)])
+        return mido.MidiFile(type=0, ticks_per_beat=_TICKS_PER_BEAT, tracks=[track])
+    tracks = [mido.MidiTrack([head])]
+    n_parts = len(transcription.parts)
+    shared = _MELODIC_CHANNELS[n_parts:]  # of bent notes: each part has its share of them
+    for place, part in enumerate(transcription.parts):
+        own, free_s = _MELODIC_CHANNELS[place], dict.fromkeys(shared[place::n_parts], -1.0)
+        written = _written(transcription, part.notes, own, free_s)
+        programs = [
+            mido.Message("program_change", channel=channel, program=part.program)
+            for channel in (own, *written.bend_channels)
+        ]
+        name = mido.MetaMessage("track_name", name=part.name)
+        events = _ticks(written.events, ticks_per_s)
+        tracks.append(mido.MidiTrack([name, *programs, *written.head, *events]))
+    return mido.MidiFile(type=1, ticks_per_beat=_TICKS_PER_BEAT, tracks=tracks)
+
+
+class _Written(NamedTuple):
+    bend_channels: tuple[int, ...]
+    head: list[mido.Message]  # the ranges of the bends
+    events: list[_Event]
+
+
+def _written(
+    transcription: Transcription,
+    notes: Sequence[HeardNote],
+    own_channel: int,
+    free_s: dict[int, float],
+) -> _Written:
+    """The events of notes, on a channel of their own, and those of bent ones on free channels.
+
+    `free_s` says from when on a channel is free.
+    """
+    bent = [note for note in notes if note.bend_cents]
     largest = max((np.abs(_curve(note, transcription)).max() for note in bent), default=0.0)
     reach = int(np.clip(np.ceil(largest / 100), _DEFAULT_RANGE, _LARGEST_RANGE))
     events: list[_Event] = []
-    free_s = dict.fromkeys(_BEND_CHANNELS, -1.0)  # from when on a channel is free
     used: set[int] = set()
-    for note in transcription.notes:
-        channel = 0
+    for note in notes:
+        channel = own_channel
         if note.bend_cents:
-            channel = next((c for c, end_s in free_s.items() if end_s <= note.start_s), 0)
-        if channel:
+            free = (c for c, end_s in free_s.items() if end_s <= note.start_s)
+            channel = next(free, own_channel)
+        if channel != own_channel:
             free_s[channel] = note.end_s
             used.add(channel)
             events += _bends(note, transcription, channel, reach)
         for time_s, order, velocity in ((note.start_s, 2, note.velocity), (note.end_s, 0, 0)):
             message = mido.Message("note_on", channel=channel, note=note.pitch, velocity=velocity)
             events.append(_Event(time_s, order, message))
-    beat_us = mido.bpm2tempo(tempo)
-    track = mido.MidiTrack(
-        [
-            mido.MetaMessage("set_tempo", tempo=beat_us),
-            mido.MetaMessage("track_name", name="Transcription"),
-        ]
-    )
-    for channel in sorted(used):
-        for control, value in (*_RANGE_PARAMETER, (6, reach), (38, 0)):
-            track.append(
-                mido.Message("control_change", channel=channel, control=control, value=value)
-            )
-    ticks_per_s = _TICKS_PER_BEAT * 1_000_000 / beat_us
-    now = 0
+    head = [
+        mido.Message("control_change", channel=channel, control=control, value=value)
+        for channel in sorted(used)
+        for control, value in (*_RANGE_PARAMETER, (6, reach), (38, 0))
+    ]
+    return _Written(tuple(sorted(used)), head, events)
+
+
+def _ticks(events: Sequence[_Event], ticks_per_s: float) -> list[mido.Message]:
+    """Messages with the ticks between them."""
+    messages, now = [], 0
     for event in sorted(events, key=lambda event: (round(event.time_s * ticks_per_s), event.order)):
         tick = round(event.time_s * ticks_per_s)
-        track.append(event.message.copy(time=tick - now))
+        messages.append(event.message.copy(time=tick - now))
         now = tick
-    return mido.MidiFile(type=0, ticks_per_beat=_TICKS_PER_BEAT, tracks=[track])
+    return messages
 
 
 def _curve(note: HeardNote, transcription: Transcription) -> np.ndarray:

@@ -14,9 +14,12 @@ from timbrel.errors import InputError
 from timbrel.progress import Progress, silent
 from timbrel.score.score import Note, Score, Track
 from timbrel.transcription.decoding import HeardNote, NoteDecoder, Thresholds
+from timbrel.transcription.heard import Part
 from timbrel.transcription.recording import Recording, look_into
 from timbrel.transcription.sizes import KIND
 from timbrel.transcription.stream import ProbabilityStream
+
+TRACK_NAME = "Transcription"  # of notes that are not grouped
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,17 @@ class Transcription:
     frame_rate: float  # of the notes' bends, Hz
     tuning_cents: float  # of the whole recording, against A = 440 Hz; part of the notes' cents
     remarks: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()  # the same notes by what they sound like, where they are grouped
 
     def score(self) -> Score:
-        """The notes in one track, without their bends."""
-        notes = tuple(Note(n.pitch, n.velocity, n.start_s, n.end_s) for n in self.notes)
-        return Score((Track("Transcription", 0, 0, notes),) if notes else ())
+        """The notes without their bends, in one track, or one for each part."""
+        parts = self.parts or (Part(TRACK_NAME, 0, self.notes),)
+        tracks = (Track(part.name, part.program, 0, _as_played(part.notes)) for part in parts)
+        return Score(tuple(track for track in tracks if track.notes))
+
+
+def _as_played(notes: Iterable[HeardNote]) -> tuple[Note, ...]:
+    return tuple(Note(n.pitch, n.velocity, n.start_s, n.end_s) for n in notes)
 
 
 class NoteStream:

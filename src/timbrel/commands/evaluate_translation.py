@@ -1,0 +1,96 @@
+"""The command that measures the way from sound to score and timbre, and back."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from timbrel.commands.batch import Failures
+from timbrel.commands.options import (
+    EvaluationCache,
+    Excerpts,
+    Json,
+    MidiFolder,
+    Quiet,
+    SoundFont,
+    Split,
+    Splits,
+    StopAtFirst,
+    TenInstruments,
+    ten_instruments,
+)
+from timbrel.commands.panels import DATA, OUTPUT, SOUND
+from timbrel.errors import need_packages
+from timbrel.progress import shown
+
+_TABLES_FILE, _JSON_FILE = "translation.md", "translation.json"
+
+
+def translation(
+    midi: MidiFolder,
+    soundfont: SoundFont,
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The folder for the report.", rich_help_panel=OUTPUT),
+    ],
+    excerpts: Excerpts = None,
+    splits: Splits = None,
+    split: Split = "test",
+    number: Annotated[
+        int | None,
+        typer.Option(
+            help="So many of the excerpts, evenly chosen. By default all of them.",
+            min=1,
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    instrument: TenInstruments = None,
+    fit: Annotated[
+        bool,
+        typer.Option("--fit", help="Timbres are fitted, too.", rich_help_panel=SOUND),
+    ] = False,
+    model: Annotated[
+        str, typer.Option(help="The model that plays.", rich_help_panel=SOUND)
+    ] = "mel2mel-studio",
+    cache: EvaluationCache = None,
+    stop_at_first: StopAtFirst = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Measure how near recordings come to themselves through a score and a timbre.
+
+    Originals are transcribed to MIDI files, their timbres found, and both are played again.
+    """
+    need_packages("evaluate", "an evaluation", "librosa")
+    from timbrel.evaluation.originals import choose_excerpts
+    from timbrel.evaluation.translation import as_dict, evaluate_translation, markdown
+    from timbrel.files import make_folder, write_text
+
+    failures = Failures(stop_at_first=stop_at_first)
+    chosen = ten_instruments(instrument)
+    found = choose_excerpts(midi, excerpts=excerpts, splits=splits, split=split, skip=failures)
+    if number is not None:
+        found = [found[i * len(found) // number] for i in range(min(number, len(found)))]
+    results = list(
+        evaluate_translation(
+            midi,
+            soundfont,
+            found,
+            chosen,
+            model=model,
+            fit=fit,
+            cache=cache or output / "cache",
+            progress=shown(quiet=quiet),
+        )
+    )
+    tables, content = markdown(results), json.dumps(as_dict(results), indent=2) + "\n"
+    make_folder(output)
+    write_text(output / _TABLES_FILE, tables)
+    write_text(output / _JSON_FILE, content)
+    print(content if as_json else tables, end="")
+    print(f"{output / _TABLES_FILE}: written", file=sys.stderr)
+    failures.end()
