@@ -11,12 +11,13 @@ import torch
 
 from timbrel.bundles.bundle import Bundle, load_bundle, weights_id
 from timbrel.errors import InputError
-from timbrel.fitting.fit import FittedTimbre, fit_clips, nearest_known
+from timbrel.fitting.fit import FittedTimbre, fit_clips, heard_places, nearest_known
 from timbrel.fitting.material import Clip, Passage
 from timbrel.fitting.network import FrozenMel2Mel
 from timbrel.fitting.options import FitOptions
 from timbrel.fitting.plot import plot_fit
 from timbrel.fitting.search import error_db, level_gain
+from timbrel.hearing.from_audio import TimbreEncoder
 from timbrel.mel.generator import MelGenerator
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note, Track
@@ -96,6 +97,17 @@ def test_a_guess_that_is_nearer_is_begun_with(bundle: Bundle) -> None:
     network = FrozenMel2Mel(bundle)
     assert nearest_known(network, passage, bundle, [point])[1] == "a guess"
     assert nearest_known(network, passage, bundle)[1] != "a guess"
+
+
+def test_the_encoder_guesses_where_a_model_has_one(bundle: Bundle) -> None:
+    time = np.arange(48_000) / 48_000
+    waves = np.sin(2 * np.pi * np.outer(np.arange(1, 12) * 262, time)) / np.arange(1, 12)[:, None]
+    tone = (0.1 * waves.sum(axis=0)).astype(np.float32)
+    clip = Clip("tone", tone, Track("", 0, 0, notes(1)))
+    assert heard_places([clip], bundle) == []  # it has no encoder
+    found = TimbreEncoder.load()
+    expected = found.found([found.hear_audio(tone)]).point
+    assert heard_places([clip], load_bundle("mel2mel-studio")) == [expected]
 
 
 def test_a_timbre_beyond_the_space_is_approached(fitted: FittedTimbre) -> None:

@@ -76,11 +76,11 @@ def fit_timbre(
     need_packages("train", "fitting", "torch")
     read = read_clips(clips, scores, bundle)
     if guesses is None:
-        guesses = _heard_places(read, bundle)
+        guesses = heard_places(read, bundle)
     return fit_clips(read, bundle, guesses=guesses, options=options, progress=progress)
 
 
-def _heard_places(clips: Sequence[Clip], bundle: Bundle) -> list[tuple[float, ...]]:
+def heard_places(clips: Sequence[Clip], bundle: Bundle) -> list[tuple[float, ...]]:
     """Where the model's encoder hears the timbre of clips; nothing where it has none."""
     try:
         encoder = TimbreEncoder(encoder_for(bundle))
