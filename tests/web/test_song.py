@@ -198,7 +198,8 @@ def test_tracks_that_are_not_heard_are_not_computed(page: Page) -> None:
 
 
 def test_a_track_that_comes_in_late_sounds_as_if_it_had_been_computed(page: Page) -> None:
-    open_song(page, duo())
+    notes = duo(times=12)
+    open_song(page, notes)
     page.get_by_label("Solo track 1", exact=True).click()
     until(page, "transport.nTracks", lambda n: n == 1)
     page.evaluate("timbrel.transport.startCapture()")
@@ -211,7 +212,8 @@ def test_a_track_that_comes_in_late_sounds_as_if_it_had_been_computed(page: Page
     page.evaluate("timbrel.stop()")
     heard = captured(page)
     gain = state(page, "transport.gainDb")
-    wanted = Synthesizer.load().render(parse_midi(duo()), gain_db=gain)
+    duration_s = len(heard) / 16000 + 1
+    wanted = Synthesizer.load().render(parse_midi(notes), gain_db=gain, duration_s=duration_s)
     n = round(16000 * begun)
     assert len(heard) > n + 16000
     assert_sounds_as(heard[n:], wanted[n:])
@@ -257,5 +259,5 @@ def test_a_song_that_is_too_much_is_computed_ahead(context: BrowserContext) -> N
         page.get_by_label("Mute track 1", exact=True).click()
         until(page, "transport.rendered", lambda rendered: rendered)
         page.evaluate("timbrel.transport.play()")
-        until(page, "transport.seconds", lambda seconds: 0.2 < seconds < 1)
+        until(page, "transport.seconds", lambda seconds: seconds > 0.2)
         assert state(page, "transport.nTracks") == 0
