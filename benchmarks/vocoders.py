@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from timbrel.bundles.bundle import load_bundle
-from timbrel.constants import DEFAULT_MODEL
+from timbrel.constants import SMALL_MODEL
 from timbrel.mel.generator import MelGenerator
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _measure(name: str, runs: int) -> dict[str, float | str]:
-    bundle = load_bundle(DEFAULT_MODEL)
+    bundle = load_bundle(SMALL_MODEL)
     generator = MelGenerator(bundle)
     vocoder = load_vocoder(name, bundle.mel)
     score = read_midi(EXAMPLES / "prelude.mid").merged()

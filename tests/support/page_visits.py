@@ -15,6 +15,7 @@ from mido import Message, MidiFile, MidiTrack
 from page_browser import state, until
 from playwright.sync_api import Page
 
+from timbrel.constants import SMALL_MODEL
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.web.page import Files, page_files
 
@@ -36,8 +37,11 @@ class SilentHandler(SimpleHTTPRequestHandler):
 
 
 def files_with_clock(pace: float, files: Files | None = None) -> Files:
-    """The page's files, whose engine has a clock of another pace: a fast one makes it slow."""
-    files = dict(page_files() if files is None else files)
+    """The page's files, whose engine has a clock of another pace: a fast one makes it slow.
+
+    By default, those of the page with the small model.
+    """
+    files = dict(page_files(model=SMALL_MODEL) if files is None else files)
     name = next(name for name in files if name.startswith("assets/worker-"))
     clock = f"""{{
         const now = performance.now.bind(performance);
