@@ -7,15 +7,14 @@ Times are medians of several runs; a real-time factor is for one track.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from measuring import report
 
 from timbrel.bundles.bundle import load_bundle
 from timbrel.constants import SMALL_MODEL
@@ -37,17 +36,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
 
-    content = {
-        "machine": {
-            "processor": platform.machine(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-        },
-        "results": [_measure(name, arguments.runs) for name in vocoder_names()],
-    }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(content, indent=2) + "\n")
-    print(json.dumps(content, indent=2))
+    names = vocoder_names(load_bundle(SMALL_MODEL).mel)
+    report(arguments.output, results=[_measure(name, arguments.runs) for name in names])
 
 
 def _measure(name: str, runs: int) -> dict[str, float | str]:
