@@ -137,6 +137,7 @@ def shared() -> dict[str, Any]:
 
 def _loudness() -> dict[str, Any]:
     """The meter, what is aimed at, and what is expected of notes."""
+    levels = expected_loudness.known_levels()
     return {
         "targetLufs": render_options.DEFAULT_LOUDNESS_LUFS,
         "closeLu": mastering.CLOSE_LU,
@@ -159,10 +160,11 @@ def _loudness() -> dict[str, Any]:
         "referenceVelocity": expected_loudness.REFERENCE_VELOCITY,
         "releaseS": expected_loudness.RELEASE_S,
         "nearest": expected_loudness.NEAREST,
-        "gain": expected_loudness.GAIN,
+        "gain": levels.gain,
         "levels": [
-            {"program": program, "level": astuple(level)}
-            for program, level in expected_loudness.LEVELS.items()
+            {"isKit": is_kit, "program": program, "level": astuple(level)}
+            for is_kit, table in ((False, levels.programs), (True, levels.kits))
+            for program, level in table.items()
         ],
     }
 
