@@ -18,6 +18,7 @@ from playwright.sync_api import Page
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.web.page import Files, page_files
 
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 MOST_MEL_ERROR = 0.02
 MOST_LEVEL_DB = 0.5
 DROP = """([name, content]) => {

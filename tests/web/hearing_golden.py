@@ -82,9 +82,7 @@ def hearing_golden() -> dict[str, Any]:
             "first": RESAMPLED_FROM,
             "every": RESAMPLED_EVERY,
             "by_rate": {
-                str(rate): text(
-                    _at(sound, rate)[RESAMPLED_FROM::RESAMPLED_EVERY][:RESAMPLED_COUNT]
-                )
+                str(rate): text(_at(sound, rate)[RESAMPLED_FROM::RESAMPLED_EVERY][:RESAMPLED_COUNT])
                 for rate in (encoder.bundle.sample_rate, config.sample_rate)
             },
         },

@@ -42,7 +42,7 @@ const LETTER = 6.4; // about its width
 const LINE = 15;
 const PIXELS_FOR_A_NAME = 9000;
 const FAINT = 0.28; // opacity
-const CLOUD = 0.07; // opacity of one of its discs
+const CLOUD = 0.09; // opacity of one of its discs
 const CLOUD_RADIUS = 2.6; // of one, in those of an instrument's dot
 const RINGS = 48; // corners of a circle
 
