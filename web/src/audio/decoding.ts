@@ -15,14 +15,15 @@ export interface Decoded {
   seconds: number;
 }
 
-const SUFFIXES = /\.(wav|wave|flac|mp3|ogg|oga|opus|m4a|aac|webm|aiff?)$/i;
+// The sound of a video is heard, too, where the browser can take it out.
+const SUFFIXES = /\.(wav|wave|flac|mp3|ogg|oga|opus|m4a|aac|aiff?|webm|mp4|m4v|mov|mkv)$/i;
 
 /** What a file chooser is to offer. */
 export const SOUND_TYPES = "audio/*,.wav,.flac,.mp3,.ogg,.oga,.opus,.m4a,.aac";
 
 /** Whether a file is one of sound, by its name or by what the system says of it. */
 export function isSound({ name, type }: File): boolean {
-  return SUFFIXES.test(name) || (/^audio\//.test(type) && !/midi?$/.test(type));
+  return SUFFIXES.test(name) || (/^(audio|video)\//.test(type) && !/midi?$/.test(type));
 }
 
 /** Decode a sound; fails with words that go on after the file's name. */

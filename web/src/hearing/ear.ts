@@ -3,7 +3,7 @@
 import type { BundleEntry } from "../engine/bundle";
 import type { FromEar, ToEar, Wish } from "./messages";
 
-type Answer<W extends Wish> = Extract<FromEar, { kind: W }>;
+export type Heard<W extends Wish> = Extract<FromEar, { kind: W }>;
 
 /** What is to be heard in; `points`: of the instruments, for a timbre. */
 export interface Question {
@@ -32,14 +32,16 @@ export class Ear {
     wish: W,
     question: Question,
     told: (progress: number) => void,
-  ): Promise<Answer<W>> {
+  ): Promise<Heard<W>> {
+    const number = this.asked++;
+    const answered = new Promise<Heard<W>>((resolve, reject) => {
+      this.waiting.set(number, { told, resolve: (answer) => resolve(answer as Heard<W>), reject });
+    });
     this.worker ??= this.start();
     const worker = await this.worker;
-    const number = this.asked++;
-    return new Promise((resolve, reject) => {
-      this.waiting.set(number, { told, resolve: (answer) => resolve(answer as Answer<W>), reject });
-      this.post(worker, { kind: "hear", number, wish, ...question });
-    });
+    // It may have been forgotten while the worker started.
+    if (this.waiting.has(number)) this.post(worker, { kind: "hear", number, wish, ...question });
+    return answered;
   }
 
   /** Nothing that was asked is wanted any more. */

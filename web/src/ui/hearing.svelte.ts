@@ -1,9 +1,10 @@
 // A sound that was dropped, chosen or recorded, and what is heard in it: its timbre, its notes.
 
 import { decoded, type Decoded } from "../audio/decoding";
+import type { BundleEntry } from "../engine/bundle";
 import { isKit } from "../engine/kinds";
 import { cloudOf } from "../hearing/cloud";
-import { Ear, type Question } from "../hearing/ear";
+import { Ear, type Heard } from "../hearing/ear";
 import type { FoundTimbre } from "../hearing/found";
 import type { Wish } from "../hearing/messages";
 import { isNothing, nearest } from "../hearing/words";
@@ -16,7 +17,8 @@ import type { Choice, Models } from "./models.svelte";
 import { ALL_TRACKS, KEYBOARD, type Piece } from "./piece.svelte";
 
 const CLOUD_SIZE = 180;
-const SHORT_S = 0.3; // the networks have heard nothing shorter
+const SHORT_S = 0.3; // the encoder has learnt from nothing shorter
+const TOO_SHORT = "is very short; half a second or more is heard more surely";
 
 export interface Sound extends Decoded {
   name: string;
@@ -181,71 +183,58 @@ export class Hearing {
   }
 
   private async hearTimbre(sound: Sound): Promise<void> {
-    const entry = this.models.encoder;
-    const set = (answer: Partial<Answer<FoundTimbre>>) =>
-      (this.timbre = { ...NOTHING_YET, ...answer });
-    this.model = entry?.config.mel2mel ?? "";
-    await this.answer(sound, set, async () => {
-      if (!entry) throw new Error("this page has no model that hears timbres");
-      const points = this.instruments.map(({ embedding }) => embedding);
-      const question = { ...sound, entry, points };
-      const { found, remarks } = await this.hear("timbre", question, set);
-      const silent = found ? [] : ["is silent, so there is no timbre to hear"];
-      set({ progress: null, found, remarks: [...remarks, ...silent, ...ifShort(sound)] });
-      this.stage.say(
-        this.likely.length ? `It sounds like ${this.likely[0].name}.` : "It is silent.",
-      );
-    });
+    const { encoder } = this.models;
+    this.model = encoder?.config.mel2mel ?? "";
+    const points = this.instruments.map(({ embedding }) => embedding);
+    const heard = await this.hear("timbre", sound, encoder, points);
+    if (!heard) return;
+    const { found, remarks } = heard;
+    const silent = found ? [] : ["is silent, so there is no timbre to hear"];
+    const short = sound.seconds < SHORT_S ? [TOO_SHORT] : [];
+    this.timbre = { progress: null, found, remarks: [...remarks, ...silent, ...short] };
+    this.stage.say(found ? `It sounds like ${this.likely[0].name}.` : "It is silent.");
   }
 
   private async hearNotes(sound: Sound): Promise<void> {
-    const entry = this.models.transcriber;
-    const set = (answer: Partial<Answer<Transcription>>) =>
-      (this.notes = { ...NOTHING_YET, ...answer });
-    await this.answer(sound, set, async () => {
-      if (!entry) throw new Error("this page has no model that hears notes");
-      const question = { ...sound, entry, points: [] };
-      const { transcription, remarks } = await this.hear("notes", question, set);
-      const some = transcription?.notes.length ? transcription : null;
-      const none = transcription
-        ? "nothing like notes was heard; is it speech, noise or drums?"
-        : "is silent, so there are no notes";
-      set({ progress: null, found: some, remarks: some ? remarks : [...remarks, none] });
-      this.stage.say(some ? `${some.notes.length} notes were heard.` : "No notes were heard.");
-      this.openNotes();
-    });
+    const heard = await this.hear("notes", sound, this.models.transcriber, []);
+    if (!heard) return;
+    const { transcription, remarks } = heard;
+    const found = transcription?.notes.length ? transcription : null;
+    const none = transcription
+      ? "nothing like notes was heard; is it speech, noise or drums?"
+      : "is silent, so there are no notes";
+    this.notes = { progress: null, found, remarks: found ? remarks : [...remarks, none] };
+    this.stage.say(found ? `${found.notes.length} notes were heard.` : "No notes were heard.");
+    this.openNotes();
   }
 
-  /** What comes of something heard, unless the sound was closed meanwhile. */
-  private async answer<T>(
-    sound: Sound,
-    set: (answer: Partial<Answer<T>>) => void,
-    hear: () => Promise<void>,
-  ): Promise<void> {
-    set({});
-    try {
-      await hear();
-    } catch (error) {
-      if (this.sound === sound) set({ progress: null, remarks: [(error as Error).message] });
-    }
-  }
-
-  private hear<W extends Wish>(
+  /** What is heard; null where that fails, which is said, or where the sound was closed meanwhile. */
+  private async hear<W extends Wish>(
     wish: W,
-    { channels, sampleRate, entry, points }: Question,
-    set: (answer: { progress: number }) => void,
-  ) {
-    const question = { channels, sampleRate, entry, points };
-    return this.ear.hear(wish, question, (progress) => set({ progress }));
+    sound: Sound,
+    entry: BundleEntry | null,
+    points: Point[],
+  ): Promise<Heard<W> | null> {
+    const isOpen = () => this.sound === sound;
+    const told = (progress: number) => {
+      if (isOpen()) this[wish] = { progress, found: null, remarks: [] };
+    };
+    told(0);
+    try {
+      if (!entry) throw new Error(`this page has no model that hears ${wish}`);
+      const { channels, sampleRate } = sound;
+      const heard = await this.ear.hear(wish, { channels, sampleRate, entry, points }, told);
+      return isOpen() ? heard : null;
+    } catch (error) {
+      if (isOpen()) {
+        this[wish] = null;
+        this.stage.complain(`${sound.name}: ${(error as Error).message}`);
+      }
+      return null;
+    }
   }
 
   private get stem(): string {
     return this.sound!.name.replace(/\.[^.]+$/, "");
   }
-}
-
-const NOTHING_YET = { progress: 0, found: null, remarks: [] };
-
-function ifShort({ seconds }: Sound): string[] {
-  return seconds < SHORT_S ? ["is very short; half a second or more is heard more surely"] : [];
 }
