@@ -141,7 +141,9 @@ export class Hearing {
       await (wish === "timbre" ? this.hearTimbre(sound) : this.hearNotes(sound));
       if (this.sound !== sound) return;
     }
-    if (wishes.length > 1 && this.usable && this.fits && this.isOpen) this.use(this.takers[0]);
+    if (wishes.length < 2 || !this.usable || !this.isOpen) return;
+    if (this.fits) this.use(this.takers[0]);
+    else if (this.models.coming === this.model) this.wanted = this.takers[0];
   }
 
   /** Give the timbre to a track, all of them or the keyboard; its model is chosen first. */
