@@ -3,7 +3,7 @@
 
 import type { MelGeometry } from "./bundle";
 import type { Ensemble } from "./ensemble";
-import { Fft } from "./fft";
+import { Fft, hannWindow } from "./fft";
 import { melBands } from "./mel_bands";
 import { scattered } from "./chance";
 import type { Vocoder } from "./vocoder";
@@ -44,10 +44,7 @@ export class GriffinLim implements Vocoder<Voice[]> {
   constructor(readonly mel: MelGeometry) {
     this.nBins = mel.n_fft / 2 + 1;
     this.past = mel.n_fft / mel.hop_length;
-    this.window = Float64Array.from(
-      { length: mel.n_fft },
-      (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / mel.n_fft),
-    );
+    this.window = hannWindow(mel.n_fft);
     this.fft = new Fft(mel.n_fft);
     this.bands = melBands(mel);
   }

@@ -3,7 +3,7 @@
 import constants from "../constants.json";
 import { combined, combinedLogs } from "./combining";
 import type { HeardWindow } from "./encoder";
-import { deviationOf, spreadOf, weightedMean, type Matrix } from "./linear";
+import { deviationOf, median, spreadOf, weightedMean, type Matrix } from "./linear";
 
 const { audibleDb } = constants.hearing;
 const LEAST_WEIGHT = 1e-3;
@@ -70,12 +70,11 @@ function priorOf(points: number[][]): Matrix {
 }
 
 function neighbourDistance(points: number[][]): number {
-  const nearest = points.map((point, i) =>
-    Math.min(...points.filter((_, j) => j !== i).map((other) => distance(point, other))),
+  return median(
+    points.map((point, i) =>
+      Math.min(...points.filter((_, j) => j !== i).map((other) => distance(point, other))),
+    ),
   );
-  nearest.sort((a, b) => a - b);
-  const middle = nearest.length >> 1;
-  return nearest.length % 2 ? nearest[middle] : (nearest[middle - 1] + nearest[middle]) / 2;
 }
 
 function distance(a: number[], b: number[]): number {

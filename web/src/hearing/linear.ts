@@ -1,4 +1,4 @@
-// Small matrices that are symmetric and positive, as covariances are.
+// Small matrices that are symmetric and positive, as covariances are; means and medians.
 
 export type Matrix = number[][];
 
@@ -66,6 +66,13 @@ export function spreadOf(points: number[][], weights: readonly number[], mean: n
       ),
     ),
   );
+}
+
+/** The middle one of some values, or the mean of both; at least one. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 export function weightedMean(points: number[][], weights: readonly number[]): number[] {

@@ -1,8 +1,9 @@
 // Audio → natural-log mel spectrogram, as src/timbrel/mel/spectrogram.py makes it.
 
 import type { MelGeometry } from "../engine/bundle";
+import { hannWindow } from "../engine/fft";
 import { melBands, type Band } from "../engine/mel_bands";
-import { Frames, hannWindow } from "./spectra";
+import { Frames } from "./spectra";
 
 export class MelSpectrogram {
   private readonly bands: Band[];

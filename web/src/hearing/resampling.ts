@@ -1,6 +1,8 @@
 // A whole sound at another sample rate, by windowed sinc: steeper than what the worklet plays with, so
 // that what the networks hear is what they hear in Python.
 
+import { sinc } from "../audio/resampler";
+
 const CROSSINGS = 48; // of the sinc, to either side
 const PASSED = 0.96; // of what the lower rate can hold
 const KAISER_BETA = 11;
@@ -35,10 +37,6 @@ function kernelAt(fraction: number, reach: number, cutoff: number): Float64Array
     const window = bessel(KAISER_BETA * Math.sqrt(Math.max(1 - (x / reach) ** 2, 0)));
     return (cutoff * sinc(cutoff * x) * window) / bessel(KAISER_BETA);
   });
-}
-
-function sinc(x: number): number {
-  return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
 }
 
 /** The modified Bessel function of order 0, by its series. */

@@ -69,18 +69,7 @@ export class Spectra {
   }
 }
 
-/** The periodic Hann window. */
-export function hannWindow(size: number): Float64Array {
-  return Float64Array.from(
-    { length: size },
-    (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / size),
-  );
-}
-
-/**
- * Frames of a sound in bands: `Frames` cuts windows around every hop, silent beyond the sound, and
- * hands on the powers of their transforms.
- */
+/** Cuts a window around every hop of a sound, silent beyond it, and gives the powers of what is in it. */
 export class Frames {
   private readonly spectra: Spectra;
   private readonly cut: [Float64Array, Float64Array];

@@ -2,8 +2,9 @@
 // them: what the network hears.
 
 import constants from "../constants.json";
+import { hannWindow } from "../engine/fft";
 import type { Band } from "../engine/mel_bands";
-import { Frames, hannWindow } from "../hearing/spectra";
+import { Frames } from "../hearing/spectra";
 import { bandPitches, type Sizes } from "./sizes";
 
 const { a4Pitch, tinyPower } = constants.transcription;

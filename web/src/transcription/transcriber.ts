@@ -2,6 +2,7 @@
 
 import constants from "../constants.json";
 import type { Told } from "../hearing/encoder";
+import { median } from "../hearing/linear";
 import { NoteDecoder, type HeardNote } from "./decoding";
 import { FrontEnd } from "./front_end";
 import { frameRateOf, framesAhead, N_HEADS, type TranscriberConfig } from "./sizes";
@@ -65,12 +66,5 @@ export class Transcriber<State> {
 export function described(notes: HeardNote[], frameRate: number): Transcription {
   const ordered = notes.sort((a, b) => a.startS - b.startS || a.pitch - b.pitch);
   const steady = ordered.filter(({ bendCents }) => !bendCents.length).map(({ cents }) => cents);
-  return { notes: ordered, frameRate, tuningCents: median(steady) };
-}
-
-function median(values: number[]): number {
-  if (!values.length) return 0;
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  return { notes: ordered, frameRate, tuningCents: steady.length ? median(steady) : 0 };
 }
