@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from timbrel.bundles.bundle import Bundle
     from timbrel.hearing.from_audio import FoundTimbre
 
-_NUMBER = 5  # of instruments that are named
+NAMED = 5  # of instruments that are named
 # Sureness, from which on it is said in such words.
-_WORDS = ((0.75, "quite sure"), (0.5, "fairly sure"), (0.25, "unsure"), (0.0, "a guess"))
-_FAR = 1.0  # distances between neighbours, from which on a sound is unlike all instruments
+SURE_WORDS = ((0.75, "quite sure"), (0.5, "fairly sure"), (0.25, "unsure"), (0.0, "a guess"))
+FAR = 1.0  # distances between neighbours, from which on a sound is unlike all instruments
 
 
 def from_clips(
@@ -33,6 +33,7 @@ def from_clips(
     as_json: bool,
 ) -> None:
     """Hear the timbre of one instrument in some clips; nothing is written unless all is well."""
+    from timbrel.bundles.bundle import load_bundle
     from timbrel.hearing.from_audio import TimbreEncoder, check_is_instrument
     from timbrel.timbre.timbre import save_timbre
     from timbrel.transcription.recording import look_into
@@ -41,7 +42,8 @@ def from_clips(
         from timbrel.pictures import new_figure
 
         new_figure(plot)
-    bundle = chosen_encoder(model, encoder)
+    mel2mel = load_bundle(model, kind="mel2mel") if model else None
+    bundle = chosen_encoder(mel2mel, encoder)
     recordings = [look_into(clip) for clip in clips]
     listener = TimbreEncoder(bundle)
     progress = shown(quiet=quiet)
@@ -71,37 +73,36 @@ def from_clips(
         print(f"to play it: timbrel render SONG.mid --model {found.model} --timbre {output}")
 
 
-def chosen_encoder(model: str, encoder: str) -> Bundle:
+def chosen_encoder(model: Bundle | None, encoder: str) -> Bundle:
     """The encoder that is asked for, if it speaks of the model's space."""
     from timbrel.bundles.bundle import load_bundle
     from timbrel.constants import DEFAULT_ENCODER
     from timbrel.hearing.from_audio import encoder_for, speaks_of
     from timbrel.hearing.sizes import KIND
 
-    if not model:
+    if model is None:
         return load_bundle(encoder or DEFAULT_ENCODER, kind=KIND)
-    mel2mel = load_bundle(model, kind="mel2mel")
     if not encoder:
-        return encoder_for(mel2mel)
+        return encoder_for(model)
     bundle = load_bundle(encoder, kind=KIND)
-    if not speaks_of(bundle, mel2mel):
+    if not speaks_of(bundle, model):
         raise InputError(
-            f"{encoder}: speaks of the timbres of {bundle.config['mel2mel']}, not of {model}"
+            f"{encoder}: speaks of the timbres of {bundle.config['mel2mel']}, not of {model.name}"
         )
     return bundle
 
 
 def _in_words(found: FoundTimbre) -> list[str]:
     point = ",".join(f"{value:.3f}" for value in found.point)
-    words = next(word for least, word in _WORDS if found.sureness >= least)
+    words = next(word for least, word in SURE_WORDS if found.sureness >= least)
     distance = found.distance / found.neighbours
     lines = [
-        f"nearest: {instruments_in_words(found.instruments, found.nothing, _NUMBER)}",
+        f"nearest: {instruments_in_words(found.instruments, found.nothing, NAMED)}",
         f"sureness: {found.sureness:.0%} ({words})",
         f"distance from the nearest instrument: {distance:.1f} times that between neighbours",
         f"in the space of {found.model}: @{point}",
     ]
-    if distance > _FAR:
+    if distance > FAR:
         lines.insert(3, "no instrument of the model lies near: it will sound similar at best")
     return lines
 
@@ -112,7 +113,7 @@ def _described(found: FoundTimbre, names: Sequence[str], remarks: Sequence[str])
         "model": found.model,
         "coordinates": list(found.point),
         "covariance": found.covariance.tolist(),
-        "instruments": described_instruments(found.instruments[:_NUMBER]),
+        "instruments": described_instruments(found.instruments[:NAMED]),
         "no_instrument": round(found.nothing, 4),
         "sureness": round(found.sureness, 4),
         "distance": round(found.distance, 4),

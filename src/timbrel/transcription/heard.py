@@ -9,6 +9,8 @@ import numpy as np
 
 from timbrel.transcription.decoding import HeardNote
 
+TRACK_NAME = "Transcription"  # of notes that are not grouped
+
 
 @dataclass(frozen=True)
 class Part:

@@ -19,12 +19,14 @@ from timbrel.constants import DEFAULT_TEMPO
 from timbrel.files import atomic_path
 from timbrel.score.channels import DRUM_CHANNEL
 from timbrel.transcription.decoding import HeardNote
-from timbrel.transcription.transcriber import TRACK_NAME, Transcription
+from timbrel.transcription.heard import TRACK_NAME
+from timbrel.transcription.transcriber import Transcription
 
-_TICKS_PER_BEAT = 960
+TICKS_PER_BEAT = 960
 _MELODIC_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
-_DEFAULT_RANGE, _LARGEST_RANGE = 2, 24  # semitones to either side
-_STEP_CENTS = 2.0  # smaller changes of a bend are left out
+BEND_CHANNELS = _MELODIC_CHANNELS[1:]  # where there are no parts
+DEFAULT_RANGE, LARGEST_RANGE = 2, 24  # semitones to either side
+STEP_CENTS = 2.0  # smaller changes of a bend are left out
 # The registered parameter of the range of bends.
 _RANGE_PARAMETER = ((101, 0), (100, 0))
 
@@ -57,14 +59,14 @@ def write_transcription(
 def as_midi(transcription: Transcription, *, tempo: float = DEFAULT_TEMPO) -> mido.MidiFile:
     """A MIDI file of one track, or one for each part; see `write_transcription`."""
     beat_us = mido.bpm2tempo(tempo)
-    ticks_per_s = _TICKS_PER_BEAT * 1_000_000 / beat_us
+    ticks_per_s = TICKS_PER_BEAT * 1_000_000 / beat_us
     head = mido.MetaMessage("set_tempo", tempo=beat_us)
     if not transcription.parts:
-        free_s = dict.fromkeys(_MELODIC_CHANNELS[1:], -1.0)
+        free_s = dict.fromkeys(BEND_CHANNELS, -1.0)
         written = _written(transcription, transcription.notes, _MELODIC_CHANNELS[0], free_s)
         name = mido.MetaMessage("track_name", name=TRACK_NAME)
         track = mido.MidiTrack([head, name, *written.head, *_ticks(written.events, ticks_per_s)])
-        return mido.MidiFile(type=0, ticks_per_beat=_TICKS_PER_BEAT, tracks=[track])
+        return mido.MidiFile(type=0, ticks_per_beat=TICKS_PER_BEAT, tracks=[track])
     tracks = [mido.MidiTrack([head])]
     n_parts = len(transcription.parts)
     shared = _MELODIC_CHANNELS[n_parts:]  # of bent notes: each part has its share of them
@@ -78,7 +80,7 @@ def as_midi(transcription: Transcription, *, tempo: float = DEFAULT_TEMPO) -> mi
         name = mido.MetaMessage("track_name", name=part.name)
         events = _ticks(written.events, ticks_per_s)
         tracks.append(mido.MidiTrack([name, *programs, *written.head, *events]))
-    return mido.MidiFile(type=1, ticks_per_beat=_TICKS_PER_BEAT, tracks=tracks)
+    return mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT, tracks=tracks)
 
 
 class _Written(NamedTuple):
@@ -99,7 +101,7 @@ def _written(
     """
     bent = [note for note in notes if note.bend_cents]
     largest = max((np.abs(_curve(note, transcription)).max() for note in bent), default=0.0)
-    reach = int(np.clip(np.ceil(largest / 100), _DEFAULT_RANGE, _LARGEST_RANGE))
+    reach = int(np.clip(np.ceil(largest / 100), DEFAULT_RANGE, LARGEST_RANGE))
     events: list[_Event] = []
     used: set[int] = set()
     for note in notes:
@@ -142,7 +144,7 @@ def _bends(note: HeardNote, transcription: Transcription, channel: int, reach: i
     events, last = [], None
     for i, cents in enumerate(_curve(note, transcription)):
         time_s = note.start_s + i / transcription.frame_rate
-        if time_s >= note.end_s or (last is not None and abs(cents - last) < _STEP_CENTS):
+        if time_s >= note.end_s or (last is not None and abs(cents - last) < STEP_CENTS):
             continue
         last = cents
         value = int(np.clip(round(8192 * cents / (100 * reach)), -8192, 8191))

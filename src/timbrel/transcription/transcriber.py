@@ -14,12 +14,10 @@ from timbrel.errors import InputError
 from timbrel.progress import Progress, silent
 from timbrel.score.score import Note, Score, Track
 from timbrel.transcription.decoding import HeardNote, NoteDecoder, Thresholds
-from timbrel.transcription.heard import Part
+from timbrel.transcription.heard import TRACK_NAME, Part
 from timbrel.transcription.recording import Recording, look_into
 from timbrel.transcription.sizes import KIND
 from timbrel.transcription.stream import ProbabilityStream
-
-TRACK_NAME = "Transcription"  # of notes that are not grouped
 
 
 @dataclass(frozen=True)
