@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from conftest import EXAMPLES
+from timbrel.constants import SMALL_MODEL
 from timbrel.errors import InputError
 from timbrel.hearing.from_audio import TimbreEncoder
 from timbrel.kept_timbre import TimbreKeeper
@@ -26,13 +27,13 @@ from timbrel.translation import Translator
 
 @pytest.fixture(scope="module")
 def translator() -> Translator:
-    return Translator(Synthesizer.load(threads=1), Transcriber.load())
+    return Translator(Synthesizer.load(SMALL_MODEL, threads=1), Transcriber.load())
 
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six seconds of the prelude on a harp, which swell and fade."""
-    synthesizer = Synthesizer.load(threads=1)
+    synthesizer = Synthesizer.load(SMALL_MODEL, threads=1)
     audio = synthesizer.render(
         EXAMPLES / "prelude.mid", timbre="harp", duration_s=6.0, loudness_lufs=-24.0
     )

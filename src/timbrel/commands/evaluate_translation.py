@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,6 +26,9 @@ from timbrel.commands.options import (
 from timbrel.commands.panels import DATA, OUTPUT, SOUND
 from timbrel.errors import need_packages
 from timbrel.progress import shown
+
+if TYPE_CHECKING:
+    from timbrel.evaluation.translation import ThereAndBack
 
 _TABLES_FILE, _JSON_FILE = "translation.md", "translation.json"
 
@@ -75,22 +78,23 @@ def translation(
     found = choose_excerpts(midi, excerpts=excerpts, splits=splits, split=split, skip=failures)
     if number is not None:
         found = [found[i * len(found) // number] for i in range(min(number, len(found)))]
-    results = list(
-        evaluate_translation(
-            midi,
-            soundfont,
-            found,
-            chosen,
-            model=model,
-            fit=fit,
-            cache=cache or output / "cache",
-            progress=shown(quiet=quiet),
-        )
-    )
-    tables, content = markdown(results), json.dumps(as_dict(results), indent=2) + "\n"
-    make_folder(output)
-    write_text(output / _TABLES_FILE, tables)
-    write_text(output / _JSON_FILE, content)
+    results: list[ThereAndBack] = []
+    tables = content = ""
+    for one in evaluate_translation(
+        midi,
+        soundfont,
+        found,
+        chosen,
+        model=model,
+        fit=fit,
+        cache=cache or output / "cache",
+        progress=shown(quiet=quiet),
+    ):
+        results.append(one)
+        tables, content = markdown(results), json.dumps(as_dict(results), indent=2) + "\n"
+        make_folder(output)
+        write_text(output / _TABLES_FILE, tables)
+        write_text(output / _JSON_FILE, content)
     print(content if as_json else tables, end="")
     print(f"{output / _TABLES_FILE}: written", file=sys.stderr)
     failures.end()
