@@ -16,6 +16,8 @@ from pathlib import Path
 
 import mido
 
+from timbrel.constants import SMALL_MODEL
+
 TIMBREL = Path(sys.executable).with_name("timbrel")
 
 
@@ -24,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("out/memory.json"))
     parser.add_argument("--minutes", type=float, nargs=2, default=(2, 60))
-    parser.add_argument("--model", default="mel2mel")
+    parser.add_argument("--model", default=SMALL_MODEL)
     arguments = parser.parse_args()
 
     pieces = [_measure(minutes, arguments.model) for minutes in arguments.minutes]

@@ -1,6 +1,7 @@
 """Speed of the whole way from MIDI to sound on one core, beside FluidSynth on the same file.
 
-Each command is run several times in a process of its own, and the median is taken. Writes JSON.
+The default model and the small one are measured. Each command is run several times in a process of
+its own, and the median is taken. Writes JSON.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 
 import soundfile
 
+from timbrel.constants import DEFAULT_MODEL, SMALL_MODEL
+
 EXAMPLES = Path(__file__).parents[1] / "src" / "timbrel" / "examples"
 SOUNDFONT = Path("/usr/share/sounds/sf3/MuseScore_General_Lite.sf3")
 TIMBREL = Path(sys.executable).with_name("timbrel")
@@ -31,7 +34,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
 
-    results = [_render(name, arguments.runs) for name in ("prelude.mid", "duet.mid")]
+    results = [
+        _render(name, model, arguments.runs)
+        for model in (DEFAULT_MODEL, SMALL_MODEL)
+        for name in ("prelude.mid", "duet.mid")
+    ]
     content = {
         "machine": {
             "processor": platform.machine(),
@@ -45,10 +52,11 @@ def main() -> None:
     print(json.dumps(content, indent=2))
 
 
-def _render(name: str, runs: int) -> dict[str, float | str | None]:
+def _render(name: str, model: str, runs: int) -> dict[str, float | str | None]:
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, "out.wav")
-        command = [TIMBREL, "render", EXAMPLES / name, "-o", output, "--force", "--threads", "1"]
+        command = [TIMBREL, "render", EXAMPLES / name, "--model", model, "-o", output]
+        command += ["--force", "--threads", "1"]
         took_s = _median(command, runs)
         info = soundfile.info(output)
         duration_s = info.frames / info.samplerate
@@ -59,6 +67,7 @@ def _render(name: str, runs: int) -> dict[str, float | str | None]:
             fluidsynth_s = _median([*peer, EXAMPLES / name], runs)
     return {
         "file": name,
+        "model": model,
         "duration_s": round(duration_s, 2),
         "took_s": round(took_s, 3),
         "real_time_factor": round(took_s / duration_s, 4),

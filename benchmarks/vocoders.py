@@ -1,6 +1,6 @@
-"""Speed of the vocoders on one core: alone, with Mel2Mel, and to the first block. Writes JSON.
+"""Speed of the small model's vocoders on one core: alone, with Mel2Mel, and to the first block.
 
-The bundled examples are rendered in blocks as `timbrel render` does, with models that are loaded.
+Writes JSON. The bundled examples are rendered in blocks as `timbrel render` does, with models that are loaded.
 Times are medians of several runs; a real-time factor is for one track.
 """
 
@@ -37,13 +37,14 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
 
+    names = vocoder_names(load_bundle(SMALL_MODEL).mel)
     content = {
         "machine": {
             "processor": platform.machine(),
             "cores": os.cpu_count(),
             "python": platform.python_version(),
         },
-        "results": [_measure(name, arguments.runs) for name in vocoder_names()],
+        "results": [_measure(name, arguments.runs) for name in names],
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(content, indent=2) + "\n")
@@ -72,7 +73,7 @@ def _measure(name: str, runs: int) -> dict[str, float | str]:
             stream.process(block)
 
     mel_s, vocoder_s = _median(mels, runs), _median(vocode, runs)
-    synthesizer = Synthesizer.load(vocoder=name)
+    synthesizer = Synthesizer.load(SMALL_MODEL, vocoder=name)
     first_s = _median(lambda: next(synthesizer.stream(score)), 4 * runs)
     return {
         "vocoder": name,

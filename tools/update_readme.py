@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from timbrel.constants import SMALL_MODEL
+
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- numbers: written by tools/update_readme.py -->", "<!-- end of numbers -->"
 
@@ -24,13 +26,13 @@ def main() -> None:
 
 def table(results: dict, bench: dict) -> str:
     """The README's table."""
-    model = "mel2mel"
+    model = SMALL_MODEL  # of which docs/results.json is
     found = results["log_mel"][model].values()
     centred = sum(measures["centred_correlation"] for measures in found) / len(found)
     by_condition = results["log_cqt_correlation"]
     lines = [
-        f"On {results['excerpts']} test excerpts × {len(results['instruments'])} instruments "
-        "(`make results`) and one core of a server (`make bench`):",
+        f"`{model}` on {results['excerpts']} test excerpts × {len(results['instruments'])} "
+        "instruments (`make results`), and one core of a server (`make bench`):",
         "",
         "| | |",
         "|---|---|",
@@ -44,13 +46,15 @@ def table(results: dict, bench: dict) -> str:
     for rendered in bench["render"]["results"]:
         faster = rendered["duration_s"] / rendered["took_s"]
         lines.append(
-            f"| `timbrel render {rendered['file']}`, from start to file | "
+            f"| `timbrel render {rendered['file']} --model {rendered['model']}`, "
+            "from start to file | "
             f"{rendered['took_s']:.1f} s for {rendered['duration_s']:.0f} s of sound, "
             f"{faster:.0f}× real time |"
         )
     short, long = bench["memory"]["pieces"]
     lines.append(
-        f"| peak memory for {short['minutes']:g} and for {long['minutes']:g} minutes | "
+        f"| peak memory for {short['minutes']:g} and for {long['minutes']:g} minutes, "
+        f"`{bench['memory']['model']}` | "
         f"{short['peak_mb']:.0f} and {long['peak_mb']:.0f} MB |"
     )
     return "\n".join(lines) + "\n"
