@@ -1,7 +1,7 @@
 """Speed of the small model's vocoders on one core: alone, with Mel2Mel, and to the first block.
 
-Writes JSON. The bundled examples are rendered in blocks as `timbrel render` does, with models that are loaded.
-Times are medians of several runs; a real-time factor is for one track.
+Writes JSON. The bundled examples are rendered in blocks as `timbrel render` does, with models that
+are loaded. Times are medians of several runs; a real-time factor is for one track.
 """
 
 from __future__ import annotations
