@@ -63,8 +63,8 @@ def render(
             "('violin', 40), a mix ('60% trumpet + 40% harp' or 'trumpet:0.6, "
             "harp:0.4'), coordinates ('@' and as many numbers as the model has dimensions), a "
             ".timbre file, or a path ('0s harp; 8s trumpet'). The number or name of a track "
-            "and = before it choose that track ('2=trumpet', 'Violin I=harp'); the option may be repeated. By "
-            "default each track gets the instrument of its MIDI program, or the one that sounds "
+            "and = before it choose that track ('2=trumpet', 'Violin I=harp'); the option may be "
+            "repeated. By default each track gets the instrument of its MIDI program, or the one that sounds "
             "nearest to it.",
             rich_help_panel=SOUND,
         ),
