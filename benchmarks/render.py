@@ -1,30 +1,24 @@
 """Speed of the whole way from MIDI to sound on one core, beside FluidSynth on the same file.
 
-The default model and the small one are measured. Each command is run several times in a process of
-its own, and the median is taken. Writes JSON.
+Each command is run several times in a process of its own, and the median is taken. Writes JSON.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import soundfile
+from measuring import TIMBREL, cost_of, report
 
 from timbrel.constants import DEFAULT_MODEL, SMALL_MODEL
 
 EXAMPLES = Path(__file__).parents[1] / "src" / "timbrel" / "examples"
 SOUNDFONT = Path("/usr/share/sounds/sf3/MuseScore_General_Lite.sf3")
-TIMBREL = Path(sys.executable).with_name("timbrel")
 
 
 def main() -> None:
@@ -39,17 +33,7 @@ def main() -> None:
         for model in (DEFAULT_MODEL, SMALL_MODEL)
         for name in ("prelude.mid", "duet.mid")
     ]
-    content = {
-        "machine": {
-            "processor": platform.machine(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-        },
-        "results": results,
-    }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(content, indent=2) + "\n")
-    print(json.dumps(content, indent=2))
+    report(arguments.output, results=results)
 
 
 def _render(name: str, model: str, runs: int) -> dict[str, float | str | None]:
@@ -77,16 +61,11 @@ def _render(name: str, model: str, runs: int) -> dict[str, float | str | None]:
 
 def _median(command: list, runs: int) -> float:
     """Seconds of a command from start to end on one core, the median of several runs."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    times = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True, env=environment)
-        times.append(time.perf_counter() - began)
-    return round(statistics.median(times), 4)
+    return round(statistics.median(cost_of(command).wall_s for _ in range(runs)), 4)
 
 
 if __name__ == "__main__":
+    os.environ["OMP_NUM_THREADS"] = "1"
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     main()

@@ -1,21 +1,20 @@
-"""Speed of the small model's vocoders on one core: alone, with Mel2Mel, and to the first block.
+"""Speed of the vocoders on one core: alone, with Mel2Mel, and to the first block. Writes JSON.
 
-Writes JSON. The bundled examples are rendered in blocks as `timbrel render` does, with models that
-are loaded. Times are medians of several runs; a real-time factor is for one track.
+The bundled examples are rendered in blocks as `timbrel render` does, with models that are loaded.
+Times are medians of several runs; a real-time factor is for one track.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from measuring import report
 
 from timbrel.bundles.bundle import load_bundle
 from timbrel.constants import SMALL_MODEL
@@ -38,17 +37,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     names = vocoder_names(load_bundle(SMALL_MODEL).mel)
-    content = {
-        "machine": {
-            "processor": platform.machine(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-        },
-        "results": [_measure(name, arguments.runs) for name in names],
-    }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(content, indent=2) + "\n")
-    print(json.dumps(content, indent=2))
+    report(arguments.output, results=[_measure(name, arguments.runs) for name in names])
 
 
 def _measure(name: str, runs: int) -> dict[str, float | str]:
@@ -73,7 +62,7 @@ def _measure(name: str, runs: int) -> dict[str, float | str]:
             stream.process(block)
 
     mel_s, vocoder_s = _median(mels, runs), _median(vocode, runs)
-    synthesizer = Synthesizer.load(SMALL_MODEL, vocoder=name)
+    synthesizer = Synthesizer.load(vocoder=name)
     first_s = _median(lambda: next(synthesizer.stream(score)), 4 * runs)
     return {
         "vocoder": name,

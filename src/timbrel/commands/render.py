@@ -64,8 +64,8 @@ def render(
             "harp:0.4'), coordinates ('@' and as many numbers as the model has dimensions), a "
             ".timbre file, or a path ('0s harp; 8s trumpet'). The number or name of a track "
             "and = before it choose that track ('2=trumpet', 'Violin I=harp'); the option may be "
-            "repeated. By default each track gets the instrument of its MIDI program, or the one that sounds "
-            "nearest to it.",
+            "repeated. By default each track gets the instrument of its MIDI program, or the "
+            "one that sounds nearest to it.",
             rich_help_panel=SOUND,
         ),
     ] = None,
