@@ -16,7 +16,7 @@ from timbrel.commands.options import (
     Encoder,
     Force,
     Json,
-    Model,
+    PlayedModel,
     Quiet,
     Seed,
     StopAtFirst,
@@ -96,9 +96,9 @@ def translate(
         ),
     ] = None,
     dry: Annotated[
-        bool, typer.Option("--dry", help="There is no reverb.", rich_help_panel=SOUND)
+        bool, typer.Option("--dry", help="The sound has no reverb.", rich_help_panel=SOUND)
     ] = False,
-    model: Model = "",
+    model: PlayedModel = "",
     vocoder: Vocoder = "",
     transcriber: Annotated[
         str,
