@@ -46,7 +46,7 @@ def translation(
     number: Annotated[
         int | None,
         typer.Option(
-            help="So many of the excerpts, evenly chosen. By default all of them.",
+            help="The number of excerpts, evenly chosen. By default all of them.",
             min=1,
             rich_help_panel=DATA,
         ),

@@ -64,7 +64,7 @@ def translate(
         bool,
         typer.Option(
             "--fit",
-            help="With --keep-timbre, the timbre is fitted to the recording, of up to two "
+            help="The timbre that --keep-timbre finds is fitted to the recording, of up to two "
             "minutes; needs PyTorch.",
             rich_help_panel=SOUND,
         ),
@@ -73,7 +73,7 @@ def translate(
         bool,
         typer.Option(
             "--save-timbre",
-            help="With --keep-timbre, the timbre is written beside each sound: SONG.timbre.",
+            help="The timbre that --keep-timbre finds is written beside each sound: SONG.timbre.",
             rich_help_panel=OUTPUT,
         ),
     ] = False,
