@@ -13,6 +13,7 @@ from conftest import FRAME_RATE
 from timbrel.bundles.bundle import load_bundle
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
+from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.vocoder.catalog import load_vocoder
 from timbrel.vocoder.chance import normal
@@ -106,8 +107,6 @@ def test_flows_that_are_the_inverse_of_autoregression(model: Student) -> None:
 
 @torch.no_grad()
 def test_an_untrained_student_is_noise_as_loud_as_the_music() -> None:
-    from timbrel.mel.spectrogram import mel_spectrogram
-
     config = MelConfig()
     random = np.random.default_rng(3)
     original = 0.05 * random.standard_normal(128 * 100)
@@ -196,7 +195,7 @@ def test_noise_depends_on_its_place_alone() -> None:
     assert normal(-1, 2**63, 0, 4).shape == (4,)
 
 
-def test_what_does_not_fit_is_refused(vocoder: StudentVocoder, tmp_path: Path) -> None:
+def test_what_does_not_fit_is_refused(vocoder: StudentVocoder) -> None:
     with pytest.raises(InputError, match="draws all samples at once"):
         load_vocoder(vocoder.bundle.path, MEL, sampling=Sampling(temperature=0.5))
     with pytest.raises(InputError, match="expects mels of"):

@@ -108,9 +108,7 @@ class _Streaming(Graph):
         """The condition of a layer at each sample: (tracks, samples, 2 · residual_size)."""
         frames = self.dense(layer.condition, "mel")
         axis = self.integers(2)
-        shifted = [
-            self.add("Unsqueeze", [self._shifted(frames, i), axis]) for i in range(N_AROUND)
-        ]
+        shifted = [self.add("Unsqueeze", [self._shifted(frames, i), axis]) for i in range(N_AROUND)]
         around = self.add("Concat", shifted, axis=2)  # (tracks, frames, N_AROUND, size)
         samples = self.add("MatMul", [kernel, around])
         size = self.integers(0, -1, 2 * self._model.config.residual_size)
