@@ -193,7 +193,7 @@ def band_powers(config: MelConfig) -> np.ndarray:
 def _flow(config: WaveNetConfig) -> WaveNet:
     """A flow that is the identity, and reads what is about as large as one."""
     flow = WaveNet(config)
-    nn.init.normal_(flow.input.dense.weight)
+    nn.init.normal_(dict(flow.input.named_parameters())["dense.weight"])
     nn.init.zeros_(flow.last.weight)
     nn.init.zeros_(flow.last.bias)
     return flow

@@ -8,8 +8,11 @@ sample that it has read.
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import onnx
+from torch import Tensor, nn
 
 from timbrel.bundles.graph import Graph
 from timbrel.vocoder.mel_scale import N_AROUND
@@ -23,7 +26,8 @@ def streaming_graph(model: Student) -> onnx.ModelProto:
     """The network as a step of a stream; `StudentStream` says what goes in and out."""
     config, graph = model.config, _Streaming(model)
     level = graph.log_level()
-    x, states = "noise", {}
+    x = "noise"
+    states: dict[str, tuple[str, list]] = {}
     for i, flow in enumerate(model.flows):
         assert isinstance(flow, WaveNet)
         x, past, last = graph.flow(flow, x, f"past_{i}", f"last_{i}")
@@ -71,7 +75,7 @@ class _Streaming(Graph):
         dilations = flow.config.dilations
         before = self.add("Concat", [last, noise], axis=1)
         given = self.add("Unsqueeze", [self.slice(before, 0, -1, 1), self.integers(2)])
-        x = self.dense(flow.input.dense, given)
+        x = self.dense(cast(nn.Linear, flow.input.dense), given)
         kernel = self.constant(flow.interpolation().detach().numpy().T)  # (hop, N_AROUND)
         pasts = self.add("Split", [past, self.integers(*dilations)], len(dilations), axis=1)
         pasts = [pasts] if isinstance(pasts, str) else pasts
@@ -123,5 +127,5 @@ class _Streaming(Graph):
         bounded = self.add("Tanh", [self.add("Div", [log_scale, limit])])
         return self.add("Mul", [bounded, limit])
 
-    def _turned(self, weight: object) -> str:
-        return self.add("Transpose", [self.weight(weight)], perm=[1, 0])  # type: ignore[arg-type]
+    def _turned(self, weight: Tensor | nn.Module) -> str:
+        return self.add("Transpose", [self.weight(cast(Tensor, weight))], perm=[1, 0])
