@@ -47,6 +47,7 @@ OUTPUT = Path(__file__).parents[1] / "web" / "src" / "constants.json"
 def shared() -> dict[str, Any]:
     """All of them, by the names that the page uses."""
     return {
+        "defaultModel": constants.DEFAULT_MODEL,
         "lowestPitch": constants.LOWEST_PITCH,
         "highestPitch": constants.HIGHEST_PITCH,
         "nPitches": constants.N_PITCHES,

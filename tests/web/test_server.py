@@ -279,6 +279,15 @@ def test_an_installation_without_the_page_says_how_to_get_it(
         page_files()
 
 
+def test_the_page_plays_first_with_the_model_that_is_asked_for(small_page: Path) -> None:
+    assert small_page.is_dir()
+    manifest = json.loads(page_files(model="mel2mel-10d")[MANIFEST_FILE]())
+    assert (manifest["default_model"], manifest["default_vocoder"]) == ("mel2mel-10d", "parallel")
+    for lacking in ("parallel", "nonesuch"):
+        with pytest.raises(InputError, match=f"{lacking}: the page can play with mel2mel, "):
+            page_files(model=lacking)
+
+
 def test_a_reports_samples_are_equally_loud(small_page: Path, report: Path) -> None:
     assert small_page.is_dir()
     files = page_files(report)
@@ -295,10 +304,10 @@ def test_a_reports_samples_are_equally_loud(small_page: Path, report: Path) -> N
 
 
 @built
-def test_the_page_with_the_default_models_is_small() -> None:
+def test_what_is_loaded_before_the_first_note_is_small() -> None:
     files = page_files()
     manifest = json.loads(files[MANIFEST_FILE]())
-    wanted = {manifest["default_model"], manifest["default_vocoder"]}
+    wanted = {manifest["first_model"], manifest["first_vocoder"]}
     first = {MANIFEST_FILE, INDEX_FILE, "icon.svg", "tunes/prelude.mid"}
     first |= {name for name in files if name.startswith("assets/")}
     for entry in manifest["models"]:

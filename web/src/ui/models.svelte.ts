@@ -34,6 +34,8 @@ export class Models {
   changing = $state(false);
 
   private entry = $derived<BundleEntry | undefined>(this.entryOf(this.model));
+  /** The vocoder that was made for the model. */
+  ownVocoder = $derived<string | null>(this.entry?.vocoder ?? null);
   config = $derived<BundleConfig | null>(this.entry?.config ?? null);
   frameRate = $derived(this.config ? frameRateOf(this.config.mel) : 0);
   instruments = $derived<Instrument[]>(this.config?.instruments ?? []);
@@ -74,7 +76,7 @@ export class Models {
   with(model: string): Choice {
     const known = this.vocodersFor(model);
     const own = this.entryOf(model)?.vocoder ?? known[0];
-    const wasOwn = this.vocoder === this.entry?.vocoder;
+    const wasOwn = this.vocoder === this.ownVocoder;
     return { model, vocoder: !wasOwn && known.includes(this.vocoder) ? this.vocoder : own };
   }
 
