@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -120,7 +119,9 @@ class Student(nn.Module):
         """
         return self.through(self.flows, noise, mel)
 
-    def through(self, flows: Iterable[nn.Module], noise: Tensor, mel: Tensor) -> Any:
+    def through(
+        self, flows: Iterable[nn.Module], noise: Tensor, mel: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """`forward` with the flows computed by other modules."""
         level = self.log_level(mel)
         x, log_deviation = noise, level
