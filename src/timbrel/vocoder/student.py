@@ -6,9 +6,10 @@ sound before it: all samples are computed at once, and yet each one is normally 
 the noise before it, with a mean and a deviation that are known. So its divergence from the
 prediction of a WaveNet, the teacher, has a closed form.
 
-The flows begin as the identity, and what they give is scaled to the loudness that the mel tells.
-An untrained student so is noise as loud as the music; a silent mel gives silence whatever the flows
-have learnt; and quiet passages are as large inside the network as loud ones.
+What the flows read is noise with the spectrum that the mel tells (`timbrel.vocoder.shaping`), and
+they begin as the identity: an untrained student so is noise in the colour of the music. Inside the
+network all is relative to the loudness that the mel tells: a silent mel gives silence whatever the
+flows have learnt, and quiet passages are as large as loud ones.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from torch import Tensor, nn
 from timbrel.constants import N_MELS
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
-from timbrel.mel.spectrogram import hann_window, mel_filters
 from timbrel.vocoder.mel_scale import natural
+from timbrel.vocoder.shaping import band_widths, noise_power
 from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
 from timbrel.vocoder.wavenet_native import NativeWaveNet, is_possible
 
@@ -99,15 +100,16 @@ class Student(nn.Module):
         self.flows = nn.ModuleList(_flow(config.flow) for _ in range(config.n_flows))
         self.register_buffer("powers", torch.from_numpy(band_powers(mel)), persistent=False)
 
-    def forward(self, noise: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, shaped: Tensor, log_deviation: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
         """Audio, and the logarithm of each sample's deviation, given the noise before it.
 
-        The mean is ``audio - exp(log_deviation) * noise``.
+        The mean is ``audio - exp(log_deviation) * noise``, where the noise is that which was
+        shaped.
 
         Parameters
         ----------
-        noise
-            Standard normal, shape (batch, frames · hop_length).
+        shaped, log_deviation
+            As `timbrel.vocoder.shaping.shaped` gives them, shape (batch, frames · hop_length).
         mel
             Normalised mel, shape (batch, frames + 3, n_mels): one frame more in front and two
             behind, as a WaveNet's.
@@ -117,14 +119,14 @@ class Student(nn.Module):
         audio, log_deviation
             Each of shape (batch, frames · hop_length).
         """
-        return self.through(self.flows, noise, mel)
+        return self.through(self.flows, shaped, log_deviation, mel)
 
     def through(
-        self, flows: Iterable[nn.Module], noise: Tensor, mel: Tensor
+        self, flows: Iterable[nn.Module], shaped: Tensor, log_deviation: Tensor, mel: Tensor
     ) -> tuple[Tensor, Tensor]:
         """`forward` with the flows computed by other modules."""
         level = self.log_level(mel)
-        x, log_deviation = noise, level
+        x = shaped * torch.exp(-level)
         for flow in flows:
             mean, log_scale = flow(x, mel).float().unbind(-1)
             log_scale = limited(log_scale)
@@ -153,9 +155,9 @@ class NativeStudent(nn.Module):
         self.model = model
         self._flows = [NativeWaveNet(flow) for flow in model.flows if isinstance(flow, WaveNet)]
 
-    def forward(self, noise: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, shaped: Tensor, log_deviation: Tensor, mel: Tensor) -> tuple[Tensor, Tensor]:
         """See `Student.forward`."""
-        return self.model.through(self._flows, noise, mel)
+        return self.model.through(self._flows, shaped, log_deviation, mel)
 
 
 def can_be_native(config: StudentConfig) -> bool:
@@ -185,10 +187,8 @@ def band_powers(config: MelConfig) -> np.ndarray:
 
     A band holds its bins' magnitudes, weighted; it is taken for noise, whose bins are alike.
     """
-    width = mel_filters(config).sum(0)
-    window = np.square(hann_window(config.n_fft)).sum()
     # Both halves of the spectrum; Parseval.
-    return (2 / (config.n_fft * window * np.maximum(width, 0.5))).astype(np.float32)
+    return (2 / (config.n_fft * noise_power(config) * band_widths(config))).astype(np.float32)
 
 
 def _flow(config: WaveNetConfig) -> WaveNet:

@@ -1,9 +1,9 @@
 """The parallel student as an ONNX graph that streams.
 
-A step takes some frames of mel, with those around them that a WaveNet's samples mix, and the noise
-of these frames, and gives their audio. Each flow has two states, inputs and outputs of the graph:
-`past_i`, the last inputs of its layers, one after the other along the time, and `last_i`, the last
-sample that it has read.
+A step takes some frames of mel, with those around them that a WaveNet's samples mix, and the shaped
+noise of these frames, and gives their audio. Each flow has two states, inputs and outputs of the
+graph: `past_i`, the last inputs of its layers, one after the other along the time, and `last_i`,
+the last sample that it has read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def streaming_graph(model: Student) -> onnx.ModelProto:
     """The network as a step of a stream; `StudentStream` says what goes in and out."""
     config, graph = model.config, _Streaming(model)
     level = graph.log_level()
-    x = "noise"
+    x = graph.add("Mul", ["shaped", graph.add("Exp", [graph.add("Neg", [level])])])
     states: dict[str, tuple[str, list]] = {}
     for i, flow in enumerate(model.flows):
         assert isinstance(flow, WaveNet)
@@ -37,7 +37,7 @@ def streaming_graph(model: Student) -> onnx.ModelProto:
     audio = graph.add("Mul", [x, graph.add("Exp", [level])])
     inputs: dict[str, list] = {
         "mel": ["tracks", "mel_frames", config.n_mels],
-        "noise": ["tracks", "samples"],
+        "shaped": ["tracks", "samples"],
     }
     inputs |= {name: shape for name, (_, shape) in states.items()}
     outputs = {"audio": (audio, ["tracks", "samples"])}
@@ -53,7 +53,7 @@ class _Streaming(Graph):
         self._model = model
         mel_frames = self.add("Shape", ["mel"], start=1, end=2)
         self._n_frames = self.add("Sub", [mel_frames, self.integers(N_AROUND - 1)])
-        self._n_samples = self.add("Shape", ["noise"], start=1, end=2)
+        self._n_samples = self.add("Shape", ["shaped"], start=1, end=2)
 
     def log_level(self) -> str:
         """As `Student.log_level`."""

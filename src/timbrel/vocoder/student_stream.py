@@ -12,7 +12,8 @@ from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.vocoder.chance import normal
-from timbrel.vocoder.mel_scale import N_AROUND, normalised
+from timbrel.vocoder.mel_scale import N_AROUND, natural, normalised
+from timbrel.vocoder.shaping import filters_of, n_taps, shaped
 from timbrel.vocoder.vocoder import Sampling, check_mel
 from timbrel.vocoder.wavenet_stream import FRAMES_BEFORE, stream_number
 
@@ -91,6 +92,7 @@ class StudentStream:
         }
         self._position = 0  # samples since then
         self._mel = self._silence(FRAMES_BEFORE)
+        self._noise = np.zeros((n_tracks, n_taps(self._vocoder.mel) - 1), np.float32)
 
     def process(self, mel: np.ndarray, *, last: bool = False) -> np.ndarray:
         """Take a block of mel (tracks, frames, n_mels) and give what is finished."""
@@ -113,13 +115,19 @@ class StudentStream:
         return normalised(np.full(shape, config.log_floor, np.float32), config)
 
     def _step(self, mel: np.ndarray) -> np.ndarray:
-        n_samples = (mel.shape[1] - (N_AROUND - 1)) * self._vocoder.mel.hop_length
-        stop = self._position + n_samples
+        config = self._vocoder.mel
+        stop = self._position + (mel.shape[1] - (N_AROUND - 1)) * config.hop_length
         noise = [normal(self._seed, stream, self._position, stop) for stream in self._streams]
+        past = self._noise.shape[1]
+        both = np.concatenate([self._noise, np.stack(noise)], axis=1)
+        self._noise = both[:, -past:]
+        found, _ = shaped(
+            both, filters_of(natural(mel[:, 1:-1], config), config), config.hop_length
+        )
         names = list(self._state)
         audio, *state = self._vocoder.session.run(
             ["audio", *(f"{name}_out" for name in names)],
-            {"mel": mel, "noise": np.stack(noise)} | self._state,
+            {"mel": mel, "shaped": found} | self._state,
         )
         self._state = dict(zip(names, state, strict=True))
         self._position = stop

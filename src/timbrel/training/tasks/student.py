@@ -22,7 +22,8 @@ from timbrel.training.recipe import Recipe, known
 from timbrel.training.tasks.mels import MelValidation
 from timbrel.training.tasks.vocoder import PredictedMels, VocoderTask
 from timbrel.vocoder.losses import MelLoss, MultiResolutionStftLoss, PowerLoss
-from timbrel.vocoder.mel_scale import N_AROUND, normalised
+from timbrel.vocoder.mel_scale import normalised
+from timbrel.vocoder.shaping import filters_of, n_taps, shaped
 from timbrel.vocoder.student import (
     NativeStudent,
     Student,
@@ -35,7 +36,6 @@ from timbrel.vocoder.wavenet_export import load_wavenet
 from timbrel.vocoder.wavenet_native import NativeWaveNet, is_possible
 
 _VALID_CROPS, _VALID_FRAMES, _VALID_STEP = 24, 250, 10**9
-_SILENT_FRAMES = 125
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,10 @@ class StudentBatch(NamedTuple):
     """Crops, and the noise that the student makes its sound of."""
 
     crops: AudioBatch
-    noise: np.ndarray  # (batch, samples) float32
+    # Each (batch, samples) float32; see `timbrel.vocoder.shaping`.
+    noise: np.ndarray
+    shaped: np.ndarray
+    log_deviation: np.ndarray
 
 
 class _Made(NamedTuple):
@@ -131,15 +134,15 @@ class StudentTask(VocoderTask):
 
     def batch(self, step: int) -> StudentBatch:
         share = float(self.predicts(step))
-        batch = self._crops(
-            self._train, step, self._items, self._options.crop_frames, predicted_share=share
+        frames, silent = self._options.crop_frames, self._options.silent_share
+        return self._crops(
+            self._train,
+            step,
+            self._items,
+            frames,
+            predicted_share=share,
+            silent_share=silent,
         )
-        for item, audio, mel in zip(self._items, batch.crops.audio, batch.crops.mel, strict=True):
-            chance = np.random.default_rng((self._recipe.seed, step, item, 2))
-            if chance.random() < self._options.silent_share:
-                audio[:] = 0.0
-                mel[:] = self._recipe.mel.log_floor
-        return batch
 
     def loss(self, model: nn.Module, batch: StudentBatch, step: int) -> Tensor:  # noqa: ARG002
         made = self._made(model, batch)
@@ -174,21 +177,20 @@ class StudentTask(VocoderTask):
 
     def _silence_dbfs(self, model: nn.Module) -> float:
         """How loud a silent mel is."""
-        config = self._recipe.mel
-        n_samples = _SILENT_FRAMES * config.hop_length
-        mel = np.full((1, _SILENT_FRAMES + N_AROUND - 1, config.n_mels), config.log_floor)
-        silence = AudioBatch(
-            np.zeros((1, n_samples), np.float32), mel.astype(np.float32), np.zeros(1), np.zeros(1)
+        batch = self._crops(
+            self._valid, _VALID_STEP, [_VALID_CROPS], _VALID_FRAMES, silent_share=1.0
         )
-        noise = np.random.default_rng(0).standard_normal((1, n_samples), np.float32)
-        made = self._made(model, StudentBatch(silence, noise))
+        made = self._made(model, batch)
         return float(10 * torch.log10(made.audio.square().mean() + 1e-20))
 
     def _made(self, model: nn.Module, batch: StudentBatch) -> _Made:
         device = next(self.model.parameters()).device
-        noise = torch.from_numpy(batch.noise).to(device)
-        mel = normalised(torch.from_numpy(batch.crops.mel).to(device), self._recipe.mel)
-        audio, log_deviation = model(noise, mel)
+        noise, shaped_noise, deviation, mel = (
+            torch.from_numpy(array).to(device)
+            for array in (batch.noise, batch.shaped, batch.log_deviation, batch.crops.mel)
+        )
+        mel = normalised(mel, self._recipe.mel)
+        audio, log_deviation = model(shaped_noise, deviation, mel)
         return _Made(audio, log_deviation, noise, mel, self.model.log_level(mel))
 
     def _distilled(self, made: _Made) -> tuple[Tensor, Tensor]:
@@ -230,6 +232,7 @@ class StudentTask(VocoderTask):
         frames: int,
         *,
         predicted_share: float = 0.0,
+        silent_share: float = 0.0,
     ) -> StudentBatch:
         crops = audio_batch(
             clips,
@@ -241,13 +244,18 @@ class StudentTask(VocoderTask):
             seed=self._recipe.seed,
             predicted_share=predicted_share,
         )
-        noise = [
-            np.random.default_rng((self._recipe.seed, step, item, 1)).standard_normal(
-                crops.audio.shape[1], np.float32
-            )
-            for item in items
-        ]
-        return StudentBatch(crops, np.stack(noise))
+        config = self._recipe.mel
+        before = n_taps(config) - 1
+        noise = []
+        for item, audio, mel in zip(items, crops.audio, crops.mel, strict=True):
+            chance = np.random.default_rng((self._recipe.seed, step, item, 1))
+            if chance.random() < silent_share:
+                audio[:] = 0.0
+                mel[:] = config.log_floor
+            noise.append(chance.standard_normal(before + len(audio), np.float32))
+        drawn = np.stack(noise)
+        filters = filters_of(crops.mel[:, 1:-1], config)
+        return StudentBatch(crops, drawn[:, before:], *shaped(drawn, filters, config.hop_length))
 
 
 def _teacher(name: str, recipe: Recipe) -> Bundle:
