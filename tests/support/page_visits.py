@@ -19,6 +19,7 @@ from timbrel.constants import SMALL_MODEL
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.web.page import Files, page_files
 
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 MOST_MEL_ERROR = 0.02
 MOST_LEVEL_DB = 0.5
 DROP = """([name, content]) => {

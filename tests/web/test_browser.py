@@ -12,11 +12,9 @@ from mido import Message, MidiFile, MidiTrack
 from page_browser import captured, opened, serving, state, until
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from support.page_visits import drop, files_with_clock, melody, play, press, saved
+from support.page_visits import AXE, drop, files_with_clock, melody, play, press, saved
 from timbrel.constants import SMALL_MODEL
 from timbrel.web.page import page_files
-
-AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def test_other_sounds_and_models_and_links(page: Page) -> None:

@@ -20,10 +20,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load
 
-from timbrel.bundles.bundle import WEIGHTS_FILE
+from timbrel.bundles.bundle import WEIGHTS_FILE, load_bundle
 from timbrel.engine.wavenet import Engine
 from timbrel.errors import InputError, MissingToolError, OutputError
 from timbrel.geometry import MelConfig
+from timbrel.hearing.from_audio import speaks_of
 from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
 from timbrel.vocoder.wavenet_export import write_wavenet_bundle
 from timbrel.web import page as page_module
@@ -86,6 +87,11 @@ def test_the_manifest_lists_what_there_is(server: PageServer) -> None:
     manifest = json.load(get(server, MANIFEST_FILE))
     names = [entry["config"]["name"] for entry in manifest["models"]]
     assert {manifest["default_model"], manifest["default_vocoder"]} <= set(names)
+    encoder = next(e["config"] for e in manifest["models"] if e["config"]["kind"] == "encoder")
+    # It hears the instruments of its Mel2Mel, which the page has once.
+    assert "instruments" not in encoder
+    assert speaks_of(load_bundle(encoder["name"]), load_bundle(encoder["mel2mel"]))
+    assert {"transcriber", encoder["mel2mel"]} <= set(names)
     entry = next(e for e in manifest["models"] if e["config"]["name"] == manifest["default_model"])
     for listed in entry["files"].values():
         content = gzip.decompress(get(server, listed["path"]).read())

@@ -34,6 +34,7 @@ from timbrel.engine.wavenet import Engine
 from timbrel.errors import InputError, MissingToolError, OutputError
 from timbrel.examples import TUNES, tune_path
 from timbrel.files import check_output_folder, read_json, read_text
+from timbrel.hearing.sizes import KIND as ENCODER
 from timbrel.vocoder.catalog import vocoder_for
 from timbrel.vocoder.wavenet_stream import engine_parts
 
@@ -106,7 +107,7 @@ def page_files(
     models: list[dict[str, Any]] = []
     for name in shipped_bundles():
         bundle = load_bundle(name)
-        if bundle.kind not in page_kinds("plays"):
+        if bundle.kind not in (*page_kinds("plays"), *page_kinds("hears")):
             continue
         entries = {}
         for file, sha256 in read_sums(bundle.path).items():
@@ -237,7 +238,10 @@ def _entry(path: str, sha256: str) -> dict[str, str]:
 
 def _config(bundle: Bundle) -> dict[str, Any]:
     """A bundle's configuration without what the page does not show."""
-    shown = {key: value for key, value in bundle.config.items() if key != "training"}
+    left_out = {"training"}
+    if bundle.kind == ENCODER:  # the page has those of its Mel2Mel
+        left_out.add("instruments")
+    shown = {key: value for key, value in bundle.config.items() if key not in left_out}
     return shown | {"status": bundle.status}
 
 
