@@ -24,7 +24,7 @@ def test_all_that_a_row_names_is_there(name: str, kind: Kind) -> None:
 
 
 def test_every_kind_with_a_use_is_listed_under_it() -> None:
-    assert vocoder_kinds() == ["parallel", "wavenet"]
+    assert vocoder_kinds() == ["parallel", "wavenet", "student"]
     assert page_kinds("plays") == ["mel2mel", "parallel"]
     assert page_kinds("exports") == ["wavenet"]
     assert page_kinds("hears") == ["transcriber", "encoder"]

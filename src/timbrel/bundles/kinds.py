@@ -55,6 +55,13 @@ KINDS: dict[str, Kind] = {
         page="exports",
         keys=_MEL,
     ),
+    "student": Kind(
+        sizes="timbrel.vocoder.student:StudentConfig",
+        task="timbrel.training.tasks.student:StudentTask",
+        exporter="timbrel.vocoder.student_export:write_student_bundle",
+        runner="timbrel.vocoder.student_stream:student_vocoder",
+        keys=_MEL,
+    ),
     "notes-autoencoder": Kind(
         sizes="timbrel.notes.sizes:AutoencoderConfig",
         task="timbrel.training.tasks.autoencoder:AutoencoderTask",

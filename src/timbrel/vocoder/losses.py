@@ -15,6 +15,7 @@ from timbrel.mel.torch_spectrogram import TorchMelSpectrogram, stft
 # Window and hop in samples at 16 kHz; at other rates they have the same durations. The longest
 # window resolves the semitones of the second octave.
 RESOLUTIONS = ((256, 64), (512, 128), (1024, 256), (2048, 512), (4096, 1024), (8192, 2048))
+_POWER_RESOLUTION = (1024, 256)
 _SMALLEST = 1e-12
 _FLOOR = 1e-4  # magnitude; what is quieter is not worth matching
 # Corner of the ear's frequency scale (Glasberg and Moore 1990), whose slope is that of
@@ -101,6 +102,30 @@ class MelLoss(nn.Module):
         floor = torch.log(predicted.new_tensor(self._floor))
         a, b = (self.spectrogram(audio).maximum(floor) for audio in (predicted, true))
         return (a - b).abs().mean()
+
+
+class PowerLoss(nn.Module):
+    """Distance of power spectra that are averaged over time, relative to the original's.
+
+    Van den Oord et al., "Parallel WaveNet" (2017), section 5.1: how loud each frequency is in all,
+    which a sound that is random in detail can still match.
+    """
+
+    def __init__(self, sample_rate: int = SAMPLE_RATE) -> None:
+        super().__init__()
+        n_fft, hop = _POWER_RESOLUTION
+        self.n_fft = n_fft * sample_rate // SAMPLE_RATE
+        self.hop = hop * sample_rate // SAMPLE_RATE
+
+    def forward(self, predicted: Tensor, true: Tensor) -> Tensor:
+        """Loss of audio (batch, samples) against the original."""
+        window = torch.hann_window(self.n_fft, device=predicted.device)
+        a, b = (
+            torch.view_as_real(stft(audio, window, self.hop)).square().sum(-1).mean(1)
+            for audio in (predicted, true)
+        )  # (batch, bins)
+        norm = torch.linalg.norm(b, dim=-1).clamp(min=_FLOOR)
+        return (torch.linalg.norm(a - b, dim=-1) / norm).mean()
 
 
 def magnitude(spectrum: Tensor) -> Tensor:

@@ -132,12 +132,12 @@ class Gaussian(Continuous):
         self.n_parameters = 2
 
     def nll(self, parameters: Tensor, samples: Tensor) -> Tensor:
-        mean, log_scale = self._parts(parameters)
+        mean, log_scale = self.moments(parameters)
         deviation = (samples - mean) * torch.exp(-log_scale)
         return 0.5 * deviation.square() + log_scale + 0.5 * math.log(2 * math.pi)
 
     def _nll_between(self, parameters: Tensor, low: Tensor, high: Tensor) -> Tensor:
-        mean, log_scale = self._parts(parameters.double())
+        mean, log_scale = self.moments(parameters.double())
         inverse = torch.exp(-log_scale)
         low, high = inverse * (low - mean), inverse * (high - mean)
         # In the lower tail, logarithms of the distribution function are exact.
@@ -147,11 +147,12 @@ class Gaussian(Continuous):
         return -log_below - torch.log1p(-torch.exp(torch.special.log_ndtr(low) - log_below))
 
     def sample(self, parameters: Tensor, uniform: Tensor, temperature: float) -> Tensor:
-        mean, log_scale = self._parts(parameters)
+        mean, log_scale = self.moments(parameters)
         normal = math.sqrt(2) * torch.erfinv((2 * uniform - 1).clamp(-1 + 1e-6, 1 - 1e-6))
         return (mean + temperature * log_scale.exp() * normal).clamp(-1, 1)
 
-    def _parts(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+    def moments(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and log deviations of parameters (…, 2)."""
         mean, log_scale = parameters.unbind(-1)
         return mean, _Floored.apply(log_scale, self._MIN_LOG_SCALE)
 

@@ -101,7 +101,7 @@ class WaveNetStream:
 
     def restart(self, frame: int) -> None:
         """Go on at a frame as after long silence, with other random numbers for each frame."""
-        self._session = self._begin([number + (frame << _NUMBER_BITS) for number in self._numbers])
+        self._session = self._begin([stream_number(number, frame) for number in self._numbers])
         self._feed_silence(FRAMES_BEFORE)
 
     def process(self, mel: np.ndarray, *, last: bool = False) -> np.ndarray:
@@ -115,6 +115,11 @@ class WaveNetStream:
     def _feed_silence(self, n_frames: int) -> None:
         shape = (self._n_tracks, n_frames, self._mel.n_mels)
         self._session.feed(normalised(np.full(shape, self._mel.log_floor), self._mel))
+
+
+def stream_number(number: int, frame: int) -> int:
+    """The number, of 64 bits, that decides the chance of a track which goes on at a frame."""
+    return number + (frame << _NUMBER_BITS)
 
 
 def engine_config(sizes: Mapping[str, Any]) -> dict[str, Any]:
