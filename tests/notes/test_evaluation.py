@@ -16,15 +16,10 @@ from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.dataset import measured_qualities, read_split
-from timbrel.notes.evaluation import (
-    EvaluationPlan,
-    evaluate_notes,
-    find_pairs,
-    is_at,
-    markdown,
-    write_report,
-)
+from timbrel.notes.evaluation import EvaluationPlan, evaluate_notes, markdown, write_report
 from timbrel.notes.export import load_spectral, write_baseline_bundle, write_classifier_bundle
+from timbrel.notes.measures import is_at
+from timbrel.notes.pairs import find_pairs
 from timbrel.notes.spectrum import log_spectrum
 
 PLAN = EvaluationPlan(n_notes=2, n_pairs=1, iterations=2)

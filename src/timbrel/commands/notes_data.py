@@ -151,11 +151,11 @@ def evaluate(
             min=2,
             rich_help_panel=DATA,
         ),
-    ] = 64,
+    ] = 1000,
     pairs: Annotated[
         int,
         typer.Option(help="The number of pairs of notes to morph.", min=0, rich_help_panel=DATA),
-    ] = 20,
+    ] = 200,
     iterations: Annotated[
         int,
         typer.Option(
@@ -166,6 +166,7 @@ def evaluate(
     ] = 1000,
     seed: Seed = 0,
     temperature: Temperature = 1.0,
+    jobs: Jobs = -1,
     stop_at_first: StopAtFirst = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -188,6 +189,7 @@ def evaluate(
         autoencoder=None if autoencoder == NO_MODEL else autoencoder,
         baseline=None if baseline == NO_MODEL else baseline,
         plan=plan,
+        jobs=jobs,
         skip=failures,
         progress=shown(quiet=quiet),
     )
