@@ -33,7 +33,7 @@ def test_a_network_computes_with_the_averaged_statistics(network: nn.Sequential)
     tensors = averaged_tensors(network)
     before = [tensor.detach().clone() for tensor in tensors]
     average = [torch.full_like(tensor, 0.25) for tensor in tensors]
-    with AveragedWeights(network, average) as lent:
+    with AveragedWeights(network, average) as lent, torch.no_grad():
         # (0.75 − 0.25) / √0.25 · 0.25 + 0.25 = 0.5 from the norm, and 3 · 0.5 · 0.25 + 0.25
         assert float(lent(torch.ones(1, 2))) == pytest.approx(0.625, abs=1e-4)
     assert network.training

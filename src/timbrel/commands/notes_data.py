@@ -163,7 +163,7 @@ def evaluate(
             min=1,
             rich_help_panel=EXPERT,
         ),
-    ] = 1000,
+    ] = 16,
     seed: Seed = 0,
     temperature: Temperature = 1.0,
     jobs: Jobs = -1,
@@ -173,7 +173,7 @@ def evaluate(
 ) -> None:
     """Measure reconstructions and morphs of the test split, and write the tables.
 
-    The sounds are kept in the report's folder; what is there is not made again.
+    Sounds and codes are kept in the report's folder; what is there is not made again.
     """
     need_training()
     from timbrel.notes.evaluation import EvaluationPlan, evaluate_notes, markdown, write_report

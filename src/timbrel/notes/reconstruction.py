@@ -1,6 +1,6 @@
 """Notes through the models of an evaluation, a few at a time in parallel processes.
 
-A sound that has its file already is not made again, so that an evaluation can be interrupted. Each
+What has its file already is not made again, so that an evaluation can be interrupted. Each
 sound draws by its place among all: neither the processes nor an interruption change it.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from timbrel.constants import SAMPLE_RATE
-from timbrel.files import make_folder
+from timbrel.files import atomic_path, make_folder
 from timbrel.machine import n_processes
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.codec import NoteCodec
@@ -27,6 +27,14 @@ from timbrel.progress import Progress
 from timbrel.sound import read_audio, write_audio
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A sound, and the file for its codes."""
+
+    path: Path
+    audio: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -64,10 +72,16 @@ class Workers:
         return [result for some in self.progress(done, len(parts), label) for result in some]
 
 
-def codes_of_notes(audios: Sequence[np.ndarray], *, model: Path) -> list[np.ndarray]:
-    """The codes of an autoencoder's bundle, (frames, code_size) each."""
-    codec = NoteCodec.load(model)
-    return [codec.encode(audio) for audio in audios]
+def codes_of_clips(clips: Sequence[Clip], *, model: Path) -> list[np.ndarray]:
+    """The codes of an autoencoder's bundle, (frames, code_size) each; their files are written."""
+    missing = [clip for clip in clips if not clip.path.exists()]
+    if missing:
+        codec = NoteCodec.load(model)
+        for clip in missing:
+            make_folder(clip.path.parent)
+            with atomic_path(clip.path) as temporary, temporary.open("wb") as file:
+                np.save(file, codec.encode(clip.audio))
+    return [np.load(clip.path) for clip in clips]
 
 
 def decode_sounds(
@@ -86,9 +100,7 @@ def spectral_codes(audios: Sequence[np.ndarray], *, model: Path) -> list[np.ndar
 
 
 @torch.no_grad()
-def reconstruct_spectra(
-    notes: Sequence[Pitched], *, model: Path, iterations: int, seed: int
-) -> list[Path]:
+def reconstruct_spectra(notes: Sequence[Pitched], *, model: Path, iterations: int) -> list[Path]:
     """Write the notes as a baseline's bundle makes them of their spectra and pitches."""
     network, _ = load_spectral(model, SpectralBaseline, BaselineConfig)
     for note in notes:
@@ -98,7 +110,6 @@ def reconstruct_spectra(
             peak=peak_magnitude(note.audio),
             n_samples=len(note.audio),
             iterations=iterations,
-            seed=seed,
         )
         write_audio(note.path, audio, SAMPLE_RATE)
     return [note.path for note in notes]
