@@ -156,6 +156,15 @@ def evaluate(
         int,
         typer.Option(help="The number of pairs of notes to morph.", min=0, rich_help_panel=DATA),
     ] = 200,
+    probe: Annotated[
+        int,
+        typer.Option(
+            help="The number of notes of the training split for a linear probe of the codes; "
+            "0 leaves it out.",
+            min=0,
+            rich_help_panel=DATA,
+        ),
+    ] = 1024,
     iterations: Annotated[
         int,
         typer.Option(
@@ -179,7 +188,12 @@ def evaluate(
     from timbrel.notes.evaluation import EvaluationPlan, evaluate_notes, markdown, write_report
 
     plan = EvaluationPlan(
-        n_notes=notes, n_pairs=pairs, iterations=iterations, seed=seed, temperature=temperature
+        n_notes=notes,
+        n_pairs=pairs,
+        n_probe=probe,
+        iterations=iterations,
+        seed=seed,
+        temperature=temperature,
     )
     failures = Failures(stop_at_first=stop_at_first)
     report = evaluate_notes(

@@ -50,7 +50,6 @@ from timbrel.notes.spectrum import log_spectrum
 from timbrel.progress import Progress, silent
 
 REPORT_NAME = "notes"
-_PROBE_NOTES = 1024  # of the training split, for the probe
 _JUDGED_AT_ONCE = 16
 END = "ends/{}-{}.wav"  # of a pair's morph: its first or second end, and the morph's name
 
@@ -61,6 +60,7 @@ class EvaluationPlan:
 
     n_notes: int = 1000
     n_pairs: int = 200
+    n_probe: int = 1024  # notes of the training split, for the linear probe
     iterations: int = 16  # of Griffin and Lim
     seed: int = 0
     temperature: float = 1.0
@@ -116,7 +116,7 @@ def evaluate_notes(
         models.append(_Autoencoder(autoencoder, plan, workers, audio))
     if baseline:
         models.append(_Baseline(baseline, plan, workers, audio))
-    chosen, originals = list(heard), list(heard.values())
+    chosen, originals = list(heard), _spectra(heard.values())
     report: dict[str, Any] = {
         "data": data.name,
         "notes": len(chosen),
@@ -129,19 +129,20 @@ def evaluate_notes(
         },
         "probe": {},
     }
-    probed = random.permutation(len(train))[:_PROBE_NOTES].tolist()
+    probed = random.permutation(len(train))[: plan.n_probe].tolist()
     train_heard = _heard(train, probed, skip) if models else {}
     train_pitches, _ = labels(train, list(train_heard))
     test_pitches, _ = labels(test, chosen)
     for model in models:
-        found = model.reconstructed(test, heard)
+        found = _spectra(model.reconstructed(test, heard))
         report["reconstructions"][model.name] = judge.measures(test, chosen, originals, found)
-        report["probe"][model.name] = linear_probe(
-            model.mean_codes(train, train_heard),
-            train_pitches,
-            model.mean_codes(test, heard),
-            test_pitches,
-        )
+        if train_heard:
+            report["probe"][model.name] = linear_probe(
+                model.mean_codes(train, train_heard),
+                train_pitches,
+                model.mean_codes(test, heard),
+                test_pitches,
+            )
     for model in models:
         if isinstance(model, _Autoencoder) and plan.n_pairs:
             report["morphs"] = _morphs(model, test, plan, skip)
@@ -281,10 +282,10 @@ class _Judge:
         self,
         split: NoteSplit,
         chosen: Sequence[int],
-        originals: Sequence[np.ndarray],
-        sounds: Sequence[np.ndarray],
+        originals: np.ndarray,
+        spectra: np.ndarray,
     ) -> dict[str, float]:
-        spectra = np.stack([log_spectrum(sound) for sound in sounds])
+        """Measures of the spectra of some notes, beside those of the originals."""
         pitches, qualities = [], []
         for start in range(0, len(spectra), _JUDGED_AT_ONCE):
             some = torch.from_numpy(spectra[start : start + _JUDGED_AT_ONCE])
@@ -295,7 +296,7 @@ class _Judge:
         said = np.concatenate(qualities)[:, self.columns]
         true = true_qualities[:, self.columns]
         errors = [
-            spectrum_error_db(log_spectrum(original), spectrum)
+            spectrum_error_db(original, spectrum)
             for original, spectrum in zip(originals, spectra, strict=True)
         ]
         return {
@@ -310,6 +311,10 @@ def labels(split: NoteSplit, chosen: Sequence[int]) -> tuple[np.ndarray, np.ndar
     """Pitches (notes,) and qualities (notes, 10) of some notes."""
     notes = [split.notes[i] for i in chosen]
     return np.array([n.pitch for n in notes]), np.array([n.qualities for n in notes])
+
+
+def _spectra(sounds: Iterable[np.ndarray]) -> np.ndarray:
+    return np.stack([log_spectrum(sound) for sound in sounds])
 
 
 def _heard(split: NoteSplit, indices: Iterable[int], skip: Skip) -> dict[int, np.ndarray]:
