@@ -84,6 +84,7 @@ bench: $(VENV)/.dev system $(PAGE)  ## Measure speed and memory (some minutes); 
 	$(BIN)/python benchmarks/page.py --output docs/bench/page.json
 	$(BIN)/python benchmarks/memory.py --output docs/bench/memory.json
 	$(BIN)/python benchmarks/voices.py --output docs/bench/voices.json
+	$(BIN)/python benchmarks/songs.py --output docs/bench/songs.json
 	$(BIN)/timbrel bench wavenet --json > docs/bench/wavenet.json
 	$(BIN)/python tools/update_readme.py
 

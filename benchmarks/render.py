@@ -6,22 +6,19 @@ Each command is run several times in a process of its own, and the median is tak
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import soundfile
+from measuring import TIMBREL, cost_of, report
+
+from timbrel.constants import DEFAULT_MODEL, SMALL_MODEL
 
 EXAMPLES = Path(__file__).parents[1] / "src" / "timbrel" / "examples"
 SOUNDFONT = Path("/usr/share/sounds/sf3/MuseScore_General_Lite.sf3")
-TIMBREL = Path(sys.executable).with_name("timbrel")
 
 
 def main() -> None:
@@ -31,24 +28,19 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
 
-    results = [_render(name, arguments.runs) for name in ("prelude.mid", "duet.mid")]
-    content = {
-        "machine": {
-            "processor": platform.machine(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-        },
-        "results": results,
-    }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(content, indent=2) + "\n")
-    print(json.dumps(content, indent=2))
+    results = [
+        _render(name, model, arguments.runs)
+        for model in (DEFAULT_MODEL, SMALL_MODEL)
+        for name in ("prelude.mid", "duet.mid")
+    ]
+    report(arguments.output, results=results)
 
 
-def _render(name: str, runs: int) -> dict[str, float | str | None]:
+def _render(name: str, model: str, runs: int) -> dict[str, float | str | None]:
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder, "out.wav")
-        command = [TIMBREL, "render", EXAMPLES / name, "-o", output, "--force", "--threads", "1"]
+        command = [TIMBREL, "render", EXAMPLES / name, "--model", model, "-o", output]
+        command += ["--force", "--threads", "1"]
         took_s = _median(command, runs)
         info = soundfile.info(output)
         duration_s = info.frames / info.samplerate
@@ -59,6 +51,7 @@ def _render(name: str, runs: int) -> dict[str, float | str | None]:
             fluidsynth_s = _median([*peer, EXAMPLES / name], runs)
     return {
         "file": name,
+        "model": model,
         "duration_s": round(duration_s, 2),
         "took_s": round(took_s, 3),
         "real_time_factor": round(took_s / duration_s, 4),
@@ -68,16 +61,11 @@ def _render(name: str, runs: int) -> dict[str, float | str | None]:
 
 def _median(command: list, runs: int) -> float:
     """Seconds of a command from start to end on one core, the median of several runs."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    times = []
-    for _ in range(runs):
-        began = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True, env=environment)
-        times.append(time.perf_counter() - began)
-    return round(statistics.median(times), 4)
+    return round(statistics.median(cost_of(command).wall_s for _ in range(runs)), 4)
 
 
 if __name__ == "__main__":
+    os.environ["OMP_NUM_THREADS"] = "1"
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     main()

@@ -7,18 +7,17 @@ Times are medians of several runs; a real-time factor is for one track.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from measuring import report
 
 from timbrel.bundles.bundle import load_bundle
-from timbrel.constants import DEFAULT_MODEL
+from timbrel.constants import SMALL_MODEL
 from timbrel.mel.generator import MelGenerator
 from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
@@ -37,21 +36,12 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
 
-    content = {
-        "machine": {
-            "processor": platform.machine(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-        },
-        "results": [_measure(name, arguments.runs) for name in vocoder_names()],
-    }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(content, indent=2) + "\n")
-    print(json.dumps(content, indent=2))
+    names = vocoder_names(load_bundle(SMALL_MODEL).mel)
+    report(arguments.output, results=[_measure(name, arguments.runs) for name in names])
 
 
 def _measure(name: str, runs: int) -> dict[str, float | str]:
-    bundle = load_bundle(DEFAULT_MODEL)
+    bundle = load_bundle(SMALL_MODEL)
     generator = MelGenerator(bundle)
     vocoder = load_vocoder(name, bundle.mel)
     score = read_midi(EXAMPLES / "prelude.mid").merged()

@@ -11,20 +11,18 @@ Each command is run in a process of its own, and the least time of several runs 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import mido
+from measuring import TICKS_A_SECOND, TIMBREL, Cost, cost_of, report, saved
 
-TIMBREL = Path(sys.executable).with_name("timbrel")
+from timbrel.constants import SMALL_MODEL
+
 CORPUS = Path(os.environ.get("TIMBREL_CORPUS", "piano-midi.de"))
-TICKS_A_SECOND = 1000
+MODEL = ("--model", SMALL_MODEL)
 
 
 def main() -> None:
@@ -37,40 +35,30 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         bach = CORPUS / "Bach" / "bach_846.mid"
-        parts = bach if bach.is_file() else _saved(folder / "parts.mid", _parts())
+        parts = bach if bach.is_file() else saved(folder / "parts.mid", _parts())
         stems = ["--stems", folder / "stems"]
         comparisons = [
             (
                 "128 programs after a tune",
-                [_saved(folder / "tune.mid", _tune()), "--duration", "4"],
-                [_saved(folder / "programs.mid", _programs()), "--duration", "4"],
+                [saved(folder / "tune.mid", _tune()), "--duration", "4"],
+                [saved(folder / "programs.mid", _programs()), "--duration", "4"],
             ),
             (f"parts of one piano each by itself ({parts.name})", [parts], [parts, *stems]),
             (
                 "seven long notes beside a dense track",
-                [_saved(folder / "dense.mid", [_dense()]), "--duration", "2"],
-                [_saved(folder / "beside.mid", [_dense(), *_long()]), "--duration", "2"],
+                [saved(folder / "dense.mid", [_dense()]), "--duration", "2"],
+                [saved(folder / "beside.mid", [_dense(), *_long()]), "--duration", "2"],
             ),
         ]
         results = [_compared(*one, folder / "out.wav", arguments.runs) for one in comparisons]
-    content = {
-        "machine": {
-            "processor": platform.machine(),
-            "cores": os.cpu_count(),
-            "python": platform.python_version(),
-        },
-        "results": results,
-    }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(content, indent=2) + "\n")
-    print(json.dumps(content, indent=2))
+    report(arguments.output, results=results)
 
 
 def _compared(what: str, base: list, other: list, output: Path, runs: int) -> dict[str, Any]:
     """Processor time and memory of two renders, taken in turn."""
     measured = [[_render(one, output) for one in (base, other)] for _ in range(runs)]
-    base_s, other_s = (min(run[i][0] for run in measured) for i in range(2))
-    base_mb, other_mb = (max(run[i][1] for run in measured) for i in range(2))
+    base_s, other_s = (min(run[i].cpu_s for run in measured) for i in range(2))
+    base_mb, other_mb = (max(run[i].peak_mb for run in measured) for i in range(2))
     return {
         "what": what,
         "base_cpu_s": round(base_s, 2),
@@ -81,17 +69,11 @@ def _compared(what: str, base: list, other: list, output: Path, runs: int) -> di
     }
 
 
-def _render(arguments: list, output: Path) -> tuple[float, float]:
-    """Processor time in seconds and peak memory in MB of a render on one thread."""
-    command = [TIMBREL, "render", *arguments, "-o", output, "--force", "--threads", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{command} failed")
-    # Linux counts kilobytes, macOS bytes.
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / unit
+def _render(arguments: list, output: Path) -> Cost:
+    """What a render on one thread takes."""
+    return cost_of(
+        [TIMBREL, "render", *MODEL, *arguments, "-o", output, "--force", "--threads", "1"]
+    )
 
 
 def _note(pitch: int, seconds: float, *, channel: int = 0) -> list[mido.Message]:
@@ -141,12 +123,6 @@ def _long() -> list[mido.MidiTrack]:
         change = mido.Message("program_change", program=48, channel=channel)
         tracks.append(mido.MidiTrack([change, *_note(60 + channel, 4.0, channel=channel)]))
     return tracks
-
-
-def _saved(path: Path, tracks: list[mido.MidiTrack]) -> Path:
-    # 500 ticks a beat of half a second.
-    mido.MidiFile(ticks_per_beat=TICKS_A_SECOND // 2, tracks=tracks).save(path)
-    return path
 
 
 if __name__ == "__main__":

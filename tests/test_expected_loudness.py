@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from timbrel.bundles.bundle import Bundle, load_bundle
+from timbrel.constants import DEFAULT_MODEL, SMALL_MODEL
 from timbrel.expected_loudness import (
-    LEVELS,
     REFERENCE_KEY,
     REFERENCE_VELOCITY,
     RELEASE_S,
     expected_loudness,
+    known_levels,
     note_powers,
 )
 from timbrel.loudness import STEP_S, lufs
 from timbrel.mastering import measured_loudness
-from timbrel.score.instruments import TEN_INSTRUMENTS
 from timbrel.score.score import Automation, Note, Score, Track
 from timbrel.synthesizer import Synthesizer
 from timbrel.timbre.timbre import Timbre, parse_timbre
@@ -119,14 +119,21 @@ def test_other_models_levels_follow_what_they_were_trained_on(tiny_bundle: Bundl
     assert levels.pop() == pytest.approx(known, abs=10)
 
 
-def test_every_instrument_has_a_level() -> None:
-    assert set(LEVELS) == set(TEN_INSTRUMENTS.values())
+@pytest.mark.parametrize("model", [SMALL_MODEL, DEFAULT_MODEL])
+def test_every_instrument_has_a_level(model: str) -> None:
+    levels = known_levels()
+    for instrument in load_bundle(model).instruments:
+        level = levels.of(instrument)
+        assert level is not None, instrument.name
+        assert -90 < level.level_db < 0
+        assert 0 <= level.velocity_db <= 30
     assert lufs(1.0) == pytest.approx(-0.691)
 
 
+@pytest.mark.parametrize("model", [SMALL_MODEL, DEFAULT_MODEL])
 @pytest.mark.parametrize("instrument", ["grand piano", "church organ", "harp", "trumpet"])
-def test_what_is_expected_is_what_is_measured(instrument: str) -> None:
-    synthesizer = Synthesizer.load()
+def test_what_is_expected_is_what_is_measured(model: str, instrument: str) -> None:
+    synthesizer = Synthesizer.load(model)
     score = Score((phrase(chord=3, velocity=80), replace(phrase(velocity=60), channel=1)))
     stream = synthesizer.stream(score, timbre=instrument)
     found = measured_loudness((block.mix for block in stream.unmastered()), stream.sample_rate, 2)

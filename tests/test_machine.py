@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from timbrel import machine
-from timbrel.machine import n_cores, n_physical_cores, within_cores
+from timbrel.machine import description, n_cores, n_physical_cores, within_cores
 
 
 def machine_of(folder: Path, siblings: dict[int, str]) -> Path:
@@ -41,3 +41,9 @@ def test_systems_without_affinity_count_all(monkeypatch: pytest.MonkeyPatch) -> 
 def test_this_machine_has_some() -> None:
     assert 1 <= n_physical_cores() <= n_cores()
     assert within_cores(10**6) == n_cores()
+
+
+def test_the_processor_is_named() -> None:
+    found = description()
+    assert len(found["processor"]) > 3
+    assert found["cores"] >= n_cores()

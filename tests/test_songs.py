@@ -13,7 +13,7 @@ from support.command_line import failure_of, result_of, run
 from support.midi_bytes import bend, control, exclusive, note, off, on, parameter, program, smf
 from support.small_studio import small_mel2mel, small_vocoder
 from timbrel.bundles.bundle import load_bundle
-from timbrel.constants import DEFAULT_MODEL
+from timbrel.constants import SMALL_MODEL
 from timbrel.errors import InputError
 from timbrel.mel.generator import MelGenerator
 from timbrel.score.midi import parse_midi
@@ -122,8 +122,8 @@ def test_commands_count_what_the_kit_lacks(pair: tuple[Path, Path], tmp_path: Pa
     kinds = [(track["program"], track["drums"]) for track in row["tracks"]]
     assert kinds[-2:] == [(0, True), (32, True)]
     assert (kinds[0], row["notes"]) == ((0, False), 84)
-    # The default model plays no drums, and says how many.
-    (row,) = result_of("inspect", file)
+    # The small model plays no drums, and says how many.
+    (row,) = result_of("inspect", file, "--model", SMALL_MODEL)
     assert row["unplayable"]["drum_notes"] == 12
     assert [track["drums"] for track in row["tracks"][-2:]] == [True, True]
 
@@ -187,8 +187,9 @@ def test_an_a_may_be_of_415_hz(synthesizer: Synthesizer, tmp_path: Path) -> None
     with pytest.raises(InputError, match="between 220 and 880 Hz, not 44 Hz"):
         synthesizer.render(score, tuning_hz=44)
     (tmp_path / "a.mid").write_bytes(data)
-    words = failure_of("render", tmp_path / "a.mid", "--tuning", "415", "-o", tmp_path / "a.wav")
-    assert f"{DEFAULT_MODEL}: plays in the tuning of 440 Hz alone" in words
+    small = ("--model", SMALL_MODEL, "-o", tmp_path / "a.wav")
+    words = failure_of("render", tmp_path / "a.mid", "--tuning", "415", *small)
+    assert f"{SMALL_MODEL}: plays in the tuning of 440 Hz alone" in words
     assert not (tmp_path / "a.wav").exists()
 
 
@@ -203,7 +204,7 @@ def test_bends_beyond_the_band_are_silent_and_finite(synthesizer: Synthesizer) -
 
 def test_a_rate_above_the_models_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "a.mid").write_bytes(smf(note(60, 50)))
-    options = ("--sample-rate", "48000", "--duration", "0.1")
+    options = ("--model", SMALL_MODEL, "--sample-rate", "48000", "--duration", "0.1")
     done = run("render", tmp_path / "a.mid", "-o", tmp_path / "a.wav", *options)
     assert done.returncode == 0
     assert "plays at 16000 Hz; at 48000 Hz its sound still ends at 8000 Hz" in done.stderr

@@ -1,30 +1,39 @@
 """Fit what `timbrel.expected_loudness` expects of notes to renders of the default model.
 
-Excerpts of training pieces are rendered in each instrument, dry, without gain and limiter. For each
-instrument the level of a note, its decay and what its key and velocity change are fitted to the
-loudness of the excerpts, and of their single seconds. Other pieces, each in one instrument and in
-several at once, say how good that is. Prints the table `LEVELS`, then the errors.
+Excerpts of training pieces, others for each instrument, are rendered in all instruments, those of
+etudes in drum kits, dry, without gain and limiter. For each instrument the level of a note, its
+decay and what its key and velocity change are fitted to the loudness of the excerpts, and of their
+single seconds. Other pieces, in one instrument and in several at once, say how good that is. Writes
+`timbrel/levels.json`, and prints the errors.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import io
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.optimize import least_squares
 
 from timbrel import expected_loudness
+from timbrel.bundles.bundle import Instrument
+from timbrel.corpus.etudes import etude
+from timbrel.corpus.presets import Preset
+from timbrel.corpus.soundfont import KIT_BANK
 from timbrel.expected_loudness import Level, note_powers
+from timbrel.files import write_text
 from timbrel.loudness import STEP_S, STEPS_PER_BLOCK, LoudnessMeter, gated_power, lufs
-from timbrel.score.midi import read_midi
+from timbrel.score.midi import parse_midi, read_midi
 from timbrel.score.score import Score, Track, note_table
 from timbrel.synthesizer import Synthesizer
 
-EXCERPT_S = 20.0
+EXCERPT_S = 12.0
 SECOND = round(1 / STEP_S)  # in steps
 LOUD = 0.03  # seconds count whose power is at least this share of the loudest one's
 SECONDS_WEIGHT = 0.3  # against the excerpt as a whole
@@ -39,7 +48,6 @@ PULL = ((1, 0.1, 0.0), (3, 0.02, 10.0))
 class Render:
     """An excerpt in one instrument."""
 
-    program: int
     notes: np.ndarray  # (notes, 4), a `note_table`
     steps: np.ndarray  # K-weighted powers, measured
     measured_lufs: float
@@ -49,20 +57,54 @@ def main() -> None:
     """Render, fit, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("midi", type=Path, help="a folder of MIDI files with a splits.csv")
-    parser.add_argument("--pieces", type=int, default=30, help="to fit to")
+    parser.add_argument("--pieces", type=int, default=30, help="to choose excerpts from")
+    parser.add_argument("--excerpts", type=int, default=4, help="of each instrument, to fit to")
     parser.add_argument("--checked", type=int, default=10, help="to measure the errors on")
     arguments = parser.parse_args()
-    synthesizer = Synthesizer.load()
-    excerpts = list(chosen(arguments.midi, "train", arguments.pieces, seed=0))
-    renders = [one for excerpt in excerpts for one in in_each_instrument(synthesizer, excerpt)]
-    levels = fitted(renders)
-    for program, level in sorted(levels.items()):
-        print(f"    {program}: {level},")
-    expected_loudness.LEVELS.update(levels)
+    synthesizer = Synthesizer.load(threads=1)
+    pieces = list(chosen(arguments.midi, "train", arguments.pieces, seed=0))
+    levels: dict[bool, dict[str, list[float]]] = {False: {}, True: {}}
+    for number, instrument in enumerate(synthesizer.instruments):
+        n = arguments.excerpts
+        played = (
+            [drum_etude(instrument, "train", i) for i in range(n)]
+            if instrument.is_kit
+            else [pieces[(n * number + i) % len(pieces)] for i in range(n)]
+        )
+        level = fitted([rendered(synthesizer, instrument, one) for one in played])
+        print(instrument.name, level, flush=True)
+        levels[instrument.is_kit][str(instrument.program)] = list(astuple(level))
+    gain = synthesizer.model.gain
+    content = {"gain": gain, "programs": levels[False], "kits": levels[True]}
+    write_text(expected_loudness.LEVELS_FILE, as_rows(content))
+    expected_loudness.known_levels.cache_clear()
     checked = list(chosen(arguments.midi, "valid", arguments.checked, seed=1))
-    report("one instrument", [e for one in checked for e in errors(synthesizer, one)])
+    melodic = [one for one in synthesizer.instruments if not one.is_kit]
+    kits = [one for one in synthesizer.instruments if one.is_kit]
+    single = [
+        error(synthesizer, checked[i % len(checked)], one.name) for i, one in enumerate(melodic)
+    ]
+    report("one instrument", single)
+    report("a kit", [error(synthesizer, drum_etude(one, "valid", 0)) for one in kits])
     songs = [ensemble_of(checked, synthesizer, seed) for seed in range(2 * arguments.checked)]
     report("several at once", [error(synthesizer, song) for song in songs])
+
+
+def as_rows(content: dict[str, Any]) -> str:
+    """JSON with a row for each instrument."""
+    parts = [f'  "gain": {content["gain"]}']
+    for key in ("programs", "kits"):
+        rows = ",\n".join(f'    "{k}": {json.dumps(row)}' for k, row in content[key].items())
+        parts.append(f'  "{key}": {{\n{rows}\n  }}')
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+def drum_etude(kit: Instrument, split: str, number: int) -> Score:
+    """The first seconds of an etude for a drum kit."""
+    preset = Preset(kit.name, kit.program, KIT_BANK, kit.keys)
+    file = io.BytesIO()
+    etude(preset, number, split=split).save(file=file)
+    return parse_midi(file.getvalue())
 
 
 def chosen(folder: Path, split: str, n: int, *, seed: int) -> Iterator[Score]:
@@ -90,32 +132,32 @@ class _Steps(LoudnessMeter):
         super().add_steps(steps)
 
 
-def in_each_instrument(synthesizer: Synthesizer, excerpt: Score) -> Iterator[Render]:
-    """The excerpt, rendered in every instrument of the model."""
-    for instrument in synthesizer.model.instruments:
-        meter = _Steps(synthesizer.sample_rate, 2)
-        stream = synthesizer.stream(
-            excerpt, timbre=instrument.name, duration_s=EXCERPT_S, normalize=False, dry=True
-        )
-        for block in stream.unmastered():
-            meter.add(block.mix)
-        notes = note_table(excerpt.tracks[0].notes)
-        steps = np.concatenate(meter.steps)
-        yield Render(instrument.program, notes, steps, meter.measured.integrated_lufs)
+def rendered(synthesizer: Synthesizer, instrument: Instrument, excerpt: Score) -> Render:
+    """The excerpt in an instrument."""
+    meter = _Steps(synthesizer.sample_rate, 2)
+    timbre = None if instrument.is_kit else instrument.name
+    stream = synthesizer.stream(
+        synthesizer.playable(excerpt),
+        timbre=timbre,
+        duration_s=EXCERPT_S,
+        normalize=False,
+        dry=True,
+    )
+    for block in stream.unmastered():
+        meter.add(block.mix)
+    tracks = excerpt.drum_tracks if instrument.is_kit else excerpt.tracks
+    steps = np.concatenate(meter.steps)
+    return Render(note_table(tracks[0].notes), steps, meter.measured.integrated_lufs)
 
 
-def fitted(renders: Sequence[Render]) -> dict[int, Level]:
-    """The levels of each instrument, by its program."""
-    levels = {}
-    for program in dict.fromkeys(render.program for render in renders):
-        own = [render for render in renders if render.program == program]
-        fits = [
-            least_squares(residuals, guess, args=(own,), bounds=(LOWEST, HIGHEST))
-            for guess in FIRST_GUESSES
-        ]
-        best = min(fits, key=lambda fit: fit.cost).x
-        levels[program] = Level(*(round(float(value), 2) for value in as_level(best)))
-    return levels
+def fitted(renders: Sequence[Render]) -> Level:
+    """The level of an instrument."""
+    fits = [
+        least_squares(residuals, guess, args=(renders,), bounds=(LOWEST, HIGHEST))
+        for guess in FIRST_GUESSES
+    ]
+    best = min(fits, key=lambda fit: fit.cost).x
+    return Level(*(round(float(value), 2) for value in as_level(best)))
 
 
 def residuals(parameters: np.ndarray, renders: Sequence[Render]) -> np.ndarray:
@@ -158,7 +200,7 @@ def integrated(steps: np.ndarray) -> float:
 def ensemble_of(excerpts: Sequence[Score], synthesizer: Synthesizer, seed: int) -> Score:
     """Excerpts at once, in different instruments and volumes."""
     random = np.random.default_rng(seed)
-    programs = [instrument.program for instrument in synthesizer.model.instruments]
+    programs = [one.program for one in synthesizer.instruments if not one.is_kit]
     n = int(random.integers(2, 6))
     tracks: list[Track] = []
     for i in random.permutation(len(excerpts))[:n]:
@@ -169,14 +211,9 @@ def ensemble_of(excerpts: Sequence[Score], synthesizer: Synthesizer, seed: int) 
     return Score(tuple(tracks))
 
 
-def errors(synthesizer: Synthesizer, excerpt: Score) -> list[float]:
-    """Expected against measured loudness in each instrument, in dB."""
-    names = [instrument.name for instrument in synthesizer.model.instruments]
-    return [error(synthesizer, excerpt, timbre=name) for name in names]
-
-
 def error(synthesizer: Synthesizer, score: Score, timbre: str | None = None) -> float:
     """Expected less measured loudness, in dB."""
+    score = synthesizer.playable(score)
     stream = synthesizer.stream(score, timbre=timbre, duration_s=EXCERPT_S)
     meter = LoudnessMeter(stream.sample_rate, stream.channels)
     for block in stream.unmastered():

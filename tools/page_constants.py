@@ -22,8 +22,10 @@ from timbrel import (
     synthesizer,
     voices,
 )
+from timbrel.commands import recognise, timbre_from
 from timbrel.commands.app import app
 from timbrel.evaluation import timbre_space
+from timbrel.hearing import from_audio
 from timbrel.score import (
     channels,
     container,
@@ -37,6 +39,8 @@ from timbrel.score import (
 )
 from timbrel.score.score import DEFAULT_REVERB_SEND, UNPLAYABLE
 from timbrel.timbre import lookup, timbre
+from timbrel.transcription import decoding, front_end, recording, sizes
+from timbrel.transcription import midi as transcription_midi
 from timbrel.vocoder import excitation, sources, strokes, wavenet_stream
 
 # Of `timbrel render`: what the command that the page offers to copy makes use of.
@@ -47,6 +51,7 @@ OUTPUT = Path(__file__).parents[1] / "web" / "src" / "constants.json"
 def shared() -> dict[str, Any]:
     """All of them, by the names that the page uses."""
     return {
+        "defaultModel": constants.DEFAULT_MODEL,
         "lowestPitch": constants.LOWEST_PITCH,
         "highestPitch": constants.HIGHEST_PITCH,
         "nPitches": constants.N_PITCHES,
@@ -131,11 +136,58 @@ def shared() -> dict[str, Any]:
         "renderOptions": _option_names("render", RENDER_OPTIONS),
         "phrase": [note._asdict() for note in timbre_space.PHRASE],
         "drumPhrase": [note._asdict() for note in timbre_space.STROKES],
+        "recording": _recording(),
+        "hearing": _hearing(),
+        "transcription": _transcription(),
+    }
+
+
+def _recording() -> dict[str, float]:
+    """What a recording is looked through for."""
+    return {
+        "silentPeak": recording.SILENT_PEAK,
+        "softPeak": recording.SOFT_PEAK,
+        "wantedPeak": recording.WANTED_PEAK,
+        "cancelled": recording.CANCELLED,
+        "wideHz": recording.WIDE_HZ,
+    }
+
+
+def _hearing() -> dict[str, Any]:
+    """How timbres are heard, and how that is said."""
+    return {
+        "nothing": from_audio.NOTHING,
+        "audibleDb": from_audio.AUDIBLE_DB,
+        "named": timbre_from.NAMED,
+        "least": recognise.LEAST,
+        "sureWords": [{"least": least, "words": words} for least, words in timbre_from.SURE_WORDS],
+        "far": timbre_from.FAR,
+    }
+
+
+def _transcription() -> dict[str, Any]:
+    """The front end, how notes are decoded, and how they are written to MIDI."""
+    return {
+        "a4Pitch": constants.A4_PITCH,
+        "tinyPower": front_end.TINY_POWER,
+        "heads": sizes.HEADS,
+        "stemAhead": sizes.STEM_AHEAD,
+        "refractoryFrames": decoding.REFRACTORY_FRAMES,
+        "shortestFrames": decoding.SHORTEST_FRAMES,
+        "endedFrames": decoding.ENDED_FRAMES,
+        "bentCents": decoding.BENT_CENTS,
+        "trackName": transcription_midi.TRACK_NAME,
+        "ticksPerBeat": transcription_midi.TICKS_PER_BEAT,
+        "bendChannels": transcription_midi.BEND_CHANNELS,
+        "defaultRange": transcription_midi.DEFAULT_RANGE,
+        "largestRange": transcription_midi.LARGEST_RANGE,
+        "stepCents": transcription_midi.STEP_CENTS,
     }
 
 
 def _loudness() -> dict[str, Any]:
     """The meter, what is aimed at, and what is expected of notes."""
+    levels = expected_loudness.known_levels()
     return {
         "targetLufs": render_options.DEFAULT_LOUDNESS_LUFS,
         "closeLu": mastering.CLOSE_LU,
@@ -158,10 +210,11 @@ def _loudness() -> dict[str, Any]:
         "referenceVelocity": expected_loudness.REFERENCE_VELOCITY,
         "releaseS": expected_loudness.RELEASE_S,
         "nearest": expected_loudness.NEAREST,
-        "gain": expected_loudness.GAIN,
+        "gain": levels.gain,
         "levels": [
-            {"program": program, "level": astuple(level)}
-            for program, level in expected_loudness.LEVELS.items()
+            {"isKit": is_kit, "program": program, "level": astuple(level)}
+            for is_kit, table in ((False, levels.programs), (True, levels.kits))
+            for program, level in table.items()
         ],
     }
 

@@ -8,6 +8,7 @@ from page_browser import chromium, opened, serving, until
 from PIL import Image
 from playwright.sync_api import Page
 
+from timbrel.constants import DEFAULT_MODEL
 from timbrel.web.page import page_files
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
@@ -33,17 +34,18 @@ def main() -> None:
 
 
 def picture(page: Page, path: Path, *, full_page: bool) -> None:
-    """The canon, its trumpet on its way from one instrument to another."""
+    """The canon, its trumpet on its way from one instrument to another, in the default model."""
+    until(page, "models.model", lambda name: name == DEFAULT_MODEL)
     page.get_by_role("button", name="Canon", exact=True).click()
     until(page, "transport.ahead", lambda ahead: ahead > 0.3)
     page.evaluate(
         """() => {
-            const point = (name) => [
-                ...timbrel.models.instruments.find((one) => one.name === name).embedding];
+            const point = (program) => [
+                ...timbrel.models.melodic.find((one) => one.program === program).embedding];
             timbrel.piece.select(0);
             timbrel.piece.setTimbre({
                 times: [0, 6, 14, 24],
-                points: ["trumpet", "church organ", "string ensemble", "trumpet"].map(point),
+                points: [56, 19, 48, 56].map(point),
             });
         }"""
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from timbrel.bundles.bundle import load_bundle
-from timbrel.constants import DEFAULT_MODEL
+from timbrel.constants import SMALL_MODEL
 from timbrel.evaluation.conditions import TRUE_MEL
 from timbrel.evaluation.originals import choose_excerpts
 from timbrel.evaluation.results import CORRELATION
@@ -34,12 +34,12 @@ def main(midi: Path, soundfont: Path, cache: Path, run: Path, bundles: Sequence[
     recipe = read_recipe(run / RECIPE_FILE)
     samples = recipe.batch_size * recipe.options["crop_frames"] * recipe.mel.hop_length
     nll = [(samples * r["step"], r["nll"]) for r in read_log(run) if r["kind"] == "valid"]
-    names = [instrument.name for instrument in load_bundle(DEFAULT_MODEL).instruments]
+    names = [instrument.name for instrument in load_bundle(SMALL_MODEL).instruments]
     results = evaluate(
         midi,
         soundfont,
         choose_excerpts(midi)[::EVERY],
-        models=[DEFAULT_MODEL],
+        models=[SMALL_MODEL],
         vocoders=[*map(str, bundles), GRIFFIN_LIM],
         cache=cache,
         instruments=names[::EVERY],
@@ -53,7 +53,7 @@ def main(midi: Path, soundfont: Path, cache: Path, run: Path, bundles: Sequence[
             )
             for bundle in bundles
         ]
-        for source in (TRUE_MEL, DEFAULT_MODEL)
+        for source in (TRUE_MEL, SMALL_MODEL)
     }
     figure = Figure(figsize=(9, 3), layout="constrained")
     left, right = figure.subplots(1, 2)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from timbrel.constants import DEFAULT_MODEL, SMALL_MODEL
+
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- numbers: written by tools/update_readme.py -->", "<!-- end of numbers -->"
 
@@ -14,7 +16,7 @@ def main() -> None:
     results = json.loads((ROOT / "docs/results.json").read_text())
     bench = {
         name: json.loads((ROOT / f"docs/bench/{name}.json").read_text())
-        for name in ("render", "memory")
+        for name in ("render", "songs", "memory")
     }
     path = ROOT / "README.md"
     before, rest = path.read_text().split(BEGIN)
@@ -24,13 +26,14 @@ def main() -> None:
 
 def table(results: dict, bench: dict) -> str:
     """The README's table."""
-    model = "mel2mel"
+    model = SMALL_MODEL
+    processor = bench["songs"]["machine"]["processor"]
     found = results["log_mel"][model].values()
     centred = sum(measures["centred_correlation"] for measures in found) / len(found)
     by_condition = results["log_cqt_correlation"]
     lines = [
-        f"On {results['excerpts']} test excerpts × {len(results['instruments'])} instruments "
-        "(`make results`) and one core of a server (`make bench`):",
+        f"`{model}` on {results['excerpts']} test excerpts × {len(results['instruments'])} "
+        f"instruments (`make results`); speed on one core of an {processor} (`make bench`):",
         "",
         "| | |",
         "|---|---|",
@@ -43,10 +46,17 @@ def table(results: dict, bench: dict) -> str:
                 lines.append(f"| log-CQT correlation, {vocoder}, from {words} | {mean:.3f} |")
     for rendered in bench["render"]["results"]:
         faster = rendered["duration_s"] / rendered["took_s"]
+        option = "" if rendered["model"] == DEFAULT_MODEL else f" --model {rendered['model']}"
         lines.append(
-            f"| `timbrel render {rendered['file']}`, from start to file | "
+            f"| `timbrel render {rendered['file']}{option}`, from start to file | "
             f"{rendered['took_s']:.1f} s for {rendered['duration_s']:.0f} s of sound, "
             f"{faster:.0f}× real time |"
+        )
+    for song in bench["songs"]["song"]:
+        lines.append(
+            f"| a song of ten tracks with drums, {song['threads']} of two cores | "
+            f"{song['took_s']:.0f} s for {song['duration_s']} s of sound, "
+            f"{song['times_real_time']:.1f}× real time, {song['peak_mb']} MB |"
         )
     short, long = bench["memory"]["pieces"]
     lines.append(

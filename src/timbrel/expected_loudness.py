@@ -7,12 +7,15 @@ are. The numbers were fitted to renders by ``tools/fit_loudness.py``, which says
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 
-from timbrel.bundles.bundle import Bundle
+from timbrel.bundles.bundle import Bundle, Instrument
 from timbrel.loudness import STEP_S, STEPS_PER_BLOCK, gated_power, lufs
 from timbrel.voices import Voice
 
@@ -33,19 +36,33 @@ class Level:
     velocity_db: float  # for each doubling of the velocity
 
 
-GAIN = 0.5237  # FluidSynth's, in what the model was trained on that the levels were fitted to
-LEVELS = {  # by General MIDI program
-    0: Level(level_db=-32.93, decay_s=0.21, octave_db=-0.05, velocity_db=7.95),
-    4: Level(level_db=-32.64, decay_s=1.34, octave_db=-1.19, velocity_db=7.28),
-    11: Level(level_db=-32.81, decay_s=0.5, octave_db=-2.02, velocity_db=9.45),
-    19: Level(level_db=-34.39, decay_s=29.96, octave_db=0.85, velocity_db=8.2),
-    24: Level(level_db=-33.03, decay_s=0.71, octave_db=-2.8, velocity_db=9.73),
-    45: Level(level_db=-31.69, decay_s=0.08, octave_db=-0.88, velocity_db=9.12),
-    46: Level(level_db=-29.61, decay_s=0.12, octave_db=-2.11, velocity_db=7.29),
-    48: Level(level_db=-36.42, decay_s=29.96, octave_db=0.91, velocity_db=9.45),
-    56: Level(level_db=-30.88, decay_s=29.96, octave_db=1.63, velocity_db=8.13),
-    80: Level(level_db=-28.21, decay_s=0.78, octave_db=0.48, velocity_db=9.53),
-}
+LEVELS_FILE = Path(__file__).with_name("levels.json")
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The levels of instruments, and of what they were fitted to."""
+
+    gain: float  # FluidSynth's, in what the model was trained on
+    programs: dict[int, Level]  # by General MIDI program
+    kits: dict[int, Level]  # by the kit's program
+
+    def of(self, instrument: Instrument) -> Level | None:
+        return (self.kits if instrument.is_kit else self.programs).get(instrument.program)
+
+    def all(self) -> list[Level]:
+        return [*self.programs.values(), *self.kits.values()]
+
+
+@cache
+def known_levels() -> Levels:
+    """What `tools/fit_loudness.py` wrote."""
+    content = json.loads(LEVELS_FILE.read_text())
+    programs, kits = (
+        {int(number): Level(*fields) for number, fields in content[key].items()}
+        for key in ("programs", "kits")
+    )
+    return Levels(content["gain"], programs, kits)
 
 
 def expected_loudness(
@@ -72,7 +89,7 @@ def expected_loudness(
         ]
         levels = _levels(voice.timbre.at(notes[:, 0]), bundle)
         powers += np.square(voice.track.gain.at(edges[:-1])) * note_powers(notes, levels, edges)
-    powers *= channels * (bundle.gain / GAIN) ** 2
+    powers *= channels * (bundle.gain / known_levels().gain) ** 2
     if len(powers) < STEPS_PER_BLOCK:
         powers = np.pad(powers, (0, STEPS_PER_BLOCK - len(powers)))
     blocks = np.lib.stride_tricks.sliding_window_view(powers, STEPS_PER_BLOCK).mean(axis=1)
@@ -115,14 +132,15 @@ def note_powers(notes: np.ndarray, levels: np.ndarray, edges: np.ndarray) -> np.
 
 def _levels(points: np.ndarray, bundle: Bundle) -> np.ndarray:
     """The fields of a `Level` at points (n, timbre_size) of a model's space, (n, 4)."""
-    known = [one for one in bundle.instruments if not one.is_kit and one.program in LEVELS]
-    if not known:
-        return np.tile(np.mean(_table(list(LEVELS.values())), axis=0), (len(points), 1))
-    places = np.array([instrument.embedding for instrument in known])
+    levels = known_levels()
+    found = [(one, level) for one in bundle.instruments if (level := levels.of(one))]
+    if not found:
+        return np.tile(np.mean(_table(levels.all()), axis=0), (len(points), 1))
+    places = np.array([instrument.embedding for instrument, _ in found])
     distances = np.linalg.norm(points[:, None] - places, axis=2)
     weights = np.maximum(distances, NEAREST) ** -2
     weights /= weights.sum(axis=1, keepdims=True)
-    return weights @ _table([LEVELS[one.program] for one in known])
+    return weights @ _table([level for _, level in found])
 
 
 def _table(levels: Sequence[Level]) -> np.ndarray:

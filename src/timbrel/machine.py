@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
+from typing import Any
 
 from timbrel.errors import InputError
 
@@ -59,3 +61,24 @@ def n_processes(jobs: int) -> int:
     if jobs < 1:
         raise InputError(f"jobs must be 1 or more, or -1 for one for each core, not {jobs}")
     return within_cores(jobs)
+
+
+def description() -> dict[str, Any]:
+    """What measurements of speed depend on, and whether something else ran: the processor's name,
+    its cores, the system, the load.
+    """
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan"),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -18,7 +18,7 @@ import numpy as np
 from timbrel.abilities import Abilities
 from timbrel.audio_stream import AudioStream, Block
 from timbrel.bundles.bundle import Bundle, Instrument, load_bundle
-from timbrel.constants import A4_HZ, DEFAULT_MODEL
+from timbrel.constants import A4_HZ
 from timbrel.ensemble import PRE_ROLL_S, Ensemble
 from timbrel.errors import InputError, LoudnessWarning
 from timbrel.expected_loudness import expected_loudness
@@ -33,7 +33,7 @@ from timbrel.score.score import Score, Track
 from timbrel.score.source import as_score
 from timbrel.timbre.assignment import heard_tracks, instrument_for, timbres_of
 from timbrel.timbre.timbre import Timbre
-from timbrel.vocoder.catalog import load_vocoder, vocoder_for
+from timbrel.vocoder.catalog import load_vocoder, model_for, vocoder_for
 from timbrel.vocoder.vocoder import Sampling, Vocoder
 from timbrel.voices import Voice, Voices, excerpt, voices_of
 
@@ -97,7 +97,7 @@ class Synthesizer:
     @classmethod
     def load(
         cls,
-        model: str | os.PathLike = DEFAULT_MODEL,
+        model: str | os.PathLike | None = None,
         *,
         vocoder: str | os.PathLike | None = None,
         threads: int | None = None,
@@ -108,7 +108,8 @@ class Synthesizer:
         Parameters
         ----------
         model
-            A shipped model's name, or a bundle's folder.
+            A shipped model's name, or a bundle's folder. If None, the default model, or the one
+            that the vocoder was made for.
         vocoder
             A vocoder's name, or a bundle's folder; see `timbrel.vocoder.catalog`. If None, the one
             that was made for the model.
@@ -123,7 +124,7 @@ class Synthesizer:
         InputError
             If the model or the vocoder cannot be loaded, or if they do not match.
         """
-        bundle = load_bundle(model, kind="mel2mel")
+        bundle = load_bundle(model_for(vocoder) if model is None else model, kind="mel2mel")
         return cls(
             MelGenerator(bundle),
             load_vocoder(

@@ -27,6 +27,7 @@ def test_every_kind_with_a_use_is_listed_under_it() -> None:
     assert vocoder_kinds() == ["parallel", "wavenet"]
     assert page_kinds("plays") == ["mel2mel", "parallel"]
     assert page_kinds("exports") == ["wavenet"]
+    assert page_kinds("hears") == ["transcriber", "encoder"]
 
 
 @pytest.mark.parametrize("name", shipped_bundles())

@@ -14,10 +14,12 @@ import torch
 from safetensors.numpy import load_file
 
 from timbrel.bundles.bundle import Bundle, load_bundle
+from timbrel.bundles.session import open_session
 from timbrel.bundles.weights import n_parameters
 from timbrel.errors import OutputError
 from timbrel.geometry import MelConfig
 from timbrel.mel.export import write_mel2mel_bundle
+from timbrel.mel.generator import FILM_INPUT, MEL_FILE
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig, load_mel2mel
 from timbrel.score.instruments import TEN_INSTRUMENTS
 
@@ -148,6 +150,32 @@ def test_card_names_instruments_training_and_licence(model: Mel2Mel, tmp_path: P
     assert "Made by chance." in card
     config = json.loads((tmp_path / "bundle" / "config.json").read_text())
     assert config["training"]["validation"] == training["validation"]
+
+
+def test_the_head_is_exported(tmp_path: Path) -> None:
+    torch.manual_seed(6)
+    model = Mel2Mel(Mel2MelConfig(n_instruments=2, timbre_size=3, hidden_size=8, head_size=5))
+    assert model.head is not None
+    torch.nn.init.normal_(model.head.down.weight)
+    write(model, tmp_path / "bundle")
+    bundle = load_bundle(tmp_path / "bundle")
+    assert load_mel2mel(bundle).config.head_size == 5
+    past, future = torch.randn(2, 1, 7, 8)
+    timbre = torch.randn(1, 1, 3)
+    (found,) = open_session(bundle, MEL_FILE, 1).run(
+        None,
+        {
+            "past": past.numpy(),
+            "future": future.numpy(),
+            "timbre": timbre.numpy(),
+            FILM_INPUT: np.zeros((1, 1, 32), np.float32),
+        },
+    )
+    with torch.no_grad():
+        expected = model.mel(past, future, timbre).numpy()
+        without = model.output(model.film2(torch.cat([past, future], -1), timbre)).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.abs(found - without).max() > 0.1
 
 
 def test_written_bundle_loads(model: Mel2Mel, tmp_path: Path) -> None:

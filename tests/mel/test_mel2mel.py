@@ -61,6 +61,20 @@ def test_every_trained_parameter_has_a_gradient(model: Mel2Mel) -> None:
             assert parameter.grad.abs().max() > 0, name
 
 
+def test_a_head_begins_as_the_identity_and_learns(model: Mel2Mel) -> None:
+    with_head = Mel2Mel(dataclasses.replace(SMALL, head_size=6))
+    lacking = with_head.load_state_dict(model.state_dict(), strict=False).missing_keys
+    assert all(name.startswith("head.") for name in lacking)
+    assert n_parameters(with_head) - n_parameters(model) == (16 * 6 + 6) + (6 * 16 + 16)
+    given = rolls(3, 20), model.embedding.weight
+    found = with_head(*given)
+    torch.testing.assert_close(found, model(*given), rtol=0, atol=0)
+    found.square().sum().backward()
+    assert with_head.head is not None
+    assert with_head.head.down.weight.grad is not None
+    assert with_head.head.down.weight.grad.abs().max() > 0
+
+
 def test_film_is_gamma_times_x_plus_beta() -> None:
     film = FiLM(timbre_size=1, n_features=2)
     with torch.no_grad():

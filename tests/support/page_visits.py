@@ -15,9 +15,11 @@ from mido import Message, MidiFile, MidiTrack
 from page_browser import state, until
 from playwright.sync_api import Page
 
+from timbrel.constants import SMALL_MODEL
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.web.page import Files, page_files
 
+AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 MOST_MEL_ERROR = 0.02
 MOST_LEVEL_DB = 0.5
 DROP = """([name, content]) => {
@@ -36,8 +38,11 @@ class SilentHandler(SimpleHTTPRequestHandler):
 
 
 def files_with_clock(pace: float, files: Files | None = None) -> Files:
-    """The page's files, whose engine has a clock of another pace: a fast one makes it slow."""
-    files = dict(page_files() if files is None else files)
+    """The page's files, whose engine has a clock of another pace: a fast one makes it slow.
+
+    By default, those of the page with the small model.
+    """
+    files = dict(page_files(model=SMALL_MODEL) if files is None else files)
     name = next(name for name in files if name.startswith("assets/worker-"))
     clock = f"""{{
         const now = performance.now.bind(performance);
@@ -71,12 +76,16 @@ def melody() -> bytes:
     return saved(MidiFile(tracks=[track]))
 
 
-def duo() -> bytes:
-    """Two instruments at once, for seven seconds."""
+def duo(times: int = 1) -> bytes:
+    """Two instruments at once, for seven seconds and so many times.
+
+    What is clicked while it plays may reach the page seconds later on a busy machine, so a test
+    that clicks has it play for longer than it will listen.
+    """
     tracks = []
     for channel, (program, first) in enumerate([(0, 48), (56, 64)]):
         track = MidiTrack([Message("program_change", channel=channel, program=program)])
-        for step in (0, 4, 7, 12, 7, 4, 0):
+        for step in times * (0, 4, 7, 12, 7, 4, 0):
             note = {"channel": channel, "note": first + step}
             track.append(Message("note_on", velocity=90, time=20, **note))
             track.append(Message("note_off", time=940, **note))

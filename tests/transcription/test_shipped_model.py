@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from timbrel import Synthesizer
+from timbrel.constants import SMALL_MODEL
 from timbrel.score.midi import read_midi
 from timbrel.sound import write_audio
 from timbrel.transcription.transcriber import Transcriber
@@ -24,7 +25,7 @@ def test_what_timbrel_plays_is_written_down_again(
     name: str, least_f1: float, tmp_path: Path
 ) -> None:
     score = read_midi(EXAMPLES / f"{name}.mid")
-    synthesizer = Synthesizer.load()
+    synthesizer = Synthesizer.load(SMALL_MODEL)
     audio = synthesizer.render(score)
     write_audio(tmp_path / "song.wav", audio, synthesizer.sample_rate)
     found = Transcriber.load().transcribe(tmp_path / "song.wav")

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from support.small_studio import small_mel2mel, small_vocoder
-from timbrel.bundles.bundle import Bundle, load_bundle
-from timbrel.constants import DEFAULT_MODEL
+from timbrel.bundles.bundle import SHIPPED, Bundle, load_bundle
+from timbrel.constants import DEFAULT_MODEL, SMALL_MODEL
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.synthesizer import Synthesizer
 from timbrel.vocoder import parallel
-from timbrel.vocoder.catalog import load_vocoder, vocoder_for, vocoder_names
+from timbrel.vocoder.catalog import load_vocoder, model_for, vocoder_for, vocoder_names
 from timbrel.vocoder.griffin_lim import GriffinLim
 from timbrel.vocoder.parallel_export import write_parallel_bundle
 from timbrel.vocoder.parallel_stream import ParallelVocoder
@@ -69,6 +69,19 @@ def test_the_default_is_named_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     small_vocoder(tmp_path / "studio-vocoder")
     monkeypatch.setattr("timbrel.bundles.bundle.SHIPPED", tmp_path)
     assert Synthesizer.load().sample_rate == 48_000
+
+
+@pytest.mark.parametrize("vocoder", ["parallel", "wavenet"])
+def test_a_vocoder_brings_the_model_that_it_was_made_for(vocoder: str) -> None:
+    assert Synthesizer.load(vocoder=vocoder).model.name == SMALL_MODEL
+    assert model_for(SHIPPED / vocoder) == SMALL_MODEL
+    with pytest.raises(InputError, match=f"{vocoder}: this vocoder expects mels of"):
+        Synthesizer.load(DEFAULT_MODEL, vocoder=vocoder)
+
+
+@pytest.mark.parametrize("vocoder", [None, "griffin-lim", "parallel-studio", "transcriber", "x"])
+def test_any_other_vocoder_leaves_the_default_model(vocoder: str | None) -> None:
+    assert model_for(vocoder) == DEFAULT_MODEL
 
 
 def test_griffin_lim_takes_any_mel() -> None:

@@ -9,6 +9,7 @@ import pytest
 from page_browser import LOAD_LIMIT_S, chromium, opened, serving
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from timbrel.constants import SMALL_MODEL
 from timbrel.web.page import INDEX_FILE, STATIC, page_files
 
 
@@ -25,8 +26,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def url(browser: Browser) -> Iterator[str]:
+    """A page that plays with the small model; `test_studio.py` has the default one."""
     assert browser.is_connected()
-    with serving(page_files()) as server:
+    with serving(page_files(model=SMALL_MODEL)) as server:
         yield server.url
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import mido
+from hearing_golden import GOLDEN_FILE as HEARING_FILE
+from hearing_golden import hearing_golden
 from loudness_golden import GOLDEN_FILE, loudness_golden
 from mido import Message, MetaMessage, MidiFile, MidiTrack
 from room_golden import ROOM_FILES
@@ -242,6 +244,7 @@ def main() -> None:
     (FOLDER / GOLDEN_FILE).write_text(json.dumps(loudness_golden()) + "\n")
     studio = performance_golden(midi_bytes(FILES[SCORE]()))
     (FOLDER / STUDIO_FILE).write_text(json.dumps(studio) + "\n")
+    (FOLDER / HEARING_FILE).write_text(json.dumps(hearing_golden()) + "\n")
     (FOLDER / TIMBRES_FILE).write_text(json.dumps(timbre_golden(), indent=0) + "\n")
     for name, make in FILES.items():
         data = midi_bytes(make())

@@ -12,10 +12,9 @@ from mido import Message, MidiFile, MidiTrack
 from page_browser import captured, opened, serving, state, until
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from support.page_visits import drop, files_with_clock, melody, play, press, saved
+from support.page_visits import AXE, drop, files_with_clock, melody, play, press, saved
+from timbrel.constants import SMALL_MODEL
 from timbrel.web.page import page_files
-
-AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 def test_other_sounds_and_models_and_links(page: Page) -> None:
@@ -112,7 +111,7 @@ def test_a_browser_that_holds_the_sound_back_is_named(context: BrowserContext, u
 
 
 def test_a_damaged_model_is_refused(context: BrowserContext) -> None:
-    files = dict(page_files())
+    files = dict(page_files(model=SMALL_MODEL))
     name = next(name for name in files if name.startswith("models/parallel/vocoder"))
     files[name] = files["models/mel2mel/past.onnx.gz"]
     with serving(files) as server:
@@ -223,7 +222,7 @@ def test_samples_are_listened_through_blind(context: BrowserContext, report: Pat
             return play.call(this);
         };"""
     )
-    with serving(page_files(report)) as server:
+    with serving(page_files(report, model=SMALL_MODEL)) as server:
         page = opened(context, server.url)
         table = page.get_by_role("region", name="Table of samples")
         expect(table.get_by_role("columnheader")).to_have_count(1 + len(listed(report)))

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from support.page_visits import assert_sounds_as, drop, play, press, read_wav, two_notes
 from timbrel import Synthesizer
 from timbrel.bundles.bundle import load_bundle
+from timbrel.constants import SMALL_MODEL
 from timbrel.mel.generator import MelGenerator
 from timbrel.score.midi import parse_midi
 from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
@@ -54,7 +55,7 @@ def write_wavenet(path: Path) -> Path:
 def wavenet_page(browser: Browser, wavenet: Path) -> Iterator[tuple[Page, list[str]]]:
     """A page with that WaveNet and one that arrives damaged, and what it asked its host for."""
     damaged = write_wavenet(wavenet.parent / "damaged")
-    files = dict(page_files(vocoders=[wavenet, damaged]))
+    files = dict(page_files(vocoders=[wavenet, damaged], model=SMALL_MODEL))
     name = next(name for name in files if name.startswith("vocoders/2/"))
     files[name] = files["models/mel2mel/past.onnx.gz"]
     asked: list[str] = []

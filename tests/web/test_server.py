@@ -20,10 +20,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load
 
-from timbrel.bundles.bundle import WEIGHTS_FILE
+from timbrel.bundles.bundle import WEIGHTS_FILE, load_bundle
 from timbrel.engine.wavenet import Engine
 from timbrel.errors import InputError, MissingToolError, OutputError
 from timbrel.geometry import MelConfig
+from timbrel.hearing.from_audio import speaks_of
 from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
 from timbrel.vocoder.wavenet_export import write_wavenet_bundle
 from timbrel.web import page as page_module
@@ -86,6 +87,11 @@ def test_the_manifest_lists_what_there_is(server: PageServer) -> None:
     manifest = json.load(get(server, MANIFEST_FILE))
     names = [entry["config"]["name"] for entry in manifest["models"]]
     assert {manifest["default_model"], manifest["default_vocoder"]} <= set(names)
+    encoder = next(e["config"] for e in manifest["models"] if e["config"]["kind"] == "encoder")
+    # It hears the instruments of its Mel2Mel, which the page has once.
+    assert "instruments" not in encoder
+    assert speaks_of(load_bundle(encoder["name"]), load_bundle(encoder["mel2mel"]))
+    assert {"transcriber", encoder["mel2mel"]} <= set(names)
     entry = next(e for e in manifest["models"] if e["config"]["name"] == manifest["default_model"])
     for listed in entry["files"].values():
         content = gzip.decompress(get(server, listed["path"]).read())
@@ -279,6 +285,15 @@ def test_an_installation_without_the_page_says_how_to_get_it(
         page_files()
 
 
+def test_the_page_plays_first_with_the_model_that_is_asked_for(small_page: Path) -> None:
+    assert small_page.is_dir()
+    manifest = json.loads(page_files(model="mel2mel-10d")[MANIFEST_FILE]())
+    assert (manifest["default_model"], manifest["default_vocoder"]) == ("mel2mel-10d", "parallel")
+    for lacking in ("parallel", "nonesuch"):
+        with pytest.raises(InputError, match=f"{lacking}: the page can play with mel2mel, "):
+            page_files(model=lacking)
+
+
 def test_a_reports_samples_are_equally_loud(small_page: Path, report: Path) -> None:
     assert small_page.is_dir()
     files = page_files(report)
@@ -295,10 +310,10 @@ def test_a_reports_samples_are_equally_loud(small_page: Path, report: Path) -> N
 
 
 @built
-def test_the_page_with_the_default_models_is_small() -> None:
+def test_what_is_loaded_before_the_first_note_is_small() -> None:
     files = page_files()
     manifest = json.loads(files[MANIFEST_FILE]())
-    wanted = {manifest["default_model"], manifest["default_vocoder"]}
+    wanted = {manifest["first_model"], manifest["first_vocoder"]}
     first = {MANIFEST_FILE, INDEX_FILE, "icon.svg", "tunes/prelude.mid"}
     first |= {name for name in files if name.startswith("assets/")}
     for entry in manifest["models"]:

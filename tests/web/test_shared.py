@@ -7,6 +7,8 @@ import json
 import numpy as np
 import page_constants
 import pytest
+from hearing_golden import GOLDEN_FILE as HEARING_FILE
+from hearing_golden import hearing_golden
 from loudness_golden import GOLDEN_FILE, loudness_golden
 from make_golden import FILES, FOLDER, MUTANTS_FILE, midi_bytes, mutants, reading
 from room_golden import mixed_in_a_room, placements, room_sound
@@ -61,6 +63,36 @@ def test_the_golden_loudness_is_pythons() -> None:
     (one,), (other,) = golden["expected"], found["expected"]
     assert one.pop("lufs") == pytest.approx(other.pop("lufs"), abs=1e-3), RENEW
     assert one == other, RENEW
+
+
+def test_the_golden_hearing_is_pythons() -> None:
+    golden = json.loads((FOLDER / HEARING_FILE).read_text())
+    found = json.loads(json.dumps(hearing_golden()))
+    # What is decoded and written is the same to the byte; networks differ between processors.
+    assert golden["decoded"] == found["decoded"], RENEW
+    assert golden["sound"] == found["sound"], RENEW
+    for one, other in zip(golden["recordings"], found["recordings"], strict=True):
+        for wave in ("mono", "channels"):
+            one.pop(wave), other.pop(wave)
+        assert one == other, RENEW
+    for part, within in (("mel", 2e-3), ("spectra", 1e-3)):
+        assert golden[part]["frames"] == found[part]["frames"], RENEW
+        values = [numbers(one[part]["values"]) for one in (golden, found)]
+        if part == "mel":  # the floor is rounding
+            values = [np.exp(one) for one in values]
+        np.testing.assert_allclose(*values, atol=within, rtol=within, err_msg=RENEW)
+    for timbre in ("timbre", "short"):
+        one, other = golden[timbre], found[timbre]
+        assert one.keys() == other.keys(), RENEW
+        names = [[name for name, _ in which["instruments"][:3]] for which in (one, other)]
+        assert names[0] == names[1], RENEW
+        for name in ("point", "covariance", "nothing", "sureness", "distance", "neighbours"):
+            np.testing.assert_allclose(one[name], other[name], atol=1e-3, err_msg=RENEW)
+    pairs = zip(golden["notes"]["notes"], found["notes"]["notes"], strict=True)
+    for one, other in pairs:
+        assert one["pitch"] == other["pitch"], RENEW
+        for name in ("start_s", "end_s", "velocity", "confidence", "cents"):
+            assert one[name] == pytest.approx(other[name], abs=1 if name == "velocity" else 0.05)
 
 
 def test_the_golden_room_sounds_as_in_python() -> None:

@@ -20,10 +20,11 @@ from support.page_visits import (
     read_wav,
     saved,
 )
-from timbrel import Synthesizer, constants
+from timbrel import Synthesizer
 from timbrel.bundles.bundle import load_bundle
+from timbrel.constants import SMALL_MODEL
 from timbrel.score.midi import parse_midi
-from timbrel.web import page as page_module
+from timbrel.web.page import page_files
 
 MODEL, VOCODER = "mel2mel-studio", "parallel-studio"
 RATE = 48_000
@@ -123,11 +124,10 @@ def test_a_song_is_computed_ahead_and_its_sound_and_wav_are_pythons(
 
 
 def test_the_default_takes_over_from_the_first_model_while_that_plays(
-    context: BrowserContext, synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch
+    context: BrowserContext, synthesizer: Synthesizer
 ) -> None:
     """Nothing is heard twice or lost; and what is loaded first is small."""
-    monkeypatch.setattr(page_module, "DEFAULT_MODEL", MODEL)
-    files = page_module.page_files()
+    files = page_files()
     with serving(files_with_clock(FAST, files)) as server:
         asked: list[str] = []
         context.on("request", lambda request: asked.append(request.url))
@@ -155,6 +155,5 @@ def test_the_default_takes_over_from_the_first_model_while_that_plays(
         assert "--model" not in command
 
 
-def test_the_default_model_of_python_is_the_pages() -> None:
-    assert page_module.FIRST_MODEL in ("mel2mel", constants.DEFAULT_MODEL)
-    assert load_bundle(page_module.FIRST_MODEL).mel.sample_rate == 16_000
+def test_the_first_model_is_a_light_one() -> None:
+    assert load_bundle(SMALL_MODEL).mel.sample_rate == 16_000

@@ -153,3 +153,19 @@ it("whole per cents add up to 100", () => {
   expect(wholePercent([1 / 3, 1 / 3, 1 / 3])).toEqual([34, 33, 33]);
   expect(wholePercent([0.995, 0.005])).toEqual([100, 0]);
 });
+
+it("a timbre that was heard lies amid the instruments that are nearest to it", () => {
+  const instruments = [[0, 0], [1, 0], [0, 1], [9, 9], [8, 9]].map((embedding, i) => ({ name: String(i), program: i, embedding })); // prettier-ignore
+  const places = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, -1]]; // prettier-ignore
+  const map = new InstrumentMap(
+    { places, centroid_hz: [1, 1, 1, 1, 1], energy_db: [] },
+    instruments,
+  );
+  map.placeAmid([1, 0]).forEach((value, d) => expect(value).toBeCloseTo(places[1][d], 4));
+  const [x, y, z] = map.placeAmid([0.4, 0.4]);
+  expect(x).toBeCloseTo(y, 9);
+  expect([x > 0.2, x < 0.5, Math.abs(z) < 0.1]).toEqual([true, true, true]);
+  const point = [0.4, 0.4];
+  map.putAmid(point);
+  expect(map.place(point, instruments)).toEqual([x, y, z]);
+});

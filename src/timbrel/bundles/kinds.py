@@ -21,7 +21,8 @@ class Kind:
     exporter: str  # writes a bundle of a trained network
     # A vocoder's: makes a `timbrel.vocoder.vocoder.Vocoder` of a bundle.
     runner: str = ""
-    # What the page does with a bundle: "plays" it live, "exports" WAV files with it, or nothing.
+    # What the page does with a bundle: "plays" it live, "exports" WAV files with it, "hears"
+    # recordings with it, or nothing.
     page: str = ""
     # The keys of its config.json beside those of every kind.
     keys: Mapping[str, type] = field(default_factory=dict)
@@ -76,12 +77,14 @@ KINDS: dict[str, Kind] = {
         sizes="timbrel.transcription.sizes:TranscriberConfig",
         task="timbrel.training.tasks.transcriber:TranscriberTask",
         exporter="timbrel.transcription.export:write_transcriber_bundle",
+        page="hears",
         keys={"sample_rate": int, "thresholds": dict},
     ),
     "encoder": Kind(
         sizes="timbrel.hearing.sizes:EncoderConfig",
         task="timbrel.training.tasks.encoder:EncoderTask",
         exporter="timbrel.hearing.export:write_encoder_bundle",
+        page="hears",
         keys={
             "mel": dict,
             "mel2mel": str,
@@ -105,5 +108,5 @@ def vocoder_kinds() -> list[str]:
 
 
 def page_kinds(use: str) -> list[str]:
-    """The kinds that the page "plays" or "exports" with."""
+    """The kinds that the page "plays", "exports" or "hears" with."""
     return [name for name, kind in KINDS.items() if kind.page == use]

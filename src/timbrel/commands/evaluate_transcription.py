@@ -85,7 +85,7 @@ def transcription(
     """Measure how well transcribers hear the notes of real music, and write the tables."""
     need_packages("evaluate", "an evaluation", "joblib", "mir_eval")
     from timbrel.bundles.bundle import load_bundle, shipped_bundles
-    from timbrel.constants import DEFAULT_MODEL
+    from timbrel.constants import SMALL_MODEL
     from timbrel.evaluation.judges import JUDGES
     from timbrel.evaluation.originals import choose_excerpts
     from timbrel.evaluation.transcription import (
@@ -114,7 +114,7 @@ def transcription(
                 raise InputError(f"there is no instrument '{name}'; known: {known}")
         chosen = {name: TEN_INSTRUMENTS[name] for name in instrument or TEN_INSTRUMENTS}
         found = choose_excerpts(midi, excerpts=excerpts, splits=splits, split=split, skip=failures)
-        gain = load_bundle(DEFAULT_MODEL).gain
+        gain = load_bundle(SMALL_MODEL).gain
         takes = rendered_takes(midi, soundfont, found, chosen, gain=gain)
     verdicts, skipped = evaluate_transcription(
         takes,

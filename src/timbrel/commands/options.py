@@ -43,7 +43,7 @@ Model = Annotated[
     str,
     typer.Option(
         help="The model: a shipped model's name, or a bundle's folder. By default "
-        f"{DEFAULT_MODEL}.",
+        f"{DEFAULT_MODEL}, or the one that a vocoder was made for.",
         rich_help_panel=EXPERT,
     ),
 ]

@@ -9,6 +9,7 @@ import typer
 
 from timbrel.commands.options import Force
 from timbrel.commands.panels import NETWORK, OUTPUT, PAGE
+from timbrel.constants import DEFAULT_MODEL
 
 PageReport = Annotated[
     Path | None,
@@ -22,6 +23,15 @@ PageVocoders = Annotated[
     typer.Option(
         help="The bundle of a WaveNet, which the page offers for WAV files. The option "
         "may be repeated.",
+        rich_help_panel=PAGE,
+    ),
+]
+
+PageModel = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        help="The shipped model that plays where the listener chose none.",
         rich_help_panel=PAGE,
     ),
 ]
@@ -56,6 +66,7 @@ def serve(
     ] = False,
     report: PageReport = None,
     vocoder: PageVocoders = None,
+    model: PageModel = DEFAULT_MODEL,
 ) -> None:
     """Play in the browser: serve the page from this machine, without a network."""
     import webbrowser
@@ -63,7 +74,8 @@ def serve(
     from timbrel.web.page import page_files
     from timbrel.web.server import make_server
 
-    server = make_server(page_files(report, vocoders=vocoder or ()), host=host, port=port)
+    files = page_files(report, vocoders=vocoder or (), model=model)
+    server = make_server(files, host=host, port=port)
     print(f"{server.url} is the page; stop it with Ctrl-C", flush=True)
     if open_browser:
         webbrowser.open(server.url)
@@ -80,10 +92,11 @@ def page(
     ],
     report: PageReport = None,
     vocoder: PageVocoders = None,
+    model: PageModel = DEFAULT_MODEL,
     force: Force = False,
 ) -> None:
     """Write the page as a folder for any web host."""
     from timbrel.web.page import write_page
 
-    n_bytes = write_page(output, report=report, vocoders=vocoder or (), force=force)
+    n_bytes = write_page(output, report=report, vocoders=vocoder or (), model=model, force=force)
     print(f"{output}: written, {n_bytes / 1e6:.1f} MB with all models")

@@ -18,7 +18,7 @@ from timbrel.progress import shown
 if TYPE_CHECKING:
     from timbrel.hearing.from_audio import Likely, Recognition
 
-_LEAST = 0.05  # instruments that are less likely than this are not printed, but for the first one
+LEAST = 0.05  # instruments that are less likely than this are not printed, but for the first one
 
 
 def add_recognise_command(app: typer.Typer) -> None:
@@ -110,9 +110,9 @@ def instruments_in_words(instruments: Sequence[Likely], nothing: float, number: 
     said = [
         f"{one.instrument.name} {one.probability:.0%}"
         for place, one in enumerate(instruments[:number])
-        if place == 0 or one.probability >= _LEAST
+        if place == 0 or one.probability >= LEAST
     ]
-    if nothing >= _LEAST:
+    if nothing >= LEAST:
         said.insert(0 if nothing > instruments[0].probability else len(said), _none(nothing))
     return ", ".join(said)
 

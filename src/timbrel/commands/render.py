@@ -220,12 +220,11 @@ def render(
     from timbrel.bundles.bundle import load_bundle
     from timbrel.commands.outputs import Outputs
     from timbrel.commands.writing import FileOptions
-    from timbrel.constants import DEFAULT_MODEL
     from timbrel.files import STDOUT
     from timbrel.sound import BIT_DEPTHS
     from timbrel.synthesizer import Synthesizer
     from timbrel.timbre.timbre import parse_timbre
-    from timbrel.vocoder.catalog import vocoder_for
+    from timbrel.vocoder.catalog import model_for, vocoder_for
     from timbrel.vocoder.vocoder import Sampling
 
     # All that can be wrong is found before the first file is written.
@@ -262,9 +261,10 @@ def render(
     scores = batch.each(lambda i: read_song(songs[i], max_hours=max_duration))
     if not scores:
         batch.end()
-    vocoder = vocoder or vocoder_for(load_bundle(model or DEFAULT_MODEL, kind="mel2mel"))
+    model = model or model_for(vocoder or None)
+    vocoder = vocoder or vocoder_for(load_bundle(model, kind="mel2mel"))
     synthesizer = Synthesizer.load(
-        model or DEFAULT_MODEL,
+        model,
         vocoder=vocoder,
         threads=threads,
         sampling=Sampling(precision, temperature),

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from timbrel.bundles.bundle import Bundle
     from timbrel.hearing.from_audio import FoundTimbre
 
-_NUMBER = 5  # of instruments that are named
+NAMED = 5  # of instruments that are named
 # Sureness, from which on it is said in such words.
-_WORDS = ((0.75, "quite sure"), (0.5, "fairly sure"), (0.25, "unsure"), (0.0, "a guess"))
-_FAR = 1.0  # distances between neighbours, from which on a sound is unlike all instruments
+SURE_WORDS = ((0.75, "quite sure"), (0.5, "fairly sure"), (0.25, "unsure"), (0.0, "a guess"))
+FAR = 1.0  # distances between neighbours, from which on a sound is unlike all instruments
 
 
 def from_clips(
@@ -93,15 +93,15 @@ def _encoder(model: str, encoder: str) -> Bundle:
 
 def _in_words(found: FoundTimbre) -> list[str]:
     point = ",".join(f"{value:.3f}" for value in found.point)
-    words = next(word for least, word in _WORDS if found.sureness >= least)
+    words = next(word for least, word in SURE_WORDS if found.sureness >= least)
     distance = found.distance / found.neighbours
     lines = [
-        f"nearest: {instruments_in_words(found.instruments, found.nothing, _NUMBER)}",
+        f"nearest: {instruments_in_words(found.instruments, found.nothing, NAMED)}",
         f"sureness: {found.sureness:.0%} ({words})",
         f"distance from the nearest instrument: {distance:.1f} times that between neighbours",
         f"in the space of {found.model}: @{point}",
     ]
-    if distance > _FAR:
+    if distance > FAR:
         lines.insert(3, "no instrument of the model lies near: it will sound similar at best")
     return lines
 
@@ -112,7 +112,7 @@ def _described(found: FoundTimbre, names: Sequence[str], remarks: Sequence[str])
         "model": found.model,
         "coordinates": list(found.point),
         "covariance": found.covariance.tolist(),
-        "instruments": described_instruments(found.instruments[:_NUMBER]),
+        "instruments": described_instruments(found.instruments[:NAMED]),
         "no_instrument": round(found.nothing, 4),
         "sureness": round(found.sureness, 4),
         "distance": round(found.distance, 4),

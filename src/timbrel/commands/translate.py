@@ -23,7 +23,7 @@ from timbrel.commands.options import (
 )
 from timbrel.commands.panels import EXPERT, OUTPUT, SOUND
 from timbrel.commands.recordings import Recordings, find_recordings
-from timbrel.constants import DEFAULT_MODEL, DEFAULT_TRANSCRIBER
+from timbrel.constants import DEFAULT_TRANSCRIBER
 from timbrel.errors import InputError, printable
 from timbrel.progress import shown
 from timbrel.render_options import RenderOptions
@@ -70,7 +70,7 @@ def translate(
     dry: Annotated[
         bool, typer.Option("--dry", help="There is no reverb.", rich_help_panel=SOUND)
     ] = False,
-    model: Model = DEFAULT_MODEL,
+    model: Model = "",
     vocoder: Vocoder = "",
     transcriber: Annotated[
         str,
@@ -120,7 +120,7 @@ def translate(
     looked = batch.each(lambda place: look_into(paths[place]))
     if not looked:
         batch.end()
-    synthesizer = Synthesizer.load(model, vocoder=vocoder or None, threads=threads)
+    synthesizer = Synthesizer.load(model or None, vocoder=vocoder or None, threads=threads)
     parse_timbre(timbre, synthesizer.instruments)
     translator = Translator(synthesizer, Transcriber.load(transcriber, threads=threads or 1))
     targets = outputs.plan(dict.fromkeys(looked))

@@ -27,7 +27,7 @@ from timbrel.transcription.recording import Recording, look_into
 
 SECTION_S = 10.0  # of the parts of a long sound
 NOTHING = 0.5  # beyond this probability, a sound is no instrument's
-_AUDIBLE_DB = 40.0  # windows that are softer than the loudest by more do not count
+AUDIBLE_DB = 40.0  # windows that are softer than the loudest by more do not count
 _UNLIKE = 4.0  # deviations between the timbres of clips, from which on they are not alike
 
 
@@ -139,7 +139,7 @@ class TimbreEncoder:
             return [self._recognition(0.0, duration_s, parts[0][2])]
         # Over the whole of a long sound several instruments may have played in turn.
         loudest = max(inside.levels_db.max() for *_, inside in parts)
-        audible = [p for p in parts if p[3].levels_db.max() > loudest - _AUDIBLE_DB]
+        audible = [p for p in parts if p[3].levels_db.max() > loudest - AUDIBLE_DB]
         whole = np.mean([probabilities for _, _, probabilities, _ in audible], axis=0)
         sections = [self._recognition(start, end, found) for start, end, found, _ in parts]
         return [self._recognition(0.0, duration_s, whole), *sections]
@@ -182,7 +182,7 @@ class TimbreEncoder:
 
     def _weights(self, heard: Heard) -> np.ndarray:
         """How much each window counts: those that are no instrument, less."""
-        audible = heard.levels_db > heard.levels_db.max() - _AUDIBLE_DB
+        audible = heard.levels_db > heard.levels_db.max() - AUDIBLE_DB
         return audible * np.maximum(1 - np.exp(heard.logs[:, -1]), 1e-3)
 
     def region(self, heard: Heard) -> Gaussian:
@@ -190,7 +190,7 @@ class TimbreEncoder:
         return combined(heard.means, heard.covariances, self._weights(heard), shared=self._shared)
 
     def _probabilities(self, heard: Heard) -> np.ndarray:
-        audible = (heard.levels_db > heard.levels_db.max() - _AUDIBLE_DB).astype(float)
+        audible = (heard.levels_db > heard.levels_db.max() - AUDIBLE_DB).astype(float)
         return np.exp(combined_logs(heard.logs, audible, shared=self._shared))
 
     def _recognition(self, start_s: float, end_s: float, probabilities: np.ndarray) -> Recognition:

@@ -137,6 +137,9 @@ def mel_part(model: Mel2Mel) -> onnx.ModelProto:
     c, graph = model.config, Graph("mel2mel", model)
     both = graph.add("Concat", ["past", "future"], axis=-1)
     features = graph.film(model.film2.dense, both, "timbre", FILM_INPUT)
+    if model.head is not None:
+        inner = graph.add("Relu", [graph.dense(model.head.up, features)])
+        features = graph.add("Add", [features, graph.dense(model.head.down, inner)])
     mel = graph.dense(model.output, features)
     return graph.model(
         inputs={

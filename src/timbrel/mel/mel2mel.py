@@ -1,8 +1,10 @@
 """Mel2Mel: piano roll and timbre → mel spectrogram.
 
 The network of Kim, Bittner, Kumar and Bello, "Neural Music Synthesis for Flexible Timbre Control"
-(ICASSP 2019): 1×1 convolution, FiLM, bidirectional LSTM, FiLM, 1×1 convolution. This file is the
-reference; its ONNX export is used at run time (`timbrel.mel.generator`).
+(ICASSP 2019): 1×1 convolution, FiLM, bidirectional LSTM, FiLM, 1×1 convolution. Where `head_size`
+is not 0, a residual layer of so many units stands before the last convolution: the level of a band
+is no linear function of the notes that sound in it, least of all in 166 instruments. This file is
+the reference; its ONNX export is used at run time (`timbrel.mel.generator`).
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ class Mel2MelConfig:
     roll: str = PIANO  # the kind of roll that it reads, of `ROLL_SIZES`
     hidden_size: int = 256
     n_mels: int = N_MELS
+    head_size: int = 0  # units of the residual layer before the output; 0 is the published network
     roll_size: int = 0  # follows from the roll where it is 0
 
     def __post_init__(self) -> None:
@@ -61,6 +64,21 @@ class FiLM(nn.Module):
         return gamma * features + beta
 
 
+class Head(nn.Module):
+    """A residual layer, the same for each frame. It begins as the identity."""
+
+    def __init__(self, size: int, inner_size: int) -> None:
+        super().__init__()
+        self.up = nn.Linear(size, inner_size)
+        self.down = nn.Linear(inner_size, size)
+        nn.init.zeros_(self.down.weight)
+        nn.init.zeros_(self.down.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Both (…, size)."""
+        return features + self.down(torch.relu(self.up(features)))
+
+
 class Mel2Mel(nn.Module):
     """The network, whole (`forward`) and in the parts that windowed inference runs.
 
@@ -78,6 +96,7 @@ class Mel2Mel(nn.Module):
         self.forward_lstm = _lstm(config.hidden_size)
         self.backward_lstm = _lstm(config.hidden_size)
         self.film2 = FiLM(config.timbre_size, 2 * config.hidden_size)
+        self.head = Head(2 * config.hidden_size, config.head_size) if config.head_size else None
         self.output = nn.Linear(2 * config.hidden_size, config.n_mels)
 
     def forward(self, roll: Tensor, timbre: Tensor) -> Tensor:
@@ -126,7 +145,8 @@ class Mel2Mel(nn.Module):
     def mel(self, past: Tensor, future: Tensor, timbre: Tensor) -> Tensor:
         """Natural-log mel (batch, time, n_mels) from what both LSTMs say."""
         place, _, own = self._parts(timbre)
-        return self.output(self.film2(torch.cat([past, future], dim=-1), place, own))
+        features = self.film2(torch.cat([past, future], dim=-1), place, own)
+        return self.output(features if self.head is None else self.head(features))
 
     def _parts(self, timbre: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """The embedding, and FiLM vectors of the timbre's own for both layers if it has them."""

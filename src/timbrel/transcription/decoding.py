@@ -16,9 +16,9 @@ import numpy as np
 from timbrel.constants import LOWEST_PITCH, N_PITCHES
 from timbrel.transcription.sizes import BEND, FRAME, OFFSET, ONSET, VELOCITY
 
-_REFRACTORY_FRAMES = 3  # a key is not struck twice within these
-_SHORTEST_FRAMES = 2
-_ENDED_FRAMES = 2  # a key that has been below the threshold for so long no longer sounds
+REFRACTORY_FRAMES = 3  # a key is not struck twice within these
+SHORTEST_FRAMES = 2
+ENDED_FRAMES = 2  # a key that has been below the threshold for so long no longer sounds
 BENT_CENTS = 25.0  # a note whose pitch stays within so much of its mean is not bent
 _SEMITONE_CENTS = 100.0
 
@@ -103,7 +103,7 @@ class NoteDecoder:
         peaks = last[:, ONSET] >= limits.onset
         if peaks.any():
             peaks &= (last[:, ONSET] >= before[:, ONSET]) & (last[:, ONSET] > row[:, ONSET])
-            peaks &= self._time - 1 - self._started >= _REFRACTORY_FRAMES
+            peaks &= self._time - 1 - self._started >= REFRACTORY_FRAMES
         if self._active.any():
             yield from self._ends(row, peaks)
         for key in np.flatnonzero(peaks).tolist():
@@ -131,7 +131,7 @@ class NoteDecoder:
 
     def _ends(self, row: np.ndarray, peaks: np.ndarray) -> Iterator[HeardNote]:
         limits, last, before = self._thresholds, self._last, self._before
-        old = self._active & (self._time - 1 - self._started >= _SHORTEST_FRAMES) & ~peaks
+        old = self._active & (self._time - 1 - self._started >= SHORTEST_FRAMES) & ~peaks
         released = old & (last[:, OFFSET] >= limits.offset)
         released &= (last[:, OFFSET] >= before[:, OFFSET]) & (last[:, OFFSET] > row[:, OFFSET])
         for key in np.flatnonzero(released).tolist():
@@ -139,12 +139,12 @@ class NoteDecoder:
             yield self._end(key, self._time - 1 + shift)
         below = self._active & (row[:, FRAME] < limits.frame)
         self._below = np.where(below, self._below + 1, 0)
-        for key in np.flatnonzero((self._below >= _ENDED_FRAMES) & self._active & ~peaks).tolist():
+        for key in np.flatnonzero((self._below >= ENDED_FRAMES) & self._active & ~peaks).tolist():
             other = self._bent_to(key, row)
             if other is not None:
                 self._move(key, other)
-            elif self._time - self._started[key] >= _SHORTEST_FRAMES:
-                yield self._end(key, self._time + 1.0 - _ENDED_FRAMES)
+            elif self._time - self._started[key] >= SHORTEST_FRAMES:
+                yield self._end(key, self._time + 1.0 - ENDED_FRAMES)
 
     def _bent_to(self, key: int, row: np.ndarray) -> int | None:
         """The key next to one that no longer sounds, if it sounds and has not been struck."""

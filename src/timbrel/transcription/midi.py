@@ -19,10 +19,11 @@ from timbrel.score.channels import DRUM_CHANNEL
 from timbrel.transcription.decoding import HeardNote
 from timbrel.transcription.transcriber import Transcription
 
-_TICKS_PER_BEAT = 960
-_BEND_CHANNELS = tuple(channel for channel in range(1, 16) if channel != DRUM_CHANNEL)
-_DEFAULT_RANGE, _LARGEST_RANGE = 2, 24  # semitones to either side
-_STEP_CENTS = 2.0  # smaller changes of a bend are left out
+TRACK_NAME = "Transcription"
+TICKS_PER_BEAT = 960
+BEND_CHANNELS = tuple(channel for channel in range(1, 16) if channel != DRUM_CHANNEL)
+DEFAULT_RANGE, LARGEST_RANGE = 2, 24  # semitones to either side
+STEP_CENTS = 2.0  # smaller changes of a bend are left out
 # The registered parameter of the range of bends.
 _RANGE_PARAMETER = ((101, 0), (100, 0))
 
@@ -56,9 +57,9 @@ def as_midi(transcription: Transcription, *, tempo: float = DEFAULT_TEMPO) -> mi
     """A MIDI file of one track; see `write_transcription`."""
     bent = [note for note in transcription.notes if note.bend_cents]
     largest = max((np.abs(_curve(note, transcription)).max() for note in bent), default=0.0)
-    reach = int(np.clip(np.ceil(largest / 100), _DEFAULT_RANGE, _LARGEST_RANGE))
+    reach = int(np.clip(np.ceil(largest / 100), DEFAULT_RANGE, LARGEST_RANGE))
     events: list[_Event] = []
-    free_s = dict.fromkeys(_BEND_CHANNELS, -1.0)  # from when on a channel is free
+    free_s = dict.fromkeys(BEND_CHANNELS, -1.0)  # from when on a channel is free
     used: set[int] = set()
     for note in transcription.notes:
         channel = 0
@@ -75,7 +76,7 @@ def as_midi(transcription: Transcription, *, tempo: float = DEFAULT_TEMPO) -> mi
     track = mido.MidiTrack(
         [
             mido.MetaMessage("set_tempo", tempo=beat_us),
-            mido.MetaMessage("track_name", name="Transcription"),
+            mido.MetaMessage("track_name", name=TRACK_NAME),
         ]
     )
     for channel in sorted(used):
@@ -83,13 +84,13 @@ def as_midi(transcription: Transcription, *, tempo: float = DEFAULT_TEMPO) -> mi
             track.append(
                 mido.Message("control_change", channel=channel, control=control, value=value)
             )
-    ticks_per_s = _TICKS_PER_BEAT * 1_000_000 / beat_us
+    ticks_per_s = TICKS_PER_BEAT * 1_000_000 / beat_us
     now = 0
     for event in sorted(events, key=lambda event: (round(event.time_s * ticks_per_s), event.order)):
         tick = round(event.time_s * ticks_per_s)
         track.append(event.message.copy(time=tick - now))
         now = tick
-    return mido.MidiFile(type=0, ticks_per_beat=_TICKS_PER_BEAT, tracks=[track])
+    return mido.MidiFile(type=0, ticks_per_beat=TICKS_PER_BEAT, tracks=[track])
 
 
 def _curve(note: HeardNote, transcription: Transcription) -> np.ndarray:
@@ -102,7 +103,7 @@ def _bends(note: HeardNote, transcription: Transcription, channel: int, reach: i
     events, last = [], None
     for i, cents in enumerate(_curve(note, transcription)):
         time_s = note.start_s + i / transcription.frame_rate
-        if time_s >= note.end_s or (last is not None and abs(cents - last) < _STEP_CENTS):
+        if time_s >= note.end_s or (last is not None and abs(cents - last) < STEP_CENTS):
             continue
         last = cents
         value = int(np.clip(round(8192 * cents / (100 * reach)), -8192, 8191))

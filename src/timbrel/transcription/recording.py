@@ -23,11 +23,11 @@ _OTHER_SUFFIXES = (
 )
 _BLOCK_S = 10.0
 _PART_SAMPLES = 1 << 12  # what is lost at most where a file is damaged
-_SILENT_PEAK = 1e-4  # −80 dB
+SILENT_PEAK = 1e-4  # −80 dB
 # Below this peak a recording is made as loud as those that transcribers were trained on.
-_SOFT_PEAK, _WANTED_PEAK = 0.05, 0.25
-_CANCELLED = 0.01  # a share of the channels' energy that is left of their sum where they cancel
-_WIDE_HZ = 12_000
+SOFT_PEAK, WANTED_PEAK = 0.05, 0.25
+CANCELLED = 0.01  # a share of the channels' energy that is left of their sum where they cancel
+WIDE_HZ = 12_000
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Recording:
 
     @property
     def is_silent(self) -> bool:
-        return self.peak < _SILENT_PEAK
+        return self.peak < SILENT_PEAK
 
     def blocks(self, sample_rate: int, *, progress: Progress = silent) -> Iterable[np.ndarray]:
         """The sound in mono at another rate, block by block, float32, (samples,)."""
@@ -56,7 +56,7 @@ class Recording:
         return progress(blocks, n_blocks, str(self.path), sound_s=self.duration_s)
 
     def _blocks(self, sample_rate: int) -> Iterator[np.ndarray]:
-        gain = _WANTED_PEAK / self.peak if _SILENT_PEAK <= self.peak < _SOFT_PEAK else 1.0
+        gain = WANTED_PEAK / self.peak if SILENT_PEAK <= self.peak < SOFT_PEAK else 1.0
         resampler = soxr.ResampleStream(self.sample_rate, sample_rate, 1)
         for block in _read(self.path):
             mono = _mono(block, cancels=self.cancels) * np.float32(gain)
@@ -84,7 +84,7 @@ def look_into(path: str | os.PathLike) -> Recording:
         single += float((clean**2).mean(axis=1).sum())
     if not n_samples:
         raise InputError(f"{path}: holds no sound that can be read")
-    cancels = single > 0 and both < _CANCELLED * single
+    cancels = single > 0 and both < CANCELLED * single
     remarks = []
     if n_samples < n_announced - rate // 10:
         remarks.append(
@@ -94,8 +94,8 @@ def look_into(path: str | os.PathLike) -> Recording:
         remarks.append(f"{bad} samples are no numbers; they are taken for silence")
     if cancels:
         remarks.append("its channels cancel each other; their difference is heard instead")
-        peak = max(peak, _SILENT_PEAK)
-    if rate < _WIDE_HZ:
+        peak = max(peak, SILENT_PEAK)
+    if rate < WIDE_HZ:
         remarks.append(f"holds nothing above {rate / 2000:g} kHz, which makes mistakes likelier")
     return Recording(path, rate, n_samples, peak, cancels, tuple(remarks))
 

@@ -80,7 +80,7 @@ class TranscriberConfig:
     def frames_ahead(self) -> int:
         """How many frames the network hears beyond the one that it speaks of."""
         blocks = zip(self.dilations, self.ahead, strict=True)
-        return _STEM_AHEAD + sum(dilation * taps for dilation, taps in blocks)
+        return STEM_AHEAD + sum(dilation * taps for dilation, taps in blocks)
 
     @property
     def latency_s(self) -> float:
@@ -89,5 +89,5 @@ class TranscriberConfig:
         return samples / self.sample_rate
 
 
-_STEM_AHEAD = 2  # frames, of the two convolutions before the blocks
+STEM_AHEAD = 2  # frames, of the two convolutions before the blocks
 KEYS = range(LOWEST_PITCH, HIGHEST_PITCH + 1)

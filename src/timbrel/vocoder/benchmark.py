@@ -7,18 +7,16 @@ The floor is the time needed just to load the weights for a sample.
 
 from __future__ import annotations
 
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from timbrel.constants import N_MELS, SAMPLE_RATE
 from timbrel.engine.wavenet import PRECISIONS, Engine, instruction_sets
+from timbrel.machine import description
 from timbrel.vocoder.wavenet_stream import engine_config, engine_weights
 
 PUBLISHED: dict[str, Any] = {
@@ -68,7 +66,7 @@ def measure_wavenet(seconds: float) -> dict[str, Any]:
     results.extend(
         other | {"peer_ratio": _ratio(other["samples_per_s"], peer)} for other in others if other
     )
-    return {"machine": _machine(), "results": results}
+    return {"machine": description() | {"sample_rate": SAMPLE_RATE}, "results": results}
 
 
 def _result(
@@ -208,24 +206,3 @@ def _peer(seconds: float) -> dict[str, Any] | None:
             model.incremental_forward(c=condition, T=n, softmax=True, quantize=True)
             took = time.perf_counter() - began
     return _result("float32", "wavenet-vocoder", 1, 1, n / took, None, None)
-
-
-def _machine() -> dict[str, Any]:
-    """What a result depends on, and whether something else ran."""
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "system": platform.platform(),
-        "sample_rate": SAMPLE_RATE,
-        "load": load,
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

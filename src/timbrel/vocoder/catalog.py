@@ -7,6 +7,7 @@ from pathlib import Path
 
 from timbrel.bundles.bundle import Bundle, load_bundle, shipped_bundles
 from timbrel.bundles.kinds import KINDS, loaded, vocoder_kinds
+from timbrel.constants import DEFAULT_MODEL, SMALL_MODEL
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.vocoder.griffin_lim import GriffinLim
@@ -44,6 +45,18 @@ def vocoder_for(model: Bundle) -> str:
         f"{model.name}: none of the vocoders that came with Timbrel was made for mels of "
         f"{model.mel}; name one that was, or '{GRIFFIN_LIM}', which takes any (--vocoder)"
     )
+
+
+def model_for(vocoder: str | os.PathLike | None) -> str:
+    """The name of the Mel2Mel that plays where none is asked for.
+
+    It is the default one, unless the vocoder that is asked for was made for the small one's mels.
+    """
+    if vocoder in vocoder_names() or (vocoder is not None and Path(vocoder).is_dir()):
+        bundle = load_bundle(vocoder) if vocoder != GRIFFIN_LIM else None
+        if bundle and bundle.kind in vocoder_kinds() and bundle.mel == load_bundle(SMALL_MODEL).mel:
+            return SMALL_MODEL
+    return DEFAULT_MODEL
 
 
 def load_vocoder(

@@ -29,11 +29,12 @@ from timbrel.bundles.bundle import (
     shipped_bundles,
 )
 from timbrel.bundles.kinds import page_kinds
-from timbrel.constants import DEFAULT_MODEL
+from timbrel.constants import DEFAULT_MODEL, SMALL_MODEL
 from timbrel.engine.wavenet import Engine
 from timbrel.errors import InputError, MissingToolError, OutputError
 from timbrel.examples import TUNES, tune_path
 from timbrel.files import check_output_folder, read_json, read_text
+from timbrel.hearing.sizes import KIND as ENCODER
 from timbrel.vocoder.catalog import vocoder_for
 from timbrel.vocoder.wavenet_stream import engine_parts
 
@@ -42,8 +43,6 @@ INDEX_FILE, MANIFEST_FILE, MAPS_FILE = "index.html", "page.json", "timbre-maps.j
 HEADERS_FILE = "_headers"  # as Netlify and Cloudflare Pages read it
 WAVENET_FOLDER = "wavenet"  # of the static files: the WaveNet engine, in several builds
 _WAVENET_WEIGHTS = "engine.safetensors"
-# It is small, and so the first to be heard, while the default model is loaded.
-FIRST_MODEL = "mel2mel"
 
 # Isolation lets the page share memory between its threads; the policy lets it load nothing from
 # elsewhere and send nothing away.
@@ -65,7 +64,10 @@ Files = Mapping[str, Callable[[], bytes]]
 
 
 def page_files(
-    report: str | os.PathLike | None = None, *, vocoders: Sequence[str | os.PathLike] = ()
+    report: str | os.PathLike | None = None,
+    *,
+    vocoders: Sequence[str | os.PathLike] = (),
+    model: str = DEFAULT_MODEL,
 ) -> Files:
     """All files of the page by their paths.
 
@@ -75,6 +77,8 @@ def page_files(
         A folder that `timbrel evaluate` wrote, whose sounds the page then offers.
     vocoders
         Bundles of WaveNets, which the page then offers for its WAV files.
+    model
+        The name of the Mel2Mel that plays where the listener chose none.
 
     Raises
     ------
@@ -82,7 +86,7 @@ def page_files(
         If this installation lacks the page, what a report needs, or the page's WaveNet engine.
     InputError
         If a model is damaged, a vocoder is no WaveNet, has the name of another model or was made
-        for other mels, or the report is none.
+        for other mels, the report is none, or the page has no such Mel2Mel.
     """
     if not (STATIC / INDEX_FILE).is_file():
         raise MissingToolError(
@@ -103,7 +107,7 @@ def page_files(
     models: list[dict[str, Any]] = []
     for name in shipped_bundles():
         bundle = load_bundle(name)
-        if bundle.kind not in page_kinds("plays"):
+        if bundle.kind not in (*page_kinds("plays"), *page_kinds("hears")):
             continue
         entries = {}
         for file, sha256 in read_sums(bundle.path).items():
@@ -119,6 +123,9 @@ def page_files(
                 "map": _timbre_map(name),
             }
         )
+    players = [one["config"]["name"] for one in models if one["vocoder"]]
+    if model not in players:
+        raise InputError(f"{model}: the page can play with {', '.join(players)}")
     if vocoders and not engine:
         raise MissingToolError(
             "this installation's page lacks the WaveNet engine; install a wheel of a release, or "
@@ -157,10 +164,11 @@ def page_files(
         "runtime": runtime,
         "wavenet": {Path(name).name.removesuffix(".gz"): entry for name, entry in engine.items()},
         "models": models,
-        "default_model": DEFAULT_MODEL,
-        "default_vocoder": vocoder_for(load_bundle(DEFAULT_MODEL)),
-        "first_model": FIRST_MODEL,
-        "first_vocoder": vocoder_for(load_bundle(FIRST_MODEL)),
+        "default_model": model,
+        "default_vocoder": vocoder_for(load_bundle(model)),
+        # What is heard while the default model is loaded.
+        "first_model": SMALL_MODEL,
+        "first_vocoder": vocoder_for(load_bundle(SMALL_MODEL)),
         "tunes": [{"name": name, "path": f"tunes/{file}"} for name, file in TUNES.items()],
         "samples": samples,
     }
@@ -174,6 +182,7 @@ def write_page(
     *,
     report: str | os.PathLike | None = None,
     vocoders: Sequence[str | os.PathLike] = (),
+    model: str = DEFAULT_MODEL,
     force: bool = False,
 ) -> int:
     """Write the page into a folder, for any web host.
@@ -182,7 +191,7 @@ def write_page(
     ----------
     output
         The folder.
-    report, vocoders
+    report, vocoders, model
         As for `page_files`.
     force
         Write into a folder that is not empty, over what has the same name there.
@@ -198,7 +207,9 @@ def write_page(
         If the folder is not empty or cannot be written to.
     """
     folder = check_output_folder(output, may_hold=force, remedy="give --force to write into it")
-    files = {name: make() for name, make in page_files(report, vocoders=vocoders).items()}
+    files = {
+        name: make() for name, make in page_files(report, vocoders=vocoders, model=model).items()
+    }
     lines = [f"  {name}: {value}\n" for name, value in HEADERS.items()]
     files[HEADERS_FILE] = ("/*\n" + "".join(lines)).encode()
     for name, content in files.items():
@@ -227,7 +238,10 @@ def _entry(path: str, sha256: str) -> dict[str, str]:
 
 def _config(bundle: Bundle) -> dict[str, Any]:
     """A bundle's configuration without what the page does not show."""
-    shown = {key: value for key, value in bundle.config.items() if key != "training"}
+    left_out = {"training"}
+    if bundle.kind == ENCODER:  # the page has those of its Mel2Mel
+        left_out.add("instruments")
+    shown = {key: value for key, value in bundle.config.items() if key not in left_out}
     return shown | {"status": bundle.status}
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from support.small_data import TWO_INSTRUMENTS, small_recipe
+from support.small_data import ATTRIBUTION, LICENSE, TWO_INSTRUMENTS, small_recipe
+from timbrel.bundles.bundle import load_bundle
+from timbrel.errors import InputError
+from timbrel.geometry import MelConfig
 from timbrel.measures.correlation import log_mel_measures
+from timbrel.mel.export import write_mel2mel_bundle
 from timbrel.mel.losses import tanh_log_abs_loss
 from timbrel.progress import silent
 from timbrel.training.dataset import MelBatch
@@ -61,6 +66,50 @@ def test_step_computes_what_the_whole_network_does(task: Mel2MelTask) -> None:
         whole = task.model(torch.from_numpy(batch.roll), timbre)[:, :64]
         expected = tanh_log_abs_loss(whole, torch.from_numpy(batch.mel)).mean()
     assert float(loss) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_a_head_grows_on_a_bundle_without_one(
+    small_data: Path, task: Mel2MelTask, tmp_path: Path
+) -> None:
+    options = {"crop_frames": 64, "hops": (64,), "contexts": (32,)}
+
+    def wider(**sizes: Any) -> Mel2MelTask:
+        recipe = small_recipe(options=options, model={"hidden_size": 16} | sizes)
+        return Mel2MelTask(recipe, small_data, rank=0, world=1, progress=silent)
+
+    write_mel2mel_bundle(
+        task.model,
+        tmp_path / "start",
+        name="start",
+        mel=MelConfig(),
+        instruments=TWO_INSTRUMENTS,
+        gain=1.0,
+        license=LICENSE,
+        attribution=ATTRIBUTION,
+        training={},
+    )
+    start = load_bundle(tmp_path / "start")
+    grown = wider(head_size=3)
+    assert grown.start(start) == "the head"
+    batch = batch_of(random_roll(96).astype(np.float32), fresh=True)
+    with torch.no_grad():
+        losses = [float(one.loss(one.wrapped(), batch, step=0)) for one in (task, grown)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    with pytest.raises(InputError, match="its hidden_size is"):
+        wider(head_size=3, hidden_size=5).start(start)
+
+
+def test_the_places_of_the_instruments_stay_where_the_recipe_wants_it(small_data: Path) -> None:
+    batch = batch_of(random_roll(96).astype(np.float32), fresh=True)
+    for fixed in (True, False):
+        options = {"crop_frames": 64, "hops": (64,), "contexts": (32,), "fixed_space": fixed}
+        recipe = small_recipe(options=options)
+        task = Mel2MelTask(recipe, small_data, rank=0, world=1, progress=silent)
+        task.loss(task.wrapped(), batch, step=0).backward()
+        gradient = task.model.embedding.weight.grad
+        assert gradient is not None
+        assert bool(gradient.any()) is not fixed
+        assert task.model.film1.dense.weight.grad is not None
 
 
 def test_state_is_carried_from_crop_to_crop(task: Mel2MelTask) -> None:

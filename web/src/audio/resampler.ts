@@ -44,6 +44,6 @@ export class Resampler {
   }
 }
 
-function sinc(x: number): number {
+export function sinc(x: number): number {
   return x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
 }

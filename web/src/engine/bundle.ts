@@ -34,6 +34,8 @@ export interface BundleConfig {
   instruments?: Instrument[];
   /** Of what it was trained on. */
   gain?: number;
+  /** Of an encoder: the Mel2Mel whose timbres it hears. */
+  mel2mel?: string;
   /** Of a WaveNet. */
   engine?: WaveNetConfig;
   attribution: string;

@@ -11,7 +11,7 @@ interface Coming {
 
 export class Downloads {
   readonly manifest: Promise<Manifest>;
-  private readonly runtime: Promise<WebAssembly.Module>;
+  readonly runtime: Promise<WebAssembly.Module>;
   private readonly files: Promise<Coming[]>;
 
   constructor() {

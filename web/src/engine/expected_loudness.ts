@@ -8,7 +8,10 @@ import { isKit } from "./kinds";
 import { blockPowers, gatedPower, lufs } from "./loudness";
 
 const { stepS, referenceKey, referenceVelocity, releaseS, nearest, gain } = constants.loudness;
-const LEVELS = new Map(constants.loudness.levels.map(({ program, level }) => [program, level]));
+const key = (isKit: boolean, program: number) => `${isKit ? "kit" : "program"} ${program}`;
+const LEVELS = new Map(
+  constants.loudness.levels.map(({ isKit, program, level }) => [key(isKit, program), level]),
+);
 const CHANNELS = 2;
 
 /** What of a model decides how loud it is. */
@@ -57,9 +60,10 @@ function addNote(powers: Float64Array, note: Note, level: number[]): void {
 
 /** The level, decay and slopes of a point of a model's space: those of the instruments near by. */
 function levelAt(point: readonly number[], { instruments }: Loud): number[] {
-  const known = instruments.filter((one) => !isKit(one) && LEVELS.has(one.program));
+  const keyOf = (one: Loud["instruments"][number]) => key(isKit(one), one.program);
+  const known = instruments.filter((one) => LEVELS.has(keyOf(one)));
   const levels = known.length
-    ? known.map(({ program }) => LEVELS.get(program)!)
+    ? known.map((one) => LEVELS.get(keyOf(one))!)
     : [...LEVELS.values()];
   const weights = levels.map((_, i) => {
     if (!known.length) return 1;

@@ -53,3 +53,11 @@ export class Fft {
     this.forward(im, re);
   }
 }
+
+/** The periodic Hann window. */
+export function hannWindow(size: number): Float64Array {
+  return Float64Array.from(
+    { length: size },
+    (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / size),
+  );
+}

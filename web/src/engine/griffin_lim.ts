@@ -3,7 +3,8 @@
 
 import type { MelGeometry } from "./bundle";
 import type { Ensemble } from "./ensemble";
-import { Fft } from "./fft";
+import { Fft, hannWindow } from "./fft";
+import { melBands } from "./mel_bands";
 import { scattered } from "./chance";
 import type { Vocoder } from "./vocoder";
 
@@ -43,10 +44,7 @@ export class GriffinLim implements Vocoder<Voice[]> {
   constructor(readonly mel: MelGeometry) {
     this.nBins = mel.n_fft / 2 + 1;
     this.past = mel.n_fft / mel.hop_length;
-    this.window = Float64Array.from(
-      { length: mel.n_fft },
-      (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / mel.n_fft),
-    );
+    this.window = hannWindow(mel.n_fft);
     this.fft = new Fft(mel.n_fft);
     this.bands = melBands(mel);
   }
@@ -276,30 +274,4 @@ function joined(a: Float32Array, b: Float32Array): Float32Array {
   both.set(a);
   both.set(b, a.length);
   return both;
-}
-
-/** Triangular filters on the HTK mel scale, each from its first bin that is not zero. */
-export function melBands(mel: MelGeometry): { first: number; weights: Float64Array }[] {
-  const toMel = (hz: number) => 2595 * Math.log10(1 + hz / 700);
-  const toHz = (value: number) => 700 * (10 ** (value / 2595) - 1);
-  const [low, high] = [toMel(mel.f_min_hz), toMel(mel.f_max_hz)];
-  const edges = Array.from({ length: mel.n_mels + 2 }, (_, i) =>
-    toHz(low + (i / (mel.n_mels + 1)) * (high - low)),
-  );
-  return Array.from({ length: mel.n_mels }, (_, band) => {
-    const [lower, centre, upper] = edges.slice(band, band + 3);
-    const weight = (bin: number) => {
-      const hz = (bin * mel.sample_rate) / mel.n_fft;
-      return Math.max(
-        0,
-        Math.min((hz - lower) / (centre - lower), (upper - hz) / (upper - centre)),
-      );
-    };
-    const first = Math.max(Math.floor((lower * mel.n_fft) / mel.sample_rate), 0);
-    const last = Math.min(Math.ceil((upper * mel.n_fft) / mel.sample_rate), mel.n_fft / 2);
-    return {
-      first,
-      weights: Float64Array.from({ length: last - first + 1 }, (_, i) => weight(first + i)),
-    };
-  });
 }

@@ -71,6 +71,30 @@ export class InstrumentMap implements Shown {
     return place;
   }
 
+  /**
+   * Where a timbre that was heard may lie: amid the four instruments whose timbres are nearest to it,
+   * by the inverse of their distances.
+   */
+  placeAmid(point: Point): Place {
+    const near = this.instruments
+      .map((instrument) => ({
+        place: this.placeOf(instrument),
+        distance: Math.hypot(...instrument.embedding.map((value, d) => value - point[d])),
+      }))
+      .sort((a, b) => a.distance - b.distance)
+      .slice(0, NEIGHBOURS);
+    const weights = near.map((one) => 1 / (one.distance + 1e-6));
+    const total = weights.reduce((a, b) => a + b, 0);
+    const at = (d: number) =>
+      near.reduce((sum, { place }, i) => sum + (weights[i] / total) * place[d], 0);
+    return [at(0), at(1), at(2)];
+  }
+
+  /** Have a timbre shown there. */
+  putAmid(point: Point): void {
+    this.known.set(point, this.placeAmid(point));
+  }
+
   measured(quantity: Measured, instrument: Instrument): number {
     return this.data[quantity][this.indices.get(instrument)!];
   }

@@ -120,8 +120,8 @@ export class Export {
     const options = (same ? specs.slice(0, 1) : specs.map((spec, i) => `${i + 1}=${spec}`)).map(
       (spec) => `${renderOptions.timbre} ${quoted(spec)}`,
     );
-    if (model !== manifest.default_model) options.push(`${renderOptions.model} ${model}`);
-    if (this.vocoder !== manifest.default_vocoder)
+    if (model !== constants.defaultModel) options.push(`${renderOptions.model} ${model}`);
+    if (this.vocoder !== this.models.ownVocoder)
       options.push(`${renderOptions.vocoder} ${quoted(this.vocoder)}`);
     if (this.transport.dry) options.push(renderOptions.dry);
     return ["timbrel render", quoted(name), ...options].join(" ");

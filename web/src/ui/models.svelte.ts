@@ -34,6 +34,8 @@ export class Models {
   changing = $state(false);
 
   private entry = $derived<BundleEntry | undefined>(this.entryOf(this.model));
+  /** The vocoder that was made for the model. */
+  ownVocoder = $derived<string | null>(this.entry?.vocoder ?? null);
   config = $derived<BundleConfig | null>(this.entry?.config ?? null);
   frameRate = $derived(this.config ? frameRateOf(this.config.mel) : 0);
   instruments = $derived<Instrument[]>(this.config?.instruments ?? []);
@@ -43,11 +45,7 @@ export class Models {
   /** Numbers that a point of the model's timbre space has. */
   dimensions = $derived(this.instruments[0]?.embedding.length ?? 0);
   /** What files of timbres are written and read with. */
-  written = $derived<Space>({
-    instruments: this.instruments,
-    filmSize: this.config ? filmSizes(this.config)[0] + filmSizes(this.config)[1] : 0,
-    weights: weightsId(this.entry),
-  });
+  written = $derived<Space>(this.writtenOf(this.model));
   /** Of a timbre space of two dimensions. */
   plane = $derived.by<Plane | null>(() => {
     const data = this.entry?.map;
@@ -61,6 +59,13 @@ export class Models {
   map = $derived<Shown | null>(this.plane ?? this.space);
   names = $derived(this.ofKind("mel2mel"));
   vocoders = $derived(this.vocodersFor(this.model));
+  /** What hears timbres: those of the chosen model, or else of another one. */
+  encoder = $derived.by<BundleEntry | null>(() => {
+    const all = this.entriesOf("encoder");
+    return all.find(({ config }) => config.mel2mel === this.model) ?? all[0] ?? null;
+  });
+  /** What hears notes. */
+  transcriber = $derived<BundleEntry | null>(this.entriesOf("transcriber")[0] ?? null);
   /** They make WAV files only. */
   waveNets = $derived(this.ofKind("wavenet").filter((name) => this.fits(name, this.model)));
 
@@ -74,7 +79,7 @@ export class Models {
   with(model: string): Choice {
     const known = this.vocodersFor(model);
     const own = this.entryOf(model)?.vocoder ?? known[0];
-    const wasOwn = this.vocoder === this.entry?.vocoder;
+    const wasOwn = this.vocoder === this.ownVocoder;
     return { model, vocoder: !wasOwn && known.includes(this.vocoder) ? this.vocoder : own };
   }
 
@@ -83,6 +88,18 @@ export class Models {
     this.vocoder = vocoder;
     this.changing = false;
     this.coming = "";
+  }
+
+  instrumentsOf(model: string): Instrument[] {
+    return this.entryOf(model)?.config.instruments ?? [];
+  }
+
+  /** What files of a model's timbres are written and read with. */
+  writtenOf(model: string): Space {
+    const entry = this.entryOf(model);
+    const film = entry ? filmSizes(entry.config) : [0, 0];
+    const instruments = this.instrumentsOf(model);
+    return { instruments, filmSize: film[0] + film[1], weights: weightsId(entry) };
   }
 
   /** A vocoder's name for the eye. */
@@ -111,8 +128,10 @@ export class Models {
   }
 
   private ofKind(kind: string): string[] {
-    return (this.manifest?.models ?? [])
-      .filter(({ config }) => config.kind === kind)
-      .map(({ config }) => config.name);
+    return this.entriesOf(kind).map(({ config }) => config.name);
+  }
+
+  private entriesOf(kind: string): BundleEntry[] {
+    return (this.manifest?.models ?? []).filter(({ config }) => config.kind === kind);
   }
 }

@@ -1,6 +1,7 @@
 // What the page knows: what is open and what is chosen, and what the engine says of it. Playing, paths
 // and what can be taken away have modules of their own.
 
+import { isSound } from "../audio/decoding";
 import { Speaker, sharedRing } from "../audio/speaker";
 import constants from "../constants.json";
 import type { Downloads } from "../engine/downloads";
@@ -16,6 +17,7 @@ import { parseTimbre, parseTimbreFile, type Reading } from "../timbre/grammar";
 import { constantTimbre, type Point, type Timbre } from "../timbre/timbre";
 import { linkParameters, missingFeature } from "./browser";
 import { Export } from "./export.svelte";
+import { Hearing } from "./hearing.svelte";
 import { Models, type Choice } from "./models.svelte";
 import { Path } from "./path.svelte";
 import { fileTimbres, KEYBOARD, NO_NOTES, Piece, type Source } from "./piece.svelte";
@@ -56,6 +58,7 @@ export class Session {
   readonly path: Path;
   readonly export: Export;
   readonly preview: Preview;
+  readonly hearing: Hearing;
 
   /** Of the piece, also while something else plays. */
   seconds = $derived.by(() => (this.interlude ? this.leftAt : this.transport.seconds));
@@ -106,6 +109,12 @@ export class Session {
     this.path = new Path(this.models, this.piece, this, this.tell, say);
     this.export = new Export(this.models, this.piece, this.path, this.transport, this.tell);
     this.preview = new Preview(this.tell, () => this.hasTimeForPictures);
+    this.hearing = new Hearing(this.models, this.piece, () => this.downloads.runtime, {
+      openNotes: (name, midi) => this.open({ kind: "file", name }, parseMidi(midi)),
+      choose: (choice) => this.choose(choice),
+      complain,
+      say,
+    });
   }
 
   async begin(): Promise<void> {
@@ -145,6 +154,7 @@ export class Session {
   }
 
   async openFile(file: File): Promise<void> {
+    if (isSound(file)) return this.hearing.open(file);
     try {
       if (file.name.toLowerCase().endsWith(".timbre")) {
         const read = parseTimbreFile(await file.text(), this.path.written);
@@ -239,6 +249,12 @@ export class Session {
     this.trial = trial;
     this.playInstead("phrase");
     await this.play();
+  }
+
+  /** Hear a phrase or a beat in a timbre, also while the piece plays, which then stops. */
+  async tryOut(trial: Trial): Promise<void> {
+    if (this.transport.playing) this.stop();
+    await this.audition(trial);
   }
 
   /** Give what is selected an instrument and hear it; one that cannot play it is heard alone. */
@@ -366,7 +382,10 @@ export class Session {
 
   private failed({ message, fatal, during }: Extract<FromEngine, { kind: "failed" }>): void {
     this.models.changing = false;
-    if (during === "voice") this.models.coming = "";
+    if (during === "voice") {
+      this.models.coming = "";
+      this.hearing.modelChanged();
+    }
     if (during === "export") this.export.failed();
     if (during === "render") this.transport.cancelRender();
     if (fatal) this.fail(message);
@@ -389,6 +408,7 @@ export class Session {
     if (this.phase !== "loading") {
       if (this.piece.voices.length) this.transport.cue(this.transport.seconds, true);
       else if (this.piece.score.tracks.length) this.cast();
+      this.hearing.modelChanged();
       return;
     }
     try {

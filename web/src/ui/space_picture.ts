@@ -22,6 +22,8 @@ export interface Scene {
   /** The timbre's way over time, and one that is being drawn. */
   way: Place[];
   trail: Place[];
+  /** Where a timbre that was heard may lie. */
+  cloud: Place[];
 }
 
 export interface Theme {
@@ -40,6 +42,8 @@ const LETTER = 6.4; // about its width
 const LINE = 15;
 const PIXELS_FOR_A_NAME = 9000;
 const FAINT = 0.28; // opacity
+const CLOUD = 0.09; // opacity of one of its discs
+const CLOUD_RADIUS = 2.6; // of one, in those of an instrument's dot
 const RINGS = 48; // corners of a circle
 
 export function spotsOf(dots: Dot[], view: View, picture: Picture): Spot[] {
@@ -67,6 +71,7 @@ export function drawSpace(
   const order = spots.map((_, i) => i).sort((a, b) => spots[b].depth - spots[a].depth);
   for (const i of order)
     drawDot(context, scene.dots[i], spots[i], radiusOf(spots[i], view, picture), theme);
+  drawCloud(context, scene.cloud, view, picture, theme);
   drawLine(context, scene.way, view, picture, theme, [2, 5]);
   drawLine(context, scene.trail, view, picture, theme, []);
   for (const { place, share } of scene.parts) {
@@ -122,6 +127,25 @@ function drawHorizon(
     else context.moveTo(x, y);
   }
   context.stroke();
+}
+
+/** Faint discs, which are denser where it is likelier. */
+function drawCloud(
+  context: CanvasRenderingContext2D,
+  places: Place[],
+  view: View,
+  picture: Picture,
+  { puck }: Theme,
+): void {
+  context.globalAlpha = CLOUD;
+  context.fillStyle = puck;
+  for (const place of places) {
+    const spot = project(place, view, picture);
+    context.beginPath();
+    context.arc(spot.x, spot.y, CLOUD_RADIUS * radiusOf(spot, view, picture), 0, 2 * Math.PI);
+    context.fill();
+  }
+  context.globalAlpha = 1;
 }
 
 function drawLine(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timbrel.bundles.bundle import WINDOW
+from timbrel.bundles.bundle import WINDOW, Bundle
 from timbrel.constants import PERFORMANCE
 from timbrel.errors import InputError
 from timbrel.measures.correlation import log_mel_measures
 from timbrel.mel.losses import LOSSES
-from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
+from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig, load_mel2mel
 from timbrel.progress import Progress
 from timbrel.training.dataset import MelBatch, MelClips, lane_batch
-from timbrel.training.recipe import Recipe, known
+from timbrel.training.recipe import Recipe, differences, known
 from timbrel.training.task import Task
 from timbrel.training.tasks.mels import MelValidation
 
@@ -39,6 +39,9 @@ class Mel2MelOptions:
     hops: tuple[int, ...] = ()
     contexts: tuple[int, ...] = (16, 32, 64)
     equal_instruments: bool = False  # all are equally likely, instead of all frames
+    # The instruments keep the places in the space that the start gave them, so that encoders and
+    # timbres that were made for it stay right.
+    fixed_space: bool = False
     # What bundles say of windowed inference.
     window_hop: int = WINDOW.hop
     window_context: int = WINDOW.context
@@ -131,9 +134,20 @@ class Mel2MelTask(Task):
         errors = LOSSES[self._options.loss](predicted.float(), true).mean(dim=-1)
         return (errors * torch.from_numpy(batch.weight).to(device)).mean()
 
+    def start(self, bundle: Bundle) -> str:
+        """As `Task.start`; a bundle without the head leaves it as it begins, the identity."""
+        known_sizes = known(Mel2MelConfig, bundle.model, str(bundle.path))
+        if known_sizes.head_size or not self.config.head_size:
+            return super().start(bundle)
+        wanted = replace(self.config, head_size=0)
+        for key, found, size in differences(asdict(known_sizes), asdict(wanted)):
+            raise InputError(f"{bundle.path}: its {key} is {found}, that of the recipe is {size}")
+        self.model.load_state_dict(load_mel2mel(bundle).state_dict(), strict=False)
+        return "the head"
+
     def wrapped(self) -> nn.Module:
         """Give the model with the forward pass of training."""
-        return _TrainingPass(self.model)
+        return _TrainingPass(self.model, fixed_space=self._options.fixed_space)
 
     def _truncation(self, step: int) -> tuple[int, int]:
         random = np.random.default_rng((self._recipe.seed, step))
@@ -206,9 +220,10 @@ class Mel2MelTask(Task):
 class _TrainingPass(nn.Module):
     """Mel2Mel on a crop, from a carried state, with its right context cut."""
 
-    def __init__(self, model: Mel2Mel) -> None:
+    def __init__(self, model: Mel2Mel, *, fixed_space: bool) -> None:
         super().__init__()
         self.model = model
+        self._fixed_space = fixed_space
 
     def forward(
         self,
@@ -221,6 +236,8 @@ class _TrainingPass(nn.Module):
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         model = self.model
         timbre = model.embedding(instrument)
+        if self._fixed_space:  # a gradient of zero, since DDP wants one of each parameter
+            timbre = timbre.detach() + 0.0 * timbre
         features = model.features(roll, timbre)
         past, state = model.past(features[:, :n_frames], state)
         future = model.windowed_future(features, n_frames, hop, context)

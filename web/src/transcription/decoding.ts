@@ -1,0 +1,199 @@
+// What the network says of each key and frame → notes, as src/timbrel/transcription/decoding.py finds
+// them.
+
+import constants from "../constants.json";
+import { roundHalfEven } from "../engine/rounding";
+import { BEND, FRAME, N_HEADS, OFFSET, ONSET, VELOCITY, type Thresholds } from "./sizes";
+
+const { refractoryFrames, shortestFrames, endedFrames, bentCents } = constants.transcription;
+const { nPitches, lowestPitch } = constants;
+const SEMITONE_CENTS = 100;
+const MOST_VELOCITY = 127;
+
+/** A note that was heard. */
+export interface HeardNote {
+  pitch: number;
+  startS: number;
+  endS: number;
+  velocity: number;
+  /** 0 to 1. */
+  confidence: number;
+  /** The mean of its pitch above `pitch`. */
+  cents: number;
+  /** Frame by frame, above `pitch`; nothing if it is not bent. */
+  bendCents: number[];
+}
+
+/** A note that has not ended yet. */
+interface Sounding {
+  key: number;
+  start: number; // frames
+  onset: number;
+  velocity: number;
+  frameSum: number;
+  nFrames: number;
+  bend: number[];
+  /** For how many frames its key has been below the threshold. */
+  below: number;
+}
+
+export class NoteDecoder {
+  private readonly limits: Thresholds;
+  private time = 0; // the next frame
+  /** By the key that sounds now; in the order in which they began. */
+  private readonly sounding = new Map<number, Sounding>();
+  private readonly started = new Int32Array(nPitches).fill(-(2 ** 30));
+  private last: Float32Array = new Float32Array(nPitches * N_HEADS);
+  private before: Float32Array = new Float32Array(nPitches * N_HEADS);
+
+  constructor(
+    private readonly frameRate: number,
+    { onset, frame, offset }: Thresholds,
+  ) {
+    // What the network says is in single precision, and compared so.
+    this.limits = {
+      onset: Math.fround(onset),
+      frame: Math.fround(frame),
+      offset: Math.fround(offset),
+    };
+  }
+
+  /** Take probabilities, velocities and bends, (frames, 88, 5); gives notes that are over. */
+  push(values: Float32Array): HeardNote[] {
+    const size = nPitches * N_HEADS;
+    const found: HeardNote[] = [];
+    for (let at = 0; at < values.length; at += size) this.step(values.slice(at, at + size), found);
+    return found;
+  }
+
+  /** End what still sounds, where the stream ends. */
+  finish(): HeardNote[] {
+    // One more frame, in which nothing happens, lets the last peaks be found.
+    const found = this.push(new Float32Array(nPitches * N_HEADS));
+    for (const key of [...this.sounding.keys()]) found.push(this.end(key, this.time - 1));
+    return found;
+  }
+
+  /** A frame; what peaked in the one before is known now. */
+  private step(row: Float32Array, found: HeardNote[]): void {
+    const peaks = this.peaks(row, ONSET, this.limits.onset).filter(
+      (key) => this.time - 1 - this.started[key] >= refractoryFrames,
+    );
+    this.ends(row, new Set(peaks), found);
+    for (const key of peaks) {
+      // Before the first frame nothing is known.
+      const shift = this.time > 1 ? this.shift(row, key, ONSET) : 0;
+      const start = this.time - 1 + shift;
+      if (this.sounding.has(key)) found.push(this.end(key, start));
+      this.begin(key, start);
+    }
+    for (const [key, note] of this.sounding) {
+      note.frameSum += row[at(key, FRAME)];
+      note.nFrames++;
+      note.bend.push(SEMITONE_CENTS * (key - note.key) + row[at(key, BEND)]);
+    }
+    [this.before, this.last] = [this.last, row];
+    this.time++;
+  }
+
+  /** The keys at which a probability had a peak in the last frame. */
+  private peaks(row: Float32Array, head: number, least: number): number[] {
+    const { last, before } = this;
+    const keys: number[] = [];
+    for (let key = 0; key < nPitches; key++) {
+      const here = last[at(key, head)];
+      if (here >= least && here >= before[at(key, head)] && here > row[at(key, head)]) {
+        keys.push(key);
+      }
+    }
+    return keys;
+  }
+
+  private begin(key: number, start: number): void {
+    const { last } = this;
+    this.started[key] = this.time - 1;
+    this.sounding.set(key, {
+      key,
+      start: Math.max(start, 0),
+      onset: last[at(key, ONSET)],
+      velocity: last[at(key, VELOCITY)],
+      frameSum: last[at(key, FRAME)],
+      nFrames: 1,
+      bend: [last[at(key, BEND)]],
+      below: 0,
+    });
+  }
+
+  private ends(row: Float32Array, struck: Set<number>, found: HeardNote[]): void {
+    const isOld = (key: number) => this.time - 1 - this.started[key] >= shortestFrames;
+    for (const key of this.peaks(row, OFFSET, this.limits.offset)) {
+      if (!this.sounding.has(key) || struck.has(key) || !isOld(key)) continue;
+      found.push(this.end(key, this.time - 1 + this.shift(row, key, OFFSET)));
+    }
+    const silent: number[] = [];
+    for (const [key, note] of this.sounding) {
+      note.below = row[at(key, FRAME)] < this.limits.frame ? note.below + 1 : 0;
+      if (note.below >= endedFrames && !struck.has(key)) silent.push(key);
+    }
+    for (const key of silent.sort((a, b) => a - b)) {
+      const other = this.bentTo(key, row);
+      if (other !== null) this.move(key, other);
+      else if (this.time - this.started[key] >= shortestFrames) {
+        found.push(this.end(key, this.time + 1 - endedFrames));
+      }
+    }
+  }
+
+  /** The key next to one that no longer sounds, if it sounds and has not been struck. */
+  private bentTo(key: number, row: Float32Array): number | null {
+    for (const other of [key - 1, key + 1]) {
+      if (other < 0 || other >= nPitches || this.sounding.has(other)) continue;
+      const struck = Math.max(
+        ...[row, this.last, this.before].map((values) => values[at(other, ONSET)]),
+      );
+      if (row[at(other, FRAME)] >= this.limits.frame && struck < this.limits.onset) return other;
+    }
+    return null;
+  }
+
+  private move(key: number, other: number): void {
+    const note = this.sounding.get(key)!;
+    this.sounding.delete(key);
+    this.sounding.set(other, note);
+    this.started[other] = this.started[key];
+    note.below = 0;
+  }
+
+  private end(key: number, end: number): HeardNote {
+    const note = this.sounding.get(key)!;
+    this.sounding.delete(key);
+    // The frames in which the end was noticed are not the note's.
+    const nFrames = Math.max(roundHalfEven(end - note.start), 1);
+    const curve = note.bend.slice(0, nFrames);
+    const cents = curve.reduce((a, b) => a + b, 0) / curve.length;
+    const isBent = curve.some((value) => Math.abs(value - cents) > bentCents);
+    const meanFrame = note.frameSum / note.nFrames;
+    const velocity = roundHalfEven(MOST_VELOCITY * note.velocity);
+    return {
+      pitch: note.key + lowestPitch,
+      startS: note.start / this.frameRate,
+      endS: Math.max(end, note.start + 1) / this.frameRate,
+      velocity: Math.min(Math.max(velocity, 1), MOST_VELOCITY),
+      confidence: Math.sqrt(note.onset * Math.min(meanFrame, 1)),
+      cents,
+      bendCents: isBent ? curve.map((value) => roundHalfEven(10 * value) / 10) : [],
+    };
+  }
+
+  /** Where a peak lies between frames, −½ to ½, of a triangle that is four frames wide. */
+  private shift(row: Float32Array, key: number, head: number): number {
+    const [before, peak, after] = [this.before, this.last, row].map((one) => one[at(key, head)]);
+    const rise = after - before;
+    if (!rise) return 0;
+    return Math.min(Math.max(rise / (peak + Math.abs(rise) / 2), -0.5), 0.5);
+  }
+}
+
+function at(key: number, head: number): number {
+  return key * N_HEADS + head;
+}
