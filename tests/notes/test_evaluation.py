@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from support.notes_data import sine
+from timbrel.bundles.bundle import write_sums
 from timbrel.errors import InputError
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
@@ -116,6 +117,24 @@ def test_spectral_bundles_hold_their_model(bundles: dict[str, str]) -> None:
     assert bundle.model == sizes | {"harmonics": False, "tapered": False}
     with pytest.raises(InputError, match="is a model of kind 'notes-baseline'"):
         load_spectral(bundles["baseline"], NoteClassifier, ClassifierConfig)
+
+
+def test_sizes_that_an_older_bundle_does_not_name_are_as_published(
+    bundles: dict[str, str], tmp_path: Path
+) -> None:
+    older = Path(shutil.copytree(bundles["baseline"], tmp_path / "older"))
+    config = json.loads((older / "config.json").read_text())
+    for name in ("harmonics", "tapered"):
+        assert config["model"].pop(name) is False
+    (older / "config.json").write_text(json.dumps(config))
+    write_sums(older)
+    model, _ = load_spectral(older, SpectralBaseline, BaselineConfig)
+    assert model.config == BaselineConfig(1 / 32, 8, 4)
+    config["model"]["harmonics"] = 1
+    (older / "config.json").write_text(json.dumps(config))
+    write_sums(older)
+    with pytest.raises(InputError, match="'harmonics' must be of type bool"):
+        load_spectral(older, SpectralBaseline, BaselineConfig)
 
 
 def test_pairs_share_a_pitch_and_differ_in_family(notes_data: Path, tmp_path: Path) -> None:
