@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from timbrel.constants import SAMPLE_RATE
+from timbrel.constants import SAMPLE_RATE, SMALL_MODEL
 from timbrel.evaluation.conditions import ORIGINAL
 from timbrel.evaluation.figures import chosen_clips
 from timbrel.evaluation.measuring import sound
@@ -56,12 +56,12 @@ def main(midi: Path, soundfont: Path, cache: Path) -> None:
 
 
 def evaluated(midi: Path, soundfont: Path, cache: Path) -> Evaluation:
-    """The parallel vocoder on true mels and on those of the default model."""
+    """The parallel vocoder on true mels and on those of the small model."""
     return evaluate(
         midi,
         soundfont,
         choose_excerpts(midi),
-        models=["mel2mel"],
+        models=[SMALL_MODEL],
         vocoders=["parallel"],
         cache=cache,
         judges=(),

@@ -70,9 +70,10 @@ def test_timbres_are_given_by_number_and_by_name(wishes: object, expected: list[
         ({-1: "trumpet"}, "there is no track -1; the score has 4"),
         ({"Flute": "trumpet"}, "there is no track 'Flute'; the score has 1 'Violin I', 2 'Violin"),
         ({1: None, 2: 0.5}, "a timbre cannot be made of float"),
+        ("jazz kit", "'Jazz Kit' is a drum kit, but track 1 'Violin I' plays no drums"),
     ],
 )
-def test_tracks_that_do_not_exist_are_refused(wishes: object, message: str) -> None:
+def test_what_does_not_fit_the_tracks_is_refused(wishes: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         timbres_of(TRACKS, wishes, INSTRUMENTS)
 

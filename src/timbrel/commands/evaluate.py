@@ -71,14 +71,16 @@ def synthesis(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="A model to measure. The option may be repeated. By default all that are shipped.",
+            help="A model to measure. The option may be repeated. By default all shipped ones of "
+            "16 kHz, the rate of the measures.",
             rich_help_panel=SOUND,
         ),
     ] = None,
     vocoder: Annotated[
         list[str] | None,
         typer.Option(
-            help="A vocoder to measure. The option may be repeated. By default all of them.",
+            help="A vocoder to measure. The option may be repeated. By default all that were "
+            "made for the first model.",
             rich_help_panel=SOUND,
         ),
     ] = None,

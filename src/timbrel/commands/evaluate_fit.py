@@ -11,6 +11,7 @@ import typer
 
 from timbrel.commands.options import Json, Quiet
 from timbrel.commands.panels import DATA, OUTPUT, SOUND
+from timbrel.constants import DEFAULT_MODEL
 from timbrel.errors import need_packages
 from timbrel.files import check_output_folder, make_folder, write_text
 from timbrel.progress import shown
@@ -47,14 +48,14 @@ def fit(
     ] = None,
     model: Annotated[
         str, typer.Option(help="The model to measure.", rich_help_panel=SOUND)
-    ] = "mel2mel-studio",
+    ] = DEFAULT_MODEL,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Fit timbres to phrases of 10 seconds, and measure them on other notes.
 
-    Beside them stands the best known instrument, which an exhaustive search finds for the same
-    phrase at its level.
+    Each is compared with the nearest of the model's own instruments, which an exhaustive search
+    finds for the same phrase at its level.
     """
     need_packages("train", "an evaluation", "matplotlib", "torch")
     from timbrel.bundles.bundle import load_bundle

@@ -26,7 +26,7 @@ def timbre(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Prepared data, whose scores of a split are heard.", rich_help_panel=DATA
+            help="Prepared data, of which the clips of a split are heard.", rich_help_panel=DATA
         ),
     ] = None,
     soundfont: Annotated[
@@ -49,7 +49,7 @@ def timbre(
     seconds: Annotated[
         list[float] | None,
         typer.Option(
-            help="How much of a sound is heard. The option may be repeated. By default "
+            help="The seconds of a sound that are heard. The option may be repeated. By default "
             f"{' and '.join(f'{length:g}' for length in _LENGTHS_S)}.",
             min=0.05,
             rich_help_panel=SOUND,
@@ -62,8 +62,8 @@ def timbre(
     points: Annotated[
         int,
         typer.Option(
-            help="With --data, so many random mixes of three instruments are played by the model "
-            "and found again.",
+            help="With --data, the number of random mixes of three instruments that the model "
+            "plays and the encoder finds.",
             min=0,
             rich_help_panel=SOUND,
         ),
@@ -73,7 +73,7 @@ def timbre(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Measure how well instruments are known by their sound, and write tables and a picture."""
+    """Measure how well instruments are recognised, and write tables and a picture."""
     need_packages("train", "an evaluation of timbres", "scipy", "matplotlib")
     from timbrel.bundles.bundle import load_bundle
     from timbrel.constants import DEFAULT_ENCODER

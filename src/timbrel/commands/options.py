@@ -9,7 +9,7 @@ import typer
 
 from timbrel.commands.messages import complain
 from timbrel.commands.panels import DATA, EXPERT, OUTPUT
-from timbrel.constants import DEFAULT_MODEL
+from timbrel.constants import DEFAULT_ENCODER, DEFAULT_MODEL, SMALL_MODEL
 from timbrel.errors import InputError
 from timbrel.machine import n_cores
 
@@ -43,15 +43,24 @@ Model = Annotated[
     str,
     typer.Option(
         help="The model: a shipped model's name, or a bundle's folder. By default "
-        f"{DEFAULT_MODEL}, or the one that a vocoder was made for.",
+        f"{DEFAULT_MODEL}.",
+        rich_help_panel=EXPERT,
+    ),
+]
+PlayedModel = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        help="The model: a shipped model's name, or a bundle's folder. By default "
+        f"{DEFAULT_MODEL}, or {SMALL_MODEL} for a vocoder that was made for it.",
         rich_help_panel=EXPERT,
     ),
 ]
 Encoder = Annotated[
     str,
     typer.Option(
-        help="The timbre encoder: a shipped model's name, or a bundle's folder. By default the one "
-        "of the model.",
+        help="The timbre encoder: a shipped model's name, or a bundle's folder. By default "
+        f"'{DEFAULT_ENCODER}', which was made for {DEFAULT_MODEL}.",
         rich_help_panel=EXPERT,
     ),
 ]
@@ -76,7 +85,7 @@ Vocoder = Annotated[
 MaxDuration = Annotated[
     float,
     typer.Option(
-        help="MIDI files that last longer than so many hours are refused.",
+        help="The greatest length of a MIDI file, in hours; longer ones are refused.",
         min=0,
         rich_help_panel=EXPERT,
     ),
@@ -86,7 +95,9 @@ MidiFolder = Annotated[
 ]
 SoundFont = Annotated[
     Path,
-    typer.Option("--soundfont", help="The SoundFont that was trained on.", rich_help_panel=DATA),
+    typer.Option(
+        "--soundfont", help="The SoundFont that the models were trained on.", rich_help_panel=DATA
+    ),
 ]
 StopAtFirst = Annotated[
     bool,
@@ -131,7 +142,7 @@ Seed = Annotated[
 Temperature = Annotated[
     float,
     typer.Option(
-        help="The sampling temperature: values below 1 are calmer, values above 1 "
+        help="The sampling temperature: values below 1 are more conservative, values above 1 "
         "noisier, and 0 takes the likeliest sample.",
         min=0,
         rich_help_panel=EXPERT,

@@ -31,7 +31,7 @@ PageModel = Annotated[
     str,
     typer.Option(
         "--model",
-        help="The shipped model that plays where the listener chose none.",
+        help="The shipped model that plays unless the listener chooses another.",
         rich_help_panel=PAGE,
     ),
 ]

@@ -38,7 +38,7 @@ def recognise(
     number: Annotated[
         int,
         typer.Option(
-            help="The most instruments that are named for a sound.",
+            help="The greatest number of instruments named for a sound.",
             min=1,
             rich_help_panel=OUTPUT,
         ),

@@ -17,7 +17,7 @@ from timbrel.commands.options import (
     Force,
     Json,
     MaxDuration,
-    Model,
+    PlayedModel,
     Quiet,
     Seed,
     StopAtFirst,
@@ -61,11 +61,11 @@ def render(
         typer.Option(
             help="The timbre: an instrument ('church organ'), a General MIDI name or number "
             "('violin', 40), a mix ('60% trumpet + 40% harp' or 'trumpet:0.6, "
-            "harp:0.4'), coordinates ('@0.3,-1.2'), a .timbre file, or a path ('0s "
-            "harp; 8s trumpet'). The number or name of a track and = before it choose "
-            "that track ('2=trumpet', 'Violin I=harp'); the option may be repeated. By "
-            "default each track gets the instrument that sounds nearest to its MIDI "
-            "program.",
+            "harp:0.4'), coordinates ('@' and as many numbers as the model has dimensions), a "
+            ".timbre file, or a path ('0s harp; 8s trumpet'). The number or name of a track "
+            "and = before it choose that track ('2=trumpet', 'Violin I=harp'); the option may be "
+            "repeated. By default each track gets the instrument of its MIDI program, or the "
+            "one that sounds nearest to it.",
             rich_help_panel=SOUND,
         ),
     ] = None,
@@ -86,7 +86,7 @@ def render(
             rich_help_panel=SOUND,
         ),
     ] = None,
-    model: Model = "",
+    model: PlayedModel = "",
     vocoder: Vocoder = "",
     seed: Seed = 0,
     start: Annotated[
@@ -115,7 +115,7 @@ def render(
         float | None,
         typer.Option(
             help="A gain in dB instead of a loudness: the same gain for several songs keeps "
-            "their levels apart. The limiter keeps the sound from clipping.",
+            "their levels relative to each other. The limiter keeps the sound from clipping.",
             rich_help_panel=SOUND,
         ),
     ] = None,

@@ -56,13 +56,17 @@ def train(
     minutes: Annotated[
         float | None,
         typer.Option(
-            help="The training stops after so many minutes.", min=0, rich_help_panel=TRAINING
+            help="The number of minutes after which the training stops.",
+            min=0,
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     steps: Annotated[
         int | None,
         typer.Option(
-            help="The training stops after so many steps in all.", min=1, rich_help_panel=TRAINING
+            help="The number of steps in all after which the training stops.",
+            min=1,
+            rich_help_panel=TRAINING,
         ),
     ] = None,
     settings: Annotated[

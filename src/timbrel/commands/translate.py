@@ -14,7 +14,7 @@ from timbrel.commands.cast import remarks_on
 from timbrel.commands.options import (
     Force,
     Json,
-    Model,
+    PlayedModel,
     Quiet,
     Seed,
     StopAtFirst,
@@ -68,9 +68,9 @@ def translate(
         ),
     ] = None,
     dry: Annotated[
-        bool, typer.Option("--dry", help="There is no reverb.", rich_help_panel=SOUND)
+        bool, typer.Option("--dry", help="The sound has no reverb.", rich_help_panel=SOUND)
     ] = False,
-    model: Model = "",
+    model: PlayedModel = "",
     vocoder: Vocoder = "",
     transcriber: Annotated[
         str,

@@ -55,7 +55,7 @@ def timbres_of(
             nearest = instrument_for(track, instruments)
             chosen.append(Timbre.constant(nearest.embedding, name=nearest.name))
         else:
-            chosen.append(as_timbre(wish, [i for i in instruments if i.is_kit == track.is_kit]))
+            chosen.append(_wished(wish, number, track, instruments))
     return chosen
 
 
@@ -97,6 +97,22 @@ def heard_tracks(tracks: Sequence[Track], mute: TrackKeys = (), solo: TrackKeys 
     if not any(tracks[number - 1].notes for number in heard):
         raise InputError("no track with notes would be heard; mute fewer, or play others alone")
     return heard
+
+
+def _wished(
+    wish: TimbreLike, number: int, track: Track, instruments: Sequence[Instrument]
+) -> Timbre:
+    """A timbre of the model's instruments, or of its kits, whichever a track may have."""
+    try:
+        return as_timbre(wish, [i for i in instruments if i.is_kit == track.is_kit])
+    except InputError:
+        kits = [i.name for i in instruments if i.is_kit and _plain(i.name) == _plain(str(wish))]
+        if not kits or track.is_kit:
+            raise
+        raise InputError(
+            f"'{kits[0]}' is a drum kit, but track {number} '{track.name}' plays no drums; give "
+            f"it to a drum track, as in '10={kits[0]}'"
+        ) from None
 
 
 def _by_number(
