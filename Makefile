@@ -146,7 +146,7 @@ results: $(VENV)/.dev system  ## Measure the shipped models on MIDI=… (piano-m
 	$(BIN)/python tools/update_readme.py
 
 notes-results: $(VENV)/.dev  ## Measure the shipped models of notes on NOTES=… ('timbrel notes prepare')
-	$(BIN)/timbrel notes evaluate $(NOTES) --notes 128 -o out/notes
+	$(BIN)/timbrel notes evaluate $(NOTES) -o out/notes
 	cp out/notes/notes.md docs/notes-results.md
 	cp out/notes/notes.json docs/notes-results.json
 	$(BIN)/python tools/picture_notes.py $(NOTES) out/notes $(NOTES_RUNS)

@@ -11,20 +11,16 @@ import pytest
 import torch
 
 from support.notes_data import sine
+from timbrel.bundles.bundle import write_sums
 from timbrel.errors import InputError
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.dataset import measured_qualities, read_split
-from timbrel.notes.evaluation import (
-    EvaluationPlan,
-    evaluate_notes,
-    find_pairs,
-    is_at,
-    markdown,
-    write_report,
-)
+from timbrel.notes.evaluation import EvaluationPlan, evaluate_notes, markdown, write_report
 from timbrel.notes.export import load_spectral, write_baseline_bundle, write_classifier_bundle
+from timbrel.notes.measures import is_at
+from timbrel.notes.pairs import find_pairs
 from timbrel.notes.spectrum import log_spectrum
 
 PLAN = EvaluationPlan(n_notes=2, n_pairs=1, iterations=2)
@@ -81,10 +77,12 @@ def test_a_report_of_all_models(
     table = (tmp_path / "out" / "notes.md").read_text()
     assert table == markdown(report)
     assert "| original |" in table
-    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "audio").rglob("*.*")}
-    assert len(kept) == 2 + 2 + 3  # a morph has two ends
+    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*/*.*")}
+    sounds = [path for path in kept if path.suffix == ".wav"]
+    assert len(sounds) == 2 + 2 + 3  # a morph has two ends
+    assert len(list((tmp_path / "out").rglob("*.npy"))) >= 2 + len(read_split(data, "train"))
     assert evaluate_notes(data, tmp_path / "out", **given) == report
-    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "audio").rglob("*.*")} == kept
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*/*.*")} == kept
 
 
 def test_notes_that_cannot_be_read_are_left_out(
@@ -115,9 +113,28 @@ def test_spectral_bundles_hold_their_model(bundles: dict[str, str]) -> None:
         torch.testing.assert_close(
             model(spectra, torch.tensor([60])), again(spectra, torch.tensor([60]))
         )
-    assert bundle.model == {"width": 1 / 32, "code_size": 8, "pitch_size": 4}
+    sizes = {"width": 1 / 32, "code_size": 8, "pitch_size": 4}
+    assert bundle.model == sizes | {"harmonics": False, "tapered": False}
     with pytest.raises(InputError, match="is a model of kind 'notes-baseline'"):
         load_spectral(bundles["baseline"], NoteClassifier, ClassifierConfig)
+
+
+def test_sizes_that_an_older_bundle_does_not_name_are_as_published(
+    bundles: dict[str, str], tmp_path: Path
+) -> None:
+    older = Path(shutil.copytree(bundles["baseline"], tmp_path / "older"))
+    config = json.loads((older / "config.json").read_text())
+    for name in ("harmonics", "tapered"):
+        assert config["model"].pop(name) is False
+    (older / "config.json").write_text(json.dumps(config))
+    write_sums(older)
+    model, _ = load_spectral(older, SpectralBaseline, BaselineConfig)
+    assert model.config == BaselineConfig(1 / 32, 8, 4)
+    config["model"]["harmonics"] = 1
+    (older / "config.json").write_text(json.dumps(config))
+    write_sums(older)
+    with pytest.raises(InputError, match="'harmonics' must be of type bool"):
+        load_spectral(older, SpectralBaseline, BaselineConfig)
 
 
 def test_pairs_share_a_pitch_and_differ_in_family(notes_data: Path, tmp_path: Path) -> None:

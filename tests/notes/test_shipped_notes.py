@@ -16,7 +16,7 @@ from timbrel.notes.codec import NoteCodec
 from timbrel.notes.export import load_spectral
 from timbrel.notes.measures import spectral_centroid_hz, tracked_pitch
 from timbrel.notes.morphing import mix
-from timbrel.notes.spectrum import log_spectrum
+from timbrel.notes.spectrum import log_spectrum, peak_magnitude, spectrum_to_audio
 
 ORGAN, TRUMPET = 19, 56
 PITCHES = (48, 57, 64, 72)
@@ -55,6 +55,23 @@ def test_the_baseline_keeps_the_spectrum(organ_and_trumpet: list[list[np.ndarray
             made = model(spectra, torch.tensor(PITCHES))
         for true, predicted in zip(spectra.numpy(), made.numpy(), strict=True):
             assert np.corrcoef(true.ravel(), predicted.ravel())[0, 1] > 0.7
+
+
+def test_the_baseline_keeps_the_pitch(organ_and_trumpet: list[list[np.ndarray]]) -> None:
+    """As the classifier hears it in the sounds."""
+    baseline, _ = load_spectral("notes-baseline", SpectralBaseline, BaselineConfig)
+    judge, _ = load_spectral("notes-classifier", NoteClassifier, ClassifierConfig)
+    for notes in organ_and_trumpet:
+        spectra = torch.from_numpy(np.stack([log_spectrum(note) for note in notes]))
+        with torch.no_grad():
+            made = baseline(spectra, torch.tensor(PITCHES)).numpy()
+        sounds = [
+            spectrum_to_audio(one, peak=peak_magnitude(note), n_samples=len(note), iterations=4)
+            for one, note in zip(made, notes, strict=True)
+        ]
+        with torch.no_grad():
+            heard, _ = judge(torch.from_numpy(np.stack([log_spectrum(s) for s in sounds])))
+        assert (heard.argmax(1).numpy() == PITCHES).sum() >= len(PITCHES) - 1
 
 
 def test_codes_become_the_note_again(organ_and_trumpet: list[list[np.ndarray]]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from support.notes_data import sine
-from timbrel.notes.spectrum import log_spectrum, peak_magnitude, spectrum_to_audio
+from timbrel.notes.measures import spectrum_error_db, tracked_pitch
+from timbrel.notes.spectrum import log_spectrum, peak_magnitude, spectrum_to_audio, steady_phases
 
 
 def test_shape_range_and_padding() -> None:
@@ -38,3 +39,27 @@ def test_audio_comes_back_from_its_spectrum() -> None:
     loud = log_spectrum(audio)[:200, 2:240] > 0.6
     assert error[loud].mean() < 0.02  # 2.4 dB
     np.testing.assert_allclose(np.std(found), np.std(audio), rtol=0.1)
+
+
+def test_a_partial_goes_on_at_its_frequency() -> None:
+    """One of 1,003 Hz, between bins 64 and 65: its phase, and those of the bins beside it."""
+    tone = np.sin(2 * np.pi * 1_003 * np.arange(16_000) / 16_000).astype(np.float32)
+    phases = steady_phases(10 ** (6 * (log_spectrum(tone)[:, 5:50] - 1)))
+    turns = np.diff(phases[64]) / (2 * np.pi)
+    np.testing.assert_allclose(turns, 1_003 * 256 / 16_000, atol=0.005)
+    np.testing.assert_allclose(phases[65] - phases[64], np.pi, atol=1e-9)
+    assert not steady_phases(np.zeros((513, 3))).any()
+
+
+def test_the_first_phases_are_good_already() -> None:
+    audio = sine(69, 4)
+    spectrum = log_spectrum(audio)
+    errors = []
+    for iterations in (0, 16):
+        found = spectrum_to_audio(
+            spectrum, peak=peak_magnitude(audio), n_samples=len(audio), iterations=iterations
+        )
+        assert abs(tracked_pitch(found) - 69) < 0.1
+        errors.append(spectrum_error_db(spectrum, log_spectrum(found)))
+    assert errors[0] < 6
+    assert errors[1] < 0.6 * errors[0]

@@ -30,12 +30,12 @@ from timbrel.score.midi import read_midi
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.timbre.timbre import parse_timbre
 from timbrel.training import loop
+from timbrel.training.averaging import AveragedWeights
 from timbrel.training.checkpoint import load_checkpoint
 from timbrel.training.export import export_run
 from timbrel.training.loop import train
 from timbrel.training.recipe import Recipe, read_recipe, write_recipe
 from timbrel.training.record import git_commit
-from timbrel.training.trainer import AveragedWeights
 
 # Kills itself with SIGKILL in the middle of a step, or between writing a checkpoint and moving it
 # to its place.

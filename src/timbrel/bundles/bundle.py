@@ -343,7 +343,8 @@ def check_keys(values: Any, types: dict[str, type], where: Path) -> None:
         if key not in types:
             raise InputError(f"{where}: has an unknown key '{key}'")
         number = types[key] is float and isinstance(value, int)
-        if not (isinstance(value, types[key]) or number) or isinstance(value, bool):
+        is_truth, wants_truth = isinstance(value, bool), types[key] is bool
+        if not (isinstance(value, types[key]) or number) or is_truth != wants_truth:
             raise InputError(f"{where}: '{key}' must be of type {types[key].__name__}")
     missing = sorted(set(types) - set(values))
     if missing:

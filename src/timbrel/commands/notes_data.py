@@ -151,11 +151,20 @@ def evaluate(
             min=2,
             rich_help_panel=DATA,
         ),
-    ] = 64,
+    ] = 1000,
     pairs: Annotated[
         int,
         typer.Option(help="The number of pairs of notes to morph.", min=0, rich_help_panel=DATA),
-    ] = 20,
+    ] = 200,
+    probe: Annotated[
+        int,
+        typer.Option(
+            help="The number of notes of the training split for a linear probe of the codes; "
+            "0 leaves it out.",
+            min=0,
+            rich_help_panel=DATA,
+        ),
+    ] = 1024,
     iterations: Annotated[
         int,
         typer.Option(
@@ -163,22 +172,28 @@ def evaluate(
             min=1,
             rich_help_panel=EXPERT,
         ),
-    ] = 1000,
+    ] = 16,
     seed: Seed = 0,
     temperature: Temperature = 1.0,
+    jobs: Jobs = -1,
     stop_at_first: StopAtFirst = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Measure reconstructions and morphs of the test split, and write the tables.
 
-    The sounds are kept in the report's folder; what is there is not made again.
+    Sounds and codes are kept in the report's folder; what is there is not made again.
     """
     need_training()
     from timbrel.notes.evaluation import EvaluationPlan, evaluate_notes, markdown, write_report
 
     plan = EvaluationPlan(
-        n_notes=notes, n_pairs=pairs, iterations=iterations, seed=seed, temperature=temperature
+        n_notes=notes,
+        n_pairs=pairs,
+        n_probe=probe,
+        iterations=iterations,
+        seed=seed,
+        temperature=temperature,
     )
     failures = Failures(stop_at_first=stop_at_first)
     report = evaluate_notes(
@@ -188,6 +203,7 @@ def evaluate(
         autoencoder=None if autoencoder == NO_MODEL else autoencoder,
         baseline=None if baseline == NO_MODEL else baseline,
         plan=plan,
+        jobs=jobs,
         skip=failures,
         progress=shown(quiet=quiet),
     )

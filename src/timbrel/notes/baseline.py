@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timbrel.constants import SAMPLE_RATE
+from timbrel.constants import A4_HZ, A4_PITCH, SAMPLE_RATE
 from timbrel.notes.spectrum import N_BINS, N_FFT
 
 N_PITCHES = 128
@@ -20,6 +20,11 @@ N_PITCHES = 128
 _LAYOUT = torch.channels_last
 _SLOPE = 0.1  # of the leaky rectifiers
 _WEIGHT_TOP, _WEIGHT_UNTIL_HZ = 10.0, 4_000.0
+
+# Numbers of partials, the fundamental's being 1: their spacing and the first; and how wide in bins
+# the teeth of a comb are (a Hann window's lobe is four bins wide).
+_SERIES = ((1.0, 1.0), (2.0, 1.0), (1.0, 0.5))
+_TEETH_BINS = (1.5, 5.0)
 
 # (channels, kernel size, strides over bins and frames); 512 × 256 is reduced to 1 × 1.
 _ENCODER: tuple[tuple[int, int, tuple[int, int]], ...] = (
@@ -32,6 +37,7 @@ _DECODER: tuple[tuple[int, int, tuple[int, int]], ...] = (
     (128, 5, (2, 2)),
     (128, 5, (2, 1)),
 )
+_TAPER = (0.5, 0.25)
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,14 @@ class BaselineConfig:
     width: float = 1.0
     code_size: int = 1984
     pitch_size: int = 128
+    # Whether the decoder's last layer is told where the harmonics of the pitch lie; the published
+    # one had to learn that for each pitch, which takes a large network and a long training.
+    harmonics: bool = False
+    # Whether the decoder's last two layers have a half and a quarter of their channels: at the full
+    # resolution they take most of the time. The published one's have all.
+    tapered: bool = False
 
-    def channels(self, published: int) -> int:
+    def channels(self, published: float) -> int:
         return max(round(self.width * published), 1)
 
 
@@ -79,17 +91,43 @@ class SpectralDecoder(nn.Module):
         blocks: list[nn.Module] = [
             _SameConv(config.code_size + config.pitch_size, hidden, 1, (1, 1))
         ]
-        for published, kernel, stride in _DECODER:
-            channels = config.channels(published)
+        taper = _TAPER if config.tapered else ()
+        shares = [1.0] * (len(_DECODER) - len(taper)) + list(taper)
+        for (published, kernel, stride), share in zip(_DECODER, shares, strict=True):
+            channels = config.channels(share * published)
             blocks.append(_GrowingConv(size, channels, kernel, stride))
             size = channels
         self.blocks = nn.Sequential(*blocks)
-        self.last = nn.Conv2d(size, 1, 1)
+        self.combs: Tensor | None
+        combs = harmonic_combs() if config.harmonics else None
+        self.register_buffer("combs", combs, persistent=False)
+        self.last = nn.Conv2d(size, 1 if combs is None else 1 + combs.shape[1], 1)
 
     def forward(self, codes: Tensor, pitches: Tensor) -> Tensor:
         """From (batch, code_size) and (batch,) to (batch, 512, 256)."""
         both = torch.cat([codes, self.pitch(pitches)], dim=1)
-        return torch.sigmoid(self.last(self.blocks(both[..., None, None])))[:, 0]
+        found = self.last(self.blocks(both[..., None, None]))  # (batch, 1 or 1 + combs, 512, 256)
+        levels = found[:, 0]
+        if self.combs is not None:
+            levels = levels + (found[:, 1:] * self.combs[pitches][..., None]).sum(dim=1)
+        return torch.sigmoid(levels)
+
+
+def harmonic_combs() -> Tensor:
+    """Where the partials of each pitch lie: (128 pitches, 6 combs, 512 bins) float32, from 0 to 1.
+
+    Teeth at all harmonics, at the odd ones, and half way between harmonics (which with the others
+    are those of the octave below); each as narrow as a steady partial's spectrum and once wider,
+    for partials that waver or are out of tune.
+    """
+    hz = A4_HZ * 2 ** ((torch.arange(N_PITCHES) - A4_PITCH) / 12)
+    numbers = torch.arange(N_BINS) * SAMPLE_RATE / N_FFT / hz[:, None]  # (128, 512)
+    combs = []
+    for spacing, first in _SERIES:
+        nearest = first + spacing * ((numbers - first) / spacing).round().clamp(min=0)
+        away_bins = (numbers - nearest) * hz[:, None] * N_FFT / SAMPLE_RATE
+        combs += [torch.exp(-((away_bins / width) ** 2)) for width in _TEETH_BINS]
+    return torch.stack(combs, dim=1)
 
 
 class SpectralBaseline(nn.Module):

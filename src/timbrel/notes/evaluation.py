@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,33 +19,37 @@ from typing import Any
 import numpy as np
 import torch
 
-from timbrel.bundles.bundle import bundle_hash
-from timbrel.constants import SAMPLE_RATE
+from timbrel.bundles.bundle import bundle_hash, load_bundle
 from timbrel.errors import InputError, Skip, refuse
 from timbrel.files import write_text
-from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
-from timbrel.notes.codec import NoteCodec
+from timbrel.notes.codec import KIND
 from timbrel.notes.dataset import NoteSplit, measured_qualities, read_split
-from timbrel.notes.export import load_spectral
+from timbrel.notes.export import BASELINE_KIND, load_spectral
 from timbrel.notes.measures import (
     f1_score,
     linear_probe,
     majority_floor,
-    spectral_centroid_hz,
     spectrum_error_db,
-    tracked_pitch,
 )
 from timbrel.notes.morphing import mix
 from timbrel.notes.note import QUALITIES
-from timbrel.notes.rendering import Sound, render_sounds
-from timbrel.notes.spectrum import log_spectrum, peak_magnitude, spectrum_to_audio
+from timbrel.notes.pairs import Morph, find_pairs, measure_morphs, summarise
+from timbrel.notes.reconstruction import (
+    Clip,
+    Pitched,
+    Workers,
+    codes_of_clips,
+    decode_sounds,
+    made_once,
+    reconstruct_spectra,
+    spectral_codes,
+)
+from timbrel.notes.rendering import Sound
+from timbrel.notes.spectrum import log_spectrum
 from timbrel.progress import Progress, silent
-from timbrel.sound import read_audio, write_audio
 
 REPORT_NAME = "notes"
-_PROBE_NOTES = 8  # of the training split for the probe, for each note of the test split
-_PITCH_TOLERANCE = 0.5  # semitones
 _JUDGED_AT_ONCE = 16
 END = "ends/{}-{}.wav"  # of a pair's morph: its first or second end, and the morph's name
 
@@ -54,9 +58,10 @@ END = "ends/{}-{}.wav"  # of a pair's morph: its first or second end, and the mo
 class EvaluationPlan:
     """How much is measured."""
 
-    n_notes: int = 64
-    n_pairs: int = 20
-    iterations: int = 1000  # of Griffin and Lim
+    n_notes: int = 1000
+    n_pairs: int = 200
+    n_probe: int = 1024  # notes of the training split, for the linear probe
+    iterations: int = 16  # of Griffin and Lim
     seed: int = 0
     temperature: float = 1.0
 
@@ -69,6 +74,7 @@ def evaluate_notes(
     autoencoder: str | None,
     baseline: str | None,
     plan: EvaluationPlan,
+    jobs: int = 1,
     skip: Skip = refuse,
     progress: Progress = silent,
 ) -> dict[str, Any]:
@@ -79,32 +85,38 @@ def evaluate_notes(
     data
         A data set of notes with the splits train and test.
     output
-        Folder whose ``audio`` keeps the sounds.
+        Folder that keeps sounds and codes: what is there is not made again.
     classifier, autoencoder, baseline
         Bundles; the last two may be left out.
     plan
         How much is measured.
+    jobs
+        Processes; −1 is one for each core. The results do not depend on it.
     skip
         Told of each note whose audio cannot be used; it is left out.
     progress
-        Wraps notes, frames and pairs.
+        Wraps notes, sounds and pairs.
 
     Returns
     -------
     dict
         As `markdown` prints it, ready for JSON.
     """
-    data, output = Path(data), Path(output)
+    data, audio = Path(data), Path(output) / "audio"
     train, test = (read_split(data, split) for split in ("train", "test"))
     judge = _Judge(classifier, measured_qualities(data))
-    codec = NoteCodec.load(autoencoder) if autoencoder else None
-    spectral = load_spectral(baseline, SpectralBaseline, BaselineConfig) if baseline else None
     random = np.random.default_rng(plan.seed)
     drawn = sorted(random.permutation(len(test))[: plan.n_notes].tolist())
     heard = _heard(test, drawn, skip)
     if not heard:
         raise InputError(f"{test.path}: none of the notes that were drawn can be read")
-    chosen, originals = list(heard), list(heard.values())
+    workers = Workers(jobs, progress)
+    models: list[_Autoencoder | _Baseline] = []
+    if autoencoder:
+        models.append(_Autoencoder(autoencoder, plan, workers, audio))
+    if baseline:
+        models.append(_Baseline(baseline, plan, workers, audio))
+    chosen, originals = list(heard), _spectra(heard.values())
     report: dict[str, Any] = {
         "data": data.name,
         "notes": len(chosen),
@@ -117,28 +129,102 @@ def evaluate_notes(
         },
         "probe": {},
     }
-    codes: dict[str, Callable[[NoteSplit, int], np.ndarray]] = {}
-    if codec is not None:
-        folder = output / "audio" / f"autoencoder-{codec.identity[:12]}-{_drawn(plan)}"
-        found = _reconstructed(codec, test, chosen, folder, plan, progress)
-        report["reconstructions"]["autoencoder"] = judge.measures(test, chosen, originals, found)
-        codes["autoencoder"] = lambda split, i: codec.encode(split.audio(i)).mean(axis=0)
-    if spectral is not None:
-        model, bundle = spectral
-        folder = output / "audio" / f"baseline-{bundle_hash(bundle.path)[:12]}-{plan.iterations}"
-        found = _reconstructed_spectra(model, test, chosen, folder, plan, progress)
-        report["reconstructions"]["baseline"] = judge.measures(test, chosen, originals, found)
-        codes["baseline"] = lambda split, i: _spectral_code(model, split.audio(i))
-    n_probe = min(_PROBE_NOTES * len(chosen), len(train))
-    probed = random.permutation(len(train))[:n_probe].tolist()
-    if codes:
-        probed = list(_heard(train, probed, skip))
-    for name, code in codes.items():
-        report["probe"][name] = _probe(code, train, probed, test, chosen, progress)
-    if codec is not None and plan.n_pairs:
-        folder = output / "audio" / f"morphs-{codec.identity[:12]}-{_drawn(plan)}"
-        report["morphs"] = _morphs(codec, test, folder, plan, skip, progress)
+    probed = random.permutation(len(train))[: plan.n_probe].tolist()
+    train_heard = _heard(train, probed, skip) if models else {}
+    train_pitches, _ = labels(train, list(train_heard))
+    test_pitches, _ = labels(test, chosen)
+    for model in models:
+        found = _spectra(model.reconstructed(test, heard))
+        report["reconstructions"][model.name] = judge.measures(test, chosen, originals, found)
+        if train_heard:
+            report["probe"][model.name] = linear_probe(
+                model.mean_codes(train, train_heard),
+                train_pitches,
+                model.mean_codes(test, heard),
+                test_pitches,
+            )
+    for model in models:
+        if isinstance(model, _Autoencoder) and plan.n_pairs:
+            report["morphs"] = _morphs(model, test, plan, skip)
     return report
+
+
+class _Autoencoder:
+    """The autoencoder at work."""
+
+    name = "autoencoder"
+
+    def __init__(
+        self, name_or_path: str, plan: EvaluationPlan, workers: Workers, audio: Path
+    ) -> None:
+        bundle = load_bundle(name_or_path, kind=KIND)
+        self._model, self._plan, self.workers = bundle.path, plan, workers
+        drawn = f"{bundle_hash(bundle.path)[:12]}-seed-{plan.seed}-temperature-{plan.temperature:g}"
+        self._sounds, self.morphs = audio / f"{self.name}-{drawn}", audio / f"morphs-{drawn}"
+        self._codes = audio.parent / f"codes-{bundle_hash(bundle.path)[:12]}"
+
+    def reconstructed(self, split: NoteSplit, heard: dict[int, np.ndarray]) -> list[np.ndarray]:
+        sounds = [
+            Sound(self._sounds / f"{split.notes[i].note_str}.wav", codes, len(heard[i]))
+            for i, codes in self.encoded(split, heard).items()
+        ]
+        return self.decoded(sounds)
+
+    def encoded(self, split: NoteSplit, heard: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
+        notes = [
+            Clip(self._codes / f"{split.path.name}-{split.notes[i].note_str}.npy", audio)
+            for i, audio in heard.items()
+        ]
+        codes = self.workers.each(codes_of_clips, notes, "encoding", model=self._model)
+        return dict(zip(heard, codes, strict=True))
+
+    def decoded(self, sounds: Sequence[Sound]) -> list[np.ndarray]:
+        return made_once(
+            self.workers,
+            decode_sounds,
+            sounds,
+            "decoding",
+            numbered=True,
+            model=self._model,
+            seed=self._plan.seed,
+            temperature=self._plan.temperature,
+        )
+
+    def mean_codes(self, split: NoteSplit, heard: dict[int, np.ndarray]) -> np.ndarray:
+        return np.stack([codes.mean(axis=0) for codes in self.encoded(split, heard).values()])
+
+
+class _Baseline:
+    """The baseline at work."""
+
+    name = "baseline"
+
+    def __init__(
+        self, name_or_path: str, plan: EvaluationPlan, workers: Workers, audio: Path
+    ) -> None:
+        bundle = load_bundle(name_or_path, kind=BASELINE_KIND)
+        self._model, self._plan, self._workers = bundle.path, plan, workers
+        self._sounds = audio / f"{self.name}-{bundle_hash(bundle.path)[:12]}-{plan.iterations}"
+
+    def reconstructed(self, split: NoteSplit, heard: dict[int, np.ndarray]) -> list[np.ndarray]:
+        notes = [
+            Pitched(self._sounds / f"{split.notes[i].note_str}.wav", audio, split.notes[i].pitch)
+            for i, audio in heard.items()
+        ]
+        return made_once(
+            self._workers,
+            reconstruct_spectra,
+            notes,
+            self.name,
+            model=self._model,
+            iterations=self._plan.iterations,
+        )
+
+    def mean_codes(self, split: NoteSplit, heard: dict[int, np.ndarray]) -> np.ndarray:  # noqa: ARG002
+        codes: list[np.ndarray] = self._workers.each(
+            spectral_codes, list(heard.values()), "encoding", model=self._model
+        )
+        return np.stack(codes)
 
 
 def write_report(report: dict[str, Any], output: str | os.PathLike) -> None:
@@ -178,6 +264,8 @@ def markdown(report: dict[str, Any]) -> str:
             f"| {found['average']['between']} |",
             f"| pitch kept (YIN; both ends: {found['ends_tracked']}) "
             f"| {found['morph']['pitch_kept']} | {found['average']['pitch_kept']} |",
+            "| pitch kept where it is heard in both ends "
+            f"| {found['morph']['pitch_kept_of_tracked']} | |",
         ]
     return "\n".join(lines) + "\n"
 
@@ -194,10 +282,10 @@ class _Judge:
         self,
         split: NoteSplit,
         chosen: Sequence[int],
-        originals: Sequence[np.ndarray],
-        sounds: Sequence[np.ndarray],
+        originals: np.ndarray,
+        spectra: np.ndarray,
     ) -> dict[str, float]:
-        spectra = np.stack([log_spectrum(sound) for sound in sounds])
+        """Measures of the spectra of some notes, beside those of the originals."""
         pitches, qualities = [], []
         for start in range(0, len(spectra), _JUDGED_AT_ONCE):
             some = torch.from_numpy(spectra[start : start + _JUDGED_AT_ONCE])
@@ -208,7 +296,7 @@ class _Judge:
         said = np.concatenate(qualities)[:, self.columns]
         true = true_qualities[:, self.columns]
         errors = [
-            spectrum_error_db(log_spectrum(original), spectrum)
+            spectrum_error_db(original, spectrum)
             for original, spectrum in zip(originals, spectra, strict=True)
         ]
         return {
@@ -223,6 +311,10 @@ def labels(split: NoteSplit, chosen: Sequence[int]) -> tuple[np.ndarray, np.ndar
     """Pitches (notes,) and qualities (notes, 10) of some notes."""
     notes = [split.notes[i] for i in chosen]
     return np.array([n.pitch for n in notes]), np.array([n.qualities for n in notes])
+
+
+def _spectra(sounds: Iterable[np.ndarray]) -> np.ndarray:
+    return np.stack([log_spectrum(sound) for sound in sounds])
 
 
 def _heard(split: NoteSplit, indices: Iterable[int], skip: Skip) -> dict[int, np.ndarray]:
@@ -246,160 +338,29 @@ def _floor(
     )
 
 
-def _drawn(plan: EvaluationPlan) -> str:
-    return f"seed-{plan.seed}-temperature-{plan.temperature:g}"
-
-
-def _reconstructed(
-    codec: NoteCodec,
-    split: NoteSplit,
-    chosen: Sequence[int],
-    folder: Path,
-    plan: EvaluationPlan,
-    progress: Progress,
-) -> list[np.ndarray]:
-    sounds = []
-    for i in progress(chosen, len(chosen), "encoding"):
-        audio = split.audio(i)
-        path = folder / f"{split.notes[i].note_str}.wav"
-        codes = np.zeros((0, codec.code_size)) if path.exists() else codec.encode(audio)
-        sounds.append(Sound(path, codes, len(audio)))
-    return _decoded(codec, sounds, plan, progress)
-
-
-def _decoded(
-    codec: NoteCodec, sounds: list[Sound], plan: EvaluationPlan, progress: Progress
-) -> list[np.ndarray]:
-    render_sounds(
-        codec,
-        sounds,
-        seed=plan.seed,
-        temperature=plan.temperature,
-        resume=True,
-        progress=progress,
-    )
-    return [read_audio(sound.path)[0] for sound in sounds]
-
-
-@torch.no_grad()
-def _reconstructed_spectra(
-    model: SpectralBaseline,
-    split: NoteSplit,
-    chosen: Sequence[int],
-    folder: Path,
-    plan: EvaluationPlan,
-    progress: Progress,
-) -> list[np.ndarray]:
-    folder.mkdir(parents=True, exist_ok=True)
-    found = []
-    for i in progress(chosen, len(chosen), "baseline"):
-        path = folder / f"{split.notes[i].note_str}.wav"
-        if not path.exists():
-            audio = split.audio(i)
-            spectra = torch.from_numpy(log_spectrum(audio))[None]
-            spectrum = model(spectra, torch.tensor([split.notes[i].pitch]))[0].numpy()
-            audio = spectrum_to_audio(
-                spectrum,
-                peak=peak_magnitude(audio),
-                n_samples=len(audio),
-                iterations=plan.iterations,
-                seed=plan.seed,
-            )
-            write_audio(path, audio, SAMPLE_RATE)
-        found.append(read_audio(path)[0])
-    return found
-
-
-@torch.no_grad()
-def _spectral_code(model: SpectralBaseline, audio: np.ndarray) -> np.ndarray:
-    return model.encoder(torch.from_numpy(log_spectrum(audio))[None])[0].numpy()
-
-
-def _probe(
-    code: Callable[[NoteSplit, int], np.ndarray],
-    train: NoteSplit,
-    probed: Sequence[int],
-    test: NoteSplit,
-    chosen: Sequence[int],
-    progress: Progress,
-) -> float:
-    train_codes = np.stack([code(train, i) for i in progress(probed, len(probed), "probe")])
-    test_codes = np.stack([code(test, i) for i in chosen])
-    return linear_probe(train_codes, labels(train, probed)[0], test_codes, labels(test, chosen)[0])
-
-
-def find_pairs(split: NoteSplit, n_pairs: int, seed: int) -> list[tuple[int, int]]:
-    """Pairs of notes of one pitch and of instruments of two families, drawn by a seed."""
-    random = np.random.default_rng((seed, 1))
-    pairs: list[tuple[int, int]] = []
-    order = random.permutation(len(split)).tolist()
-    waiting: dict[int, int] = {}
-    for i in order:
-        note = split.notes[i]
-        other = waiting.get(note.pitch)
-        if other is None:
-            waiting[note.pitch] = i
-        elif split.notes[other].instrument_family != note.instrument_family:
-            pairs.append((other, i))
-            del waiting[note.pitch]
-        if len(pairs) == n_pairs:
-            return pairs
-    if not pairs:
-        raise InputError(f"{split.path}: has no two notes of one pitch and of two families")
-    return pairs
-
-
 def _morphs(
-    codec: NoteCodec,
-    split: NoteSplit,
-    folder: Path,
-    plan: EvaluationPlan,
-    skip: Skip,
-    progress: Progress,
+    model: _Autoencoder, split: NoteSplit, plan: EvaluationPlan, skip: Skip
 ) -> dict[str, Any]:
     drawn = find_pairs(split, plan.n_pairs, plan.seed)
     heard = _heard(split, sum(drawn, ()), skip)
     pairs = [(a, b) for a, b in drawn if a in heard and b in heard]
-    ends = [(heard[a], heard[b]) for a, b in pairs]
     # The way from one sound to the other: as decoded, at its ends and half way.
-    sounds = []
-    for (a, b), (first, second) in zip(pairs, ends, strict=True):
-        names = [split.notes[i].note_str for i in (a, b)]
-        paths = [folder / END.format(number, "--".join(names)) for number in (1, 2)]
-        paths.insert(1, folder / f"{'--'.join(names)}.wav")
-        codes = [np.zeros((0, codec.code_size))] * 2
-        if not all(path.exists() for path in paths):
-            codes = [codec.encode(first), codec.encode(second)]
-        for path, share in zip(paths, (0.0, 0.5, 1.0), strict=True):
-            sounds.append(Sound(path, mix(codes, [1 - share, share]), len(first)))
-    decoded = _decoded(codec, sounds, plan, progress)
-    morphs = decoded[1::3]
-    averages = [(first + second) / 2 for first, second in ends]
-    pitches = [split.notes[a].pitch for a, _ in pairs]
-
-    def counted(
-        found: Sequence[np.ndarray], limits: Sequence[tuple[np.ndarray, np.ndarray]]
-    ) -> dict[str, int]:
-        inside = (
-            min(centroids) <= spectral_centroid_hz(sound) <= max(centroids)
-            for sound, pair in zip(found, limits, strict=True)
-            for centroids in [[spectral_centroid_hz(end) for end in pair]]
+    ways = []
+    for pair in pairs:
+        names = "--".join(split.notes[i].note_str for i in pair)
+        first, last = (model.morphs / END.format(number, names) for number in (1, 2))
+        ways.append((first, model.morphs / f"{names}.wav", last))
+    codes = model.encoded(split, {i: heard[i] for i in sum(pairs, ())})
+    sounds = [
+        Sound(path, mix([codes[a], codes[b]], [1 - share, share]), len(heard[a]))
+        for (a, b), way in zip(pairs, ways, strict=True)
+        for path, share in zip(way, (0.0, 0.5, 1.0), strict=True)
+    ]
+    decoded = model.decoded(sounds)
+    morphs = [
+        Morph(split.notes[a].pitch, (heard[a], heard[b]), (first, last), half_way)
+        for (a, b), first, half_way, last in zip(
+            pairs, decoded[::3], decoded[1::3], decoded[2::3], strict=True
         )
-        kept = (is_at(sound, pitch) for sound, pitch in zip(found, pitches, strict=True))
-        return {"between": sum(inside), "pitch_kept": sum(kept)}
-
-    tracked = (
-        all(is_at(end, pitch) for end in pair) for pair, pitch in zip(ends, pitches, strict=True)
-    )
-    return {
-        "pairs": len(pairs),
-        "ends_tracked": sum(tracked),
-        "morph": counted(morphs, list(zip(decoded[::3], decoded[2::3], strict=True))),
-        "morph_of_originals": counted(morphs, ends),
-        "average": counted(averages, ends),
-    }
-
-
-def is_at(audio: np.ndarray, pitch: int) -> bool:
-    """Whether the pitch tracker hears a pitch."""
-    return abs(tracked_pitch(audio) - pitch) <= _PITCH_TOLERANCE
+    ]
+    return summarise(model.workers.each(measure_morphs, morphs, "pairs"))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_type_hints
 
 import onnx
+import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
@@ -73,7 +75,7 @@ def _write_spectral_bundle(
     round_to_half(model)
     config = bundle_config(model, kind, **about)
     # The means and variances of the norms are no parameters, but belong to what was learnt.
-    norms = {key: value.float() for key, value in model.named_buffers()}
+    norms = {key: value.float() for key, value in _norms(model).items()}
     files = {WEIGHTS_FILE: packed_weights(model), NORMS_FILE: save(norms)}
     card = f"# {config['name']}\n\n{what} of Engel et al. (2017).\n{_card_end(config)}"
     write_bundle(output, config, files, card=card)
@@ -91,18 +93,38 @@ def load_spectral(
     """
     kind = BASELINE_KIND if model_type is SpectralBaseline else CLASSIFIER_KIND
     bundle = load_bundle(name_or_path, kind=kind)
-    check_keys(bundle.model, get_type_hints(config_type), bundle.file(CONFIG_FILE))
-    model = model_type(config_type(**bundle.model))
+    # What a bundle does not say of its sizes is as published.
+    sizes = asdict(config_type()) | bundle.model
+    check_keys(sizes, get_type_hints(config_type), bundle.file(CONFIG_FILE))
+    model = model_type(config_type(**sizes))
+    give_norms(model, bundle)
+    return with_weights(model, bundle), bundle
+
+
+@torch.no_grad()
+def give_norms(model: nn.Module, bundle: Bundle) -> None:
+    """Give a spectral network the means and variances of its bundle's norms.
+
+    Raises
+    ------
+    InputError
+        If they are those of another network.
+    """
     path = bundle.file(NORMS_FILE)
     norms = load_file(path)
-    buffers = dict(model.named_buffers())
+    buffers = _norms(model)
     if {key: value.shape for key, value in norms.items()} != {
         key: value.shape for key, value in buffers.items()
     }:
-        raise InputError(f"{path}: does not hold the norms of this {model_type.__name__}")
+        raise InputError(f"{path}: does not hold the norms of this {type(model).__name__}")
     for key, value in norms.items():
         buffers[key].copy_(value)
-    return with_weights(model, bundle), bundle
+
+
+def _norms(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The tensors of a network's norms that are no parameters."""
+    parameters = dict(model.named_parameters())
+    return {key: value for key, value in model.state_dict().items() if key not in parameters}
 
 
 def encoder_graph(model: Autoencoder) -> onnx.ModelProto:

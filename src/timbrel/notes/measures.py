@@ -11,6 +11,7 @@ _LOWEST_HZ, _HIGHEST_HZ = 30.0, 4_500.0
 _TRACKER_FRAME = 2048
 _HEARD = 0.1  # of the loudest frame's level: what the pitch tracker is asked about
 _AUDIBLE = 0.5  # of the log spectrum's range: bins 60 dB below the peak and louder
+_PITCH_TOLERANCE = 0.5  # semitones
 _RIDGE = 1e-3  # of the mean variance
 
 
@@ -99,3 +100,8 @@ def tracked_pitch(audio: np.ndarray) -> float:
     if not heard.any():
         return float("nan")
     return float(np.median(A4_PITCH + 12 * np.log2(hz[:n][heard] / A4_HZ)))
+
+
+def is_at(audio: np.ndarray, pitch: int) -> bool:
+    """Whether the pitch tracker hears a pitch."""
+    return abs(tracked_pitch(audio) - pitch) <= _PITCH_TOLERANCE

@@ -17,7 +17,7 @@ from timbrel.notes.note import parse_name
 from timbrel.progress import Progress, silent
 from timbrel.sound import audio_format, write_audio
 
-_STREAMS = 32  # that share each weight
+STREAMS = 32  # that share each weight
 _LAST_NUMBER = re.compile(r"(\d+)$")
 
 
@@ -62,18 +62,31 @@ def render_sounds(
     ]
     for _, sound in waiting:
         make_folder(sound.path.parent)
-    for start in range(0, len(waiting), _STREAMS):
-        some = waiting[start : start + _STREAMS]
-        decoded = codec.decode(
-            [sound.codes for _, sound in some],
-            numbers=[place for place, _ in some],
-            seed=seed,
-            temperature=temperature,
-            progress=progress,
-        )
-        for (_, sound), audio in zip(some, decoded, strict=True):
-            write_audio(sound.path, faded(audio[: sound.n_samples]), codec.sample_rate)
+    for start in range(0, len(waiting), STREAMS):
+        some = waiting[start : start + STREAMS]
+        render_numbered(codec, some, seed=seed, temperature=temperature, progress=progress)
     return [sound.path for _, sound in waiting]
+
+
+def render_numbered(
+    codec: NoteCodec,
+    sounds: Sequence[tuple[int, Sound]],
+    *,
+    seed: int,
+    temperature: float,
+    progress: Progress = silent,
+) -> list[Path]:
+    """Decode sounds side by side, each with the number by which it draws; as above."""
+    decoded = codec.decode(
+        [sound.codes for _, sound in sounds],
+        numbers=[number for number, _ in sounds],
+        seed=seed,
+        temperature=temperature,
+        progress=progress,
+    )
+    for (_, sound), audio in zip(sounds, decoded, strict=True):
+        write_audio(sound.path, faded(audio[: sound.n_samples]), codec.sample_rate)
+    return [sound.path for _, sound in sounds]
 
 
 def encode_together(codec: NoteCodec, paths: Sequence[Path]) -> tuple[list[np.ndarray], int]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from timbrel.bundles.bundle import Bundle
 from timbrel.bundles.kinds import KINDS, loaded
 from timbrel.bundles.weights import Model, with_weights
+from timbrel.training.averaging import set_averaged
 from timbrel.training.recipe import Recipe, known
 
 
@@ -27,10 +27,7 @@ class FinishedRun:
     def averaged(self, model: Model) -> Model:
         """Give a new model the averaged weights of the checkpoint."""
         model.load_state_dict(self.checkpoint["model"])
-        with torch.no_grad():
-            trained = [p for p in model.parameters() if p.requires_grad]
-            for parameter, value in zip(trained, self.checkpoint["average"], strict=True):
-                parameter.copy_(value)
+        set_averaged(model, self.checkpoint["average"])
         return model
 
 

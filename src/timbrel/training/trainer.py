@@ -11,6 +11,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from timbrel.errors import InputError
+from timbrel.training.averaging import AveragedWeights, averaged_tensors, copy_average
 from timbrel.training.checkpoint import (
     BEST_FILE,
     CHECKPOINT_FILE,
@@ -54,7 +55,8 @@ class Trainer:
         task.model.to(device)
         self._parameters: list[Tensor] = [p for p in task.model.parameters() if p.requires_grad]
         self._optimizer = Optimizer(task.model, recipe)
-        self._average = [p.detach().clone() for p in self._parameters]
+        self._averaged = averaged_tensors(task.model)
+        self._average = [tensor.detach().clone() for tensor in self._averaged]
         self._critic = None if task.critic is None else _Critic(task.critic, recipe, device, world)
         model = task.wrapped()
         if device.type == "cuda":
@@ -80,7 +82,7 @@ class Trainer:
             # Early on the average follows quickly, so that it forgets the random beginning.
             decay = min(decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            torch._foreach_lerp_(self._average, self._parameters, 1 - decay)
+            torch._foreach_lerp_(self._average, self._averaged, 1 - decay)
         return loss.detach()
 
     def averaged(self) -> AbstractContextManager[nn.Module]:
@@ -133,8 +135,7 @@ class Trainer:
                 f"the checkpoint is of another model than the recipe's ({words})"
             ) from None
         self.step = content["step"]
-        for mine, saved in zip(self._average, content["average"], strict=True):
-            mine.copy_(saved)
+        copy_average(self._average, content["average"])
         self._optimizer.load_state_dict(content["optimizer"])
         if self._critic is not None:
             self._critic.load_state(content["critic"])
@@ -179,26 +180,3 @@ class _Critic:
     def load_state(self, state: dict[str, Any]) -> None:
         self._module.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
-
-
-class AveragedWeights(AbstractContextManager):
-    """Lend a model its averaged weights for the time of a with block, in evaluation mode."""
-
-    def __init__(self, model: nn.Module, average: list[Tensor]) -> None:
-        self._model, self._average = model, average
-        self._parameters = [p for p in model.parameters() if p.requires_grad]
-
-    def __enter__(self) -> nn.Module:
-        self._trained = [p.detach().clone() for p in self._parameters]
-        self._copy(self._average)
-        self._model.eval()
-        return self._model
-
-    def __exit__(self, *exception: object) -> None:
-        self._copy(self._trained)
-        self._model.train()
-
-    @torch.no_grad()
-    def _copy(self, values: list[Tensor]) -> None:
-        for parameter, value in zip(self._parameters, values, strict=True):
-            parameter.copy_(value)

@@ -13,15 +13,18 @@ import torch
 
 from timbrel.bundles.kinds import KINDS, loaded
 from timbrel.engine.companding import compress
+from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.dataset import data_sha256, read_split
+from timbrel.notes.export import load_spectral
 from timbrel.notes.sizes import AutoencoderConfig
 from timbrel.progress import silent
 from timbrel.training.export import export_run
 from timbrel.training.loop import train
 from timbrel.training.recipe import Recipe, read_recipe
 from timbrel.training.tasks.autoencoder import AutoencoderBatch, AutoencoderTask, pitch_directions
-from timbrel.training.tasks.spectral import ClassifierTask
+from timbrel.training.tasks.spectral import BaselineTask, ClassifierTask
+from timbrel.training.trainer import Trainer
 
 MODELS: dict[str, dict] = {
     "notes-autoencoder": {
@@ -102,6 +105,43 @@ def test_an_exported_run_encodes_and_decodes(notes_data: Path, tmp_path: Path) -
     assert codec.decode([codes[:1]])[0].shape == (512,)
     card = (tmp_path / "model" / "README.md").read_text()
     assert "| steps | 2 |" in card
+
+
+def test_statistics_of_norms_are_averaged_step_by_step(notes_data: Path) -> None:
+    wanted = recipe("notes-baseline", ema_decay=0.5)
+    task = BaselineTask(wanted, notes_data, rank=0, world=1, progress=silent)
+    norm = task.model.encoder.norm
+    trainer = Trainer(wanted, task, torch.device("cpu"), 1, is_new=False)
+    means, variances = norm.running_mean.clone(), norm.running_var.clone()
+    for step in range(3):
+        trainer.advance(task.batch(step))
+        means = (means + norm.running_mean) / 2
+        variances = (variances + norm.running_var) / 2
+    latest = norm.running_var.clone()
+    with trainer.averaged():
+        torch.testing.assert_close(norm.running_mean, means)
+        torch.testing.assert_close(norm.running_var, variances)
+        assert not torch.allclose(latest, variances, rtol=0.01)
+    torch.testing.assert_close(norm.running_var, latest)
+
+
+@pytest.mark.usefixtures("one_thread", "quick_validation")
+def test_a_bundle_holds_what_was_validated_and_is_gone_on_with(
+    notes_data: Path, tmp_path: Path
+) -> None:
+    """Weights and norms are those of one average: the loss of the export is the run's."""
+    wanted = recipe("notes-baseline", steps=6, ema_decay=0.9)
+    train(wanted, notes_data, tmp_path / "run", say=lambda _: None, device="cpu")
+    export_run(tmp_path / "run", tmp_path / "model")
+    task = BaselineTask(wanted, notes_data, rank=0, world=1, progress=silent)
+    exported, bundle = load_spectral(tmp_path / "model", SpectralBaseline, BaselineConfig)
+    said = lines(tmp_path / "run", "valid")[-1]["loss"]
+    assert task.validate(exported).measures["loss"] == pytest.approx(said, rel=0.01)  # half floats
+    task.start(bundle)
+    for (name, value), started in zip(
+        exported.state_dict().items(), task.model.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(started, value, msg=name)
 
 
 def test_qualities_that_were_not_measured_are_not_learnt(notes_data: Path, tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from timbrel.bundles.bundle import Bundle
 from timbrel.bundles.weights import in_layout
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline, spectral_loss
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
 from timbrel.notes.dataset import NoteSplit, measured_qualities
-from timbrel.notes.export import BASELINE_KIND, CLASSIFIER_KIND
+from timbrel.notes.export import BASELINE_KIND, CLASSIFIER_KIND, give_norms
 from timbrel.notes.spectrum import log_spectrum
 from timbrel.progress import Progress
 from timbrel.training.recipe import Recipe
@@ -43,6 +44,10 @@ class SpectralTask(NotesTask):
     """What the baseline's and the classifier's have in common."""
 
     options_type = SpectralOptions
+
+    def start(self, bundle: Bundle) -> str:
+        give_norms(self.model, bundle)
+        return super().start(bundle)
 
     def batch(self, step: int) -> SpectralBatch:
         return self._draw(self._train, step, self._items)
