@@ -100,11 +100,12 @@ def test_evaluations_measure_what_was_computed_before_gain_and_limiter() -> None
         *("timbrel.mastering", "timbrel.limiter"),
     }
     assert mastered < known
-    # It plays songs as users do, drums and bends too, but for the normalisation.
-    player = "timbrel.evaluation.programs.pairs"
-    assert "normalize=False" in modules()[player].read_text()
+    # They play songs as users do, drums and bends too, but for the normalisation.
+    players = ("timbrel.evaluation.programs.pairs", "timbrel.evaluation.translation")
+    for player in players:
+        assert "normalize=False" in modules()[player].read_text()
     for name, path in modules().items():
-        if name == player:
+        if name in players:
             continue
         if room_of(name) in ("timbrel.evaluation", "timbrel.training", "timbrel.notes"):
             assert not imports_of(path, known) & mastered, name

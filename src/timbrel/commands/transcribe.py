@@ -121,7 +121,7 @@ def transcribe(
     listener = None
     if tracks is not None:
         from timbrel.hearing.from_audio import TimbreEncoder
-        from timbrel.transcription.tracks import with_parts
+        from timbrel.recorded_parts import with_parts
 
         listener = TimbreEncoder.load(encoder or DEFAULT_ENCODER, threads=threads)
     batch = Batch([recording.path for recording in recordings], stop_at_first=stop_at_first)

@@ -26,12 +26,12 @@ from timbrel.evaluation.results import Estimate
 from timbrel.measures.notes_heard import ONSET_TOLERANCE_S
 from timbrel.measures.statistics import drawn_means, draws, interval
 from timbrel.progress import Progress, silent
+from timbrel.recorded_parts import note_places
 from timbrel.score.midi import read_midi
 from timbrel.score.score import Score, note_table
 from timbrel.transcription.decoding import HeardNote
 from timbrel.transcription.note_sounds import note_features
 from timbrel.transcription.parts import grouped
-from timbrel.transcription.tracks import note_places
 from timbrel.transcription.transcriber import Transcriber
 
 # What is mixed: the two parts of a piece (as the hands of a pianist), or the first parts of two
