@@ -62,9 +62,7 @@ function addNote(powers: Float64Array, note: Note, level: number[]): void {
 function levelAt(point: readonly number[], { instruments }: Loud): number[] {
   const keyOf = (one: Loud["instruments"][number]) => key(isKit(one), one.program);
   const known = instruments.filter((one) => LEVELS.has(keyOf(one)));
-  const levels = known.length
-    ? known.map((one) => LEVELS.get(keyOf(one))!)
-    : [...LEVELS.values()];
+  const levels = known.length ? known.map((one) => LEVELS.get(keyOf(one))!) : [...LEVELS.values()];
   const weights = levels.map((_, i) => {
     if (!known.length) return 1;
     const distance = Math.hypot(...known[i].embedding.map((value, k) => value - point[k]));
