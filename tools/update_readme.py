@@ -33,7 +33,7 @@ def table(results: dict, bench: dict) -> str:
     by_condition = results["log_cqt_correlation"]
     lines = [
         f"`{model}` on {results['excerpts']} test excerpts × {len(results['instruments'])} "
-        f"instruments (`make results`); speed on one core of an {processor} (`make bench`):",
+        f"instruments (`make results`); speed on one core of {processor} (`make bench`):",
         "",
         "| | |",
         "|---|---|",
@@ -46,9 +46,8 @@ def table(results: dict, bench: dict) -> str:
                 lines.append(f"| log-CQT correlation, {vocoder}, from {words} | {mean:.3f} |")
     for rendered in bench["render"]["results"]:
         faster = rendered["duration_s"] / rendered["took_s"]
-        option = "" if rendered["model"] == DEFAULT_MODEL else f" --model {rendered['model']}"
         lines.append(
-            f"| `timbrel render {rendered['file']}{option}`, from start to file | "
+            f"| `timbrel render {rendered['file']}{_model_of(rendered, ' --model {}')}`, from start to file | "
             f"{rendered['took_s']:.1f} s for {rendered['duration_s']:.0f} s of sound, "
             f"{faster:.0f}× real time |"
         )
@@ -60,10 +59,16 @@ def table(results: dict, bench: dict) -> str:
         )
     short, long = bench["memory"]["pieces"]
     lines.append(
-        f"| peak memory for {short['minutes']:g} and for {long['minutes']:g} minutes | "
+        f"| peak memory for {short['minutes']:g} and for {long['minutes']:g} minutes"
+        f"{_model_of(bench['memory'], ', {}')} | "
         f"{short['peak_mb']:.0f} and {long['peak_mb']:.0f} MB |"
     )
     return "\n".join(lines) + "\n"
+
+
+def _model_of(measured: dict, words: str) -> str:
+    """Which model was measured, unless it is the default one."""
+    return "" if measured["model"] == DEFAULT_MODEL else words.format(measured["model"])
 
 
 if __name__ == "__main__":
