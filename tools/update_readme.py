@@ -33,7 +33,7 @@ def table(results: dict, bench: dict) -> str:
     by_condition = results["log_cqt_correlation"]
     lines = [
         f"`{model}` on {results['excerpts']} test excerpts × {len(results['instruments'])} "
-        f"instruments (`make results`); speed on one core of {processor} (`make bench`):",
+        f"instruments (`make results`); speed on one core ({processor}, `make bench`):",
         "",
         "| | |",
         "|---|---|",
@@ -47,7 +47,8 @@ def table(results: dict, bench: dict) -> str:
     for rendered in bench["render"]["results"]:
         faster = rendered["duration_s"] / rendered["took_s"]
         lines.append(
-            f"| `timbrel render {rendered['file']}{_model_of(rendered, ' --model {}')}`, from start to file | "
+            f"| `timbrel render {rendered['file']}{_model_of(rendered, ' --model {}')}`, "
+            "from start to file | "
             f"{rendered['took_s']:.1f} s for {rendered['duration_s']:.0f} s of sound, "
             f"{faster:.0f}× real time |"
         )
