@@ -12,6 +12,7 @@ from support.command_line import result_of
 from support.small_studio import KITS, small_mel2mel, small_vocoder
 from timbrel.abilities import Abilities
 from timbrel.bundles.bundle import Bundle
+from timbrel.constants import SMALL_MODEL
 from timbrel.errors import InputError
 from timbrel.score.midi import read_midi
 from timbrel.score.score import Automation, Note, Score, Track
@@ -159,7 +160,7 @@ def test_commands_say_what_is_played(model: Bundle, vocoder: Path, tmp_path: Pat
     (inspected,) = result_of("inspect", file, *options)
     assert [(t["program"], t["drums"]) for t in inspected["tracks"]] == [(73, False), (0, True)]
     assert inspected["notes"] == 3
-    (plain,) = result_of("inspect", file)
+    (plain,) = result_of("inspect", file, "--model", SMALL_MODEL)
     assert plain["unplayable"] == {"drum_notes": 2, "pitch_bends": 1}
     assert [t["drums"] for t in plain["tracks"]] == [False, True]
     assert plain["notes"] == 3

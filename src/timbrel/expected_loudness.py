@@ -7,7 +7,6 @@ are. The numbers were fitted to renders by ``tools/fit_loudness.py``, which says
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from functools import cache
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from timbrel.bundles.bundle import Bundle, Instrument
+from timbrel.files import read_json
 from timbrel.loudness import STEP_S, STEPS_PER_BLOCK, gated_power, lufs
 from timbrel.voices import Voice
 
@@ -57,7 +57,7 @@ class Levels:
 @cache
 def known_levels() -> Levels:
     """What `tools/fit_loudness.py` wrote."""
-    content = json.loads(LEVELS_FILE.read_text())
+    content = read_json(LEVELS_FILE)
     programs, kits = (
         {int(number): Level(*fields) for number, fields in content[key].items()}
         for key in ("programs", "kits")
