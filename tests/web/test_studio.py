@@ -145,6 +145,8 @@ def test_the_default_takes_over_from_the_first_model_while_that_plays(
         # At the end nothing of what was played before sounds on, however busy the machine is.
         until(page, "transport.seconds", lambda seconds: seconds > 3)
         until(page, "transport.playing", lambda playing: not playing)
+        page.evaluate("timbrel.seek(0)")
+        until(page, "transport.ahead", lambda ahead: ahead > 0.5)
         page.evaluate("timbrel.transport.startCapture()")
         press(page, "Play")
         until(page, "transport.seconds", lambda seconds: seconds > 1)
