@@ -8,13 +8,15 @@ and transposed as the operators need them, when the graph is loaded.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 from torch import Tensor, nn
+
+from timbrel.bundles.weights import WEIGHTS_FILE, packed_weights
 
 _OPSET, _IR_VERSION = 17, 8
 
@@ -129,7 +131,17 @@ class Graph:
         return model
 
 
-def without_weights(model: onnx.ModelProto, weights: bytes, file: str) -> bytes:
+def graph_files(model: nn.Module, graphs: Mapping[str, onnx.ModelProto]) -> dict[str, bytes]:
+    """The files of a bundle: a model's weights, and graphs by their names, which refer to them.
+
+    The weights have to be rounded already (`timbrel.bundles.weights.round_to_half`).
+    """
+    weights = packed_weights(model)
+    files = {name: _without_weights(graph, weights, WEIGHTS_FILE) for name, graph in graphs.items()}
+    return files | {WEIGHTS_FILE: weights}
+
+
+def _without_weights(model: onnx.ModelProto, weights: bytes, file: str) -> bytes:
     """Serialise a graph that refers to the weights of a safetensors file.
 
     Parameters

@@ -24,6 +24,7 @@ from timbrel.commands.options import (
     Json,
     MidiFolder,
     Quiet,
+    ReportFolder,
     SoundFont,
     Split,
     Splits,
@@ -55,10 +56,7 @@ class _Evaluations(TyperGroup):
 def synthesis(
     midi: MidiFolder,
     soundfont: SoundFont,
-    output: Annotated[
-        Path,
-        typer.Option("-o", "--output", help="The folder for the report.", rich_help_panel=OUTPUT),
-    ],
+    output: ReportFolder,
     excerpts: Excerpts = None,
     splits: Splits = None,
     split: Split = "test",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,15 +10,14 @@ import typer
 
 from timbrel.commands.options import Json, Quiet
 from timbrel.commands.panels import DATA, OUTPUT, SOUND
+from timbrel.commands.reports import print_report, write_report
 from timbrel.constants import DEFAULT_MODEL
 from timbrel.errors import need_packages
-from timbrel.files import check_output_folder, make_folder, write_text
+from timbrel.files import check_output_folder, make_folder
 from timbrel.progress import shown
 
 if TYPE_CHECKING:
     from timbrel.evaluation.fitting import FitMeasures
-
-PAGE_FILE, DATA_FILE = "fit.md", "fit.json"
 
 
 def fit(
@@ -32,7 +30,7 @@ def fit(
         typer.Option(
             "-o",
             "--output",
-            help=f"The folder for {PAGE_FILE}, {DATA_FILE} and a picture of each fit.",
+            help="The folder for fit.md, fit.json and a picture of each fit.",
             rich_help_panel=OUTPUT,
         ),
     ],
@@ -75,7 +73,5 @@ def fit(
         plot_fit(found, mel, output / f"{one.program:03}.png", title=one.name)
         results.append(one)
         text, content = markdown(results), json.dumps(as_dict(results), indent=1) + "\n"
-        write_text(output / PAGE_FILE, text)
-        write_text(output / DATA_FILE, content)
-    print(content if as_json else text, end="")
-    print(f"{output / PAGE_FILE}: written", file=sys.stderr)
+        write_report(output, "fit", text, content)
+    print_report(output, "fit", text, content, as_json=as_json)

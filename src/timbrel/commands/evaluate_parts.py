@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from timbrel.commands.batch import Failures
 from timbrel.commands.options import (
@@ -15,6 +10,7 @@ from timbrel.commands.options import (
     Json,
     MidiFolder,
     Quiet,
+    ReportFolder,
     SoundFont,
     Split,
     Splits,
@@ -22,20 +18,15 @@ from timbrel.commands.options import (
     TenInstruments,
     ten_instruments,
 )
-from timbrel.commands.panels import OUTPUT
+from timbrel.commands.reports import print_report, write_report
 from timbrel.errors import need_packages
 from timbrel.progress import shown
-
-_TABLES_FILE, _JSON_FILE = "parts.md", "parts.json"
 
 
 def parts(
     midi: MidiFolder,
     soundfont: SoundFont,
-    output: Annotated[
-        Path,
-        typer.Option("-o", "--output", help="The folder for the report.", rich_help_panel=OUTPUT),
-    ],
+    output: ReportFolder,
     excerpts: Excerpts = None,
     splits: Splits = None,
     split: Split = "test",
@@ -50,7 +41,6 @@ def parts(
     from timbrel.constants import DEFAULT_MODEL
     from timbrel.evaluation.originals import choose_excerpts
     from timbrel.evaluation.parts import as_dict, evaluate_parts, markdown
-    from timbrel.files import make_folder, write_text
 
     failures = Failures(stop_at_first=stop_at_first)
     chosen = ten_instruments(instrument)
@@ -64,9 +54,6 @@ def parts(
         progress=shown(quiet=quiet),
     )
     tables, content = markdown(results), json.dumps(as_dict(results), indent=2) + "\n"
-    make_folder(output)
-    write_text(output / _TABLES_FILE, tables)
-    write_text(output / _JSON_FILE, content)
-    print(content if as_json else tables, end="")
-    print(f"{output / _TABLES_FILE}: written", file=sys.stderr)
+    write_report(output, "parts", tables, content)
+    print_report(output, "parts", tables, content, as_json=as_json)
     failures.end()

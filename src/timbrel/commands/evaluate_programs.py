@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,12 +11,11 @@ import typer
 from timbrel.commands.batch import Failures
 from timbrel.commands.options import Jobs, Json, MidiFolder, Quiet, SoundFont
 from timbrel.commands.panels import DATA, OUTPUT, SOUND
+from timbrel.commands.reports import print_report, write_report
 from timbrel.constants import DEFAULT_MODEL
 from timbrel.errors import need_packages
-from timbrel.files import check_output_folder, make_folder, write_text
+from timbrel.files import check_output_folder
 from timbrel.progress import shown
-
-PAGE_FILE, DATA_FILE = "programs.md", "programs.json"
 
 
 def programs(
@@ -28,7 +26,7 @@ def programs(
         typer.Option(
             "-o",
             "--output",
-            help=f"The folder for {PAGE_FILE} and {DATA_FILE}.",
+            help="The folder for programs.md and programs.json.",
             rich_help_panel=OUTPUT,
         ),
     ],
@@ -84,8 +82,5 @@ def programs(
         progress=shown(quiet=quiet),
     )
     text, content = markdown(results), json.dumps(as_dict(results), indent=1) + "\n"
-    make_folder(output)
-    write_text(output / PAGE_FILE, text)
-    write_text(output / DATA_FILE, content)
-    print(content if as_json else text, end="")
-    print(f"{output / PAGE_FILE}: written", file=sys.stderr)
+    write_report(output, "programs", text, content)
+    print_report(output, "programs", text, content, as_json=as_json)

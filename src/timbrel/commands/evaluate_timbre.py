@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from timbrel.commands.options import Encoder, EncoderThreads, Json, Quiet
-from timbrel.commands.panels import DATA, OUTPUT, SOUND
+from timbrel.commands.options import Encoder, EncoderThreads, Json, Quiet, ReportFolder
+from timbrel.commands.panels import DATA, SOUND
+from timbrel.commands.reports import print_report, write_report
 from timbrel.errors import InputError, need_packages
 from timbrel.progress import shown
 
-_TABLES_FILE, _JSON_FILE, _PLOT_FILE = "timbre.md", "timbre.json", "confusion.png"
+_PLOT_FILE = "confusion.png"
 _LENGTHS_S = (2.0, 10.0)
 
 
 def timbre(
-    output: Annotated[
-        Path,
-        typer.Option("-o", "--output", help="The folder for the report.", rich_help_panel=OUTPUT),
-    ],
+    output: ReportFolder,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -83,7 +80,6 @@ def timbre(
         as_json as in_json,
     )
     from timbrel.evaluation.timbre_tables import by_instrument, markdown, plot_confusion, summary
-    from timbrel.files import make_folder, write_text
     from timbrel.hearing.from_audio import TimbreEncoder
 
     if (data is None) == (notes is None):
@@ -127,11 +123,9 @@ def timbre(
             seconds=lengths_s[-1],
             progress=progress,
         )
-    make_folder(output)
-    tables, numbers = markdown(found, named, there), in_json(found, named, there)
-    write_text(output / _TABLES_FILE, tables)
-    write_text(output / _JSON_FILE, json.dumps(numbers, indent=2) + "\n")
+    tables = markdown(found, named, there)
+    content = json.dumps(in_json(found, named, there), indent=2) + "\n"
+    write_report(output, "timbre", tables, content)
     if named:
         plot_confusion(rows, instruments, output / _PLOT_FILE)
-    print(json.dumps(numbers, indent=2) if as_json else tables, end="\n" if as_json else "")
-    print(f"{output / _TABLES_FILE}: written", file=sys.stderr)
+    print_report(output, "timbre", tables, content, as_json=as_json)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,27 +15,24 @@ from timbrel.commands.options import (
     Jobs,
     Json,
     Quiet,
+    ReportFolder,
     Split,
     Splits,
     StopAtFirst,
     TenInstruments,
     ten_instruments,
 )
-from timbrel.commands.panels import DATA, EXPERT, OUTPUT, SOUND
+from timbrel.commands.panels import DATA, EXPERT, SOUND
+from timbrel.commands.reports import print_report, write_report
 from timbrel.errors import InputError, need_packages
 from timbrel.progress import shown
 
 if TYPE_CHECKING:
     from timbrel.evaluation.transcription import Take
 
-_TABLES_FILE, _JSON_FILE, _CSV_FILE = (f"transcription.{kind}" for kind in ("md", "json", "csv"))
-
 
 def transcription(
-    output: Annotated[
-        Path,
-        typer.Option("-o", "--output", help="The folder for the report.", rich_help_panel=OUTPUT),
-    ],
+    output: ReportFolder,
     midi: Annotated[
         Path | None,
         typer.Option(help="The folder of the MIDI files to be played.", rich_help_panel=DATA),
@@ -91,7 +87,7 @@ def transcription(
         verdict_rows,
     )
     from timbrel.evaluation.transcription_tables import markdown
-    from timbrel.files import make_folder, write_table, write_text
+    from timbrel.files import write_table
     from timbrel.transcription.sizes import KIND
 
     failures = Failures(stop_at_first=stop_at_first)
@@ -118,10 +114,8 @@ def transcription(
     if not verdicts:
         raise InputError("all of it is silent; is it the right SoundFont?")
     rows, tables = verdict_rows(verdicts), markdown(verdicts, skipped)
-    make_folder(output)
-    write_text(output / _TABLES_FILE, tables)
-    write_text(output / _JSON_FILE, json.dumps(rows, indent=2) + "\n")
-    write_table(output / _CSV_FILE, rows, list(rows[0]))
-    print(json.dumps(rows, indent=2) if as_json else tables, end="" if not as_json else "\n")
-    print(f"{output / _TABLES_FILE}: written", file=sys.stderr)
+    content = json.dumps(rows, indent=2) + "\n"
+    write_report(output, "transcription", tables, content)
+    write_table(output / "transcription.csv", rows, list(rows[0]))
+    print_report(output, "transcription", tables, content, as_json=as_json)
     failures.end()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +14,7 @@ from timbrel.commands.options import (
     Json,
     MidiFolder,
     Quiet,
+    ReportFolder,
     SoundFont,
     Split,
     Splits,
@@ -23,23 +22,20 @@ from timbrel.commands.options import (
     TenInstruments,
     ten_instruments,
 )
-from timbrel.commands.panels import DATA, OUTPUT, SOUND
+from timbrel.commands.panels import DATA, SOUND
+from timbrel.commands.reports import print_report, write_report
+from timbrel.constants import DEFAULT_MODEL
 from timbrel.errors import need_packages
 from timbrel.progress import shown
 
 if TYPE_CHECKING:
     from timbrel.evaluation.translation import ThereAndBack
 
-_TABLES_FILE, _JSON_FILE = "translation.md", "translation.json"
-
 
 def translation(
     midi: MidiFolder,
     soundfont: SoundFont,
-    output: Annotated[
-        Path,
-        typer.Option("-o", "--output", help="The folder for the report.", rich_help_panel=OUTPUT),
-    ],
+    output: ReportFolder,
     excerpts: Excerpts = None,
     splits: Splits = None,
     split: Split = "test",
@@ -58,7 +54,7 @@ def translation(
     ] = False,
     model: Annotated[
         str, typer.Option(help="The model that plays.", rich_help_panel=SOUND)
-    ] = "mel2mel-studio",
+    ] = DEFAULT_MODEL,
     cache: EvaluationCache = None,
     stop_at_first: StopAtFirst = False,
     quiet: Quiet = False,
@@ -71,7 +67,6 @@ def translation(
     need_packages("evaluate", "an evaluation", "librosa")
     from timbrel.evaluation.originals import choose_excerpts
     from timbrel.evaluation.translation import as_dict, evaluate_translation, markdown
-    from timbrel.files import make_folder, write_text
 
     failures = Failures(stop_at_first=stop_at_first)
     chosen = ten_instruments(instrument)
@@ -92,9 +87,6 @@ def translation(
     ):
         results.append(one)
         tables, content = markdown(results), json.dumps(as_dict(results), indent=2) + "\n"
-        make_folder(output)
-        write_text(output / _TABLES_FILE, tables)
-        write_text(output / _JSON_FILE, content)
-    print(content if as_json else tables, end="")
-    print(f"{output / _TABLES_FILE}: written", file=sys.stderr)
+        write_report(output, "translation", tables, content)
+    print_report(output, "translation", tables, content, as_json=as_json)
     failures.end()

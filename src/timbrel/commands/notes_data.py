@@ -16,6 +16,7 @@ from timbrel.commands.options import (
     Json,
     License,
     Quiet,
+    ReportFolder,
     Seed,
     StopAtFirst,
     Temperature,
@@ -127,10 +128,7 @@ def check(
 
 def evaluate(
     data: Annotated[Path, typer.Argument(help="A data set of notes.", metavar="DATA")],
-    output: Annotated[
-        Path,
-        typer.Option("-o", "--output", help="The folder for the report.", rich_help_panel=OUTPUT),
-    ],
+    output: ReportFolder,
     classifier: Annotated[
         str,
         typer.Option(

@@ -99,6 +99,10 @@ SoundFont = Annotated[
         "--soundfont", help="The SoundFont that the models were trained on.", rich_help_panel=DATA
     ),
 ]
+ReportFolder = Annotated[
+    Path,
+    typer.Option("-o", "--output", help="The folder for the report.", rich_help_panel=OUTPUT),
+]
 StopAtFirst = Annotated[
     bool,
     typer.Option(

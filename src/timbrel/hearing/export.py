@@ -11,12 +11,10 @@ import onnx
 from torch import nn
 
 from timbrel.bundles.bundle import write_bundle
-from timbrel.bundles.graph import Graph, without_weights
+from timbrel.bundles.graph import Graph, graph_files
 from timbrel.bundles.weights import (
-    WEIGHTS_FILE,
     bundle_config,
     measure_rows,
-    packed_weights,
     round_to_half,
     training_rows,
 )
@@ -83,9 +81,7 @@ def write_encoder_bundle(
         calibration=calibration,
         **about,
     )
-    weights = packed_weights(model)
-    graph = without_weights(encoder_graph(model), weights, WEIGHTS_FILE)
-    files = {WEIGHTS_FILE: weights, GRAPH_FILE: graph}
+    files = graph_files(model, {GRAPH_FILE: encoder_graph(model)})
     write_bundle(output, config, files, card=_card(config))
 
 

@@ -9,11 +9,9 @@ from typing import Any
 import onnx
 
 from timbrel.bundles.bundle import WINDOW, write_bundle
-from timbrel.bundles.graph import Graph, without_weights
+from timbrel.bundles.graph import Graph, graph_files
 from timbrel.bundles.weights import (
-    WEIGHTS_FILE,
     bundle_config,
-    packed_weights,
     round_to_half,
     training_rows,
 )
@@ -72,11 +70,7 @@ def write_mel2mel_bundle(
         ],
         **about,
     )
-    weights = packed_weights(model)
-    parts = graphs_of(model)
-    files = {name: without_weights(graph, weights, WEIGHTS_FILE) for name, graph in parts.items()}
-    files[WEIGHTS_FILE] = weights
-    write_bundle(output, config, files, card=_card(config))
+    write_bundle(output, config, graph_files(model, graphs_of(model)), card=_card(config))
 
 
 def graphs_of(model: Mel2Mel) -> dict[str, onnx.ModelProto]:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from timbrel.bundles.bundle import CONFIG_FILE, Bundle, check_keys, load_bundle, write_bundle
-from timbrel.bundles.graph import Graph, without_weights
+from timbrel.bundles.graph import Graph, graph_files
 from timbrel.bundles.weights import (
     WEIGHTS_FILE,
     bundle_config,
@@ -51,9 +51,7 @@ def write_autoencoder_bundle(
     """
     round_to_half(model)
     config = bundle_config(model, KIND, **about)
-    weights = packed_weights(model)
-    graph = without_weights(encoder_graph(model), weights, WEIGHTS_FILE)
-    files = {WEIGHTS_FILE: weights, ENCODER_FILE: graph}
+    files = graph_files(model, {ENCODER_FILE: encoder_graph(model)})
     write_bundle(output, config, files, card=_card(config, model.config))
 
 

@@ -179,3 +179,9 @@ def differences(
             yield from differences(a, b, f"{prefix}{key}.")
         elif a != b:
             yield prefix + key, a, b
+
+
+def refuse_other_sizes(found: Any, wanted: Any, path: object) -> None:
+    """Raise an error that names the first size in which a bundle's network is not the recipe's."""
+    for key, a, b in differences(asdict(found), asdict(wanted)):
+        raise InputError(f"{path}: its {key} is {a}, that of the recipe is {b}")

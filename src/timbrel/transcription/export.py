@@ -9,12 +9,10 @@ import onnx
 from torch import nn
 
 from timbrel.bundles.bundle import write_bundle
-from timbrel.bundles.graph import Graph, without_weights
+from timbrel.bundles.graph import Graph, graph_files
 from timbrel.bundles.weights import (
-    WEIGHTS_FILE,
     bundle_config,
     measure_rows,
-    packed_weights,
     round_to_half,
     training_rows,
 )
@@ -49,9 +47,7 @@ def write_transcriber_bundle(
     """
     round_to_half(model)
     config = bundle_config(model, KIND, thresholds=thresholds, **about)
-    weights = packed_weights(model)
-    graph = without_weights(transcriber_graph(model), weights, WEIGHTS_FILE)
-    files = {WEIGHTS_FILE: weights, GRAPH_FILE: graph}
+    files = graph_files(model, {GRAPH_FILE: transcriber_graph(model)})
     write_bundle(output, config, files, card=_card(config, model))
 
 

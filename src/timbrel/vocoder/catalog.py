@@ -52,11 +52,11 @@ def model_for(vocoder: str | os.PathLike | None) -> str:
 
     It is the default one, unless the vocoder that is asked for was made for the small one's mels.
     """
-    if vocoder in vocoder_names() or (vocoder is not None and Path(vocoder).is_dir()):
-        bundle = load_bundle(vocoder) if vocoder != GRIFFIN_LIM else None
-        if bundle and bundle.kind in vocoder_kinds() and bundle.mel == load_bundle(SMALL_MODEL).mel:
-            return SMALL_MODEL
-    return DEFAULT_MODEL
+    if vocoder in (None, GRIFFIN_LIM) or not _exists(vocoder):
+        return DEFAULT_MODEL
+    bundle = load_bundle(vocoder)
+    fits = bundle.kind in vocoder_kinds() and bundle.mel == load_bundle(SMALL_MODEL).mel
+    return SMALL_MODEL if fits else DEFAULT_MODEL
 
 
 def load_vocoder(
@@ -85,7 +85,7 @@ def load_vocoder(
     if name == GRIFFIN_LIM:
         sampling.refuse(GRIFFIN_LIM)
         return GriffinLim(mel)
-    if name not in vocoder_names() and not Path(name).is_dir():
+    if not _exists(name):
         known = ", ".join(vocoder_names())
         raise InputError(
             f"there is no vocoder '{name}'; known: {known}, and the folders of vocoders' bundles"
@@ -98,3 +98,7 @@ def load_vocoder(
             f"{name}: this vocoder expects mels of {bundle.mel}; the model makes {mel}"
         )
     return loaded(KINDS[bundle.kind].runner)(bundle, threads=threads, sampling=sampling)
+
+
+def _exists(name: str | os.PathLike) -> bool:
+    return name in vocoder_names() or Path(name).is_dir()

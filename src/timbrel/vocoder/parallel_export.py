@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from timbrel.bundles.bundle import write_bundle
-from timbrel.bundles.graph import without_weights
+from timbrel.bundles.graph import graph_files
 from timbrel.bundles.weights import (
-    WEIGHTS_FILE,
     bundle_config,
-    packed_weights,
     round_to_half,
     training_rows,
 )
@@ -48,13 +46,10 @@ def write_parallel_bundle(
     """
     round_to_half(model)
     config = bundle_config(model, "parallel", mel=asdict(mel), **about)
-    weights = packed_weights(model)
     graphs = {GRAPH_FILE: streaming_graph(model, mel)}
     if model.config.plays_kits:
         graphs[KITS_FILE] = kits_graph(model, mel)
-    files = {name: without_weights(graph, weights, WEIGHTS_FILE) for name, graph in graphs.items()}
-    files[WEIGHTS_FILE] = weights
-    write_bundle(output, config, files, card=_card(config))
+    write_bundle(output, config, graph_files(model, graphs), card=_card(config))
 
 
 def _card(config: dict[str, Any]) -> str:

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from timbrel.bundles.bundle import write_bundle
-from timbrel.bundles.graph import without_weights
+from timbrel.bundles.graph import graph_files
 from timbrel.bundles.weights import (
-    WEIGHTS_FILE,
     bundle_config,
     measure_rows,
-    packed_weights,
     round_to_half,
     training_rows,
 )
@@ -43,9 +41,8 @@ def write_student_bundle(model: Student, output: Path, *, mel: MelConfig, **abou
     """
     round_to_half(model)
     config = bundle_config(model, "student", mel=asdict(mel), **about)
-    weights = packed_weights(model)
-    graph = without_weights(streaming_graph(model), weights, WEIGHTS_FILE)
-    write_bundle(output, config, {GRAPH_FILE: graph, WEIGHTS_FILE: weights}, card=_card(config))
+    files = graph_files(model, {GRAPH_FILE: streaming_graph(model)})
+    write_bundle(output, config, files, card=_card(config))
 
 
 def _card(config: dict[str, Any]) -> str:

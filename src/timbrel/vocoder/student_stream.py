@@ -8,14 +8,13 @@ import numpy as np
 
 from timbrel.bundles.bundle import CONFIG_FILE, Bundle, check_keys
 from timbrel.bundles.session import open_session
-from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.vocoder.chance import normal
 from timbrel.vocoder.mel_scale import N_AROUND, natural, normalised
 from timbrel.vocoder.shaping import filters_of, n_taps, shaped
 from timbrel.vocoder.vocoder import Sampling, check_mel
-from timbrel.vocoder.wavenet_stream import FRAMES_BEFORE, stream_number
+from timbrel.vocoder.wavenet_stream import FRAMES_BEFORE, dilations_of, stream_number
 
 GRAPH_FILE = "vocoder.onnx"
 _LONGEST_STEP = 8  # frames; activations of longer ones leave the second-level cache
@@ -62,11 +61,11 @@ class StudentVocoder:
 
 def student_vocoder(bundle: Bundle, *, threads: int, sampling: Sampling) -> StudentVocoder:
     """Make the vocoder of a bundle, which draws all samples at once, in single precision."""
-    if sampling != Sampling():
-        raise InputError(
-            f"{bundle.name}: draws all samples at once, as it was taught to; it has no precision "
-            "or temperature to choose"
-        )
+    sampling.refuse(
+        bundle.name,
+        "draws all samples at once, as it was taught to; it has no precision or temperature to "
+        "choose",
+    )
     return StudentVocoder(bundle, threads=threads)
 
 
@@ -76,7 +75,7 @@ class StudentStream:
     def __init__(self, vocoder: StudentVocoder, seed: int, numbers: Sequence[int]) -> None:
         sizes = vocoder.bundle.model
         self._vocoder, self._seed, self._numbers = vocoder, seed, numbers
-        n_past = sum(2 ** (i % sizes["n_cycle"]) for i in range(sizes["n_layers"]))
+        n_past = sum(dilations_of(sizes))
         self._shapes: dict[str, tuple[int, ...]] = {}
         for i in range(sizes["n_flows"]):
             self._shapes[f"past_{i}"] = n_past, sizes["residual_size"]

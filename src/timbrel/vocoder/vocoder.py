@@ -20,10 +20,12 @@ class Sampling:
     precision: str | None = None  # of `timbrel.engine.wavenet`
     temperature: float | None = None
 
-    def refuse(self, name: str) -> None:
-        """Raise an error where a vocoder that draws no samples was told how to."""
+    def refuse(
+        self, name: str, why: str = "draws no samples, so it has no precision or temperature"
+    ) -> None:
+        """Raise an error where a vocoder that cannot be told how to draw samples was told."""
         if self != Sampling():
-            raise InputError(f"{name}: draws no samples, so it has no precision or temperature")
+            raise InputError(f"{name}: {why}")
 
 
 class VocoderStream(Protocol):

@@ -122,6 +122,11 @@ def stream_number(number: int, frame: int) -> int:
     return number + (frame << _NUMBER_BITS)
 
 
+def dilations_of(sizes: Mapping[str, Any]) -> list[int]:
+    """The dilation of each layer of a WaveNet, or of a student's flow, in samples."""
+    return [2 ** (layer % sizes["n_cycle"]) for layer in range(sizes["n_layers"])]
+
+
 def engine_config(sizes: Mapping[str, Any]) -> dict[str, Any]:
     """The engine's configuration of a `WaveNetConfig`'s fields."""
     output = sizes["output"]
@@ -131,7 +136,7 @@ def engine_config(sizes: Mapping[str, Any]) -> dict[str, Any]:
         if not 1 <= sizes[name] <= (1000 if name == "n_layers" else 20):
             raise InputError(f"the WaveNet's {name} is {sizes[name]}, which is not possible")
     return {
-        "dilations": [2 ** (layer % sizes["n_cycle"]) for layer in range(sizes["n_layers"])],
+        "dilations": dilations_of(sizes),
         "kernel_size": sizes["kernel_size"],
         "residual_size": sizes["residual_size"],
         "skip_size": sizes["skip_size"],

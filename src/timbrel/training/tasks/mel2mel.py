@@ -18,7 +18,7 @@ from timbrel.mel.losses import LOSSES
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig, load_mel2mel
 from timbrel.progress import Progress
 from timbrel.training.dataset import MelBatch, MelClips, lane_batch
-from timbrel.training.recipe import Recipe, differences, known
+from timbrel.training.recipe import Recipe, known, refuse_other_sizes
 from timbrel.training.task import Task
 from timbrel.training.tasks.mels import MelValidation
 
@@ -140,8 +140,7 @@ class Mel2MelTask(Task):
         if known_sizes.head_size or not self.config.head_size:
             return super().start(bundle)
         wanted = replace(self.config, head_size=0)
-        for key, found, size in differences(asdict(known_sizes), asdict(wanted)):
-            raise InputError(f"{bundle.path}: its {key} is {found}, that of the recipe is {size}")
+        refuse_other_sizes(known_sizes, wanted, bundle.path)
         self.model.load_state_dict(load_mel2mel(bundle).state_dict(), strict=False)
         return "the head"
 

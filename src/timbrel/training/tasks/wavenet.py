@@ -5,7 +5,7 @@ It maximises the likelihood of each sample, given the previous samples and the m
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,9 @@ from torch import Tensor, nn
 
 from timbrel.bundles.bundle import Bundle
 from timbrel.engine.mulaw import N_LEVELS, mu_law_decode, mu_law_encode, mu_law_positions
-from timbrel.errors import InputError
 from timbrel.progress import Progress
 from timbrel.training.audio_dataset import AudioBatch, AudioClips, audio_batch
-from timbrel.training.recipe import Recipe, differences, known
+from timbrel.training.recipe import Recipe, known, refuse_other_sizes
 from timbrel.training.task import Validation
 from timbrel.training.tasks.vocoder import PredictedMels, VocoderTask
 from timbrel.vocoder.mel_scale import normalised
@@ -69,8 +68,7 @@ class WaveNetTask(VocoderTask):
         if known_sizes.output == self.config.output:
             return super().start(bundle)
         wanted = replace(self.config, output=known_sizes.output, n_mixtures=known_sizes.n_mixtures)
-        for key, found, size in differences(asdict(known_sizes), asdict(wanted)):
-            raise InputError(f"{bundle.path}: its {key} is {found}, that of the recipe is {size}")
+        refuse_other_sizes(known_sizes, wanted, bundle.path)
         given = dict(load_wavenet(bundle).named_parameters())
         with torch.no_grad():
             for name, parameter in self.model.named_parameters():
