@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.small_data import small_recipe
-from timbrel.bundles.kinds import KINDS
+from timbrel.bundles.kinds import TASKS
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.training.recipe import known, read_recipe, write_recipe
@@ -30,7 +30,7 @@ warmup_steps: 10
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_recipes_of_the_repository_can_be_read(path: Path) -> None:
     recipe = read_recipe(path)
-    assert recipe.task in KINDS
+    assert recipe.task in TASKS
     if recipe.task == "mel2mel":
         known(Mel2MelOptions, recipe.options, "options")
 

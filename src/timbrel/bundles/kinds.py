@@ -102,6 +102,13 @@ KINDS: dict[str, Kind] = {
     ),
 }
 
+# What trains, by the name that a recipe gives as its task: that of a kind, or of a way to train
+# models of several kinds through each other.
+TASKS: dict[str, str] = {
+    **{name: kind.task for name, kind in KINDS.items()},
+    "autoencoder": "timbrel.training.tasks.score_autoencoder:ScoreAutoencoderTask",
+}
+
 
 def loaded(name: str) -> Any:
     """What a ``"module:attribute"`` of a row names."""

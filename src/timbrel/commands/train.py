@@ -188,8 +188,8 @@ def export(
     need_training()
     from timbrel.training.export import export_run
 
-    export_run(run, output, name=name, best=best)
-    print(f"{output}: written")
+    for folder in export_run(run, output, name=name, best=best):
+        print(f"{folder}: written")
 
 
 _LINE = "{:20} {:18} {:>15} {:>9} {:>9}  {}"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from timbrel.bundles.kinds import KINDS, loaded
+from timbrel.bundles.kinds import TASKS, loaded
 from timbrel.errors import InputError
 from timbrel.training.log import read_log
 from timbrel.training.loop import RECIPE_FILE
@@ -29,7 +29,7 @@ class Run:
 
     @property
     def task(self) -> type[Task]:
-        return loaded(KINDS[self.recipe.task].task)
+        return loaded(TASKS[self.recipe.task])
 
     def curve(self, kind: str, measure: str) -> tuple[np.ndarray, np.ndarray]:
         """Steps and values of a measure in the log's lines of a kind."""

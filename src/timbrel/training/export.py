@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from timbrel.bundles.kinds import KINDS, loaded
+from timbrel.bundles.kinds import TASKS, loaded
 from timbrel.training.checkpoint import BEST_FILE, CHECKPOINT_FILE, load_checkpoint
 from timbrel.training.record import Record
 from timbrel.training.task import FinishedRun
@@ -17,7 +17,7 @@ def export_run(
     *,
     name: str | None = None,
     best: bool = False,
-) -> None:
+) -> list[Path]:
     """Write the bundle of a run, with its averaged weights.
 
     What its card says comes from the checkpoint alone: the run's other files are for people.
@@ -33,6 +33,12 @@ def export_run(
     best
         Take the weights of the best validation instead of the last ones.
 
+    Returns
+    -------
+    list of Path
+        The folders that were written: that of the bundle, and those of further models that the run
+        has trained.
+
     Raises
     ------
     InputError
@@ -45,4 +51,4 @@ def export_run(
     record = Record.of_checkpoint(checkpoint, str(run))
     about = {"name": name or output.name, **record.about(checkpoint["step"])}
     finished = FinishedRun(record.recipe, record.notes, checkpoint)
-    loaded(KINDS[record.recipe.task].task).export(finished, output, about)
+    return loaded(TASKS[record.recipe.task]).export(finished, output, about)

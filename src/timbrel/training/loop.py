@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from timbrel.bundles.bundle import load_bundle
-from timbrel.bundles.kinds import KINDS, loaded
+from timbrel.bundles.kinds import TASKS, loaded
 from timbrel.errors import InputError
 from timbrel.files import write_text
 from timbrel.progress import Progress, silent
@@ -90,7 +90,7 @@ def train(
         _keep_freed_memory()
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(recipe.seed)
-        task_type = loaded(KINDS[recipe.task].task)
+        task_type = loaded(TASKS[recipe.task])
         task: Task = task_type(recipe, Path(data), rank=rank, world=world, progress=progress)
         record = _record(task, recipe, past, run)
         trainer = Trainer(recipe, task, torch.device(device), world, is_new=record.is_new)
@@ -105,8 +105,8 @@ def _past(run: Path, recipe: Recipe, world: int, *, resume: bool) -> dict[str, A
     """The checkpoint that a run goes on from, if it has one; what cannot be trained is refused."""
     if recipe.batch_size % world:
         raise InputError(f"a batch of {recipe.batch_size} cannot be shared by {world} processes")
-    if recipe.task not in KINDS:
-        raise InputError(f"task '{recipe.task}' is unknown; known: {', '.join(KINDS)}")
+    if recipe.task not in TASKS:
+        raise InputError(f"task '{recipe.task}' is unknown; known: {', '.join(TASKS)}")
     if not (run / CHECKPOINT_FILE).exists():
         return None
     if not resume:
@@ -124,7 +124,7 @@ def _record(task: Task, recipe: Recipe, past: dict[str, Any] | None, run: Path) 
         return record.with_notes(notes_of(task, record.notes["start"]), str(run))
     if not recipe.start_from:
         return Record(recipe, notes_of(task, None))
-    start = load_bundle(recipe.start_from, kind=recipe.task)
+    start = load_bundle(recipe.start_from, kind=task.kind)
     missing = task.start(start)
     return Record(recipe, notes_of(task, start_notes(start, missing)))
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_type_hints
 
 import yaml
 
-from timbrel.bundles.kinds import KINDS
+from timbrel.bundles.kinds import KINDS, TASKS
 from timbrel.errors import InputError
 from timbrel.files import read_yaml
 from timbrel.geometry import MelConfig
@@ -33,7 +33,7 @@ class Recipe:
     average, so that little warm-up and a long average let it go on without a dip.
     """
 
-    task: str  # what is trained: a row of `timbrel.bundles.kinds.KINDS`
+    task: str  # what is trained: one of `timbrel.bundles.kinds.TASKS`
     steps: int
     batch_size: int  # of all processes together
     learning_rate: float
@@ -58,7 +58,8 @@ class Recipe:
         for key in _POSITIVE:
             if not getattr(self, key) > 0:
                 raise InputError(f"'{key}' must be more than 0, not {getattr(self, key)}")
-        if self.task in KINDS and "mel" not in KINDS[self.task].keys and self.mel != MelConfig():
+        has_mel = self.task in KINDS and "mel" in KINDS[self.task].keys
+        if self.task in TASKS and not has_mel and self.mel != MelConfig():
             raise InputError(f"'mel' has no meaning for '{self.task}', which knows no mels")
         if self.optimizer not in OPTIMIZERS:
             known_names = ", ".join(OPTIMIZERS)

@@ -48,7 +48,8 @@ class Task(ABC):
     where a task has some.
     """
 
-    kind: ClassVar[str]  # a row of `timbrel.bundles.kinds.KINDS`
+    # A row of `timbrel.bundles.kinds.KINDS`: what a run begins with, and what it is exported as.
+    kind: ClassVar[str]
     # The measure of a validation that says which weights of a run are the best.
     judged_by: ClassVar[str]
     lower_is_better: ClassVar[bool] = True
@@ -105,8 +106,8 @@ class Task(ABC):
         """Make the network of some sizes."""
 
     @classmethod
-    def export(cls, run: FinishedRun, output: Path, about: dict[str, Any]) -> None:
-        """Write the bundle of a run.
+    def export(cls, run: FinishedRun, output: Path, about: dict[str, Any]) -> list[Path]:
+        """Write the bundle of a run; gives the folders that were written.
 
         Parameters
         ----------
@@ -124,3 +125,4 @@ class Task(ABC):
         if "mel" in kind.keys:
             own = own | {"mel": run.recipe.mel}
         loaded(kind.exporter)(network, output, **about, **own)
+        return [output]

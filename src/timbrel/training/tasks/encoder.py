@@ -203,7 +203,7 @@ class EncoderTask(Task):
         return in_layout(Encoder(sizes, normalised_points(instruments)))
 
     @classmethod
-    def export(cls, run: FinishedRun, output: Path, about: dict[str, Any]) -> None:
+    def export(cls, run: FinishedRun, output: Path, about: dict[str, Any]) -> list[Path]:
         found = run.checkpoint["record"]["validation"]
         chosen = {
             key.removeprefix(CALIBRATION_KEY): value
@@ -211,4 +211,4 @@ class EncoderTask(Task):
             if key.startswith(CALIBRATION_KEY)
         }
         run.notes["bundle"]["calibration"] = asdict(Calibration(**chosen))
-        super().export(run, output, about)
+        return super().export(run, output, about)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from timbrel.transcription.sizes import (
     BEND,
     FRAME,
     HEADS,
+    KIND,
     MAX_BEND_CENTS,
     OFFSET,
     ONSET,
@@ -71,7 +72,8 @@ class NotesInAudio:
 class TranscriberTask(Task):
     """Train the transcriber on prepared data of any rate; see `Mel2MelTask` for the parameters."""
 
-    kind = "transcriber"
+    kind = KIND
+    options_type: ClassVar[type[TranscriberOptions]] = TranscriberOptions
     judged_by = "onset_pitch_f1"
     lower_is_better = False
 
@@ -80,7 +82,7 @@ class TranscriberTask(Task):
     ) -> None:
         need_packages("train", "the validation of a transcriber", "mir_eval")
         self._seed = recipe.seed
-        self._options = known(TranscriberOptions, recipe.options, "options")
+        self._options: Any = known(self.options_type, recipe.options, "options")
         self._augmentation = known(
             Augmentation, self._options.augmentation, "options: augmentation"
         )
@@ -94,11 +96,8 @@ class TranscriberTask(Task):
         self._n_frames = round(self._options.crop_s * self.config.frame_rate)
         self._margin = max(self.config.windows) // 2
         self._n_samples = (self._n_frames - 1) * self.config.hop_length + 2 * self._margin
-        self.model: Transcriber = self.network(self.config, recipe)
+        self.model = self.network(self.config, recipe)
         self._front_end = TorchFrontEnd(self.config)
-        with torch.no_grad():  # most keys are silent: begin there
-            for head in (ONSET, FRAME, OFFSET):
-                nn.init.constant_(self.model.outputs[head].bias, _UNLIKELY)
 
     def batch(self, step: int) -> NotesInAudio:
         crops = [self._crop(np.random.default_rng((self._seed, step, i))) for i in self._items]
@@ -142,15 +141,20 @@ class TranscriberTask(Task):
         )
 
     def loss(self, model: nn.Module, batch: NotesInAudio, step: int) -> Tensor:  # noqa: ARG002
-        device = next(model.parameters()).device
+        values, _ = model(self._spectra(batch.audio, next(model.parameters()).device))
+        return self._labelled_loss(values, batch.labels)
+
+    def _spectra(self, audio: np.ndarray, device: torch.device) -> Tensor:
+        """What the network hears of audio (batch, samples); see `TorchFrontEnd`."""
         front_end = self._front_end.to(device)
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
-            spectra = front_end(torch.from_numpy(batch.audio).to(device))
-        values, _ = model(spectra)
+            return front_end(torch.from_numpy(audio).to(device))
+
+    def _labelled_loss(self, values: Tensor, labels: np.ndarray) -> Tensor:
         # What comes with frame t is about frame t − ahead; the first of these are not known well.
         ahead = self.config.frames_ahead
         lead = round(self._options.lead_s * self.config.frame_rate)
-        true = torch.from_numpy(batch.labels).to(device)[:, lead : self._n_frames - ahead]
+        true = torch.from_numpy(labels).to(values.device)[:, lead : self._n_frames - ahead]
         return self._loss(values[:, ahead + lead :].float(), true)
 
     def _loss(self, values: Tensor, true: Tensor) -> Tensor:
@@ -177,9 +181,11 @@ class TranscriberTask(Task):
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> Validation:
+        return Validation(self._measures(model))
+
+    def _measures(self, model: nn.Module) -> dict[str, float]:
         assert isinstance(model, Transcriber)
-        measures = validated(model, self._front_end, self._valid, excerpt_s=self._options.valid_s)
-        return Validation(measures)
+        return validated(model, self._front_end, self._valid, excerpt_s=self._options.valid_s)
 
     def describe(self) -> dict:
         return {
@@ -189,18 +195,30 @@ class TranscriberTask(Task):
         }
 
     @classmethod
-    def network(cls, sizes: TranscriberConfig, recipe: Recipe) -> Transcriber:  # noqa: ARG003
-        return in_layout(Transcriber(sizes))
+    def network(cls, sizes: TranscriberConfig, recipe: Recipe) -> nn.Module:  # noqa: ARG003
+        return new_transcriber(sizes)
 
     @classmethod
-    def export(cls, run: FinishedRun, output: Path, about: dict[str, Any]) -> None:
-        found = run.checkpoint["record"]["validation"]
-        chosen = {
-            key.removeprefix(THRESHOLD_KEY): value
-            for key, value in found.items()
-            if key.startswith(THRESHOLD_KEY)
-        }
-        run.notes["bundle"]["thresholds"] = (
-            Thresholds(**chosen) if chosen else Thresholds()
-        ).as_dict()
-        super().export(run, output, about)
+    def export(cls, run: FinishedRun, output: Path, about: dict[str, Any]) -> list[Path]:
+        run.notes["bundle"]["thresholds"] = chosen_thresholds(run).as_dict()
+        return super().export(run, output, about)
+
+
+def new_transcriber(sizes: TranscriberConfig) -> Transcriber:
+    """Make a network that begins with what most keys are most of the time: silent."""
+    model = in_layout(Transcriber(sizes))
+    with torch.no_grad():
+        for head in (ONSET, FRAME, OFFSET):
+            nn.init.constant_(model.outputs[head].bias, _UNLIKELY)
+    return model
+
+
+def chosen_thresholds(run: FinishedRun) -> Thresholds:
+    """Those that the run's last validation chose."""
+    found = run.checkpoint["record"]["validation"]
+    chosen = {
+        key.removeprefix(THRESHOLD_KEY): value
+        for key, value in found.items()
+        if key.startswith(THRESHOLD_KEY)
+    }
+    return Thresholds(**chosen) if chosen else Thresholds()

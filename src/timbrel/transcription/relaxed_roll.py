@@ -1,0 +1,119 @@
+"""What a transcriber says → the piano roll that Mel2Mel reads, with gradients.
+
+Forward, the roll is the one of the notes that `timbrel.transcription.decoding` finds. Mel2Mel has
+only ever read such rolls: a key that is half likely to sound would be to it a key that is played
+softly, and the transcriber could answer a wrong sound with a little of everything. But decisions
+have no gradient. Backward, therefore, the roll counts as the one of a decoder that decides nothing
+and follows the same rules in probabilities: a key sounds since it was struck, as long as it goes on
+and is not released (the straight-through estimator; Bengio, Léonard and Courville 2013). So an
+onset that is missing is missed by all the frames of its note.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from timbrel.constants import LOWEST_PITCH, N_PITCHES, PERFORMANCE
+from timbrel.errors import InputError
+from timbrel.score.performance_roll import PerformanceRoll
+from timbrel.score.piano_roll import PianoRoll
+from timbrel.transcription.decoding import NoteDecoder, Thresholds, probabilities
+from timbrel.transcription.heard import note_rows
+from timbrel.transcription.sizes import FRAME, OFFSET, ONSET, VELOCITY
+
+
+@dataclass(frozen=True)
+class RollLayout:
+    """How the roll of a Mel2Mel is laid out, and at which rates.
+
+    Raises
+    ------
+    InputError
+        If a frame of the transcriber is not a whole number of the roll's.
+    """
+
+    kind: str  # of `timbrel.score.performance_roll.ROLL_SIZES`
+    roll_rate: float  # frames a second, as of the transcriber's
+    transcriber_rate: float
+
+    def __post_init__(self) -> None:
+        if self.ratio < 1 or self.ratio * self.transcriber_rate != self.roll_rate:
+            raise InputError(
+                f"a Mel2Mel of {self.roll_rate:g} frames a second cannot read what a transcriber "
+                f"says {self.transcriber_rate:g} times a second: its rate must be a multiple"
+            )
+
+    @property
+    def ratio(self) -> int:
+        """Frames of the roll for one of the transcriber."""
+        return int(self.roll_rate / self.transcriber_rate)
+
+    @property
+    def roll(self) -> type[PianoRoll]:
+        return PerformanceRoll if self.kind == PERFORMANCE else PianoRoll
+
+
+def relaxed_roll(values: Tensor, layout: RollLayout, thresholds: Thresholds) -> Tensor:
+    """The roll of what is heard, with the gradient of `likely_notes`.
+
+    Parameters
+    ----------
+    values
+        Of a `Transcriber`, (batch, frames, 88, heads): logits, velocities and bends, of which the
+        latter stay out of the roll.
+    layout, thresholds
+        Of the roll, and those that decide.
+
+    Returns
+    -------
+    Tensor, shape (batch, frames · layout.ratio, channels)
+    """
+    hard = torch.from_numpy(decided_rolls(values.detach().cpu().numpy(), layout, thresholds))
+    hard = hard.to(values.device)
+    sounding, struck = (
+        part.repeat_interleave(layout.ratio, dim=1) for part in likely_notes(values)
+    )
+    low = LOWEST_PITCH - layout.roll.lowest_key
+    high = layout.roll.n_keys - low - N_PITCHES
+    keys = torch.cat([functional.pad(part, (low, high)) for part in (sounding, struck)], dim=-1)
+    likely = functional.pad(keys, (0, hard.shape[-1] - keys.shape[-1]))
+    return hard + (likely - likely.detach())
+
+
+def likely_notes(values: Tensor) -> tuple[Tensor, Tensor]:
+    """The expected velocities of keys that sound and of keys that are struck, 0 to 1.
+
+    Parameters
+    ----------
+    values
+        See `relaxed_roll`.
+
+    Returns
+    -------
+    sounding, struck : Tensor, shape (batch, frames, 88)
+    """
+    likely = torch.sigmoid(values[..., : OFFSET + 1].float())
+    onset = likely[..., ONSET]
+    struck = onset * values[..., VELOCITY].float()
+    stays = (1 - onset) * likely[..., FRAME] * (1 - likely[..., OFFSET])
+    velocity = torch.zeros_like(struck[:, 0])
+    sounding = []
+    for begins, goes_on in zip(struck.unbind(1), stays.unbind(1), strict=True):
+        velocity = begins + goes_on * velocity
+        sounding.append(velocity)
+    return torch.stack(sounding, dim=1), struck
+
+
+def decided_rolls(values: np.ndarray, layout: RollLayout, thresholds: Thresholds) -> np.ndarray:
+    """The rolls of the notes that are decoded, (batch, frames · ratio, channels) float32."""
+    rolls = []
+    for found in values:
+        decoder = NoteDecoder(layout.transcriber_rate, thresholds)
+        rows = note_rows([*decoder.push(probabilities(found)), *decoder.finish()])
+        rolls.append(layout.roll(rows, layout.roll_rate).window(0, len(found) * layout.ratio))
+    return np.stack(rolls)
