@@ -52,6 +52,8 @@ class ScoreAutoencoder(nn.Module):
         The networks. The synthesizer's embeddings stay, so that timbres mean what they meant.
     layout, thresholds
         Of the rolls between them.
+    decided
+        See `relaxed_roll`.
     train_synthesizer
         Whether the synthesizer is trained, too.
     """
@@ -63,11 +65,12 @@ class ScoreAutoencoder(nn.Module):
         layout: RollLayout,
         thresholds: Thresholds,
         *,
+        decided: bool,
         train_synthesizer: bool,
     ) -> None:
         super().__init__()
         self.transcriber, self.synthesizer = transcriber, synthesizer
-        self._layout, self._thresholds = layout, thresholds
+        self._layout, self._thresholds, self._decided = layout, thresholds, decided
         synthesizer.embedding.requires_grad_(False)
         if not train_synthesizer:
             synthesizer.requires_grad_(False)
@@ -85,7 +88,7 @@ class ScoreAutoencoder(nn.Module):
         values, _ = self.transcriber(heard.spectra)
         values = values[:, self.transcriber.config.frames_ahead :]
         with torch.autocast(values.device.type, enabled=False):
-            roll = relaxed_roll(values, self._layout, self._thresholds)
+            roll = relaxed_roll(values, self._layout, self._thresholds, decided=self._decided)
         return self.synthesizer(roll, heard.timbre)
 
 

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from timbrel.constants import LOWEST_PITCH, N_PITCHES, PERFORMANCE
 from timbrel.errors import InputError
-from timbrel.score.performance_roll import PerformanceRoll
+from timbrel.score.performance_roll import ROLL_SIZES, PerformanceRoll
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.transcription.decoding import NoteDecoder, Thresholds, probabilities
 from timbrel.transcription.heard import note_rows
@@ -58,7 +58,9 @@ class RollLayout:
         return PerformanceRoll if self.kind == PERFORMANCE else PianoRoll
 
 
-def relaxed_roll(values: Tensor, layout: RollLayout, thresholds: Thresholds) -> Tensor:
+def relaxed_roll(
+    values: Tensor, layout: RollLayout, thresholds: Thresholds, *, decided: bool
+) -> Tensor:
     """The roll of what is heard, with the gradient of `likely_notes`.
 
     Parameters
@@ -68,21 +70,26 @@ def relaxed_roll(values: Tensor, layout: RollLayout, thresholds: Thresholds) -> 
         latter stay out of the roll.
     layout, thresholds
         Of the roll, and those that decide.
+    decided
+        Whether the roll has the decoded notes instead of the likely ones.
 
     Returns
     -------
     Tensor, shape (batch, frames · layout.ratio, channels)
     """
-    hard = torch.from_numpy(decided_rolls(values.detach().cpu().numpy(), layout, thresholds))
-    hard = hard.to(values.device)
-    sounding, struck = (
-        part.repeat_interleave(layout.ratio, dim=1) for part in likely_notes(values)
-    )
+    sounding, struck = likely_notes(values)
+    sounding = sounding.repeat_interleave(layout.ratio, dim=1)
+    # An onset is one frame long.
+    later = struck.new_zeros(*struck.shape[:2], layout.ratio - 1, struck.shape[2])
+    struck = torch.cat([struck[:, :, None], later], dim=2).flatten(1, 2)
     low = LOWEST_PITCH - layout.roll.lowest_key
     high = layout.roll.n_keys - low - N_PITCHES
     keys = torch.cat([functional.pad(part, (low, high)) for part in (sounding, struck)], dim=-1)
-    likely = functional.pad(keys, (0, hard.shape[-1] - keys.shape[-1]))
-    return hard + (likely - likely.detach())
+    likely = functional.pad(keys, (0, ROLL_SIZES[layout.kind] - keys.shape[-1]))
+    if not decided:
+        return likely
+    hard = decided_rolls(values.detach().cpu().numpy(), layout, thresholds)
+    return torch.from_numpy(hard).to(values.device) + (likely - likely.detach())
 
 
 def likely_notes(values: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,15 +105,23 @@ def likely_notes(values: Tensor) -> tuple[Tensor, Tensor]:
     sounding, struck : Tensor, shape (batch, frames, 88)
     """
     likely = torch.sigmoid(values[..., : OFFSET + 1].float())
-    onset = likely[..., ONSET]
+    # Onsets and releases are triangles of several frames, of which the decoder takes the peaks.
+    onset, release = (_peaks(likely[..., head]) for head in (ONSET, OFFSET))
     struck = onset * values[..., VELOCITY].float()
-    stays = (1 - onset) * likely[..., FRAME] * (1 - likely[..., OFFSET])
+    stays = (1 - onset) * likely[..., FRAME] * (1 - release)
     velocity = torch.zeros_like(struck[:, 0])
     sounding = []
     for begins, goes_on in zip(struck.unbind(1), stays.unbind(1), strict=True):
         velocity = begins + goes_on * velocity
         sounding.append(velocity)
     return torch.stack(sounding, dim=1), struck
+
+
+def _peaks(likely: Tensor) -> Tensor:
+    """Probabilities (batch, frames, keys) where they peak over time, 0 elsewhere."""
+    around = functional.pad(likely.detach(), (0, 0, 1, 1), value=-1.0)
+    peaks = (likely >= around[:, :-2]) & (likely > around[:, 2:])
+    return likely * peaks
 
 
 def decided_rolls(values: np.ndarray, layout: RollLayout, thresholds: Thresholds) -> np.ndarray:

@@ -43,6 +43,7 @@ from timbrel.transcription.relaxed_roll import RollLayout
 from timbrel.transcription.sizes import KIND, TranscriberConfig
 from timbrel.transcription.transcriber import thresholds_of
 
+RELAXED, STRAIGHT_THROUGH = ROLLS = ("relaxed", "straight-through")
 _DEEP_FLOOR = 1e-9  # of mels whose level is still to be matched
 _VALID_STEP, _VALID_CROPS = 10**9, 8
 SYNTHESIZER_SUFFIX = "-mel2mel"  # of the folder of a Mel2Mel that was trained, too
@@ -64,6 +65,7 @@ class ScoreAutoencoderOptions(TranscriberOptions):
     named_instruments: bool = False
     cycle_weight: float = 10.0  # 0: the control, which sees no audio without labels
     cycle_loss: str = "tanh-log-abs"
+    roll: str = RELAXED  # one of `ROLLS`; see `timbrel.transcription.relaxed_roll`
     level_range_db: float = 20.0  # by which recordings may be louder or softer than what is played
     train_synthesizer: bool = False  # the Mel2Mel, too: by the cycle and by the labelled data
     synthesizer_weight: float = 10.0  # of its loss on the labelled data
@@ -82,7 +84,11 @@ class ScoreAutoencoderOptions(TranscriberOptions):
         if self.unlabelled_clips < 1:
             raise InputError("'unlabelled_clips' must be at least 1; the control is cycle_weight 0")
         if self.cycle_loss not in LOSSES:
-            raise InputError(f"cycle_loss is unknown; known: {', '.join(LOSSES)}")
+            raise InputError(
+                f"cycle_loss '{self.cycle_loss}' is unknown; known: {', '.join(LOSSES)}"
+            )
+        if self.roll not in ROLLS:
+            raise InputError(f"roll '{self.roll}' is unknown; known: {', '.join(ROLLS)}")
         if min(self.cycle_weight, self.level_range_db, self.synthesizer_weight) < 0:
             raise InputError("weights and 'level_range_db' must not be negative")
 
@@ -271,6 +277,7 @@ class ScoreAutoencoderTask(TranscriberTask):
             load_mel2mel(bundle).train(),
             layout_of(bundle, sizes),
             thresholds,
+            decided=options.roll == STRAIGHT_THROUGH,
             train_synthesizer=options.train_synthesizer,
         )
 
