@@ -21,7 +21,7 @@ from pathlib import Path
 
 from timbrel.bundles.bundle import load_bundle
 from timbrel.constants import DEFAULT_TRANSCRIBER, SMALL_MODEL
-from timbrel.corpus.preparation import prepare
+from timbrel.corpus.preparation import MANIFEST_FILE, prepare
 from timbrel.corpus.selection import Amount, listed_splits, shuffle_key
 from timbrel.errors import TimbrelError
 from timbrel.evaluation.formatting import signed, table
@@ -82,7 +82,8 @@ def main() -> None:
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
     try:
-        _prepare(given)
+        if not all((given.output / name / MANIFEST_FILE).exists() for name in RATES):
+            _prepare(given)
         bundles = [_trained(given, arm, weight) for arm, weight in ARMS.items()]
         verdicts = _measured(given, bundles)
     except TimbrelError as error:

@@ -14,7 +14,7 @@ from timbrel.mel.export import write_mel2mel_bundle
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
 from timbrel.mel.spectrogram import mel_spectrogram
 
-MEL = MelConfig()
+MEL = MelConfig(floor=1.0)  # so high that a sine is seen in its own bands alone
 LEVEL = 0.3  # of a sine
 _OPEN = 20.0  # of a gate
 

@@ -1,12 +1,15 @@
 """What a transcriber says → the piano roll that Mel2Mel reads, with gradients.
 
-Forward, the roll is the one of the notes that `timbrel.transcription.decoding` finds. Mel2Mel has
-only ever read such rolls: a key that is half likely to sound would be to it a key that is played
-softly, and the transcriber could answer a wrong sound with a little of everything. But decisions
-have no gradient. Backward, therefore, the roll counts as the one of a decoder that decides nothing
-and follows the same rules in probabilities: a key sounds since it was struck, as long as it goes on
-and is not released (the straight-through estimator; Bengio, Léonard and Courville 2013). So an
-onset that is missing is missed by all the frames of its note.
+The notes of a roll are decisions (`timbrel.transcription.decoding`), which have no gradient. So the
+same rules are followed in probabilities: a key sounds since it was struck, as long as it goes on
+and is not released. An onset that is missing is thus missed by all the frames of its note.
+
+There are two ways to use these likely notes. The relaxed roll holds them as they are: a key that
+is half likely is played half as loud, and keys that could explain a sound share it. Or the roll
+holds the decoded notes, the only ones that Mel2Mel has met in its training, and only the gradient
+is that of the likely ones (the straight-through estimator; Bengio, Léonard and Courville 2013).
+That gradient misleads where several keys could explain what is missing: each is asked to sound
+until it is decided, and then all do.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class ScoreAutoencoderOptions(TranscriberOptions):
     encoder: str = ""  # what hears timbres; the one that is shipped for the Mel2Mel if empty
     # The subfolders that the audio lies in name the Mel2Mel's instruments, and no encoder is asked.
     named_instruments: bool = False
-    cycle_weight: float = 10.0  # 0: the control, which sees no audio without labels
+    cycle_weight: float = 2.0  # 0: the control, which sees no audio without labels
     cycle_loss: str = "tanh-log-abs"
     roll: str = RELAXED  # one of `ROLLS`; see `timbrel.transcription.relaxed_roll`
     level_range_db: float = 20.0  # by which recordings may be louder or softer than what is played
