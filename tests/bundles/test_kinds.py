@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields
 import pytest
 
 from timbrel.bundles.bundle import load_bundle, shipped_bundles
-from timbrel.bundles.kinds import KINDS, Kind, loaded, page_kinds, vocoder_kinds
+from timbrel.bundles.kinds import KINDS, TASKS, Kind, loaded, page_kinds, vocoder_kinds
 from timbrel.training.task import Task
 
 
@@ -21,6 +21,13 @@ def test_all_that_a_row_names_is_there(name: str, kind: Kind) -> None:
     assert loaded(kind.sizes).__dataclass_fields__
     assert callable(loaded(kind.exporter))
     assert not kind.runner or callable(loaded(kind.runner))
+
+
+def test_the_task_of_several_kinds_is_exported_as_one_of_them() -> None:
+    (name,) = set(TASKS) - set(KINDS)
+    task = loaded(TASKS[name])
+    assert issubclass(task, Task)
+    assert task.kind == "transcriber"
 
 
 def test_every_kind_with_a_use_is_listed_under_it() -> None:

@@ -119,7 +119,6 @@ def test_gradients_of_the_cycle_reach_the_transcriber(
         assert gradient is not None
         assert torch.isfinite(gradient).all()
         assert gradient.abs().max() > 0
-    assert outputs[ONSET].bias.grad < 0  # more should be heard
     assert all(p.grad is None for p in task.model.synthesizer.parameters())
 
 
@@ -213,6 +212,8 @@ def test_a_mel2mel_of_other_frames_is_refused(small_data: Path, two: Bundle) -> 
 
 def test_a_synthesizer_is_trained_on_data_of_its_rate(small_data: Path, tmp_path: Path) -> None:
     bundle = small_mel2mel(tmp_path / "studio")
-    options = {"named_instruments": False, "train_synthesizer": True}
-    with pytest.raises(InputError):
+    (tmp_path / "audio/piano").mkdir(parents=True)
+    soundfile.write(tmp_path / "audio/piano/a.wav", 0.1 * np.ones(8000), 16_000)
+    options = {"unlabelled": str(tmp_path / "audio"), "train_synthesizer": True}
+    with pytest.raises(InputError, match="is data of 16000 Hz"):
         task_of(small_data, recipe_of(small_data, bundle, options=options))
