@@ -62,7 +62,7 @@ class NetworkTranslator:
         cls, name_or_path: str | os.PathLike, domain: str, *, threads: int = 1
     ) -> NetworkTranslator:
         """Load a bundle's folder."""
-        return cls(load_bundle(name_or_path, kind=KIND), domain, threads=threads)
+        return cls(load_network(name_or_path), domain, threads=threads)
 
     def translate(
         self,
@@ -116,6 +116,17 @@ class NetworkTranslator:
             gain_db=wanted_lufs - own_lufs,  # a decoder is about as loud as what is heard
             _play=play,
         )
+
+
+def load_network(name_or_path: str | os.PathLike) -> Bundle:
+    """Load the bundle of a translation network.
+
+    Raises
+    ------
+    InputError
+        If there is no such bundle, or it is of another kind.
+    """
+    return load_bundle(name_or_path, kind=KIND)
 
 
 def domain_names(bundle: Bundle) -> list[str]:

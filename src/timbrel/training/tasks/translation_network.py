@@ -162,8 +162,10 @@ class TranslationNetworkTask(Task):
         batch = batch.to(next(model.parameters()).device)
         logits, codes = model(batch.heard, batch.levels, self.config.context_frames)
         labels = batch.levels.long() + HALF
-        each = functional.cross_entropy(logits.float().transpose(1, 2), labels, reduction="none")
-        return each.mean(dim=1), codes
+        each = functional.cross_entropy(
+            logits.float().flatten(0, 1), labels.flatten(), reduction="none"
+        )
+        return each.view_as(labels).mean(dim=1), codes
 
     def _confusion(self, codes: Tensor) -> Tensor:
         """What the classifier loses on codes."""
