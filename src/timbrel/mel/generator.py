@@ -271,7 +271,7 @@ class MelStream:
         return mel
 
     def _timbres_at(self, frame: int, n: int, distance: int) -> np.ndarray:
-        """Timbres of n frames that are so far apart, from one on, (tracks, n, size of the points)."""
+        """Timbres of n frames from one on, a distance apart, (tracks, n, size of the points)."""
         frames = frame + distance * np.arange(n)
         times_s = frames / self._generator.bundle.mel.frame_rate
         points = [_points(timbre, times_s) for timbre in self._timbres]
