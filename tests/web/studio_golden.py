@@ -13,8 +13,8 @@ from timbrel.score.midi import parse_midi
 from timbrel.score.performance_roll import PerformanceRoll, roll_of
 from timbrel.score.score import Track
 from timbrel.vocoder.excitation import NoteFrames
-from timbrel.vocoder.sources import source_of
 from timbrel.vocoder.pre_echo import PreEchoControl
+from timbrel.vocoder.sources import source_of
 from timbrel.vocoder.strokes import StrokeFrames
 
 GOLDEN_FILE = "performance.json"

@@ -12,8 +12,8 @@ from timbrel.constants import PERFORMANCE
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.score.piano_roll import PianoRoll
-from timbrel.vocoder.sources import is_kit, wanted_roll
 from timbrel.vocoder.pre_echo import PreEchoControl
+from timbrel.vocoder.sources import is_kit, wanted_roll
 from timbrel.vocoder.stream_inputs import inputs_of
 from timbrel.vocoder.vocoder import Sampling, VocoderStream, check_mel
 

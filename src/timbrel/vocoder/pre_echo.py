@@ -27,9 +27,7 @@ class PreEchoControl:
         Of the vocoder.
     """
 
-    def __init__(
-        self, onsets: Sequence[np.ndarray], *, sample_rate: int, hop_length: int
-    ) -> None:
+    def __init__(self, onsets: Sequence[np.ndarray], *, sample_rate: int, hop_length: int) -> None:
         self._onsets = [np.unique(one) for one in onsets]
         self._block = hop_length // BLOCKS_PER_HOP
         self._reach, self._reference = (round(s * sample_rate) for s in (REACH_S, REFERENCE_S))
