@@ -103,7 +103,7 @@ class KitStrokes:
         self, rolls: Sequence[PianoRoll], sizes: dict[str, Any], latency_frames: int
     ) -> None:
         self._strokes: Any = [source_of(roll, sizes) for roll in rolls]
-        self.onsets = [one.onsets for one in self._strokes]
+        self.onsets: Sequence[np.ndarray] = [one.onsets for one in self._strokes]
         self._lead, self._latency, self._hop = _lead(sizes), latency_frames, sizes["hop_length"]
 
     def next(self, start: int, n_frames: int) -> tuple[int, dict[str, np.ndarray]]:
