@@ -26,6 +26,7 @@ from timbrel.commands import recognise, timbre_from
 from timbrel.commands.app import app
 from timbrel.evaluation import timbre_space
 from timbrel.hearing import from_audio
+from timbrel.mel import generator
 from timbrel.score import (
     channels,
     container,
@@ -42,7 +43,7 @@ from timbrel.timbre import lookup, timbre
 from timbrel.transcription import decoding, front_end, recording, sizes
 from timbrel.transcription import midi as transcription_midi
 from timbrel.transcription.heard import TRACK_NAME
-from timbrel.vocoder import excitation, sources, strokes, wavenet_stream
+from timbrel.vocoder import excitation, pre_echo, sources, strokes, wavenet_stream
 
 # Of `timbrel render`: what the command that the page offers to copy makes use of.
 RENDER_OPTIONS = ("timbre", "model", "vocoder", "dry")
@@ -56,6 +57,7 @@ def shared() -> dict[str, Any]:
         "lowestPitch": constants.LOWEST_PITCH,
         "highestPitch": constants.HIGHEST_PITCH,
         "nPitches": constants.N_PITCHES,
+        "timbreFrames": generator.TIMBRE_FRAMES,
         "maxFileBytes": container.MAX_FILE_BYTES,
         "maxRiffChunks": container.MAX_RIFF_CHUNKS,
         "maxDurationS": midi.MAX_DURATION_S,
@@ -119,6 +121,11 @@ def shared() -> dict[str, Any]:
             for envelope in excitation.ENVELOPES
         ],
         "strokes": _strokes(),
+        "preEcho": {
+            "reachS": pre_echo.REACH_S,
+            "referenceS": pre_echo.REFERENCE_S,
+            "blocksPerHop": pre_echo.BLOCKS_PER_HOP,
+        },
         "silentAfterS": excitation.SILENT_AFTER_S,
         "bandShare": excitation.BAND_SHARE,
         "a4Hz": excitation.A4_HZ,
