@@ -54,4 +54,9 @@ def excerpt(samples: np.ndarray, start: int, n_samples: int) -> np.ndarray:
 
 def _read_samples(folder: Path, clip: Clip, sample_rate: int) -> np.ndarray:
     audio, _ = read_audio(folder / clip.audio, sample_rate=sample_rate)
+    return in_16_bits(audio)
+
+
+def in_16_bits(audio: np.ndarray) -> np.ndarray:
+    """Samples as they are kept, int16."""
     return np.round(audio.clip(-1, 1) * _FULL_SCALE).astype(np.int16)

@@ -13,11 +13,11 @@ from timbrel.errors import InputError
 from timbrel.progress import Progress, silent
 from timbrel.sound import AUDIO_SUFFIXES
 from timbrel.training.cached import cached_arrays
+from timbrel.training.samples import excerpt, in_16_bits
 from timbrel.transcription.recording import audio_files, look_into
 
-_FULL_SCALE = 32767
 _DRAWS = 6  # of a place, until something sounds there
-_QUIET = 1e-3 * _FULL_SCALE  # a crop whose peak is lower is silent
+_QUIET = 1e-3  # a crop whose peak is lower is silent
 
 
 class Crop(NamedTuple):
@@ -82,10 +82,10 @@ class UnlabelledClips:
             index = int(random.choice(len(self._samples), p=self._shares))
             samples = self._samples[index]
             start = int(random.integers(0, max(len(samples) - n_samples, 0) + 1))
-            part = np.asarray(samples[start : start + n_samples], np.float32)
+            part = excerpt(samples, start, n_samples)
             if np.abs(part).max() >= _QUIET:
                 break
-        return Crop(index, np.pad(part, (0, n_samples - len(part))) / np.float32(_FULL_SCALE))
+        return Crop(index, part)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -101,5 +101,4 @@ def _read(path: Path, sample_rate: int) -> np.ndarray:
     recording = look_into(path)
     if recording.is_silent:
         raise InputError(f"{path}: is silent, so nothing can be learnt from it; remove it")
-    audio = np.concatenate(list(recording.blocks(sample_rate)))
-    return np.round(audio.clip(-1, 1) * _FULL_SCALE).astype(np.int16)
+    return in_16_bits(np.concatenate(list(recording.blocks(sample_rate))))
