@@ -50,7 +50,9 @@ def test_a_note_that_is_likely_counts_as_far_as_it_is_likely() -> None:
 
 
 def test_an_onset_that_is_missing_is_missed_by_the_frames_of_its_note() -> None:
-    values = heard(onset=-2.0).requires_grad_()
+    values = heard(onset=-2.0)
+    values[0, END - 3, KEY, OFFSET] = -3.0  # a release that is hardly likely
+    values.requires_grad_()
     roll = relaxed_roll(values, LAYOUT, Thresholds(), decided=True)
     assert roll.detach().abs().max() == 0  # it is not decoded
     roll[0, 2 * (END - 2), KEY].backward()
