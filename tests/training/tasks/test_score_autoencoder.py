@@ -177,6 +177,7 @@ def test_the_recipe_that_comes_with_timbrel_is_one() -> None:
     ("options", "words"),
     [
         ({"unlabelled": ""}, r"needs audio without labels.*options\.unlabelled=FOLDER"),
+        ({"unlabelled": [3]}, "a folder, or a list of them"),
         ({"unlabelled": "nowhere"}, "nowhere: is not a folder"),
         ({"unlabelled_lead_s": 1.0}, "unlabelled_lead_s"),
         ({"unlabelled_clips": 0}, "at least 1"),

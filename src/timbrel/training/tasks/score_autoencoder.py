@@ -53,7 +53,7 @@ SYNTHESIZER_SUFFIX = "-mel2mel"  # of the folder of a Mel2Mel that was trained, 
 class ScoreAutoencoderOptions(TranscriberOptions):
     """The options of an autoencoder's recipe, beside those of a transcriber's."""
 
-    unlabelled: tuple[str, ...] = ()  # one folder of audio, or several
+    unlabelled: str | tuple[str, ...] = ()  # one folder of audio, or several
     unlabelled_license: str = LICENSE_NOT_STATED  # for the card
     unlabelled_clips: int = 4  # in a step, of all processes together
     unlabelled_s: float = 3.6
@@ -73,12 +73,13 @@ class ScoreAutoencoderOptions(TranscriberOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         folders = (self.unlabelled,) if isinstance(self.unlabelled, str) else self.unlabelled
-        if not folders or not isinstance(folders, tuple | list) or "" in folders:
+        is_list = isinstance(folders, tuple | list) and all(isinstance(f, str) for f in folders)
+        if not is_list or not folders or "" in folders:
             raise InputError(
                 "an autoencoder needs audio without labels: a folder, or a list of them "
                 "(--set options.unlabelled=FOLDER)"
             )
-        object.__setattr__(self, "unlabelled", tuple(str(folder) for folder in folders))
+        object.__setattr__(self, "unlabelled", tuple(folders))
         if not 0 <= self.unlabelled_lead_s < self.unlabelled_s:
             raise InputError("'unlabelled_lead_s' must be shorter than 'unlabelled_s'")
         if self.unlabelled_clips < 1:
