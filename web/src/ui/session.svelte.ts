@@ -232,7 +232,7 @@ export class Session {
 
   stop(): void {
     this.transport.stop();
-    this.ended();
+    this.rest();
   }
 
   seek(seconds: number): void {
@@ -312,8 +312,8 @@ export class Session {
     this.transport.cue(0);
   }
 
-  private ended(): void {
-    this.transport.playing = false;
+  /** Nothing plays any more: a recorded path is complete, and what was left for a moment comes back. */
+  private rest(): void {
     this.path.endRecording();
     if (!this.interlude) return;
     this.interlude = null;
@@ -364,7 +364,7 @@ export class Session {
         this.quality = told.quality;
         return;
       case "ended":
-        return this.ended();
+        return this.transport.ended(told.order) ? this.rest() : undefined;
       case "preview":
         return this.preview.computed(told);
       case "recording":
