@@ -144,7 +144,18 @@ export class Transport {
     const { tracks } = score;
     const { dry } = this;
     const order = ++this.order;
-    this.tell({ kind: "score", order, piece, tracks, timbres, heard, dry, seconds, live, seamless });
+    this.tell({
+      kind: "score",
+      order,
+      piece,
+      tracks,
+      timbres,
+      heard,
+      dry,
+      seconds,
+      live,
+      seamless,
+    });
   }
 
   /** Timbres, or which tracks are heard, may have changed within the programme. */
