@@ -41,7 +41,7 @@ beforeEach(async () => {
     () => programme,
     () => {},
   );
-  const speaker = { setVolume() {}, resume: async () => {}, suspended: false };
+  const speaker = { sampleRate: 48000, setVolume() {}, resume: async () => {}, suspended: false };
   transport.connect(speaker as unknown as Parameters<Transport["connect"]>[0], null);
   transport.cue(0);
   await transport.play();

@@ -79,6 +79,8 @@ export type FromEngine =
       ahead: number;
       underruns: number;
       realTimeFactor: number;
+      /** Seconds from a key that is struck to its sound. */
+      keyLatency: number;
       /** Tracks that are being computed. */
       nTracks: number;
       /** Whether the piece takes longer to compute than to play. */

@@ -323,6 +323,7 @@ class Engine {
       ahead: player.aheadSeconds,
       underruns: this.output.underruns,
       realTimeFactor: player.realTimeFactor,
+      keyLatency: player.keyLatency,
       nTracks: player.nTracks,
       overloaded: player.overloaded,
       rendered: this.fitting !== null,

@@ -46,6 +46,10 @@ export class Transport {
   /** Of that computation, while it lasts. */
   rendering = $state.raw<{ progress: number; secondsLeft: number | null } | null>(null);
   changeMs = $state<number | null>(null);
+  /** From a key that is struck to its sound, as far as the browser knows. */
+  keyMs = $state(0);
+  /** Of the loudspeaker, in Hz; 0 until it is there. */
+  deviceRate = $state(0);
   /** The gain that brings the programme to the usual loudness, in dB. */
   gainDb = $state(0);
   /** Of the loudspeaker, from 0 to 100. */
@@ -79,6 +83,7 @@ export class Transport {
 
   connect(speaker: Speaker, port: MessagePort | null): void {
     this.speaker = speaker;
+    this.deviceRate = speaker.sampleRate;
     speaker.setVolume(volumeFactor(this.volume));
     if (port) this.tell({ kind: "worklet", port }, [port]);
   }
@@ -240,6 +245,7 @@ export class Transport {
     this.overloaded = told.overloaded;
     this.rendered = told.rendered;
     this.gainDb = told.gainDb;
+    this.keyMs = 1000 * told.keyLatency + (this.speaker?.outputLatencyMs ?? 0);
     if (told.playing && this.playing) this.seconds = told.seconds;
     this.positionAt = performance.now();
   }
