@@ -53,7 +53,7 @@ def trumpet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def browser_flags(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A microphone before which a scale is played when it is opened, and its last note held."""
     track = MidiTrack()
-    ticks = [*(round(960 * NOTE_S) for _ in SCALE[1:]), round(960 * 6 * NOTE_S)]
+    ticks = [*(round(960 * NOTE_S) for _ in SCALE[1:]), round(960 * 12 * NOTE_S)]
     track.append(Message("note_on", note=1, velocity=0, time=960))
     for key, length in zip(SCALE, ticks, strict=True):
         track.append(Message("note_on", note=key, velocity=90))
