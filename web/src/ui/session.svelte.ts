@@ -197,6 +197,7 @@ export class Session {
 
   private open(source: Source, score: Score): void {
     this.message = "";
+    void this.live.finish(); // it would hear what is opened
     this.interlude = null;
     this.transport.waits = true;
     this.piece.open(source, score, this.models.abilities);
