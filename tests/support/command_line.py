@@ -47,9 +47,13 @@ def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[s
             patch.setenv(name, value)
         patch.setattr(sys, "argv", command)
         patch.setitem(sys.modules, "__main__", ModuleType("__main__"))  # of which usage is told
-        with _streams(output, error), _warnings_of_a_program(), _signals():
-            with pytest.raises(SystemExit) as end:
-                main()
+        with (
+            _streams(output, error),
+            _warnings_of_a_program(),
+            _signals(),
+            pytest.raises(SystemExit) as end,
+        ):
+            main()
         output.seek(0)
         error.seek(0)
         said = _PROGRESS.sub("", error.read().decode())
