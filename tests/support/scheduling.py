@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from xdist.scheduler.loadfile import LoadFileScheduling
 
-# Beginnings of paths, below the project's folder. A group is one long piece of work and comes first.
+# Beginnings of paths, below the project's folder. A group is a long piece of work and comes first.
 GROUPS = {
     "browser": (
         "tests/web/",
