@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -141,10 +143,16 @@ def test_streamed_vocoders_equal_whole_ones(name: str) -> None:
         np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-4)
 
 
+@cache
+def synthesizer_with(vocoder: str) -> Synthesizer:
+    return Synthesizer.load(vocoder=vocoder)
+
+
+@cache
 def held_note(vocoder: str, instrument: str, pitch: int) -> np.ndarray:
     """Five seconds of a note, less its beginning and its end."""
     score = Score((Track("", 0, 0, (Note(pitch, 90, 0.0, 5.0),)),))
-    audio = Synthesizer.load(vocoder=vocoder).render(score, timbre=instrument, channels=1)
+    audio = synthesizer_with(vocoder).render(score, timbre=instrument, channels=1)
     return audio[32_000:72_000, 0]
 
 
