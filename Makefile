@@ -55,7 +55,7 @@ sanitize: $(VENV)/.dev  ## Run the engine's C++ tests under AddressSanitizer and
 wasm: $(VENV)/.dev  ## Build the engine as WebAssembly into build/wasm/ and test it in Node and Chromium
 	@tools/install-system-packages wasm
 	$(BIN)/python tools/build_wasm.py build/wasm
-	$(BIN)/pytest tests/vocoder/test_wasm.py
+	$(BIN)/pytest tests/engine/test_wasm.py
 
 arm: $(VENV)/.dev  ## Compile the engine for 64-bit ARM and run its C++ tests in an emulator
 	@tools/install-system-packages arm
