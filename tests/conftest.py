@@ -82,6 +82,7 @@ def tiny_bundle(tiny_model: Mel2Mel, tmp_path_factory: pytest.TempPathFactory) -
         mel=MelConfig(),
         gain=0.5,
         instruments=TEN_INSTRUMENTS,
+        window={"hop": 16, "context": 64},
         license="MIT",
         attribution="Not trained.",
         training={},

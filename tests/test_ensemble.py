@@ -46,6 +46,7 @@ def fading(tmp_path_factory: pytest.TempPathFactory) -> MelGenerator:
         model.output.bias.fill_(-9.0)
     path = tmp_path_factory.mktemp("models") / "fading"
     about = {"name": "fading", "gain": 0.5, "license": "MIT", "attribution": "", "training": {}}
+    about["window"] = {"hop": 16, "context": 64}  # as of `tiny_bundle`
     write_mel2mel_bundle(model, path, mel=MEL, instruments=TEN_INSTRUMENTS, **about)
     return MelGenerator(load_bundle(path))
 

@@ -26,6 +26,7 @@ from timbrel.commands import recognise, timbre_from
 from timbrel.commands.app import app
 from timbrel.evaluation import timbre_space
 from timbrel.hearing import from_audio
+from timbrel.mel import generator
 from timbrel.score import (
     channels,
     container,
@@ -56,6 +57,7 @@ def shared() -> dict[str, Any]:
         "lowestPitch": constants.LOWEST_PITCH,
         "highestPitch": constants.HIGHEST_PITCH,
         "nPitches": constants.N_PITCHES,
+        "timbreFrames": generator.TIMBRE_FRAMES,
         "maxFileBytes": container.MAX_FILE_BYTES,
         "maxRiffChunks": container.MAX_RIFF_CHUNKS,
         "maxDurationS": midi.MAX_DURATION_S,

@@ -13,7 +13,13 @@ from conftest import FRAME_RATE
 from timbrel.bundles.bundle import Bundle, WindowConfig, weights_id
 from timbrel.bundles.session import open_session
 from timbrel.errors import InputError
-from timbrel.mel.generator import FUTURE_FILE, MEL_FILE, PAST_FILE, MelGenerator
+from timbrel.mel.generator import (
+    FUTURE_FILE,
+    MEL_FILE,
+    PAST_FILE,
+    TIMBRE_FRAMES,
+    MelGenerator,
+)
 from timbrel.mel.mel2mel import Mel2Mel
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note
@@ -83,21 +89,24 @@ def windowed_by_torch(
     model: Mel2Mel, roll: PianoRoll, timbre: Timbre, window: WindowConfig
 ) -> np.ndarray:
     """The definition, hop by hop."""
-    hop, fade = window.hop, min(window.hop, window.context)
+    hop, fade, step = window.hop, min(window.hop, window.context), min(window.hop, TIMBRE_FRAMES)
     share = (torch.arange(fade)[:, None] + 0.5) / fade
+
+    def points(frames: np.ndarray) -> torch.Tensor:
+        parts = timbre.at(frames / FRAME_RATE), timbre.film_at(frames / FRAME_RATE)
+        return torch.from_numpy(np.concatenate(parts, axis=-1))[None]
+
     mels, state, earlier = [], None, None
     for start in range(-hop, N_FRAMES, hop):
         seen = torch.from_numpy(roll.window(start, start + hop + window.context))[None]
-        now = np.array([start / FRAME_RATE])
-        parts = [torch.from_numpy(part) for part in (timbre.at(now), timbre.film_at(now))]
-        held = torch.cat(parts, dim=-1)  # (1, size of the point)
-        features = model.features(seen, held)
-        window_future = model.future(features)
+        held = points(np.array([start]))  # (1, 1, size of the point)
+        moving = points(start + np.arange(hop) // step * step)
+        window_future = model.future(model.features(seen, held))
         future = window_future[:, :hop].clone()
         if earlier is not None:
             future[:, :fade] = share * future[:, :fade] + (1 - share) * earlier
-            past, state = model.past(features[:, :hop], state)
-            mels.append(model.mel(past, future, held)[0])
+            past, state = model.past(model.features(seen[:, :hop], moving), state)
+            mels.append(model.mel(past, future, moving)[0])
         earlier = window_future[:, hop : hop + fade]
     return torch.cat(mels)[:N_FRAMES].numpy()
 

@@ -74,7 +74,7 @@ class WindowConfig:
         return max(384 // self.hop, 1)
 
 
-WINDOW = WindowConfig(hop=16, context=64)  # what bundles state unless their training says more
+WINDOW = WindowConfig(hop=32, context=64)  # what bundles state unless their training says more
 
 
 @dataclass(frozen=True)

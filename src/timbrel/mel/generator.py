@@ -3,9 +3,10 @@
 Time is divided into an absolute grid of hops. The forward LSTM carries its state from hop to hop;
 for every hop the backward LSTM starts from zero, a fixed number of frames beyond the hop's end. The
 previous window's output for the same frames is cross-faded into its output; otherwise held notes
-waver at the hop rate. The timbre is constant within a hop. So a frame of the mel depends on the
-score up to `WindowConfig.context` frames after its hop and on nothing later, regardless of the size
-of the blocks, and memory does not grow with the length.
+waver at the hop rate. The backward LSTM of a hop has the timbre of the hop's beginning; the forward
+one and the output take a new one every few frames, so that a path sounds smooth. A frame of the mel
+depends on the score up to `WindowConfig.context` frames after its hop and on nothing later,
+regardless of the size of the blocks, and memory does not grow with the length.
 
 Before a track's first note the mel is silent, whatever the network outputs there: it has been
 trained on little silence and outputs faint noise.
@@ -13,6 +14,7 @@ trained on little silence and outputs faint noise.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -30,6 +32,7 @@ from timbrel.timbre.timbre import Timbre
 PAST_FILE, FUTURE_FILE, MEL_FILE = "past.onnx", "future.onnx", "mel.onnx"
 # The input of each graph that takes what is added to the FiLM vectors; bundles of before lack it.
 FILM_INPUT = "film"
+TIMBRE_FRAMES = 8  # that a timbre stays at most, where it is on its way; 64 ms at the usual rate
 _REMEMBERED = 256  # timbres, of which the state after silence is kept
 
 State = tuple[np.ndarray, np.ndarray]  # of the forward LSTM: hidden and cell, (1, tracks, size)
@@ -177,6 +180,11 @@ class MelGenerator:
         return self._mel.run(["mel"], {"past": past, "future": future, **fed})[0]
 
     @property
+    def timbre_frames(self) -> int:
+        """Frames that a timbre stays where it is on its way; hops are multiples of it."""
+        return math.gcd(self.bundle.window.hop, TIMBRE_FRAMES)
+
+    @property
     def _timbre_size(self) -> int:
         return len(self.bundle.instruments[0].embedding)
 
@@ -192,15 +200,15 @@ class MelGenerator:
 
     def _state_after_silence(self, timbre: Timbre, start: int, n_frames: int) -> State:
         """The forward LSTM's state at a frame before which it has heard so much silence."""
-        hop = self.bundle.window.hop
-        times_s = np.arange(start - n_frames, start, hop) / self.bundle.mel.frame_rate
+        step = self.timbre_frames
+        times_s = np.arange(start - n_frames, start, step) / self.bundle.mel.frame_rate
         points = _points(timbre, times_s)
         if n_frames and (points == points[0]).all():
             return self._after_still_silence(n_frames, 1, points[:1].tobytes())
         return self._silence(n_frames, len(points), points.tobytes())
 
     def _silence(self, n_frames: int, n_points: int, points: bytes) -> State:
-        """The state after silence in a timbre that stays, or in one for each hop."""
+        """The state after silence in a timbre that stays, or in one for every few frames."""
         nothing = np.zeros((1, 1, self._hidden_size), np.float32)
         if not n_frames:
             return nothing, nothing
@@ -233,7 +241,8 @@ class MelStream:
         # What a window says of the frames after its hop, which fades into what the next one says.
         self._fade = min(self._hop, self._context)
         before = np.stack([roll.window(start - self._hop, start + self._context) for roll in rolls])
-        future = generator.future(before[:, None], self._timbres_at(start - self._hop, 1))
+        held = self._timbres_at(start - self._hop, 1, self._hop)
+        future = generator.future(before[:, None], held)
         self._ahead = self._beyond(future)[:, 0]
 
     def next(self, n_hops: int) -> np.ndarray:
@@ -241,12 +250,13 @@ class MelStream:
         hop, n_frames = self._hop, n_hops * self._hop
         start, stop = self.frame, self.frame + n_frames
         roll = np.stack([r.window(start, stop + self._context) for r in self._rolls])
-        timbre = self._timbres_at(start, n_hops)  # (tracks, hops, timbre_size)
-        frame_timbre = np.repeat(timbre, hop, axis=1)
+        step = self._generator.timbre_frames
+        steps = self._timbres_at(start, n_frames // step, step)
+        frame_timbre = np.repeat(steps, step, axis=1)
         past, self._state = self._generator.past(roll[:, :n_frames], frame_timbre, self._state)
         windows = np.lib.stride_tricks.sliding_window_view(roll, hop + self._context, axis=1)
         # (tracks, hops, hop + context, hidden_size)
-        future = self._generator.future(windows[:, ::hop].swapaxes(2, 3), timbre)
+        future = self._generator.future(windows[:, ::hop].swapaxes(2, 3), frame_timbre[:, ::hop])
         ahead = self._beyond(future)
         before = np.concatenate([self._ahead[:, None], ahead[:, :-1]], axis=1)
         share = (np.arange(self._fade, dtype=np.float32)[:, None] + 0.5) / max(self._fade, 1)
@@ -260,9 +270,9 @@ class MelStream:
         self.frame = stop
         return mel
 
-    def _timbres_at(self, frame: int, n_hops: int) -> np.ndarray:
-        """Timbres of the hops from a frame on, (tracks, hops, size of the points)."""
-        frames = frame + self._hop * np.arange(n_hops)
+    def _timbres_at(self, frame: int, n: int, distance: int) -> np.ndarray:
+        """Timbres of n frames from one on, a distance apart, (tracks, n, size of the points)."""
+        frames = frame + distance * np.arange(n)
         times_s = frames / self._generator.bundle.mel.frame_rate
         points = [_points(timbre, times_s) for timbre in self._timbres]
         width = max(one.shape[-1] for one in points)

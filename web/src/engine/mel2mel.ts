@@ -1,5 +1,6 @@
 // Mel2Mel as it runs: windowed inference, as src/timbrel/mel/generator.py does it.
 
+import constants from "../constants.json";
 import type { BundleConfig } from "./bundle";
 import { filmSizes, rollKind } from "./kinds";
 import { pickedRows } from "./ensemble";
@@ -23,6 +24,8 @@ const MOST_REMEMBERED = 256; // timbres, of which the state after silence is kep
 export class Mel2Mel {
   readonly hop: number;
   readonly context: number;
+  /** Frames that a timbre stays where it is on its way; hops are multiples of it. */
+  readonly timbreFrames: number;
   readonly timbreSize: number;
   /** Of a timbre's point with FiLM vectors of its own behind the coordinates, as mel/film.py has them. */
   readonly pointSize: number;
@@ -44,6 +47,7 @@ export class Mel2Mel {
   ) {
     this.hop = config.window!.hop;
     this.context = config.window!.context;
+    this.timbreFrames = greatestDivisor(this.hop, constants.timbreFrames);
     this.fade = Math.min(this.hop, this.context);
     this.timbreSize = config.instruments![0].embedding.length;
     this.hiddenSize = config.model.hidden_size as number;
@@ -72,8 +76,8 @@ export class Mel2Mel {
   }
 
   /**
-   * A track that begins in a frame after so many frames of silence, in which its timbre was one of
-   * the given ones in each hop.
+   * A track that begins in a frame after silence, in which its timbre was each of the given ones for
+   * `timbreFrames`.
    */
   async afterSilence(timbres: readonly Float32Array[], frame: number): Promise<MelState> {
     const [first] = timbres;
@@ -83,10 +87,10 @@ export class Mel2Mel {
     const key = isStill ? `${timbres.length} ${first.join()}` : "";
     const known = this.silences.get(key);
     if (known) return { ...known, begun: [frame] };
-    const silent = new Float32Array(this.hop * this.rollSize);
-    for (const timbre of timbres) {
-      ({ state } = await this.runPast(silent, timbre, 1, this.hop, state));
-    }
+    const nFrames = timbres.length * this.timbreFrames;
+    const silent = new Float32Array(nFrames * this.rollSize);
+    const points = isStill ? first : joined(timbres);
+    ({ state } = await this.runPast(silent, points, 1, nFrames, state));
     if (isStill) {
       if (this.silences.size >= MOST_REMEMBERED) this.silences.clear();
       this.silences.set(key, state);
@@ -116,7 +120,8 @@ export class Mel2Mel {
   /**
    * One hop of mel, (tracks, hop, n_mels), natural logarithm.
    *
-   * @param timbre (tracks, pointSize), held within the hop
+   * @param timbre (tracks, steps, pointSize), each held for an equal part of the hop; the backward
+   * half of the network has the first ones
    */
   async step(
     rolls: readonly PianoRoll[],
@@ -126,6 +131,7 @@ export class Mel2Mel {
   ): Promise<{ mel: Float32Array; state: MelState }> {
     const { hop, fade, hiddenSize, rollSize } = this;
     const n = rolls.length;
+    const first = this.firstSteps(timbre, n);
     const seen = this.windows(rolls, frame);
     const rollNow = new Float32Array(n * hop * rollSize);
     for (let i = 0; i < n; i++) {
@@ -136,8 +142,8 @@ export class Mel2Mel {
     const known = state.ahead?.rolls.every((roll, i) => roll === rolls[i]);
     const earlier = known
       ? state.ahead!.future
-      : this.beyondHop(await this.runFuture(this.windows(rolls, frame - hop), timbre, n), n);
-    const window = await this.runFuture(seen, timbre, n);
+      : this.beyondHop(await this.runFuture(this.windows(rolls, frame - hop), first, n), n);
+    const window = await this.runFuture(seen, first, n);
     const future = new Float32Array(n * hop * hiddenSize);
     for (let i = 0; i < n; i++) {
       const own = part(future, i, n);
@@ -153,8 +159,7 @@ export class Mel2Mel {
     const { mel } = await run(this.mel, {
       past: before.past,
       future: new ort.Tensor(future, [n, hop, hiddenSize]),
-      timbre: this.places(timbre, n),
-      film: this.film(timbre, n, 1),
+      ...this.fed(timbre, n, hop, 1),
     });
     const found = mel.data as Float32Array;
     rolls.forEach((one, i) => {
@@ -211,8 +216,7 @@ export class Mel2Mel {
     const nothing = new ort.Tensor(new Float32Array(n * this.hiddenSize), [1, n, this.hiddenSize]);
     const { future } = await run(this.future, {
       roll: new ort.Tensor(windows, [n, this.hop + this.context, this.rollSize]),
-      timbre: this.places(timbre, n),
-      film: this.film(timbre, n, 0),
+      ...this.fed(timbre, n, 1, 0),
       hidden_in: nothing,
       cell_in: nothing,
     });
@@ -229,25 +233,47 @@ export class Mel2Mel {
     return out;
   }
 
-  /** The timbres' coordinates, (tracks, frames, timbreSize). */
-  private places(timbre: Float32Array, n: number, nFrames = 1): ort.Tensor {
-    const out = new Float32Array(n * nFrames * this.timbreSize);
+  /** The first of some tracks' steps, (tracks, 1, pointSize). */
+  private firstSteps(timbre: Float32Array, n: number): Float32Array {
+    const out = new Float32Array(n * this.pointSize);
     for (let i = 0; i < n; i++) {
-      const place = part(timbre, i, n).subarray(0, this.timbreSize);
-      for (let k = 0; k < nFrames; k++) out.set(place, (i * nFrames + k) * this.timbreSize);
+      out.set(part(timbre, i, n).subarray(0, this.pointSize), i * this.pointSize);
     }
-    return new ort.Tensor(out, [n, nFrames, this.timbreSize]);
+    return out;
   }
 
-  /** What is added to the FiLM vectors of a layer, (tracks, 1, size). */
-  private film(timbre: Float32Array, n: number, layer: 0 | 1): ort.Tensor {
-    const size = this.filmSizes[layer];
-    const start = this.timbreSize + (layer ? this.filmSizes[0] : 0);
-    const out = new Float32Array(n * size);
-    for (let i = 0; i < n; i++) {
-      out.set(part(timbre, i, n).subarray(start, start + size), i * size);
-    }
-    return new ort.Tensor(out, [n, 1, size]);
+  /**
+   * What a graph is given of timbres (tracks, steps, pointSize) that share so many frames: the
+   * places, (tracks, frames, timbreSize), and what is added to the FiLM vectors of a layer.
+   */
+  private fed(
+    timbre: Float32Array,
+    n: number,
+    nFrames: number,
+    layer: 0 | 1,
+  ): Record<"timbre" | "film", ort.Tensor> {
+    const { pointSize, timbreSize, filmSizes } = this;
+    const start = timbreSize + (layer ? filmSizes[0] : 0);
+    const steps = timbre.length / (n * pointSize);
+    const isHeld = timbre.every((value, at) => {
+      const track = Math.floor(at / (steps * pointSize));
+      return value === timbre[track * steps * pointSize + (at % pointSize)];
+    });
+    // What stays is given once, and the graph repeats it.
+    const spread = (from: number, size: number, frames: number) => {
+      const out = new Float32Array(n * frames * size);
+      for (let row = 0; row < n * frames; row++) {
+        const track = Math.floor(row / frames);
+        const step = Math.floor(((row % frames) * steps) / frames);
+        const at = (track * steps + step) * pointSize + from;
+        out.set(timbre.subarray(at, at + size), row * size);
+      }
+      return new ort.Tensor(out, [n, frames, size]);
+    };
+    return {
+      timbre: spread(0, timbreSize, nFrames),
+      film: spread(start, filmSizes[layer], isHeld ? 1 : nFrames),
+    };
   }
 
   private async runPast(
@@ -260,8 +286,7 @@ export class Mel2Mel {
     const stateShape = [1, n, this.hiddenSize];
     const { past, hidden, cell } = await run(this.past, {
       roll: new ort.Tensor(roll, [n, nFrames, this.rollSize]),
-      timbre: this.places(timbre, n, nFrames),
-      film: this.film(timbre, n, 0),
+      ...this.fed(timbre, n, nFrames, 0),
       hidden_in: new ort.Tensor(state.hidden, stateShape),
       cell_in: new ort.Tensor(state.cell, stateShape),
     });
@@ -275,6 +300,16 @@ export class Mel2Mel {
       },
     };
   }
+}
+
+function joined(arrays: readonly Float32Array[]): Float32Array {
+  const out = new Float32Array(arrays.length * arrays[0].length);
+  arrays.forEach((array, i) => out.set(array, i * array.length));
+  return out;
+}
+
+function greatestDivisor(a: number, b: number): number {
+  return b ? greatestDivisor(b, a % b) : a;
 }
 
 /** The i-th of n equal parts. */

@@ -5,7 +5,7 @@
 
 import constants from "../constants.json";
 import { frameRateOf } from "./bundle";
-import { pickedRows, type Ensemble } from "./ensemble";
+import type { Ensemble } from "./ensemble";
 import { expectedLoudness } from "./expected_loudness";
 import { Limiter, type LimiterState } from "./limiter";
 import { Mixer } from "./mixer";
@@ -158,8 +158,7 @@ export class Stream implements Source<Snapshot> {
 
   async step(before: Snapshot, playing: Playing, from: number): Promise<Step<Snapshot>> {
     const { frame, tracks, asleep, voices, room, limiter } = await this.regrouped(before, playing);
-    const timbre = this.timbre(playing, frame);
-    const { mel, audio, next } = await this.sung(tracks, timbre, frame, voices);
+    const { mel, audio, next } = await this.sung(tracks, playing, frame, voices);
     const mixed = this.mixed(audio, tracks, frame, playing.dry, room);
     const cut = Math.max(from * this.hopLength - mixed.at, 0);
     const raw = mixed.mix.map((side) => side.slice(cut)) as Step["mix"];
@@ -173,7 +172,7 @@ export class Stream implements Source<Snapshot> {
       frame,
       nTracks: tracks.length + asleep.length,
       nAsleep: asleep.length,
-      timbre,
+      timbre: this.timbre([...playing.timbres.keys()], playing, [frame]),
       next: this.resting(
         {
           frame: frame + this.hop,
@@ -275,8 +274,8 @@ export class Stream implements Source<Snapshot> {
     const heard = Math.min(Math.ceil(this.frames(preRollS) / this.hop) * this.hop, frame);
     for (const track of tracks) {
       const timbres: Float32Array[] = [];
-      for (let at = frame - heard; at < frame; at += this.hop) {
-        timbres.push(this.rowsOf([track], this.timbre(playing, at)));
+      for (let at = frame - heard; at < frame; at += this.mel2mel.timbreFrames) {
+        timbres.push(this.timbre([track], playing, [at]));
       }
       const mel = await this.mel2mel.afterSilence(timbres, frame);
       const vocoder = await this.vocoder.start(this.ensemble([track]), frame);
@@ -301,14 +300,14 @@ export class Stream implements Source<Snapshot> {
     const ensemble = this.ensemble(tracks);
     const first = aligned(frame - Math.round(preRollS * this.frameRate), this.hop);
     const warm = aligned(frame - PRE_ROLL_FRAMES, this.hop);
-    const timbre = this.rowsOf(tracks, this.timbre(playing, warm));
+    const timbre = this.timbre(tracks, playing, [warm]);
     const start = this.mel2mel.start(tracks.length, first);
     let voices: Voices = {
       mel: await this.mel2mel.skim(ensemble.rolls, timbre, first, warm, start),
       vocoder: await this.vocoder.start(ensemble, warm),
     };
     for (let at = warm; at < frame; at += this.hop) {
-      const { audio, next } = await this.sung(tracks, this.timbre(playing, at), at, voices);
+      const { audio, next } = await this.sung(tracks, playing, at, voices);
       hear(audio, tracks, at);
       voices = next;
     }
@@ -327,7 +326,7 @@ export class Stream implements Source<Snapshot> {
   /** A hop of some tracks: mel (tracks, hop, n_mels) and audio (tracks, samples). */
   private async sung(
     tracks: readonly number[],
-    timbre: Float32Array,
+    playing: Playing,
     frame: number,
     voices: Voices,
   ): Promise<{ mel: Float32Array; audio: Float32Array; next: Voices }> {
@@ -338,8 +337,11 @@ export class Stream implements Source<Snapshot> {
     let mel: Float32Array = new Float32Array(n * this.hop * nMels);
     let state = voices.mel;
     if (frame < this.nFrames) {
-      const own = this.rowsOf(tracks, timbre);
-      ({ mel, state } = await this.mel2mel.step(ensemble.rolls, own, frame, voices.mel));
+      const { timbreFrames } = this.mel2mel;
+      const steps = Array.from({ length: this.hop / timbreFrames }, (_, i) => i * timbreFrames);
+      const at = steps.map((step) => frame + step);
+      const timbre = this.timbre(tracks, playing, at);
+      ({ mel, state } = await this.mel2mel.step(ensemble.rolls, timbre, frame, voices.mel));
     }
     // After the end there is silence.
     const rest = Math.max(Math.min(this.nFrames - frame, this.hop), 0);
@@ -366,16 +368,20 @@ export class Stream implements Source<Snapshot> {
     return out;
   }
 
-  /** (tracks, pointSize) of all tracks. */
-  private timbre({ timbres }: Playing, frame: number): Float32Array {
+  /** Of some tracks in some frames, (tracks, frames, pointSize). */
+  private timbre(
+    tracks: readonly number[],
+    { timbres }: Playing,
+    frames: readonly number[],
+  ): Float32Array {
     const size = this.mel2mel.pointSize;
-    const out = new Float32Array(timbres.length * size);
-    timbres.forEach((one, i) => out.set(timbreAt(one, frame / this.frameRate), i * size));
+    const out = new Float32Array(tracks.length * frames.length * size);
+    tracks.forEach((track, i) =>
+      frames.forEach((frame, k) =>
+        out.set(timbreAt(timbres[track], frame / this.frameRate), (i * frames.length + k) * size),
+      ),
+    );
     return out;
-  }
-
-  private rowsOf(tracks: readonly number[], timbre: Float32Array): Float32Array {
-    return pickedRows([timbre], this.mel2mel.pointSize, tracks);
   }
 }
 
