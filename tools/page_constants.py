@@ -43,7 +43,7 @@ from timbrel.timbre import lookup, timbre
 from timbrel.transcription import decoding, front_end, recording, sizes
 from timbrel.transcription import midi as transcription_midi
 from timbrel.transcription.heard import TRACK_NAME
-from timbrel.vocoder import excitation, sources, strokes, wavenet_stream
+from timbrel.vocoder import excitation, pre_echo, sources, strokes, wavenet_stream
 
 # Of `timbrel render`: what the command that the page offers to copy makes use of.
 RENDER_OPTIONS = ("timbre", "model", "vocoder", "dry")
@@ -121,6 +121,11 @@ def shared() -> dict[str, Any]:
             for envelope in excitation.ENVELOPES
         ],
         "strokes": _strokes(),
+        "preEcho": {
+            "reachS": pre_echo.REACH_S,
+            "referenceS": pre_echo.REFERENCE_S,
+            "blocksPerHop": pre_echo.BLOCKS_PER_HOP,
+        },
         "silentAfterS": excitation.SILENT_AFTER_S,
         "bandShare": excitation.BAND_SHARE,
         "a4Hz": excitation.A4_HZ,

@@ -13,6 +13,7 @@ from timbrel.score.midi import parse_midi
 from timbrel.score.performance_roll import PerformanceRoll, roll_of
 from timbrel.score.score import Track
 from timbrel.vocoder.excitation import NoteFrames
+from timbrel.vocoder.pre_echo import PreEchoControl
 from timbrel.vocoder.sources import source_of
 from timbrel.vocoder.strokes import StrokeFrames
 
@@ -39,9 +40,20 @@ def performance_golden(data: bytes) -> dict[str, Any]:
         "frame_rate": frame_rate,
         "thinning": THINNING,
         "tracks": tracks,
+        "pre_echo": _text(held_back(sizes)[::THINNING]),
     }
 
 
+def held_back(sizes: dict[str, Any]) -> np.ndarray:
+    """A sound that swells all the time, held back before strokes; `performance.test.ts` does so."""
+    hop = sizes["hop_length"]
+    places = np.arange(20 * hop)
+    sound = np.sin(0.05 * places) * (1 + places % 2000 / 100) / 20
+    control = PreEchoControl([STROKES], sample_rate=sizes["sample_rate"], hop_length=hop)
+    return control.process(sound[None].astype(np.float32), 0)[0]
+
+
+STROKES = np.array([700, 3000, 3000, 3900, 6500, 7701])  # samples
 _GEOMETRY = ("sample_rate", "hop_length")
 
 

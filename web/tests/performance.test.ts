@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { BentExcitation } from "../src/engine/bent_excitation";
+import { PreEchoControl } from "../src/engine/pre_echo";
 import { Strokes } from "../src/engine/strokes";
 import { parseMidi } from "../src/score/midi";
 import { PerformanceRoll, rollOf } from "../src/score/performance_roll";
@@ -22,6 +23,7 @@ const golden: {
   sizes: Record<string, number>;
   frame_rate: number;
   thinning: number;
+  pre_echo: string;
   tracks: { rolls: Window[]; sources: Window[] }[];
 } = JSON.parse(readFileSync(new URL("performance.json", FOLDER), "utf-8"));
 
@@ -62,6 +64,22 @@ it("the score has bends, vibrato, tunings and kits", () => {
   expect(rolls.map(({ pitches }) => pitches.isBent)).toEqual([true, true, true, false, false]);
   expect(rolls.map(({ pitches }) => pitches.hasVibrato)).toEqual([true, true, false, false, false]);
   expect(golden.tracks).toHaveLength(tracks.length);
+});
+
+it("holds back before strokes what Python holds back, hop by hop", () => {
+  const sound = Float32Array.from(
+    { length: 20 * hop_length },
+    (_, i) => (Math.sin(0.05 * i) * (1 + (i % 2000) / 100)) / 20,
+  );
+  const untouched = sound.slice();
+  const control = new PreEchoControl(sample_rate, hop_length);
+  let levels: Float32Array = new Float32Array(control.nBlocks);
+  for (let at = 0; at < sound.length; at += hop_length) {
+    const hop = sound.subarray(at, at + hop_length);
+    levels = control.process(hop, levels, [700, 3000, 3000, 3900, 6500, 7701], at);
+  }
+  expect(difference(thinned(sound), numbers(golden.pre_echo))).toBeLessThan(GAP);
+  expect(difference(sound, untouched)).toBeGreaterThan(0.1);
 });
 
 describe.each(named)("%s", (_, track) => {

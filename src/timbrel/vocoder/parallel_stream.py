@@ -12,6 +12,7 @@ from timbrel.constants import PERFORMANCE
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.score.piano_roll import PianoRoll
+from timbrel.vocoder.pre_echo import PreEchoControl
 from timbrel.vocoder.sources import is_kit, wanted_roll
 from timbrel.vocoder.stream_inputs import inputs_of
 from timbrel.vocoder.vocoder import Sampling, VocoderStream, check_mel
@@ -104,6 +105,9 @@ class ParallelStream:
         )
         kits = vocoder.kits if vocoder.plays_kits and is_kit(rolls[0]) else None
         self._session = kits or vocoder.session
+        self._pre_echo = PreEchoControl(
+            self._inputs.onsets, sample_rate=sizes["sample_rate"], hop_length=hop
+        )
         self._n_past = (sizes["n_blocks"] + 1) * (sizes["kernel_size"] - 1)
         self._shapes: dict[str, tuple[int, ...]] = {
             "history": (sizes["n_blocks"] + 1, sizes["kernel_size"] - 1, sizes["width"]),
@@ -123,6 +127,7 @@ class ParallelStream:
             name: np.zeros((self._n_tracks, *shape), np.float32)
             for name, shape in self._shapes.items()
         }
+        self._pre_echo.restart()
         # Silence before the first frame brings the state to where it would be after long silence.
         self._position = frame - self._n_past
         self._steps(self._silence(self._n_past))
@@ -160,8 +165,9 @@ class ParallelStream:
             ["audio", *(f"{name}_out" for name in names)], {"mel": mel} | inputs | self._state
         )
         self._state = dict(zip(names, state, strict=True))
+        begin = (self._position - self._latency) * self._hop
         self._position += mel.shape[1]
-        return audio
+        return self._pre_echo.process(audio, begin) if self._inputs.onsets else audio
 
 
 class _Together:

@@ -24,6 +24,7 @@ class StreamInputs(Protocol):
     """The inputs of some tracks."""
 
     n_sources: int  # whose tails the graph keeps; 0 where it has none
+    onsets: Sequence[np.ndarray]  # of each kit's strokes, in samples; of nothing else
 
     def next(self, start: int, n_frames: int) -> tuple[int, dict[str, np.ndarray]]:
         """A step's length, no more than so many frames of mel from `start` on, and its inputs."""
@@ -41,6 +42,7 @@ class Chance:
     """
 
     n_sources = 0
+    onsets: Sequence[np.ndarray] = ()
 
     def __init__(self, sizes: dict[str, Any], seed: int, numbers: Sequence[int]) -> None:
         self._seed = seed
@@ -57,6 +59,7 @@ class Notes:
     """What the notes of the tracks do, and the phases of the noise; see `Chance`."""
 
     n_sources = len(ENVELOPES)
+    onsets: Sequence[np.ndarray] = ()
 
     def __init__(
         self, rolls: Sequence[PianoRoll], sizes: dict[str, Any], seed: int, numbers: Sequence[int]
@@ -100,6 +103,7 @@ class KitStrokes:
         self, rolls: Sequence[PianoRoll], sizes: dict[str, Any], latency_frames: int
     ) -> None:
         self._strokes: Any = [source_of(roll, sizes) for roll in rolls]
+        self.onsets: Sequence[np.ndarray] = [one.onsets for one in self._strokes]
         self._lead, self._latency, self._hop = _lead(sizes), latency_frames, sizes["hop_length"]
 
     def next(self, start: int, n_frames: int) -> tuple[int, dict[str, np.ndarray]]:

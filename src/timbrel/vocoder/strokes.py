@@ -82,6 +82,11 @@ class Strokes:
             self._end[i] = min(self._end[i], following.get(key, self._end[i]))
             following[key] = int(self._onset[i])
 
+    @property
+    def onsets(self) -> np.ndarray:
+        """The samples in which strokes begin, rising, (strokes,)."""
+        return self._onset
+
     def frames(self, start: int, stop: int) -> StrokeFrames[np.ndarray]:
         """What the strokes do in the frames from `start` to `stop`."""
         hop = self._hop_length

@@ -10,6 +10,7 @@ import type { BundleConfig, MelGeometry } from "./bundle";
 import { phases } from "./chance";
 import type { Ensemble } from "./ensemble";
 import { Excitation, N_ENVELOPES, stackNotes, type NoteSource } from "./excitation";
+import { PreEchoControl } from "./pre_echo";
 import { openSession, ort, run } from "./runtime";
 import { N_AGES, N_SOURCES, Strokes } from "./strokes";
 import type { Vocoder } from "./vocoder";
@@ -34,6 +35,7 @@ export class ParallelVocoder implements Vocoder<State> {
   private readonly knowsScore: boolean;
   private readonly sources = new WeakMap<PianoRoll, NoteSource>();
   private readonly strokes = new WeakMap<PerformanceRoll, Strokes>();
+  private readonly preEcho: PreEchoControl;
 
   private constructor(
     config: BundleConfig,
@@ -44,6 +46,7 @@ export class ParallelVocoder implements Vocoder<State> {
     const sizes = config.model as Record<string, number>;
     const half = sizes.n_fft / 2 / sizes.hop_length;
     this.mel = config.mel;
+    this.preEcho = new PreEchoControl(config.mel.sample_rate, config.mel.hop_length);
     this.lookahead = sizes.lookahead;
     this.latencyFrames = sizes.lookahead + half;
     this.lead = half - 1; // sources are wanted up to the end of the window around a frame
@@ -70,7 +73,7 @@ export class ParallelVocoder implements Vocoder<State> {
 
   async start(ensemble: Ensemble, frame: number): Promise<State> {
     const n = ensemble.tracks.length;
-    const state = ensemble.rolls.map((roll) => this.graphOf(roll).silent());
+    const state = ensemble.rolls.map((roll) => this.silent(roll));
     // Silence before the first frame brings the state to where it would be after long silence.
     const silence = new Float32Array(n * this.nPast * this.mel.n_mels);
     silence.fill(Math.log(this.mel.floor));
@@ -111,8 +114,15 @@ export class ParallelVocoder implements Vocoder<State> {
         rows.map((row) => state[row]),
       );
       rows.forEach((row, i) => {
-        audio.set(found.audio.subarray(i * nSamples, (i + 1) * nSamples), row * nSamples);
+        const sound = found.audio.subarray(i * nSamples, (i + 1) * nSamples);
         next[row] = found.states[i];
+        if (graph === this.kits) {
+          const { onsets } = this.strokesIn(own[i] as PerformanceRoll);
+          const begin = (frame - this.latencyFrames) * this.mel.hop_length;
+          const levels = this.preEcho.process(sound, state[row].levels, onsets, begin);
+          next[row] = { ...next[row], levels };
+        }
+        audio.set(sound, row * nSamples);
       });
     }
     return { audio, state: next };
@@ -121,6 +131,15 @@ export class ParallelVocoder implements Vocoder<State> {
   regrouped(states: State[], rows: readonly number[]): State {
     const all = states.flat();
     return rows.map((row) => all[row]);
+  }
+
+  /** What is remembered of nothing: by the graph, and of a kit's levels. */
+  private silent(roll: PianoRoll): TrackState {
+    const graph = this.graphOf(roll);
+    const state = graph.silent();
+    return graph === this.kits
+      ? { ...state, levels: new Float32Array(this.preEcho.nBlocks) }
+      : state;
   }
 
   private graphOf(roll: PianoRoll): Graph {

@@ -21,7 +21,7 @@ export interface StrokeFrames {
 }
 
 export class Strokes {
-  private readonly onsets: Int32Array; // in samples
+  readonly onsets: Int32Array; // in samples, rising
   private readonly ends: Int32Array;
   private readonly keys: Int32Array;
   private readonly levels: Float32Array;
