@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -47,5 +48,6 @@ def test_bench_prints_an_object_or_a_table(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(lines) == 2 + len(report["results"])
 
 
-def test_bench_refuses_no_time() -> None:
+def test_bench_refuses_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     assert "seconds" in failure_of("bench", "wavenet", "--seconds", "0")

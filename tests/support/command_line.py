@@ -125,7 +125,11 @@ def result_of(*arguments: object) -> list[dict]:
 
 
 def failure_of(*arguments: object) -> str:
-    """The one line that a command fails with, after it has written nothing."""
+    """The one line that a command fails with, after it has written nothing into the folder.
+
+    The folder is the test's own: in the project's, other processes write.
+    """
+    assert not Path("pyproject.toml").exists()
     before = {path: path.lstat().st_mtime_ns for path in Path().rglob("*")}
     done = run(*arguments)
     assert done.returncode == 2
