@@ -119,3 +119,44 @@ def test_a_file_that_cannot_be_used_leaves_the_others() -> None:
     assert done.returncode == 2
     assert "silent.wav: is silent" in done.stderr
     assert [path.name for path in Path("out").iterdir()] == ["song.wav"]
+
+
+def test_a_network_plays_a_recording_as_one_of_its_domains(tiny_network_bundle: Path) -> None:
+    arguments = ("translate", "song.flac", "--network", tiny_network_bundle, "--domain", "harp")
+    (found,) = result_of(*arguments)
+    assert (found["network"], found["domain"]) == ("tiny", "harp")
+    assert not {"notes", "timbre", "kept_timbre"} & set(found)
+    assert (found["output"], found["sample_rate"]) == ("song.wav", 16_000)
+    audio, rate = soundfile.read("song.wav")
+    assert (audio.ndim, rate) == (1, 16_000)
+    assert len(audio) / rate == pytest.approx(soundfile.info("song.flac").duration, abs=1e-4)
+    assert "song.wav: exists" in failure_of(*arguments)
+    # The options that are not of notes are heeded.
+    options = ("-o", "soft.wav", "--temperature", "0", "--loudness", "-30")
+    (soft,) = result_of(*arguments, *options)
+    assert soft["loudness_lufs"] == pytest.approx(-30, abs=0.2)
+    assert found["loudness_lufs"] > -25
+    assert not np.array_equal(soundfile.read("soft.wav")[0], audio)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--network", "NETWORK"), "--network needs --domain, one of: harp, church organ"),
+        (("--network", "NETWORK", "--domain", "lute"), "no domain 'lute'; it has: harp, church"),
+        (("--network", "notes", "--domain", "harp"), "'notes-autoencoder', not 'translation-net"),
+        (("--network", "NETWORK", "--domain", "harp", "--dry"), "--dry is of the way by notes"),
+        (("--timbre", "harp", "--domain", "harp"), "--domain and --temperature belong to"),
+        (("--timbre", "harp", "--temperature", "1"), "--domain and --temperature belong to"),
+    ],
+)
+def test_what_does_not_fit_a_network_is_one_line(
+    arguments: tuple[str, ...], words: str, tiny_network_bundle: Path
+) -> None:
+    given = [str(tiny_network_bundle) if word == "NETWORK" else word for word in arguments]
+    assert words in failure_of("translate", "song.flac", *given)
+
+
+def test_a_network_leaves_out_what_is_silent(tiny_network_bundle: Path) -> None:
+    network = ("--network", tiny_network_bundle, "--domain", "harp")
+    assert "silent.wav: is silent" in failure_of("translate", "silent.wav", "-o", "x.wav", *network)

@@ -29,6 +29,15 @@ def test_chunks_equal_the_whole(tiny_codec: NoteCodec, tiny_autoencoder: Autoenc
     np.testing.assert_allclose(found, reference_codes(tiny_autoencoder, audio), atol=1e-5)
 
 
+def test_blocks_of_any_lengths_equal_the_whole(tiny_codec: NoteCodec) -> None:
+    audio = sine(60, 5, samples=(2 * CHUNK_FRAMES + 3) * 512 - 100)
+    cuts = np.cumsum([0, 1, 700, 40_000, 20_000, 33_000])
+    blocks = [audio[a:b] for a, b in zip(cuts, [*cuts[1:], len(audio)], strict=True)]
+    chunks = list(tiny_codec.encode_blocks(blocks))
+    assert [len(chunk) for chunk in chunks] == [CHUNK_FRAMES, CHUNK_FRAMES, 3]
+    np.testing.assert_array_equal(np.concatenate(chunks), tiny_codec.encode(audio))
+
+
 @pytest.mark.parametrize(("samples", "frames"), [(0, 0), (1, 1), (512, 1), (513, 2), (64_000, 125)])
 def test_any_length(tiny_codec: NoteCodec, samples: int, frames: int) -> None:
     codes = tiny_codec.encode(sine(60, 3, samples=samples))

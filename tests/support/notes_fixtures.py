@@ -1,4 +1,4 @@
-"""Fixtures of notes; a test module says ``pytest_plugins = ["notes_fixtures"]``."""
+"""Fixtures of notes and of translation networks, small ones with random weights."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from timbrel.notes.autoencoder import Autoencoder
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.export import write_autoencoder_bundle
 from timbrel.notes.sizes import AutoencoderConfig
+from timbrel.translation_network.export import write_translation_network_bundle
+from timbrel.translation_network.network import TranslationNetwork
+from timbrel.translation_network.sizes import TranslationNetworkConfig
 
 TINY = AutoencoderConfig(
     encoder_layers=6,
@@ -22,6 +25,18 @@ TINY = AutoencoderConfig(
     residual_size=16,
     skip_size=32,
     n_prototypes=8,
+)
+TINY_NETWORK = TranslationNetworkConfig(
+    code_size=8,
+    hop_length=40,
+    encoder_layers=4,
+    encoder_cycle=4,
+    encoder_size=8,
+    decoder_layers=6,
+    decoder_cycle=3,
+    residual_size=16,
+    skip_size=32,
+    n_domains=2,
 )
 
 
@@ -36,12 +51,17 @@ def tiny_autoencoder() -> Autoencoder:
     """A small autoencoder with random weights and biases that half precision holds exactly."""
     torch.manual_seed(2)
     model = Autoencoder(TINY).eval()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name.endswith("bias"):
-                parameter.normal_(std=0.2)
-            parameter.copy_(parameter.half().float())
+    _randomise(model)
     return model
+
+
+@torch.no_grad()
+def _randomise(model: torch.nn.Module) -> None:
+    """Give a network biases, and round what it has to half precision."""
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            parameter.normal_(std=0.2)
+        parameter.copy_(parameter.half().float())
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +80,34 @@ def tiny_codec(
         training={},
     )
     return NoteCodec.load(path)
+
+
+@pytest.fixture(scope="session")
+def tiny_network() -> TranslationNetwork:
+    """A small translation network of two domains with random weights."""
+    torch.manual_seed(3)
+    model = TranslationNetwork(TINY_NETWORK).eval()
+    _randomise(model)
+    with torch.no_grad():
+        for decoder in model.decoders:
+            decoder.logits.weight.mul_(16)  # so that no two levels are about as likely
+    return model
+
+
+@pytest.fixture(scope="session")
+def tiny_network_bundle(
+    tiny_network: TranslationNetwork, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Its bundle, whose domains are a harp and a church organ."""
+    path = tmp_path_factory.mktemp("bundles") / "tiny-network"
+    write_translation_network_bundle(
+        tiny_network,
+        path,
+        name="tiny",
+        sample_rate=16_000,
+        domains=["harp", "church organ"],
+        license="MIT",
+        attribution="Not trained.",
+        training={},
+    )
+    return path

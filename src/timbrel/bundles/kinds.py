@@ -29,7 +29,7 @@ class Kind:
 
 
 _MEL = {"mel": dict, "gain": float}
-_NOTES = {"sample_rate": int}
+_AUDIO = {"sample_rate": int}
 
 KINDS: dict[str, Kind] = {
     "mel2mel": Kind(
@@ -66,26 +66,32 @@ KINDS: dict[str, Kind] = {
         sizes="timbrel.notes.sizes:AutoencoderConfig",
         task="timbrel.training.tasks.autoencoder:AutoencoderTask",
         exporter="timbrel.notes.export:write_autoencoder_bundle",
-        keys=_NOTES,
+        keys=_AUDIO,
     ),
     "notes-baseline": Kind(
         sizes="timbrel.notes.baseline:BaselineConfig",
         task="timbrel.training.tasks.spectral:BaselineTask",
         exporter="timbrel.notes.export:write_baseline_bundle",
-        keys=_NOTES,
+        keys=_AUDIO,
     ),
     "notes-classifier": Kind(
         sizes="timbrel.notes.classifier:ClassifierConfig",
         task="timbrel.training.tasks.spectral:ClassifierTask",
         exporter="timbrel.notes.export:write_classifier_bundle",
-        keys=_NOTES,
+        keys=_AUDIO,
+    ),
+    "translation-network": Kind(
+        sizes="timbrel.translation_network.sizes:TranslationNetworkConfig",
+        task="timbrel.training.tasks.translation_network:TranslationNetworkTask",
+        exporter="timbrel.translation_network.export:write_translation_network_bundle",
+        keys={**_AUDIO, "domains": list},
     ),
     "transcriber": Kind(
         sizes="timbrel.transcription.sizes:TranscriberConfig",
         task="timbrel.training.tasks.transcriber:TranscriberTask",
         exporter="timbrel.transcription.export:write_transcriber_bundle",
         page="hears",
-        keys={"sample_rate": int, "thresholds": dict},
+        keys={**_AUDIO, "thresholds": dict},
     ),
     "encoder": Kind(
         sizes="timbrel.hearing.sizes:EncoderConfig",

@@ -20,6 +20,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "timbrel translate takes/ --timbre mine.timbre -o organs/",
         "timbrel translate flute.wav --keep-timbre --save-timbre -o again/",
         "timbrel translate bass.wav --timbre '60% harp + 40% trumpet' -o harp.flac --loudness -16",
+        "timbrel translate flute.wav --network my-network/ --domain harp -o harp.wav",
     ),
     "recognise": (
         "timbrel recognise flute.wav",

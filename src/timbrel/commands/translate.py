@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from timbrel.commands.batch import Batch
-from timbrel.commands.cast import remarks_on
 from timbrel.commands.options import (
     Encoder,
     Force,
@@ -32,9 +31,8 @@ from timbrel.render_options import RenderOptions
 
 if TYPE_CHECKING:
     from timbrel.commands.outputs import Target
+    from timbrel.commands.translate_ways import Way
     from timbrel.kept_timbre import KeptTimbre
-    from timbrel.mastering import Mastering
-    from timbrel.translation import Translation
 
 
 def add_translate_command(app: typer.Typer) -> None:
@@ -98,6 +96,31 @@ def translate(
     dry: Annotated[
         bool, typer.Option("--dry", help="The sound has no reverb.", rich_help_panel=SOUND)
     ] = False,
+    network: Annotated[
+        str,
+        typer.Option(
+            help="A translation network, which goes without notes, instead: a bundle's folder. "
+            "It needs --domain.",
+            rich_help_panel=SOUND,
+        ),
+    ] = "",
+    domain: Annotated[
+        str,
+        typer.Option(
+            help="The domain of the --network whose sound the recording gets, such as an "
+            "instrument.",
+            rich_help_panel=SOUND,
+        ),
+    ] = "",
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="The sampling temperature of the --network: values below 1 are more "
+            "conservative, and 0 takes the likeliest sample. By default 1.",
+            min=0,
+            rich_help_panel=EXPERT,
+        ),
+    ] = None,
     model: PlayedModel = "",
     vocoder: Vocoder = "",
     transcriber: Annotated[
@@ -124,18 +147,28 @@ def translate(
     as_json: Json = False,
 ) -> None:
     """Play recordings in another timbre, or their own: their notes are heard and played again."""
-    _check_timbre(timbre, keep_timbre=keep_timbre, given=(fit, save_timbre, bool(encoder)))
+    by_notes = {
+        "--timbre": timbre is not None,
+        "--keep-timbre": keep_timbre,
+        "--fit": fit,
+        "--save-timbre": save_timbre,
+        "--dry": dry,
+        "--model": bool(model),
+        "--vocoder": bool(vocoder),
+        "--transcriber": transcriber != DEFAULT_TRANSCRIBER,
+        "--encoder": bool(encoder),
+    }
+    if network:
+        _check_network(network, domain, by_notes)
+    elif domain or temperature is not None:
+        raise InputError("--domain and --temperature belong to --network")
+    else:
+        _check_timbre(timbre, keep_timbre=keep_timbre, given=(fit, save_timbre, bool(encoder)))
     from timbrel.commands.outputs import Outputs
-    from timbrel.commands.timbre_from import chosen_encoder
     from timbrel.commands.writing import render_file
     from timbrel.files import STDOUT, check_distinct, check_output
-    from timbrel.hearing.from_audio import TimbreEncoder
-    from timbrel.kept_timbre import TimbreKeeper
-    from timbrel.synthesizer import Synthesizer
-    from timbrel.timbre import timbre as timbres
+    from timbrel.timbre.timbre import save_timbre as write_timbre
     from timbrel.transcription.recording import look_into
-    from timbrel.transcription.transcriber import Transcriber
-    from timbrel.translation import Translator
 
     # All that can be wrong is found before the first file is written.
     options = RenderOptions(timbre=timbre, loudness_lufs=loudness, dry=dry, seed=seed)
@@ -155,15 +188,11 @@ def translate(
     looked = batch.each(lambda place: look_into(paths[place]))
     if not looked:
         batch.end()
-    synthesizer = Synthesizer.load(model or None, vocoder=vocoder or None, threads=threads)
-    keeper = None
-    if timbre is not None:
-        timbres.parse_timbre(timbre, synthesizer.instruments)
+    if network:
+        way = _by_network(network, domain, options, temperature, threads or 1)
     else:
-        listener = TimbreEncoder(chosen_encoder(synthesizer.model, encoder), threads=threads or 1)
-        keeper = TimbreKeeper(listener, synthesizer.model, fit=fit)
-    hears = Transcriber.load(transcriber, threads=threads or 1)
-    translator = Translator(synthesizer, hears, keeper)
+        names = (model, vocoder, transcriber, encoder)
+        way = _by_notes(names, options, fit=fit, threads=threads)
     targets = outputs.plan(dict.fromkeys(looked))
     _check_not_input(targets, paths)
     files_of = {place: _timbre_file(target) for place, target in targets.items() if save_timbre}
@@ -175,29 +204,32 @@ def translate(
     def write(place: int) -> dict[str, Any]:
         path, target = paths[place], targets[place]
         began = time.perf_counter()
-        found = translator.translate(looked[place], options, progress=progress)
+        found = way.translated(looked[place], progress)
         mastering = render_file(found.stream, target, progress=progress)
         if place in files_of and found.kept is not None:
-            timbres.save_timbre(files_of[place], found.kept.timbre)
+            write_timbre(files_of[place], found.kept.timbre)
         took_s = time.perf_counter() - began
-        remarks = [*found.transcription.remarks, *remarks_on(found.stream.timbres)]
-        remarks += [mastering.remark] if mastering.remark else []
+        remarks = [*found.remarks, *([mastering.remark] if mastering.remark else [])]
         for remark in remarks:
             print(printable(f"{path}: {remark}"), file=sys.stderr)
         if not as_json:
             said = sys.stderr if target.is_live else sys.stdout
             print(
-                f"{printable(target.name)}: {len(found.transcription.notes)} notes, "
+                f"{printable(target.name)}: {printable(found.words)}, "
                 f"{found.stream.duration_s:.1f} s of sound in {took_s:.1f} s, "
                 f"{found.stream.duration_s / took_s:.1f}× real time",
                 file=said,
             )
             if found.kept is not None:
                 print(printable(_kept_in_words(found.kept, files_of.get(place))), file=said)
-        return _described(path, target, found, mastering) | {
-            "timbre": timbre,
-            "kept_timbre": found.kept and _kept(found.kept, files_of.get(place)),
-            "model": synthesizer.model.name,
+        return {
+            "file": str(path),
+            "output": str(target.mix),
+            "duration_s": round(found.stream.duration_s, 3),
+            "sample_rate": found.stream.sample_rate,
+            **mastering.levels(),
+            **found.described,
+            **({} if network else {"kept_timbre": _kept(found.kept, files_of.get(place))}),
             "took_s": round(took_s, 3),
             "remarks": remarks,
         }
@@ -206,6 +238,55 @@ def translate(
     if as_json:
         batch.print_json(rows)
     batch.end()
+
+
+def _by_notes(
+    names: tuple[str, str, str, str], options: RenderOptions, *, fit: bool, threads: int | None
+) -> Way:
+    """The way by notes, with the named model, vocoder, transcriber and encoder."""
+    from timbrel.commands.timbre_from import chosen_encoder
+    from timbrel.commands.translate_ways import ByNotes
+    from timbrel.hearing.from_audio import TimbreEncoder
+    from timbrel.kept_timbre import TimbreKeeper
+    from timbrel.synthesizer import Synthesizer
+    from timbrel.timbre.timbre import parse_timbre
+    from timbrel.transcription.transcriber import Transcriber
+    from timbrel.translation import Translator
+
+    model, vocoder, transcriber, encoder = names
+    synthesizer = Synthesizer.load(model or None, vocoder=vocoder or None, threads=threads)
+    keeper = None
+    if isinstance(options.timbre, str):
+        parse_timbre(options.timbre, synthesizer.instruments)
+    else:
+        listener = TimbreEncoder(chosen_encoder(synthesizer.model, encoder), threads=threads or 1)
+        keeper = TimbreKeeper(listener, synthesizer.model, fit=fit)
+    hears = Transcriber.load(transcriber, threads=threads or 1)
+    return ByNotes(Translator(synthesizer, hears, keeper), options, synthesizer.model.name)
+
+
+def _by_network(
+    network: str, domain: str, options: RenderOptions, temperature: float | None, threads: int
+) -> Way:
+    """The way through a network's codes to one of its domains."""
+    from timbrel.commands.translate_ways import ByNetwork
+    from timbrel.translation_network.translator import NetworkTranslator
+
+    translator = NetworkTranslator.load(network, domain, threads=threads)
+    temperature = 1.0 if temperature is None else temperature
+    return ByNetwork(translator, options.loudness_lufs, temperature, options.seed)
+
+
+def _check_network(network: str, domain: str, by_notes: Mapping[str, bool]) -> None:
+    """Refuse what has no meaning where there are no notes, and a network without a domain."""
+    given = [option for option, is_given in by_notes.items() if is_given]
+    if given:
+        raise InputError(f"{given[0]} is of the way by notes, and --network goes without; give one")
+    if not domain:
+        from timbrel.translation_network.translator import domain_names, load_network
+
+        known = ", ".join(domain_names(load_network(network)))
+        raise InputError(f"--network needs --domain, one of: {known}")
 
 
 def _check_timbre(timbre: str | None, *, keep_timbre: bool, given: Sequence[bool]) -> None:
@@ -240,25 +321,13 @@ def _check_not_input(targets: dict[int, Target], paths: list[Path]) -> None:
             raise InputError(f"{path}: would be overwritten by its translation; name another file")
 
 
-def _kept(kept: KeptTimbre, saved: Path | None) -> dict[str, Any]:
+def _kept(kept: KeptTimbre | None, saved: Path | None) -> dict[str, Any] | None:
+    if kept is None:
+        return None
     return {
         "nearest": kept.nearest,
         "sureness": round(kept.found.sureness, 4),
         "coordinates": list(kept.timbre.points[0]),
         "error_db": None if kept.error_db is None else round(kept.error_db, 2),
         "file": None if saved is None else str(saved),
-    }
-
-
-def _described(
-    path: Path, target: Target, found: Translation, mastering: Mastering
-) -> dict[str, Any]:
-    return {
-        "file": str(path),
-        "output": str(target.mix),
-        "duration_s": round(found.stream.duration_s, 3),
-        "sample_rate": found.stream.sample_rate,
-        "notes": len(found.transcription.notes),
-        "tuning_cents": round(found.transcription.tuning_cents, 1),
-        **mastering.levels(),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -43,13 +43,112 @@ class Clip:
     n_samples: int
 
 
-class NoteCodec:
-    """Encoder and decoder of a bundle.
+class WaveNetCodec:
+    """The encoder of a bundle, and one of its decoders.
 
     Parameters
     ----------
     bundle
-        Of kind "notes-autoencoder".
+        Holds the encoder's graph, and the weights.
+    config
+        The sizes of both.
+    decoder
+        What the names of the decoder's weights begin with.
+    threads
+        Of the encoder.
+
+    Raises
+    ------
+    InputError
+        If a network of the bundle cannot be run.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        config: AutoencoderConfig,
+        *,
+        decoder: str = "decoder.",
+        threads: int = 1,
+    ) -> None:
+        self.bundle, self.config = bundle, config
+        self.sample_rate = bundle.sample_rate
+        self.hop_length, self.code_size = config.hop_length, config.code_size
+        self._decoder_prefix = decoder
+        self._encoder = open_session(bundle, ENCODER_FILE, threads)
+
+    def encode(self, audio: np.ndarray, *, progress: Progress = silent) -> np.ndarray:
+        """Codes of audio of any length: float32, shape (frames, code_size).
+
+        What does not fill the last frame is filled with silence. Chunks are encoded with so much
+        around them that the codes are those of the whole.
+        """
+        n_chunks = -(-len(audio) // (CHUNK_FRAMES * self.hop_length))
+        chunks = progress(self.encode_blocks([audio]), n_chunks, "encoding")
+        return np.concatenate([np.zeros((0, self.code_size), np.float32), *chunks])
+
+    def encode_blocks(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Codes of audio that comes in blocks of any lengths, in memory for some chunks.
+
+        Every chunk has CHUNK_FRAMES codes, but for the last one; together they are those of
+        `encode`.
+        """
+        hop, context = self.hop_length, self.config.context_frames
+        held = np.zeros(0, np.float32)  # from `behind` frames before the next chunk on
+        behind = 0
+        for block in blocks:
+            held = np.concatenate([held, block])
+            while len(held) >= (behind + CHUNK_FRAMES + context) * hop:
+                yield self._codes(held, behind, CHUNK_FRAMES)
+                held, behind = self._after_a_chunk(held, behind)
+        n_frames = -(-len(held) // hop) - behind
+        held = np.pad(held, (0, (behind + n_frames) * hop - len(held)))
+        while n_frames > 0:
+            yield self._codes(held, behind, min(n_frames, CHUNK_FRAMES))
+            held, behind = self._after_a_chunk(held, behind)
+            n_frames -= CHUNK_FRAMES
+
+    def _codes(self, held: np.ndarray, behind: int, n_frames: int) -> np.ndarray:
+        """Codes of some frames of audio, which begin behind others; at the end is what follows."""
+        last = (behind + n_frames + self.config.context_frames) * self.hop_length
+        levels = compress(held[:last]).astype(np.float32)
+        (codes,) = self._encoder.run(None, {"levels": levels[None]})
+        return codes[0, behind : behind + n_frames]
+
+    def _after_a_chunk(self, held: np.ndarray, behind: int) -> tuple[np.ndarray, int]:
+        """What the next chunk needs of the audio, and how many frames of it lie behind."""
+        kept = min(behind + CHUNK_FRAMES, self.config.context_frames)
+        return held[(behind + CHUNK_FRAMES - kept) * self.hop_length :], kept
+
+    def decoder(self) -> Decoder:
+        """The decoder with the bundle's weights, in the native engine."""
+        from timbrel.notes.engine_decoder import EngineDecoder
+
+        return EngineDecoder(self._decoder_weights(), self.config)
+
+    def reference_decoder(self) -> QueueDecoder:
+        """The same in NumPy, slowly."""
+        return QueueDecoder(
+            self._decoder_weights(),
+            dilations=self.config.decoder_dilations,
+            hop_length=self.hop_length,
+        )
+
+    def _decoder_weights(self) -> dict[str, np.ndarray]:
+        from safetensors.numpy import load_file
+
+        weights = load_file(self.bundle.file(WEIGHTS_FILE))
+        prefix = self._decoder_prefix
+        return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+
+
+class NoteCodec(WaveNetCodec):
+    """Encoder and decoder of a bundle of kind "notes-autoencoder".
+
+    Parameters
+    ----------
+    bundle
+        Of that kind.
     threads
         Of the encoder.
 
@@ -61,11 +160,7 @@ class NoteCodec:
 
     def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
         check_keys(bundle.model, get_type_hints(AutoencoderConfig), bundle.file(CONFIG_FILE))
-        self.bundle = bundle
-        self.config = AutoencoderConfig(**bundle.model)
-        self.sample_rate = bundle.sample_rate
-        self.hop_length, self.code_size = self.config.hop_length, self.config.code_size
-        self._encoder = open_session(bundle, ENCODER_FILE, threads)
+        super().__init__(bundle, AutoencoderConfig(**bundle.model), threads=threads)
         self.identity = bundle_hash(bundle.path)
 
     @classmethod
@@ -89,45 +184,6 @@ class NoteCodec:
         if np.abs(audio).max() < _SILENCE:
             raise InputError(f"{path}: is silent; there is nothing to encode")
         return audio
-
-    def encode(self, audio: np.ndarray, *, progress: Progress = silent) -> np.ndarray:
-        """Codes of audio of any length: float32, shape (frames, code_size).
-
-        What does not fill the last frame is filled with silence. Chunks are encoded with so much
-        around them that the codes are those of the whole.
-        """
-        hop, context = self.hop_length, self.config.context_frames
-        n_frames = -(-len(audio) // hop)
-        levels = compress(np.pad(audio, (0, n_frames * hop - len(audio)))).astype(np.float32)
-        chunks = []
-        starts = range(0, n_frames, CHUNK_FRAMES)
-        for start in progress(starts, len(starts), "encoding"):
-            stop = min(start + CHUNK_FRAMES, n_frames)
-            first, last = max(start - context, 0), min(stop + context, n_frames)
-            (codes,) = self._encoder.run(None, {"levels": levels[None, first * hop : last * hop]})
-            chunks.append(codes[0, start - first : stop - first])
-        return np.concatenate(chunks or [np.zeros((0, self.code_size), np.float32)])
-
-    def decoder(self) -> Decoder:
-        """The decoder with the bundle's weights, in the native engine."""
-        from timbrel.notes.engine_decoder import EngineDecoder
-
-        return EngineDecoder(self._decoder_weights(), self.config)
-
-    def reference_decoder(self) -> QueueDecoder:
-        """The same in NumPy, slowly."""
-        return QueueDecoder(
-            self._decoder_weights(),
-            dilations=self.config.decoder_dilations,
-            hop_length=self.hop_length,
-        )
-
-    def _decoder_weights(self) -> dict[str, np.ndarray]:
-        from safetensors.numpy import load_file
-
-        weights = load_file(self.bundle.file(WEIGHTS_FILE))
-        prefix = "decoder."
-        return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
     def decode(
         self,

@@ -24,10 +24,7 @@ from timbrel.bundles.weights import (
 )
 from timbrel.engine.companding import HALF
 from timbrel.errors import InputError
-from timbrel.notes.autoencoder import (
-    Autoencoder,
-    TemporalConv,
-)
+from timbrel.notes.autoencoder import Autoencoder, TemporalConv, TemporalEncoder
 from timbrel.notes.baseline import SpectralBaseline
 from timbrel.notes.classifier import NoteClassifier
 from timbrel.notes.codec import ENCODER_FILE, KIND
@@ -51,7 +48,7 @@ def write_autoencoder_bundle(
     """
     round_to_half(model)
     config = bundle_config(model, KIND, **about)
-    files = graph_files(model, {ENCODER_FILE: encoder_graph(model)})
+    files = graph_files(model, {ENCODER_FILE: encoder_graph(model, model.encoder)})
     write_bundle(output, config, files, card=_card(config, model.config))
 
 
@@ -75,7 +72,7 @@ def _write_spectral_bundle(
     # The means and variances of the norms are no parameters, but belong to what was learnt.
     norms = {key: value.float() for key, value in _norms(model).items()}
     files = {WEIGHTS_FILE: packed_weights(model), NORMS_FILE: save(norms)}
-    card = f"# {config['name']}\n\n{what} of Engel et al. (2017).\n{_card_end(config)}"
+    card = f"# {config['name']}\n\n{what} of Engel et al. (2017).\n{card_end(config)}"
     write_bundle(output, config, files, card=card)
 
 
@@ -125,9 +122,9 @@ def _norms(model: nn.Module) -> dict[str, torch.Tensor]:
     return {key: value for key, value in model.state_dict().items() if key not in parameters}
 
 
-def encoder_graph(model: Autoencoder) -> onnx.ModelProto:
-    """The encoder: levels (batch, frames · hop_length) → codes (batch, frames, code_size)."""
-    encoder, graph = model.encoder, Graph("encoder", model)
+def encoder_graph(model: nn.Module, encoder: TemporalEncoder) -> onnx.ModelProto:
+    """The encoder of a model: levels (batch, frames · hop_length) → codes (batch, frames, size)."""
+    config, graph = encoder.config, Graph("encoder", model)
     scaled = graph.add("Mul", ["levels", graph.constant(1 / HALF)])
     x = graph.add("Unsqueeze", [scaled, graph.integers(1)])  # (batch, channel, time)
     x = _conv(graph, x, encoder.input)
@@ -135,12 +132,12 @@ def encoder_graph(model: Autoencoder) -> onnx.ModelProto:
         inner = _conv(graph, graph.add("Relu", [x]), cast(TemporalConv, dilated))
         inner = _pointwise(graph, graph.add("Relu", [inner]), cast(nn.Linear, dense))
         x = graph.add("Add", [x, inner])
-    hop = [model.config.hop_length]
+    hop = [config.hop_length]
     pooled = graph.add("AveragePool", [x], kernel_shape=hop, strides=hop)
     codes = graph.add("Transpose", [_pointwise(graph, pooled, encoder.output)], perm=[0, 2, 1])
     return graph.model(
         inputs={"levels": ["batch", "samples"]},
-        outputs={"codes": (codes, ["batch", "frames", model.config.code_size])},
+        outputs={"codes": (codes, ["batch", "frames", config.code_size])},
     )
 
 
@@ -171,10 +168,11 @@ WaveNet autoencoder of musical notes (Engel et al. 2017): audio at 16 kHz to {si
 numbers every {sizes.hop_length} samples, and back. Encoder: {sizes.encoder_layers} layers of
 {sizes.encoder_size}; decoder: {sizes.decoder_layers} layers of {sizes.residual_size}, skip
 connections of {sizes.skip_size}, receptive field {sizes.receptive_field:,} samples.
-{_card_end(config)}"""
+{card_end(config)}"""
 
 
-def _card_end(config: dict[str, Any]) -> str:
+def card_end(config: dict[str, Any]) -> str:
+    """What all cards of such models end with: attribution, licence, training, validation."""
     measures = config["training"].get("validation", {})
     rows = training_rows(config)
     rows += "".join(f"| validation: {key} | {value} |\n" for key, value in measures.items())

@@ -18,18 +18,16 @@ import numpy as np
 import soxr
 
 from timbrel.constants import LOWEST_PITCH, N_PITCHES
-from timbrel.corpus.preparation import Clip, origin, read_data
+from timbrel.corpus.preparation import origin, read_data
 from timbrel.corpus.sounds import read_sounds
 from timbrel.errors import InputError
 from timbrel.progress import Progress, silent
 from timbrel.score.instruments import UNPITCHED_PROGRAMS
 from timbrel.score.performance_roll import PerformanceRoll
-from timbrel.sound import read_audio
-from timbrel.training.cached import cached_arrays
 from timbrel.training.dataset import read_roll
+from timbrel.training.samples import excerpt, kept_samples
 from timbrel.transcription.sizes import BEND, FRAME, HEADS, OFFSET, ONSET, VELOCITY
 
-_FULL_SCALE = 32767
 _REACH_FRAMES = 2  # of the triangles of onsets and releases
 _SILENCE_S = 0.5
 _SPARE = 64  # samples, for the ends of a resampler
@@ -67,13 +65,8 @@ class NoteClips:
         self.clips = [clip for clip in clips if clip.split == split]
         self.sample_rate = sample_rate
         self._folder = folder
-        kept = folder / "samples" / str(sample_rate)
-        self._samples = cached_arrays(
-            [kept / f"{clip.audio_sha256}.npy" for clip in self.clips],
-            _read_samples,
-            [(folder, clip, sample_rate) for clip in self.clips],
-            progress=progress,
-            label=f"samples ({split})",
+        self._samples = kept_samples(
+            folder, self.clips, sample_rate, split=split, progress=progress
         )
         self.durations_s = np.array([len(samples) / sample_rate for samples in self._samples])
         is_pitched = np.array(
@@ -137,10 +130,7 @@ class NoteClips:
         samples = self._samples[cut.clip]
         start = round(cut.start_s * self.sample_rate)
         wanted = n_samples if cut.speed == 1 else int(np.ceil(n_samples * cut.speed)) + _SPARE
-        first, last = np.clip((start, start + wanted), 0, len(samples))
-        audio = np.zeros(wanted, np.float32)
-        audio[first - start : last - start] = samples[first:last]
-        audio /= _FULL_SCALE
+        audio = excerpt(samples, start, wanted)
         if cut.speed != 1:
             audio = soxr.resample(audio, cut.speed, 1.0, quality="LQ")
         return audio[:n_samples]
@@ -230,8 +220,3 @@ def _drop_hidden_releases(labels: np.ndarray) -> None:
     for shift in (1, 2, 3):
         struck[:-shift] |= onset[shift:] > 0
     labels[..., OFFSET] *= ~(ahead & frame & ~struck)
-
-
-def _read_samples(folder: Path, clip: Clip, sample_rate: int) -> np.ndarray:
-    audio, _ = read_audio(folder / clip.audio, sample_rate=sample_rate)
-    return np.round(audio.clip(-1, 1) * _FULL_SCALE).astype(np.int16)

@@ -18,6 +18,7 @@ from timbrel.geometry import MelConfig
 
 T = TypeVar("T")
 _CHECKED_TYPES = (bool, int, float, str, dict)
+_TEXTS = tuple[str, ...]
 _POSITIVE = ("steps", "batch_size", "learning_rate", "validate_every", "checkpoint_every")
 OPTIMIZERS = ("adam", "adamw", "muon")
 _OF_THE_DATA = ("license", "attribution")
@@ -149,11 +150,16 @@ def write_recipe(path: Path, recipe: Recipe) -> None:
 def known(cls: type[T], values: dict, where: str) -> T:
     """An instance of a dataclass, refusing keys that it does not have and values of other types."""
     types = get_type_hints(cls)
+    given = dict(values)
     for key, value in values.items():
         if key not in types:
             known_keys = ", ".join(sorted(types))
             raise InputError(f"{where}: has an unknown key '{key}'; known: {known_keys}")
         wanted = types[key]
+        if wanted == _TEXTS:
+            if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
+                raise InputError(f"{where}: '{key}' must be a list of texts, not {value!r}")
+            given[key] = tuple(value)  # YAML gives lists
         accepted = (int, float) if wanted is float else wanted
         if wanted in _CHECKED_TYPES and (
             not isinstance(value, accepted) or isinstance(value, bool) != (wanted is bool)
@@ -164,7 +170,7 @@ def known(cls: type[T], values: dict, where: str) -> T:
                 f"{where}: '{key}' must be of type {wanted.__name__}, not {value!r}{hint}"
             )
     try:
-        return cls(**values)
+        return cls(**given)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
 

@@ -52,6 +52,8 @@ class Task(ABC):
     # The measure of a validation that says which weights of a run are the best.
     judged_by: ClassVar[str]
     lower_is_better: ClassVar[bool] = True
+    # Whether some of the model's parameters never get a gradient, which DDP must know.
+    has_idle_parameters: ClassVar[bool] = False
     model: nn.Module
     critic: nn.Module | None = None
 

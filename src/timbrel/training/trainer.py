@@ -61,7 +61,10 @@ class Trainer:
         model = task.wrapped()
         if device.type == "cuda":
             model.compile()
-        self._model = DistributedDataParallel(model) if world > 1 else model
+        self._model = model
+        if world > 1:
+            idle = task.has_idle_parameters
+            self._model = DistributedDataParallel(model, find_unused_parameters=idle)
 
     def advance(self, batch: Any) -> Tensor:
         """One optimiser step; gives this process's loss."""

@@ -107,6 +107,15 @@ def test_an_exported_run_encodes_and_decodes(notes_data: Path, tmp_path: Path) -
     assert "| steps | 2 |" in card
 
 
+@pytest.mark.parametrize("kind", MODELS)
+def test_idle_parameters_are_known(kind: str, notes_data: Path) -> None:
+    """Several processes must know whether all parameters get a gradient."""
+    task = loaded(KINDS[kind].task)(recipe(kind), notes_data, rank=0, world=1, progress=silent)
+    task.loss(task.model, task.batch(0), 0).backward()
+    idle = [name for name, parameter in task.model.named_parameters() if parameter.grad is None]
+    assert bool(idle) == task.has_idle_parameters, idle
+
+
 def test_statistics_of_norms_are_averaged_step_by_step(notes_data: Path) -> None:
     wanted = recipe("notes-baseline", ema_decay=0.5)
     task = BaselineTask(wanted, notes_data, rank=0, world=1, progress=silent)

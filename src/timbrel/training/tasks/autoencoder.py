@@ -23,7 +23,7 @@ from timbrel.notes.sizes import AutoencoderConfig
 from timbrel.progress import Progress
 from timbrel.training.recipe import Recipe
 from timbrel.training.task import Validation
-from timbrel.training.tasks.notes import NotesBatch, NotesTask
+from timbrel.training.tasks.notes import NotesTask, TensorBatch
 
 # Validation crops: the number of fixed batches, the crops in each, and the step that draws them.
 _VALID_BATCHES, _VALID_SIZE, _VALID_STEP = 8, 8, 10**9
@@ -52,7 +52,7 @@ class AutoencoderOptions:
 
 
 @dataclass(frozen=True)
-class AutoencoderBatch(NotesBatch):
+class AutoencoderBatch(TensorBatch):
     """Crops of notes."""
 
     levels: Tensor  # (batch, samples) float32, with the context
@@ -65,6 +65,7 @@ class AutoencoderTask(NotesTask):
 
     kind = KIND
     judged_by = "nll"
+    has_idle_parameters = True  # nothing follows the residual of the decoder's last layer
     options_type = AutoencoderOptions
 
     def __init__(

@@ -52,8 +52,6 @@ class EncoderOptions:
     point_weight: float = 0.2  # of the points' likelihood, against that of the instruments
 
     def __post_init__(self) -> None:
-        if isinstance(self.more_data, list):  # YAML gives lists
-            object.__setattr__(self, "more_data", tuple(self.more_data))
         shares = (self.more_share * bool(self.more_data), self.made_share, self.nothing_share)
         if min(shares) < 0 or sum(shares) >= 1:
             raise InputError("the shares of examples must leave some for the data's own renders")

@@ -17,8 +17,8 @@ from timbrel.training.task import Task
 
 
 @dataclass(frozen=True)
-class NotesBatch:
-    """Notes as tensors, each a field of a subclass."""
+class TensorBatch:
+    """Examples as tensors, each a field of a subclass."""
 
     def to(self, device: torch.device) -> Self:
         """Give the same batch on a device."""

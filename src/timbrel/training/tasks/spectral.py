@@ -21,7 +21,7 @@ from timbrel.notes.spectrum import log_spectrum
 from timbrel.progress import Progress
 from timbrel.training.recipe import Recipe
 from timbrel.training.task import Validation
-from timbrel.training.tasks.notes import NotesBatch, NotesTask
+from timbrel.training.tasks.notes import NotesTask, TensorBatch
 
 _VALID_BATCHES, _VALID_SIZE, _VALID_STEP = 8, 16, 10**9
 
@@ -32,7 +32,7 @@ class SpectralOptions:
 
 
 @dataclass(frozen=True)
-class SpectralBatch(NotesBatch):
+class SpectralBatch(TensorBatch):
     """Notes with what is known of them."""
 
     spectra: Tensor  # (batch, 512, 256)
