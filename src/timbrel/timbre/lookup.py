@@ -20,6 +20,7 @@ from timbrel.score.instruments import (
 # or, where none of these is, of the model's own.
 MOST_MEANT = 3
 ALIKE, OWN_ALIKE = 0.6, 0.4
+WORD_SHARE = 0.98  # that a word which is alike counts of a whole name that is
 
 
 class Found(NamedTuple):
@@ -80,7 +81,22 @@ def nearest_names(name: str, instruments: Sequence[Instrument]) -> list[str]:
     name = name.lower()
     own = [instrument.name.lower() for instrument in instruments]
     known = list(dict.fromkeys([*own, *(other.lower() for other in PROGRAM_NAMES)]))
-    close = difflib.get_close_matches(name, known, n=MOST_MEANT, cutoff=ALIKE)
-    close += difflib.get_close_matches(name, own, n=1, cutoff=OWN_ALIKE) if not close else []
+    close = _alike(name, known, ALIKE)[:MOST_MEANT] or _alike(name, own, OWN_ALIKE)[:1]
     words = [other for other in own if set(name.split()) & set(other.split())]
     return list(dict.fromkeys(close + words))[:MOST_MEANT]
+
+
+def _alike(name: str, others: Sequence[str], cutoff: float) -> list[str]:
+    """Names that are so alike to another one, the most alike first."""
+    likeness = {other: _likeness(name, other) for other in others}
+    found = [other for other in others if likeness[other] >= cutoff]
+    return sorted(found, key=lambda other: -likeness[other])
+
+
+def _likeness(name: str, other: str) -> float:
+    """How alike two names are, or a single word and any word of the other."""
+    whole = difflib.SequenceMatcher(None, other, name).ratio()
+    if len(name.split()) > 1:
+        return whole
+    words = (difflib.SequenceMatcher(None, word, name).ratio() for word in other.split())
+    return max(whole, WORD_SHARE * max(words, default=0.0))
