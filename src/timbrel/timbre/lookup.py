@@ -36,7 +36,7 @@ def find_instrument(name: str, instruments: Sequence[Instrument]) -> Found:
     In this order: a name of the model's, whole; a number, 0–127, or a name of General MIDI, whole,
     or an everyday one; a few words of a name of the model's, or of General MIDI, as in "french".
     Where the model lacks the program that is meant, its instrument that sounds nearest stands for
-    it.
+    it; where there are kits alone, a name of General MIDI's is refused.
 
     Raises
     ------
@@ -59,9 +59,13 @@ def find_instrument(name: str, instruments: Sequence[Instrument]) -> Found:
             hint = f"did you mean {' or '.join(meant)}?" if meant else "see 'timbrel timbres'"
             raise InputError(f"there is no instrument '{whole}'; {hint}")
         program = PROGRAM_NAMES.index(part)
+    drums = all(instrument.is_kit for instrument in instruments)
+    if drums and not whole.isdigit():
+        raise InputError(f"'{whole}' is no drum kit, and drums need one; see 'timbrel timbres'")
     instrument = nearest_instrument(program, instruments)
-    lacking = instrument.program != program or instrument.is_kit
-    return Found(instrument, PROGRAM_NAMES[program] if lacking else "")
+    if instrument.program == program and instrument.is_kit == drums:
+        return Found(instrument)
+    return Found(instrument, f"drum kit {program}" if drums else PROGRAM_NAMES[program])
 
 
 def nearest_instrument(program: int, instruments: Sequence[Instrument]) -> Instrument:

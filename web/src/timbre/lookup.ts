@@ -49,9 +49,15 @@ export function findInstrument(name: string, instruments: Instrument[]): Found {
     }
     program = programNames.indexOf(known);
   }
+  const drums = instruments.every(isKit);
+  if (drums && !/^[0-9]+$/.test(whole)) {
+    throw new Error(`'${whole}' is no drum kit, and drums need one`);
+  }
   const instrument = standIn(program, instruments);
-  const lacking = instrument.program !== program || isKit(instrument);
-  return { instrument, standsFor: lacking ? programNames[program] : "" };
+  if (instrument.program === program && isKit(instrument) === drums) {
+    return { instrument, standsFor: "" };
+  }
+  return { instrument, standsFor: drums ? `drum kit ${program}` : programNames[program] };
 }
 
 /**
