@@ -8,6 +8,8 @@ SOUNDFONT := /usr/share/sounds/sf3/MuseScore_General_Lite.sf3
 
 NPM := PATH=$(abspath $(BIN)):$$PATH npm --prefix web
 NODE_MODULES := web/node_modules/.package-lock.json
+# Two at most: each needs up to 2 GB of memory. See tests/support/scheduling.py.
+TWO_PROCESSES := --numprocesses logical --maxprocesses 2 --dist loadfile --no-loadscope-reorder
 PAGE := src/timbrel/web/static/timbre-maps.json
 PAGE_SOURCES := $(shell find web/src web/public -type f) $(wildcard web/*.json web/*.ts web/*.js web/*.html) \
 	$(NATIVE) native/wasm/wavenet.mjs tools/build_wasm.py
@@ -25,7 +27,7 @@ demo: $(VENV)/.runtime  ## Render the bundled MIDI files to out/
 
 test: $(VENV)/.dev system $(PAGE)  ## Run all tests
 	$(NPM) test
-	$(BIN)/pytest
+	$(BIN)/pytest $(TWO_PROCESSES)
 
 page: $(PAGE)  ## Build the page into src/timbrel/web/static/
 
@@ -53,7 +55,7 @@ sanitize: $(VENV)/.dev  ## Run the engine's C++ tests under AddressSanitizer and
 wasm: $(VENV)/.dev  ## Build the engine as WebAssembly into build/wasm/ and test it in Node and Chromium
 	@tools/install-system-packages wasm
 	$(BIN)/python tools/build_wasm.py build/wasm
-	$(BIN)/pytest tests/vocoder/test_wasm.py
+	$(BIN)/pytest tests/engine/test_wasm.py
 
 arm: $(VENV)/.dev  ## Compile the engine for 64-bit ARM and run its C++ tests in an emulator
 	@tools/install-system-packages arm

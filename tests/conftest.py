@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from xdist.remote import Producer
 
+from support.scheduling import Scheduling, group_of
 from timbrel.bundles.bundle import Bundle, load_bundle
 from timbrel.evaluation.originals import Excerpt
 from timbrel.evaluation.run import Evaluation, evaluate
@@ -31,6 +33,30 @@ CORPUS = Path(
 # Two tracks; the first one's length is no whole number of the frames of either transform.
 EXCERPTS = [Excerpt("duet.mid", 1.5, 2.203), Excerpt("prelude.mid", 4.0, 2.0)]
 INSTRUMENTS = ["harp", "grand piano"]
+
+NICENESS = 10  # of what a browser must not wait for, where several processes share the cores
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where several processes share the cores, each computes on one, with those that it starts."""
+    if config.getoption("dist", "no") != "no":
+        os.environ["OMP_NUM_THREADS"] = "1"  # before they start
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):  # of one of several processes
+        items.sort(key=lambda item: group_of(item.nodeid) is None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What a browser plays must come in time; what the other process computes need not."""
+    if hasattr(item.config, "workerinput") and group_of(item.nodeid) is None:
+        os.nice(max(0, NICENESS - os.nice(0)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

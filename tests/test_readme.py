@@ -1,6 +1,7 @@
 """Every command of the README runs as printed, in its order, in an empty folder.
 
-A block below a comment ``<!-- not run: why -->`` is left out; trainings run with two steps.
+A block below a comment ``<!-- not run: why -->`` is left out; trainings run with two steps. Of the
+tunes, only some seconds are played, and of a sampled instrument, four keys are sampled.
 """
 
 from __future__ import annotations
@@ -16,12 +17,26 @@ import pytest
 import soundfile
 
 from support.command_line import note, write_midi
+from timbrel.corpus.soundfont import to_midi
+from timbrel.examples import TUNES
+from timbrel.score.midi import read_midi
 
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"(?:<!-- ((?:not )?run[^>]+) -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
 SMALL = "run with two steps and small data"
 # Of 2 s; training wants two, of which it learns one.
 SPLITS = "file,split\nfirst.mid,train\nsecond.mid,valid\n"
+# Of the tunes that `timbrel tunes` writes; both of the duet's tracks sound in it.
+START_S, DURATION_S = 10.0, 3.0
+
+# What is found as `timbrel`.
+FEW_KEYS = f"""#!{sys.executable}
+from timbrel import sampled
+from timbrel.commands.main import main
+
+sampled.natural_range = lambda program: (60, 63)
+main()
+"""
 
 
 def blocks(remark: str = "") -> list[tuple[str, str]]:
@@ -30,23 +45,45 @@ def blocks(remark: str = "") -> list[tuple[str, str]]:
     return [(language, text) for why, language, text in found if why == remark]
 
 
+@pytest.fixture(autouse=True)
+def programs(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shell finds `timbrel`, and Python's programs."""
+    folder = tmp_path_factory.mktemp("bin")
+    (folder / "timbrel").write_text(FEW_KEYS)
+    (folder / "timbrel").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{Path(sys.executable).parent}:{os.environ['PATH']}")
+
+
 def run_block(language: str, text: str, folder: Path) -> None:
-    programs = str(Path(sys.executable).parent)
-    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
     command = ["bash", "-euc", text] if not language else [sys.executable, "-c", text]
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{text}\n{done.stderr}"
 
 
+def shorten_tunes(folder: Path) -> None:
+    for name in TUNES.values():
+        path = folder / str(name)
+        score = read_midi(path).excerpt(START_S, DURATION_S)
+        assert all(track.notes for track in score.tracks)
+        to_midi(score, 0, tail_s=0).save(path)
+
+
 def test_every_command_runs_in_its_order(tmp_path: Path) -> None:
+    shortened = False
     for language, text in blocks():
-        if language != "bibtex":
-            run_block(language, text, tmp_path)
+        if language == "bibtex":
+            continue
+        if text.startswith("timbrel tunes"):
+            first_line, text = text.split("\n", 1)
+            run_block(language, first_line, tmp_path)
+            shorten_tunes(tmp_path)
+            shortened = True
+        run_block(language, text, tmp_path)
+    assert shortened
     for path in tmp_path.glob("*.wav"):
         assert soundfile.info(path).duration > 1
     assert (tmp_path / "mine.flac").exists()
+    assert len(list((tmp_path / "harp").rglob("*.wav"))) > 1
     assert len(list((tmp_path / "morphs").iterdir())) >= 3
 
 

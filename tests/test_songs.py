@@ -173,7 +173,9 @@ def test_tunings_of_all_kinds_add_up(synthesizer: Synthesizer) -> None:
     assert np.median(found[10:110]) == pytest.approx(1 + 0.25 + 0.125 - 0.14 - 1, abs=0.02)
 
 
-def test_an_a_may_be_of_415_hz(synthesizer: Synthesizer, tmp_path: Path) -> None:
+def test_an_a_may_be_of_415_hz(
+    synthesizer: Synthesizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = smf(on(69) + off(69, 1000), note(36, channel=9))
     score = synthesizer.playable(parse_midi(data))
     tuned = score.tuned(12 * np.log2(415 / 440))
@@ -188,6 +190,7 @@ def test_an_a_may_be_of_415_hz(synthesizer: Synthesizer, tmp_path: Path) -> None
         synthesizer.render(score, tuning_hz=44)
     (tmp_path / "a.mid").write_bytes(data)
     small = ("--model", SMALL_MODEL, "-o", tmp_path / "a.wav")
+    monkeypatch.chdir(tmp_path)
     words = failure_of("render", tmp_path / "a.mid", "--tuning", "415", *small)
     assert f"{SMALL_MODEL}: plays in the tuning of 440 Hz alone" in words
     assert not (tmp_path / "a.wav").exists()

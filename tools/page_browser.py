@@ -49,11 +49,11 @@ def serving(files: Files) -> Iterator[PageServer]:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """The system's browser, with a fresh profile."""
+def chromium(*flags: str) -> Iterator[Browser]:
+    """The system's browser, with a fresh profile and more flags."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS
+            executable_path=shutil.which("chromium"), args=[*CHROMIUM_FLAGS, *flags]
         )
         yield browser
         browser.close()

@@ -106,6 +106,7 @@ def shared() -> dict[str, Any]:
         "mostMeant": lookup.MOST_MEANT,
         "alike": lookup.ALIKE,
         "ownAlike": lookup.OWN_ALIKE,
+        "wordShare": lookup.WORD_SHARE,
         "standardKit": instruments.STANDARD_KIT,
         "kitsOfAKind": instruments.KITS_OF_A_KIND,
         # A row for each program.

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from support.command_line import failure_of, result_of, run
+from timbrel.fitting.options import FitOptions
 from timbrel.synthesizer import Synthesizer
 
 RATE = 16_000
@@ -57,7 +58,8 @@ def test_a_clip_becomes_a_timbre_that_is_played(monkeypatch: pytest.MonkeyPatch)
         song, timbre="harp:0.5, trumpet:0.5", duration_s=3.0, channels=1, dry=True
     )
     soundfile.write("clip.wav", audio, synthesizer.sample_rate)
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    quick = FitOptions(steps=60, place_steps=10)
+    monkeypatch.setattr("timbrel.fitting.fit.FitOptions", lambda: quick)
     found = result_of(
         "fit", "clip.wav", "--score", str(song), "-o", "mine.timbre", "--plot", "fit.png",
         "--model", "mel2mel",

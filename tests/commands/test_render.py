@@ -17,7 +17,16 @@ import numpy as np
 import pytest
 import soundfile
 
-from support.command_line import TIMBREL, failure_of, files, note, result_of, run, write_midi
+from support.command_line import (
+    TIMBREL,
+    failure_of,
+    files,
+    note,
+    result_of,
+    run,
+    run_process,
+    write_midi,
+)
 from timbrel.bundles.bundle import CONFIG_FILE, Bundle, write_sums
 
 pytestmark = pytest.mark.usefixtures("songs")
@@ -334,7 +343,7 @@ def test_links_and_pipes_are_written_through(model: tuple[str, str]) -> None:
         # reader leaves when the pipe is closed, so whoever opened it twice would wait in vain.
         with Path("heard").open("wb") as file, subprocess.Popen(["cat", name], stdout=file) as cat:
             try:
-                done = run("render", "song.mid", *model, "-o", name, timeout_s=120)
+                done = run_process("render", "song.mid", *model, "-o", name, timeout_s=120)
                 assert (done.returncode, done.stdout) == (0, ""), done.stderr
                 cat.wait(timeout=120)
             finally:

@@ -10,7 +10,8 @@ import mido
 import numpy as np
 import pytest
 
-from support.small_data import TWO_INSTRUMENTS, run_timbrel
+from support.command_line import run
+from support.small_data import TWO_INSTRUMENTS
 from timbrel.corpus import preparation
 from timbrel.corpus.description import as_rows, describe
 from timbrel.corpus.preparation import Settings, prepare, read_clip, read_data
@@ -288,17 +289,16 @@ def test_description_counts_minutes_notes_and_keys(gm_data: Path) -> None:
 
 def test_command_line_describes_and_draws(gm_data: Path, tmp_path: Path) -> None:
     picture = tmp_path / "gm.png"
-    code, said = run_timbrel("prepare", "--describe", gm_data, "--plot", picture)
-    assert code == 0, said
-    assert "Marching Snare Kit" in said
-    assert "128:56" in said
+    described = run("prepare", "--describe", gm_data, "--plot", picture)
+    assert described.returncode == 0, described.stderr
+    assert "Marching Snare Kit" in described.stdout
+    assert "128:56" in described.stdout
     assert picture.read_bytes()[:4] == b"\x89PNG"
-    code, said = run_timbrel("prepare", "--describe", gm_data, "--plot", picture)
-    assert code == 2
-    assert "give --force" in said
-    code, said = run_timbrel("prepare", "--describe", tmp_path, "--json")
-    assert code == 2
-    assert "is not finished training data" in said
-    code, said = run_timbrel("prepare")
-    assert code == 2
-    assert "give --output and --soundfont or --recordings" in said
+    for arguments, words in (
+        (("--describe", gm_data, "--plot", picture), "give --force"),
+        (("--describe", tmp_path, "--json"), "is not finished training data"),
+        ((), "give --output and --soundfont or --recordings"),
+    ):
+        refused = run("prepare", *arguments)
+        assert refused.returncode == 2
+        assert words in refused.stderr

@@ -64,6 +64,21 @@ def test_timbres_are_given_by_number_and_by_name(wishes: object, expected: list[
 
 
 @pytest.mark.parametrize(
+    ("number", "kit", "remarks"),
+    [
+        (32, "Jazz Kit", ()),
+        (36, "Jazz Kit", ("the model has no drum kit 36; Jazz Kit sounds nearest",)),
+    ],
+)
+def test_a_number_given_to_drums_is_a_kits(number: int, kit: str, remarks: tuple) -> None:
+    drums = timbres_of(TRACKS, {"Drums": number}, INSTRUMENTS)[3]
+    assert drums.name == kit
+    assert len(drums.remarks) == len(remarks)
+    for found, expected in zip(drums.remarks, remarks, strict=True):
+        assert found.startswith(expected)
+
+
+@pytest.mark.parametrize(
     ("wishes", "message"),
     [
         ({5: "trumpet"}, "there is no track 5; the score has 4"),
@@ -71,6 +86,8 @@ def test_timbres_are_given_by_number_and_by_name(wishes: object, expected: list[
         ({"Flute": "trumpet"}, "there is no track 'Flute'; the score has 1 'Violin I', 2 'Violin"),
         ({1: None, 2: 0.5}, "a timbre cannot be made of float"),
         ("jazz kit", "'Jazz Kit' is a drum kit, but track 1 'Violin I' plays no drums"),
+        ({"Drums": "flute"}, "'flute' is no drum kit, and drums need one"),
+        ({4: "0s jazz kit; 2s violin"}, "'violin' is no drum kit, and drums need one"),
     ],
 )
 def test_what_does_not_fit_the_tracks_is_refused(wishes: object, message: str) -> None:

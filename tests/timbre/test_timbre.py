@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from timbrel.bundles.bundle import Instrument
+from timbrel.bundles.bundle import Instrument, load_bundle
+from timbrel.constants import DEFAULT_MODEL
 from timbrel.errors import InputError
 from timbrel.timbre.lookup import nearest_names
 from timbrel.timbre.timbre import Timbre, as_timbre, parse_timbre, save_timbre
@@ -248,6 +249,19 @@ def test_an_unknown_name_suggests_what_was_meant(name: str, meant: str) -> None:
     assert nearest_names(name, INSTRUMENTS)[0] == meant
     with pytest.raises(InputError, match=f"no instrument '{name.lower()}'; did you mean {meant}"):
         parse_timbre(f"harp:2, {name}:1", INSTRUMENTS)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("hapr", ["orchestral harp"]),
+        ("pinao", ["acoustic grand piano", "bright acoustic piano", "electric grand piano"]),
+        ("orgn", ["drawbar organ", "percussive organ", "rock organ"]),
+        ("chruch organ", ["church organ"]),
+    ],
+)
+def test_one_word_may_have_meant_a_word_of_a_name(name: str, meant: list[str]) -> None:
+    assert nearest_names(name, load_bundle(DEFAULT_MODEL).instruments)[: len(meant)] == meant
 
 
 def test_a_name_like_no_other_points_to_the_list() -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.small_data import run_timbrel, small_recipe
+from support.command_line import run
+from support.small_data import small_recipe
 from timbrel.errors import InputError
 from timbrel.training.comparison import plot_runs, read_runs, recipe_differences
 from timbrel.training.recipe import write_recipe
@@ -86,17 +87,16 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
 def test_the_command_prints_a_table_and_draws(tmp_path: Path) -> None:
     a = make_run(tmp_path / "a", [5.0, 3.0])
     b = make_run(tmp_path / "b", [], seed=9)
-    code, said = run_timbrel("runs", a, b, "--plot", tmp_path / "runs.png")
-    assert code == 0, said
-    head, one, two, seed, drawn = said.strip().splitlines()
+    compared = run("runs", a, b, "--plot", tmp_path / "runs.png")
+    assert compared.returncode == 0, compared.stderr
+    head, one, two, seed, drawn = compared.stdout.strip().splitlines()
     assert head.split()[:3] == ["run", "task", "steps"]
     assert "error_db 3.0000, 3.0000 at 20" in one
     assert two.endswith("none yet")
     assert seed == "seed: a 3, b 9"
     assert drawn.endswith("runs.png: drawn")
     assert (tmp_path / "runs.png").read_bytes()[:4] == b"\x89PNG"
-    code, said = run_timbrel("runs", a, "--json")
-    assert json.loads(said)["runs"][0]["best"] == 3.0
-    code, said = run_timbrel("runs", a, "--plot", tmp_path / "runs.png")
-    assert code == 2
-    assert "--force" in said
+    assert json.loads(run("runs", a, "--json").stdout)["runs"][0]["best"] == 3.0
+    refused = run("runs", a, "--plot", tmp_path / "runs.png")
+    assert refused.returncode == 2
+    assert "--force" in refused.stderr

@@ -14,13 +14,19 @@ from timbrel.web.page import INDEX_FILE, STATIC, page_files
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser_flags() -> list[str]:
+    """What the browser of a module's tests is started with; a module may have others."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def browser(browser_flags: list[str]) -> Iterator[Browser]:
     if not (STATIC / INDEX_FILE).is_file():
         pytest.skip("the page is not built; run: make page")
     if shutil.which("chromium") is None:
         pytest.skip("chromium is not installed")
     expect.set_options(timeout=1000 * LOAD_LIMIT_S)  # the machine may be busy
-    with chromium() as browser:
+    with chromium(*browser_flags) as browser:
         yield browser
 
 

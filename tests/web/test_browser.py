@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mido import Message, MidiFile, MidiTrack
-from page_browser import captured, opened, serving, state, until
+from page_browser import LOAD_LIMIT_S, captured, opened, serving, state, until
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from support.page_visits import AXE, drop, files_with_clock, melody, play, press, saved
@@ -253,7 +253,7 @@ def test_samples_are_listened_through_blind(context: BrowserContext, report: Pat
 
 def heard(page: Page) -> None:
     """Wait until the table's player has gone on."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + LOAD_LIMIT_S
     while page.evaluate("player.currentTime - begunAt") == 0:
         assert time.monotonic() < deadline, page.evaluate("String(player.error?.message)")
         page.wait_for_timeout(20)

@@ -1,10 +1,11 @@
-"""The page hears sounds that are dropped on it: their timbre, their notes."""
+"""The page hears sounds that are dropped on it or come by microphone: their timbre, their notes."""
 
 from __future__ import annotations
 
 import io
 import json
 import re
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,16 @@ from playwright.sync_api import BrowserContext, Page, expect
 from support.page_visits import AXE, drop, melody, press, saved
 from timbrel import Synthesizer, parse_timbre
 from timbrel.bundles.bundle import load_bundle
-from timbrel.constants import SMALL_MODEL
+from timbrel.constants import A4_HZ, A4_PITCH, DEFAULT_TRANSCRIBER, SMALL_MODEL
 from timbrel.hearing.from_audio import TimbreEncoder
 from timbrel.score.midi import parse_midi
+from timbrel.transcription.sizes import TranscriberConfig
 from timbrel.transcription.transcriber import Transcriber
 
 MODEL, INSTRUMENT = "mel2mel-studio", "Trumpet"
 KEYS = (60, 64, 67)
+SCALE = (60, 62, 64, 65, 67)
+NOTE_S = 0.6
 
 
 def wav(audio: np.ndarray, rate: int) -> bytes:
@@ -44,6 +48,96 @@ def trumpet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("sounds") / "take 1.wav"
     path.write_bytes(wav(audio, load_bundle(MODEL).sample_rate))
     return path
+
+
+@pytest.fixture(scope="module")
+def browser_flags(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A microphone before which a scale is played when it is opened, and its last note held."""
+    track = MidiTrack()
+    ticks = [*(round(960 * NOTE_S) for _ in SCALE[1:]), round(960 * 12 * NOTE_S)]
+    track.append(Message("note_on", note=1, velocity=0, time=960))
+    for key, length in zip(SCALE, ticks, strict=True):
+        track.append(Message("note_on", note=key, velocity=90))
+        track.append(Message("note_off", note=key, time=length))
+    score = parse_midi(saved(MidiFile(tracks=[track])))
+    audio = Synthesizer.load(SMALL_MODEL).render(score, timbre="synth lead")
+    path = tmp_path_factory.mktemp("microphone") / "scale.wav"
+    path.write_bytes(wav(audio, load_bundle(SMALL_MODEL).sample_rate))
+    assert [note.pitch for note in Transcriber.load().transcribe(path).notes] == list(SCALE)
+    return [
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={path}%noloop",
+    ]
+
+
+def test_what_a_microphone_hears_is_drawn_played_and_saved(
+    context: BrowserContext, url: str, tmp_path: Path
+) -> None:
+    page = opened(context, url)
+    press(page, "Play by microphone…")
+    panel = page.get_by_role("region", name="Play by microphone")
+    expect(panel.get_by_text("Wear headphones")).to_be_visible()
+    context.grant_permissions([])
+    panel.get_by_role("button", name="Start listening").click()
+    expect(panel.get_by_role("alert")).to_contain_text("The microphone was not allowed.")
+
+    context.grant_permissions(["microphone"])
+    page.evaluate("timbrel.transport.startCapture()")
+    panel.get_by_role("button", name="Start listening").click()
+    until(page, "live.count", lambda count: count >= len(SCALE))
+    # The last note is held; its key lies on the keyboard that is shown.
+    until(page, "live.held", lambda held: held == [SCALE[-1]])
+    struck_at = state(page, "transport.seconds")
+    expect(panel.get_by_text("G4", exact=True)).to_be_visible()
+    held = page.locator(f'.key.held[data-pitch="{SCALE[-1]}"]')
+    expect(held).to_have_count(1)
+    notes = state(page, "live.notes")
+    # A busy machine may lose a moment of the sound, and a note is then begun twice.
+    pitches = [note["pitch"] for note in notes]
+    assert [key for key, _ in groupby(pitches)] == list(SCALE)
+
+    # How late a note is follows from the model, and is said.
+    config = TranscriberConfig(**load_bundle(DEFAULT_TRANSCRIBER).model)
+    known_ms = 1000 * (config.latency_s + 1 / config.frame_rate)  # a peak is one a frame later
+    latency = state(page, "live.latency")
+    assert latency["recognisingMs"] > known_ms
+    assert latency["playingMs"] > 0
+    parts = ("microphoneMs", "recognisingMs", "playingMs")
+    assert latency["totalMs"] == sum(latency[part] for part in parts)
+    expect(panel.get_by_text(re.compile(r"A note sounds \d+ ms after yours"))).to_be_visible()
+
+    # It sounds, and Stop lets all keys go.
+    until(page, "transport.seconds", lambda seconds: seconds > struck_at + 1)
+    panel.get_by_role("button", name="Stop and keep the notes").click()
+    until(page, "title", lambda title: title == "Microphone take.mid")
+    expect(page.locator(".key.held")).to_have_count(0)
+    assert not state(page, "transport.playing")
+    heard = captured(page)
+    assert np.sqrt(np.square(heard).mean()) > 1e-3
+    rate = load_bundle(SMALL_MODEL).sample_rate
+    last = heard[-rate // 2 :].mean(axis=1)
+    spectrum = np.abs(np.fft.rfft(last * np.hanning(len(last))))
+    partial = np.argmax(spectrum) * rate / len(last) / (A4_HZ * 2 ** ((SCALE[-1] - A4_PITCH) / 12))
+    assert min(abs(partial - n) for n in (1, 2, 3)) < 0.03
+    read = state(page, "transport.read")
+
+    panel = page.get_by_role("region", name="Microphone take")
+    with page.expect_download() as download:
+        panel.get_by_role("button", name="Save MIDI").click()
+    assert download.value.suggested_filename == "Microphone take.mid"
+    download.value.save_as(tmp_path / "take.mid")
+    (track,) = parse_midi((tmp_path / "take.mid").read_bytes()).tracks
+    assert [note.pitch for note in track.notes] == pitches
+    assert state(page, "transport.read") == read
+
+    # The microphone is recorded as well.
+    press(page, "Record a sound…")
+    panel = page.get_by_role("region", name="Record a sound")
+    panel.get_by_role("button", name="Start recording").click()
+    expect(panel.get_by_role("timer")).to_be_visible()
+    panel.get_by_role("button", name="Stop and use it").click()
+    until(page, "hearing.name", lambda name: name == "recording")
+    assert state(page, "hearing.sound.seconds") > 0
 
 
 def test_a_dropped_sound_is_named_its_notes_play_in_its_timbre_and_both_are_saved(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -130,12 +130,18 @@ def test_hands_and_keys_turn_and_zoom_it(studio: Page) -> None:
     assert view(studio) == front
 
 
-def until_view(page: Page, fits: Any) -> None:
+def until_seen(page: Page, look: Callable[[], Any], fits: Callable[[Any], bool]) -> Any:
+    """What is seen when it fits."""
     for _ in range(600):
-        if fits(view(page)):
-            return
+        seen = look()
+        if fits(seen):
+            return seen
         page.wait_for_timeout(50)
-    raise AssertionError(view(page))
+    raise AssertionError(seen)
+
+
+def until_view(page: Page, fits: Callable[[Any], bool]) -> Any:
+    return until_seen(page, lambda: view(page), fits)
 
 
 def test_a_click_plays_the_instrument_and_colours_say_how_it_sounds(
@@ -155,12 +161,14 @@ def test_a_click_plays_the_instrument_and_colours_say_how_it_sounds(
     assert chosen.name in command
     # The dot's middle has the colour of what is shown.
     colour = studio.locator("label:has-text('Colour') select")
-    seen = {}
-    for name in ("spectral centroid", "mean energy", "family"):
+    of_families = pixel(studio, at[number])
+    seen = [of_families]
+    for name in ("spectral centroid", "mean energy"):
         colour.select_option(label=name)
-        studio.wait_for_timeout(200)
-        seen[name] = pixel(studio, at[number])
-    assert len(set(seen.values())) == 3
+        found = until_seen(studio, lambda: pixel(studio, at[number]), lambda one: one not in seen)
+        seen.append(found)
+    colour.select_option(label="family")
+    until_seen(studio, lambda: pixel(studio, at[number]), lambda one: one == of_families)
     measured = state(studio, "models.space.data.centroid_hz")
     colour.select_option(label="spectral centroid")
     expect(studio.get_by_text(f"{min(measured)} Hz")).to_be_visible()
@@ -308,9 +316,7 @@ def test_a_finger_taps_without_scrolling_sideways_or_motion(
     search.fill("glock")
     before = view(page)
     search.press("ArrowDown")
-    page.wait_for_timeout(50)
-    after = view(page)
-    assert after != before
+    after = until_view(page, lambda found: found != before)
     page.wait_for_timeout(200)
     assert view(page) == after  # there at once
     serious_violations(page)

@@ -13,14 +13,22 @@ import { cholesky, inverse, spreadOf, times, weightedMean } from "../src/hearing
 import { MelSpectrogram } from "../src/hearing/mel_spectrogram";
 import { openEncoder, openTranscriber } from "../src/hearing/networks";
 import { lookInto } from "../src/hearing/recording";
-import { resampled } from "../src/hearing/resampling";
+import { joined } from "../src/hearing/joined";
+import { resampled, Resampling } from "../src/hearing/resampling";
 import { Spectra } from "../src/hearing/spectra";
 import { isFar, isNothing, nearest, notesInWords, surenessOf } from "../src/hearing/words";
-import { NoteDecoder, type HeardNote } from "../src/transcription/decoding";
+import { NoteDecoder, type BegunNote, type HeardNote } from "../src/transcription/decoding";
 import { FrontEnd } from "../src/transcription/front_end";
 import { midiFile } from "../src/transcription/midi_file";
 import { described, Transcriber } from "../src/transcription/transcriber";
-import type { TranscriberConfig } from "../src/transcription/sizes";
+import {
+  FRAME,
+  latencyOf,
+  N_HEADS,
+  ONSET,
+  type TranscriberConfig,
+} from "../src/transcription/sizes";
+import { noteLatencyOf } from "../src/transcription/stream";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const MODELS = join(ROOT, "src", "timbrel", "models");
@@ -140,6 +148,30 @@ it("sound is resampled as in Python, to 80 dB below its peak", () => {
   }
 });
 
+it("sound is resampled alike in blocks of any length", () => {
+  const audio = sound(golden.sound.rate).subarray(0, 9000);
+  for (const [from, to] of [
+    [44100, 16000],
+    [16000, 44100],
+    [48000, 16000],
+    [16000, 16000],
+  ]) {
+    // prettier-ignore
+    const wanted = resampled(audio, from, to);
+    for (const size of [64, 1000]) {
+      const stream = new Resampling(from, to);
+      const blocks: Float32Array[] = [];
+      for (let at = 0; at < audio.length; at += size) {
+        blocks.push(stream.push(audio.subarray(at, at + size)));
+        const given = blocks.reduce((sum, { length }) => sum + length, 0);
+        const lateS = Math.min(at + size, audio.length) / from - given / to;
+        expect(lateS).toBeLessThan(stream.latencyS + 1 / to);
+      }
+      expect(farthest(joined([...blocks, stream.finish()]), wanted)).toBe(0);
+    }
+  }
+});
+
 it("mels and spectra are Python's", () => {
   const { mel } = bundle("encoder").config as EncoderConfig;
   const [first, last] = golden.mel.frames;
@@ -154,7 +186,12 @@ it("mels and spectra are Python's", () => {
   expect(wanted.filter((value) => value > -7).length).toBeGreaterThan(1000);
   const { model } = bundle("transcriber").config as TranscriberConfig;
   const [from, to] = golden.spectra.frames;
-  const spectra = new FrontEnd(model).of(sound(model.sample_rate), from, to);
+  // In pieces, for their length changes nothing: here as many frames as those before the wanted ones.
+  const frontEnd = new FrontEnd(model);
+  const audio = sound(model.sample_rate);
+  const begin = (from - 1) * model.hop_length + Math.max(...model.windows) / 2;
+  expect(frontEnd.push(audio.subarray(0, begin)).length).toBe(model.windows.length * from * frontEnd.nBands); // prettier-ignore
+  const spectra = frontEnd.push(audio.subarray(begin, begin + (to - from) * model.hop_length));
   expect(farthest(spectra, numbers(golden.spectra.values))).toBeLessThan(1e-4);
 });
 
@@ -200,6 +237,65 @@ it("the notes of a sound are Python's", async () => {
   expect(found.frameRate).toBe(golden.notes.frame_rate);
   expect(Math.abs(found.tuningCents - golden.notes.tuning_cents)).toBeLessThan(0.01);
   expectSameNotes(found.notes, golden.notes.notes, 1e-3, 0.2);
+});
+
+it("a stream in blocks of any length is heard as the whole, as late as stated", async () => {
+  const size = 2899;
+  const { config, files } = bundle("transcriber");
+  const transcriber = new Transcriber(config as TranscriberConfig, await openTranscriber(files));
+  const { rate } = golden.sound;
+  const audio = sound(rate);
+  const resampling = new Resampling(rate, config.model.sample_rate);
+  const begun: (BegunNote & { lateS: number })[] = [];
+  const ended = new Map<number, HeardNote>();
+  let heardS = 0;
+  const stream = transcriber.listen({
+    begun: (note) => begun.push({ ...note, lateS: heardS - note.startS }),
+    ended: (number, note) => ended.set(number, note),
+    longestS: Infinity,
+  });
+  const notes: HeardNote[] = [];
+  for (let first = 0; first < audio.length; first += size) {
+    const block = audio.subarray(first, first + size);
+    heardS = (first + block.length) / rate;
+    notes.push(...(await stream.push(resampling.push(block))));
+  }
+  const nLive = begun.length;
+  notes.push(...(await stream.push(resampling.finish())), ...(await stream.finish()));
+  const frameRate: number = golden.notes.frame_rate;
+  const found = described(notes, frameRate);
+  expect(Math.abs(found.tuningCents - golden.notes.tuning_cents)).toBeLessThan(0.01);
+  expectSameNotes(found.notes, golden.notes.notes, 1e-3, 0.2);
+  // Each note was told when it began, with what is said of it in the end.
+  expect(begun).toHaveLength(notes.length);
+  for (const { number, pitch, startS, velocity } of begun) {
+    expect(ended.get(number)).toMatchObject({ pitch, startS, velocity });
+  }
+  // A peak lies up to half a frame beside its frame's centre.
+  const latencyS = noteLatencyOf(config) + resampling.latencyS;
+  expect(noteLatencyOf(config) - latencyOf(config.model)).toBeCloseTo(1 / frameRate);
+  for (const { lateS } of begun.slice(0, nLive)) {
+    expect(lateS).toBeGreaterThan(latencyS - 0.5 / frameRate - 1 / rate);
+    expect(lateS).toBeLessThan(latencyS + 0.5 / frameRate + size / rate);
+  }
+  expect(nLive).toBeGreaterThan(5);
+});
+
+it("a note that does not end is ended, and told so", () => {
+  const frame = new Float32Array(88 * N_HEADS);
+  const key = 40;
+  const [frameRate, longestS] = [50, 2];
+  const ended: HeardNote[] = [];
+  const watcher = { begun() {}, ended: (_: number, note: HeardNote) => ended.push(note), longestS };
+  const decoder = new NoteDecoder(frameRate, { onset: 0.3, frame: 0.3, offset: 0.4 }, watcher);
+  frame[key * N_HEADS + FRAME] = 1;
+  const onset = frame.slice();
+  onset[key * N_HEADS + ONSET] = 1;
+  decoder.push(onset);
+  for (let i = 0; i < 2 * longestS * frameRate; i++) decoder.push(frame);
+  expect(ended).toHaveLength(1);
+  expect(ended[0].endS - ended[0].startS).toBeCloseTo(longestS, 1);
+  expect(decoder.finish()).toEqual([]);
 });
 
 it("notes are decoded and written to MIDI as in Python, to the byte", () => {

@@ -20,6 +20,7 @@ from timbrel.score.instruments import (
 # or, where none of these is, of the model's own.
 MOST_MEANT = 3
 ALIKE, OWN_ALIKE = 0.6, 0.4
+WORD_SHARE = 0.98  # that a word which is alike counts of a whole name that is
 
 
 class Found(NamedTuple):
@@ -35,7 +36,7 @@ def find_instrument(name: str, instruments: Sequence[Instrument]) -> Found:
     In this order: a name of the model's, whole; a number, 0–127, or a name of General MIDI, whole,
     or an everyday one; a few words of a name of the model's, or of General MIDI, as in "french".
     Where the model lacks the program that is meant, its instrument that sounds nearest stands for
-    it.
+    it; where there are kits alone, a name of General MIDI's is refused.
 
     Raises
     ------
@@ -58,9 +59,13 @@ def find_instrument(name: str, instruments: Sequence[Instrument]) -> Found:
             hint = f"did you mean {' or '.join(meant)}?" if meant else "see 'timbrel timbres'"
             raise InputError(f"there is no instrument '{whole}'; {hint}")
         program = PROGRAM_NAMES.index(part)
+    drums = all(instrument.is_kit for instrument in instruments)
+    if drums and not whole.isdigit():
+        raise InputError(f"'{whole}' is no drum kit, and drums need one; see 'timbrel timbres'")
     instrument = nearest_instrument(program, instruments)
-    lacking = instrument.program != program or instrument.is_kit
-    return Found(instrument, PROGRAM_NAMES[program] if lacking else "")
+    if instrument.program == program and instrument.is_kit == drums:
+        return Found(instrument)
+    return Found(instrument, f"drum kit {program}" if drums else PROGRAM_NAMES[program])
 
 
 def nearest_instrument(program: int, instruments: Sequence[Instrument]) -> Instrument:
@@ -80,7 +85,22 @@ def nearest_names(name: str, instruments: Sequence[Instrument]) -> list[str]:
     name = name.lower()
     own = [instrument.name.lower() for instrument in instruments]
     known = list(dict.fromkeys([*own, *(other.lower() for other in PROGRAM_NAMES)]))
-    close = difflib.get_close_matches(name, known, n=MOST_MEANT, cutoff=ALIKE)
-    close += difflib.get_close_matches(name, own, n=1, cutoff=OWN_ALIKE) if not close else []
+    close = _alike(name, known, ALIKE)[:MOST_MEANT] or _alike(name, own, OWN_ALIKE)[:1]
     words = [other for other in own if set(name.split()) & set(other.split())]
     return list(dict.fromkeys(close + words))[:MOST_MEANT]
+
+
+def _alike(name: str, others: Sequence[str], cutoff: float) -> list[str]:
+    """Names that are so alike to another one, the most alike first."""
+    likeness = {other: _likeness(name, other) for other in others}
+    found = [other for other in others if likeness[other] >= cutoff]
+    return sorted(found, key=lambda other: -likeness[other])
+
+
+def _likeness(name: str, other: str) -> float:
+    """How alike two names are, or a single word and any word of the other."""
+    whole = difflib.SequenceMatcher(None, other, name).ratio()
+    if len(name.split()) > 1:
+        return whole
+    words = (difflib.SequenceMatcher(None, word, name).ratio() for word in other.split())
+    return max(whole, WORD_SHARE * max(words, default=0.0))

@@ -42,6 +42,10 @@ export class Speaker {
     return { speaker, port: port2 };
   }
 
+  get sampleRate(): number {
+    return this.context.sampleRate;
+  }
+
   get suspended(): boolean {
     return this.context.state !== "running";
   }

@@ -5,6 +5,10 @@ import type { Quality } from "./quality";
 import type { Track } from "../score/score";
 import type { Timbre } from "../timbre/timbre";
 
+/**
+ * `order`: counts what the page wants to be played and from where, so that an end that the engine came to
+ * before it heard of the latest wish is known as such.
+ */
 export type ToEngine =
   /** `coming`: paths of files that the page hands over. */
   | {
@@ -22,6 +26,7 @@ export type ToEngine =
   | { kind: "voice"; model: string; vocoder: string; aside: boolean }
   | {
       kind: "score";
+      order: number;
       /** Of the piece, to know it again; null for what is played in between. */
       piece: number | null;
       tracks: Track[];
@@ -33,10 +38,10 @@ export type ToEngine =
       /** Whether what is played goes on until this can take its place. */
       seamless: boolean;
     }
-  | { kind: "seek"; seconds: number }
+  | { kind: "seek"; order: number; seconds: number }
   | { kind: "change"; timbres: Timbre[]; heard: boolean[]; dry: boolean; live: Timbre | null }
   | { kind: "key"; pitch: number; velocity: number }
-  | { kind: "play"; playing: boolean }
+  | { kind: "play"; order: number; playing: boolean }
   | { kind: "loop"; loop: boolean }
   | { kind: "preview"; point: number[]; isKit: boolean }
   | { kind: "recording"; track: number; from: number; to: number }
@@ -74,6 +79,8 @@ export type FromEngine =
       ahead: number;
       underruns: number;
       realTimeFactor: number;
+      /** Seconds from a key that is struck to its sound. */
+      keyLatency: number;
       /** Tracks that are being computed. */
       nTracks: number;
       /** Whether the piece takes longer to compute than to play. */
@@ -87,7 +94,8 @@ export type FromEngine =
     }
   | { kind: "mel"; frame: number; nMels: number; mel: Float32Array }
   | { kind: "changed"; asked: number; heard: number }
-  | { kind: "ended" }
+  /** All was played of what was wished with `order`. */
+  | { kind: "ended"; order: number }
   | { kind: "quality"; quality: Quality }
   | { kind: "preview"; nMels: number; mel: Float32Array }
   | { kind: "recording"; track: number; timbre: Timbre | null }

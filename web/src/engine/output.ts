@@ -13,7 +13,7 @@ import {
 } from "../audio/ring";
 
 const CROSSFADE_S = 0.008; // over which new sound takes the place of old
-const SAFETY_S = 0.02; // ahead of the listener that is no longer touched
+const SAFETY_S = 0.02; // more where messages carry the sound
 
 export class Output {
   /** What was written; in shared memory it is the worklet's own. */
@@ -63,10 +63,14 @@ export class Output {
     return this.written;
   }
 
+  /** Seconds ahead of the listener that are no longer touched. */
+  get safetyS(): number {
+    return SAFETY_S * (this.port ? 3 : 1);
+  }
+
   /** From where on what is written will certainly be heard. */
   get soonest(): number {
-    const safety = Math.round(SAFETY_S * this.rate) * (this.port ? 3 : 1);
-    return this.playing ? this.read + safety : this.read;
+    return this.playing ? this.read + Math.round(this.safetyS * this.rate) : this.read;
   }
 
   /** Where other sound can begin: where nothing was written the listener cannot be yet. */

@@ -145,6 +145,11 @@ export class Player {
     return Math.max(this.fresh - this.output.read, 0) / this.sampleRate;
   }
 
+  /** Seconds from a key that is struck while it plays to where it begins to sound. */
+  get keyLatency(): number {
+    return this.output.safetyS + this.firstStepsS;
+  }
+
   /** The share of the time for which it plays that a hop's computation takes. */
   get realTimeFactor(): number {
     return this.stepMs / 1000 / ((this.source?.hop ?? 16) / this.frameRate);
@@ -314,7 +319,12 @@ export class Player {
   }
 
   private get expectedLag(): number {
-    return this.playing ? (FIRST_STEPS * 1.1 * this.stepMs * this.sampleRate) / 1000 : 0;
+    return this.playing ? this.firstStepsS * this.sampleRate : 0;
+  }
+
+  /** Seconds until the first steps after a change are computed. */
+  private get firstStepsS(): number {
+    return (FIRST_STEPS * 1.1 * this.stepMs) / 1000;
   }
 
   /**

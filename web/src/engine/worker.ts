@@ -74,6 +74,8 @@ class Engine {
   /** What is computed before it may be played. */
   private bufferOnly: Rendering | null = null;
   private announced = false;
+  /** The page's latest wish; see `ToEngine`. */
+  private order = 0;
 
   private constructor(
     private readonly base: string,
@@ -121,6 +123,7 @@ class Engine {
   }
 
   cue(score: Score): void {
+    this.order = score.order;
     this.cancelRender();
     const { piece, tracks, live } = score;
     if (piece !== null && piece !== this.rendered?.piece) this.forgetRendered();
@@ -150,7 +153,8 @@ class Engine {
     else this.seek(player.seconds);
   }
 
-  seek(seconds: number): void {
+  seek(seconds: number, order = this.order): void {
+    this.order = order;
     if (!this.score) return;
     this.cueing++;
     this.player!.secured = 0;
@@ -175,7 +179,8 @@ class Engine {
     this.player?.key(pitch, velocity);
   }
 
-  play(playing: boolean): void {
+  play(playing: boolean, order: number): void {
+    this.order = order;
     this.player!.play(playing);
     this.tellPosition();
   }
@@ -318,6 +323,7 @@ class Engine {
       ahead: player.aheadSeconds,
       underruns: this.output.underruns,
       realTimeFactor: player.realTimeFactor,
+      keyLatency: player.keyLatency,
       nTracks: player.nTracks,
       overloaded: player.overloaded,
       rendered: this.fitting !== null,
@@ -365,7 +371,7 @@ class Engine {
       computed: ({ frame, mel }) =>
         say({ kind: "mel", frame, nMels: this.mel2mel.nMels, mel }, [mel.buffer]),
       changed: (asked, heard) => say({ kind: "changed", asked, heard }),
-      ended: () => say({ kind: "ended" }),
+      ended: () => say({ kind: "ended", order: this.order }),
       starved: () => say({ kind: "starved" }),
       measured: (quality) => say({ kind: "quality", quality }),
     });
@@ -475,13 +481,13 @@ async function hear(message: ToEngine): Promise<void> {
     case "score":
       return started.cue(message);
     case "seek":
-      return started.seek(message.seconds);
+      return started.seek(message.seconds, message.order);
     case "change":
       return started.change(message);
     case "key":
       return started.key(message.pitch, message.velocity);
     case "play":
-      return started.play(message.playing);
+      return started.play(message.playing, message.order);
     case "loop":
       return started.loop(message.loop);
     case "preview":

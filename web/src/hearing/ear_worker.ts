@@ -6,6 +6,7 @@ import { turn } from "../engine/offline";
 import { prepareRuntime } from "../engine/runtime";
 import { Transcriber } from "../transcription/transcriber";
 import type { TranscriberConfig } from "../transcription/sizes";
+import { Dictation } from "./dictation";
 import { Encoder, type EncoderConfig, type Told } from "./encoder";
 import { foundTimbre } from "./found";
 import type { FromEar, ToEar } from "./messages";
@@ -14,13 +15,16 @@ import { lookInto, type Recording } from "./recording";
 import { resampled } from "./resampling";
 
 type Asked = Extract<ToEar, { kind: "hear" }>;
+type Listening = Extract<ToEar, { kind: "listen" }>;
+type States = Parameters<Awaited<ReturnType<typeof openTranscriber>>["run"]>[2];
 
 class Forgotten extends Error {}
 
 let base = "";
 const forgotten = new Set<number>();
 const encoders = new Map<string, Promise<Encoder>>();
-const transcribers = new Map<string, ReturnType<typeof loadTranscriber>>();
+const transcribers = new Map<string, Promise<Transcriber<States>>>();
+const dictations = new Map<number, Dictation<States>>();
 
 function say(message: FromEar): void {
   self.postMessage(message);
@@ -40,16 +44,16 @@ async function loadEncoder({ entry, points }: Asked): Promise<Encoder> {
   return new Encoder(entry.config as unknown as EncoderConfig, points, network);
 }
 
-async function loadTranscriber({ entry }: Asked) {
+async function loadTranscriber({ entry }: Asked | Listening): Promise<Transcriber<States>> {
   const network = await openTranscriber(await filesOf(entry));
   return new Transcriber(entry.config as unknown as TranscriberConfig, network);
 }
 
 /** What is loaded once; what failed may be tried again. */
-function once<T>(
+function once<T, A extends Asked | Listening>(
   known: Map<string, Promise<T>>,
-  asked: Asked,
-  load: (asked: Asked) => Promise<T>,
+  asked: A,
+  load: (asked: A) => Promise<T>,
 ): Promise<T> {
   const { name } = asked.entry.config;
   let found = known.get(name);
@@ -93,15 +97,40 @@ async function hearNotes(asked: Asked, recording: Recording, told: Told): Promis
   say({ kind: "notes", number, transcription: await transcriber.hear(audio, told), remarks });
 }
 
+async function listen(asked: Listening): Promise<void> {
+  const { number, sampleRate, port } = asked;
+  const transcriber = await once(transcribers, asked, loadTranscriber);
+  if (forgotten.delete(number)) return port.close();
+  const dictation = new Dictation(transcriber, sampleRate, (news) => say({ number, ...news }));
+  dictations.set(number, dictation);
+  port.onmessage = ({ data }: MessageEvent<Float32Array>) => dictation.take(data);
+  say({ kind: "listening", number });
+}
+
+async function finish(number: number): Promise<void> {
+  const transcription = await dictations.get(number)!.finish();
+  dictations.delete(number);
+  say({ kind: "notes", number, transcription, remarks: [] });
+}
+
+function forget(number: number): void {
+  forgotten.add(number);
+  dictations.get(number)?.end();
+  dictations.delete(number);
+}
+
 self.onmessage = ({ data }: MessageEvent<ToEar>) => {
   if (data.kind === "runtime") {
     base = data.base;
     prepareRuntime(Promise.resolve(data.module));
-  } else if (data.kind === "forget") forgotten.add(data.number);
-  else {
-    hear(data).catch((error: Error) => {
-      if (error instanceof Forgotten) return;
-      say({ kind: "failed", number: data.number, message: error.message });
-    });
+    return;
   }
+  if (data.kind === "forget") return forget(data.number);
+  const { number } = data;
+  const done =
+    data.kind === "hear" ? hear(data) : data.kind === "listen" ? listen(data) : finish(number);
+  done.catch((error: Error) => {
+    if (error instanceof Forgotten) return;
+    say({ kind: "failed", number, message: error.message });
+  });
 };

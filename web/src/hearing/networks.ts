@@ -1,7 +1,7 @@
 // The networks that hear, in ONNX Runtime.
 
 import { openSession, ort, run } from "../engine/runtime";
-import type { TranscriberNetwork } from "../transcription/transcriber";
+import type { TranscriberNetwork } from "../transcription/stream";
 import type { EncoderNetwork } from "./encoder";
 
 type Files = Record<string, Uint8Array>;

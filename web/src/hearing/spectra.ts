@@ -75,10 +75,14 @@ export class Frames {
   private readonly cut: [Float64Array, Float64Array];
   private readonly found: [Float64Array, Float64Array];
 
-  /** @param window by which the samples are multiplied */
+  /**
+   * @param window by which the samples are multiplied
+   * @param origin the sample on which frame 0 is centred
+   */
   constructor(
     private readonly window: Float64Array,
     private readonly hop: number,
+    private readonly origin = 0,
   ) {
     const size = window.length;
     this.spectra = new Spectra(size);
@@ -86,7 +90,7 @@ export class Frames {
     this.found = [new Float64Array(this.spectra.nBins), new Float64Array(this.spectra.nBins)];
   }
 
-  /** The powers of the frames from `first` to before `last`; frame k is centred on k · hop. */
+  /** The powers of the frames from `first` to before `last`; frame k is centred on origin + k · hop. */
   each(
     audio: Float32Array,
     first: number,
@@ -103,7 +107,7 @@ export class Frames {
 
   private windowed(audio: Float32Array, frame: number, into: Float64Array): void {
     const { window } = this;
-    const start = frame * this.hop - window.length / 2;
+    const start = this.origin + frame * this.hop - window.length / 2;
     for (let i = 0; i < window.length; i++) into[i] = (audio[start + i] ?? 0) * window[i];
   }
 }

@@ -1,20 +1,27 @@
 // How alike two texts are, by Ratcliff and Obershelp's measure as Python's difflib has it: twice the
 // letters in matching blocks, divided by all letters. Blocks are found from the longest on.
 
-/** At most so many texts that are at least so alike, the most alike first. */
-export function closeMatches(
-  word: string,
-  possibilities: string[],
-  most: number,
-  cutoff: number,
-): string[] {
-  const wanted = [...word];
-  return possibilities
-    .map((other) => ({ other, ratio: likeness([...other], wanted) }))
+import constants from "../constants.json";
+
+/** The texts that are at least so alike to a name, the most alike first. */
+export function alike(name: string, others: readonly string[], cutoff: number): string[] {
+  return others
+    .map((other) => ({ other, ratio: nameLikeness(name, other) }))
     .filter(({ ratio }) => ratio >= cutoff)
-    .sort((a, b) => b.ratio - a.ratio || (a.other < b.other ? 1 : -1))
-    .slice(0, most)
+    .sort((a, b) => b.ratio - a.ratio)
     .map(({ other }) => other);
+}
+
+/** How alike two names are, or a single word and any word of the other. */
+function nameLikeness(name: string, other: string): number {
+  const whole = likeness([...other], [...name]);
+  if (wordsIn(name).length > 1) return whole;
+  const words = wordsIn(other).map((word) => likeness([...word], [...name]));
+  return Math.max(whole, constants.wordShare * Math.max(0, ...words));
+}
+
+function wordsIn(name: string): string[] {
+  return name.split(/\s+/u).filter(Boolean);
 }
 
 function likeness(a: string[], b: string[]): number {

@@ -5,7 +5,7 @@ import constants from "../constants.json";
 import type { Instrument } from "../engine/bundle";
 import { isKit } from "../engine/kinds";
 import { nearestKit } from "../score/abilities";
-import { closeMatches } from "./likeness";
+import { alike } from "./likeness";
 
 const { programNames } = constants;
 const sameWords = new Map(Object.entries(constants.sameWords));
@@ -49,9 +49,15 @@ export function findInstrument(name: string, instruments: Instrument[]): Found {
     }
     program = programNames.indexOf(known);
   }
+  const drums = instruments.every(isKit);
+  if (drums && !/^[0-9]+$/.test(whole)) {
+    throw new Error(`'${whole}' is no drum kit, and drums need one`);
+  }
   const instrument = standIn(program, instruments);
-  const lacking = instrument.program !== program || isKit(instrument);
-  return { instrument, standsFor: lacking ? programNames[program] : "" };
+  if (instrument.program === program && isKit(instrument) === drums) {
+    return { instrument, standsFor: "" };
+  }
+  return { instrument, standsFor: drums ? `drum kit ${program}` : programNames[program] };
 }
 
 /**
@@ -87,8 +93,8 @@ export function nearestNames(name: string, instruments: Instrument[]): string[] 
   const lower = name.toLowerCase();
   const own = instruments.map((one) => one.name.toLowerCase());
   const known = [...new Set([...own, ...programNames.map((other) => other.toLowerCase())])];
-  const close = closeMatches(lower, known, constants.mostMeant, constants.alike);
-  if (!close.length) close.push(...closeMatches(lower, own, 1, constants.ownAlike));
+  const close = alike(lower, known, constants.alike).slice(0, constants.mostMeant);
+  if (!close.length) close.push(...alike(lower, own, constants.ownAlike).slice(0, 1));
   const words = new Set(split(lower));
   const sharing = own.filter((other) => split(other).some((word) => words.has(word)));
   return [...new Set([...close, ...sharing])].slice(0, constants.mostMeant);

@@ -24,8 +24,26 @@ export interface HeardNote {
   bendCents: number[];
 }
 
+/** A note that begins; its number is its own. */
+export interface BegunNote {
+  number: number;
+  pitch: number;
+  startS: number;
+  velocity: number;
+}
+
+/** Whoever wants notes as they come. */
+export interface Watcher {
+  begun(note: BegunNote): void;
+  /** The note of that number is over. */
+  ended(number: number, note: HeardNote): void;
+  /** Where a note is ended at the latest, in seconds after its start. */
+  readonly longestS: number;
+}
+
 /** A note that has not ended yet. */
 interface Sounding {
+  number: number;
   key: number;
   start: number; // frames
   onset: number;
@@ -37,9 +55,13 @@ interface Sounding {
   below: number;
 }
 
+/** How many frames after it a peak is known as one. */
+export const PEAK_FRAMES = 1;
+
 export class NoteDecoder {
   private readonly limits: Thresholds;
   private time = 0; // the next frame
+  private begun = 0; // notes
   /** By the key that sounds now; in the order in which they began. */
   private readonly sounding = new Map<number, Sounding>();
   private readonly started = new Int32Array(nPitches).fill(-(2 ** 30));
@@ -49,6 +71,7 @@ export class NoteDecoder {
   constructor(
     private readonly frameRate: number,
     { onset, frame, offset }: Thresholds,
+    private readonly watcher: Watcher | null = null,
   ) {
     // What the network says is in single precision, and compared so.
     this.limits = {
@@ -87,10 +110,12 @@ export class NoteDecoder {
       if (this.sounding.has(key)) found.push(this.end(key, start));
       this.begin(key, start);
     }
+    const longest = this.watcher ? this.watcher.longestS * this.frameRate : Infinity;
     for (const [key, note] of this.sounding) {
       note.frameSum += row[at(key, FRAME)];
       note.nFrames++;
       note.bend.push(SEMITONE_CENTS * (key - note.key) + row[at(key, BEND)]);
+      if (note.nFrames >= longest) found.push(this.end(key, this.time));
     }
     [this.before, this.last] = [this.last, row];
     this.time++;
@@ -112,7 +137,9 @@ export class NoteDecoder {
   private begin(key: number, start: number): void {
     const { last } = this;
     this.started[key] = this.time - 1;
+    const number = this.begun++;
     this.sounding.set(key, {
+      number,
       key,
       start: Math.max(start, 0),
       onset: last[at(key, ONSET)],
@@ -121,6 +148,12 @@ export class NoteDecoder {
       nFrames: 1,
       bend: [last[at(key, BEND)]],
       below: 0,
+    });
+    this.watcher?.begun({
+      number,
+      pitch: key + lowestPitch,
+      startS: Math.max(start, 0) / this.frameRate,
+      velocity: velocityOf(last[at(key, VELOCITY)]),
     });
   }
 
@@ -173,16 +206,17 @@ export class NoteDecoder {
     const cents = curve.reduce((a, b) => a + b, 0) / curve.length;
     const isBent = curve.some((value) => Math.abs(value - cents) > bentCents);
     const meanFrame = note.frameSum / note.nFrames;
-    const velocity = roundHalfEven(MOST_VELOCITY * note.velocity);
-    return {
+    const ended: HeardNote = {
       pitch: note.key + lowestPitch,
       startS: note.start / this.frameRate,
       endS: Math.max(end, note.start + 1) / this.frameRate,
-      velocity: Math.min(Math.max(velocity, 1), MOST_VELOCITY),
+      velocity: velocityOf(note.velocity),
       confidence: Math.sqrt(note.onset * Math.min(meanFrame, 1)),
       cents,
       bendCents: isBent ? curve.map((value) => roundHalfEven(10 * value) / 10) : [],
     };
+    this.watcher?.ended(note.number, ended);
+    return ended;
   }
 
   /** Where a peak lies between frames, −½ to ½, of a triangle that is four frames wide. */
@@ -192,6 +226,10 @@ export class NoteDecoder {
     if (!rise) return 0;
     return Math.min(Math.max(rise / (peak + Math.abs(rise) / 2), -0.5), 0.5);
   }
+}
+
+function velocityOf(share: number): number {
+  return Math.min(Math.max(roundHalfEven(MOST_VELOCITY * share), 1), MOST_VELOCITY);
 }
 
 function at(key: number, head: number): number {

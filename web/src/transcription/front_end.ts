@@ -4,30 +4,39 @@
 import constants from "../constants.json";
 import { hannWindow } from "../engine/fft";
 import type { Band } from "../engine/mel_bands";
+import { joined } from "../hearing/joined";
 import { Frames } from "../hearing/spectra";
 import { bandPitches, type Sizes } from "./sizes";
 
 const { a4Pitch, tinyPower } = constants.transcription;
 
+/** Makes spectra of a stream of sound; before the first sample there is silence. */
 export class FrontEnd {
   readonly nBands: number;
+  private readonly margin: number;
+  private heard: Float32Array;
   private readonly transforms: { frames: Frames; bands: Band[] }[];
 
   constructor(private readonly sizes: Sizes) {
     const pitches = bandPitches(sizes);
     this.nBands = pitches.length;
+    this.margin = Math.max(...sizes.windows) / 2;
+    this.heard = new Float32Array(this.margin);
     this.transforms = sizes.windows.map((size) => ({
-      frames: new Frames(scaledWindow(size), sizes.hop_length),
+      frames: new Frames(scaledWindow(size), sizes.hop_length, this.margin),
       bands: bandFilters(sizes, pitches, size),
     }));
   }
 
-  /** The frames from `first` to before `last` of a whole sound, (windows, frames, bands). */
-  of(audio: Float32Array, first: number, last: number): Float32Array {
-    const found = new Float32Array(this.transforms.length * (last - first) * this.nBands);
+  /** Take more samples; gives the frames that are whole now, (windows, frames, bands). */
+  push(audio: Float32Array): Float32Array {
+    const heard = joined([this.heard, audio]);
+    const { hop_length: hop } = this.sizes;
+    const nFrames = Math.max(Math.floor((heard.length - 2 * this.margin) / hop) + 1, 0);
+    const found = new Float32Array(this.transforms.length * nFrames * this.nBands);
     this.transforms.forEach(({ frames, bands }, i) => {
-      frames.each(audio, first, last, (frame, powers) => {
-        const row = (i * (last - first) + frame - first) * this.nBands;
+      frames.each(heard, 0, nFrames, (frame, powers) => {
+        const row = (i * nFrames + frame) * this.nBands;
         bands.forEach(({ first: from, weights }, band) => {
           let power = tinyPower;
           for (let k = 0; k < weights.length; k++) power += weights[k] * powers[from + k];
@@ -35,6 +44,7 @@ export class FrontEnd {
         });
       });
     });
+    this.heard = heard.slice(nFrames * hop);
     return found;
   }
 }

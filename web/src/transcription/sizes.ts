@@ -51,6 +51,12 @@ export function bandPitches(sizes: Sizes): number[] {
   return Array.from({ length: nBands }, (_, band) => first + band * step);
 }
 
+/** How long after a sound the network can speak of it, in seconds. */
+export function latencyOf(sizes: Sizes): number {
+  const samples = framesAhead(sizes) * sizes.hop_length + Math.max(...sizes.windows) / 2;
+  return samples / sizes.sample_rate;
+}
+
 /** How many frames the network hears beyond the one that it speaks of. */
 export function framesAhead({ dilations, ahead }: Sizes): number {
   return dilations.reduce(

@@ -4,7 +4,7 @@ import { decoded, type Decoded } from "../audio/decoding";
 import type { BundleEntry } from "../engine/bundle";
 import { isKit } from "../engine/kinds";
 import { cloudOf } from "../hearing/cloud";
-import { Ear, type Heard } from "../hearing/ear";
+import type { Ear, Heard } from "../hearing/ear";
 import type { FoundTimbre } from "../hearing/found";
 import type { Wish } from "../hearing/messages";
 import { isNothing, nearest } from "../hearing/words";
@@ -21,7 +21,6 @@ const SHORT_S = 0.3; // the encoder has learnt from nothing shorter
 const TOO_SHORT = "is very short; half a second or more is heard more surely";
 
 export interface Sound extends Decoded {
-  name: string;
   /** Of the file, to listen to it. */
   url: string;
 }
@@ -45,10 +44,12 @@ export interface Stage {
 
 export class Hearing {
   sound = $state.raw<Sound | null>(null);
+  /** Of what was heard, as a file's. */
+  name = $state("");
   /** The name of a file that is being decoded. */
   opening = $state("");
-  /** Whether the microphone's part is shown. */
-  recording = $state(false);
+  /** What is shown to use the microphone with. */
+  input = $state<"recorder" | "live" | null>(null);
   timbre = $state.raw<Answer<FoundTimbre> | null>(null);
   notes = $state.raw<Answer<Transcription> | null>(null);
   /** The model in whose space the timbre lies. */
@@ -90,19 +91,18 @@ export class Hearing {
     const { point, covariance } = this.timbre!.found!;
     return cloudOf({ mean: point, covariance }, CLOUD_SIZE);
   });
+  isShown = $derived.by(
+    () => !!(this.sound || this.opening || this.input || this.timbre || this.notes),
+  );
   /** Whether its notes are the piece that is open. */
   isOpen = $derived.by(() => !!this.piece.source && this.piecesNumber === this.piece.number);
-
-  private readonly ear: Ear;
 
   constructor(
     private readonly models: Models,
     private readonly piece: Piece,
-    runtime: () => Promise<WebAssembly.Module>,
+    private readonly ear: Ear,
     private readonly stage: Stage,
-  ) {
-    this.ear = new Ear(runtime);
-  }
+  ) {}
 
   /** A sound to hear; one that cannot be read leaves everything as it was. */
   async open(file: File): Promise<void> {
@@ -110,7 +110,8 @@ export class Hearing {
     try {
       const sound = await decoded(file);
       this.close();
-      this.sound = { ...sound, name: file.name, url: URL.createObjectURL(file) };
+      this.sound = { ...sound, url: URL.createObjectURL(file) };
+      this.name = file.name;
       this.stage.say(`Opened the sound ${file.name}. What should be heard in it?`);
     } catch (error) {
       this.stage.complain(`${file.name} ${(error as Error).message}`);
@@ -119,18 +120,26 @@ export class Hearing {
     }
   }
 
-  /** Show the microphone's part, or hide it. */
-  record(): void {
-    const before = this.recording;
+  /** Show what uses the microphone, or hide it. */
+  show(input: "recorder" | "live"): void {
+    const before = this.input;
     this.close();
-    this.recording = !before;
+    this.input = before === input ? null : input;
+  }
+
+  /** Take notes that were heard live; `opens`: they become the piece. */
+  take(name: string, heard: Heard<"notes">, opens: boolean): void {
+    this.close();
+    this.name = name;
+    this.keep(heard);
+    if (opens) this.openNotes();
   }
 
   close(): void {
     this.ear.forget();
     if (this.sound) URL.revokeObjectURL(this.sound.url);
     this.sound = this.timbre = this.notes = this.piecesNumber = this.wanted = null;
-    this.recording = false;
+    this.input = null;
   }
 
   /** Hear what is wished, one after the other; of both, the notes play in the timbre. */
@@ -200,14 +209,17 @@ export class Hearing {
   private async hearNotes(sound: Sound): Promise<void> {
     const heard = await this.hear("notes", sound, this.models.transcriber, []);
     if (!heard) return;
-    const { transcription, remarks } = heard;
+    this.keep(heard);
+    this.openNotes();
+  }
+
+  private keep({ transcription, remarks }: Heard<"notes">): void {
     const found = transcription?.notes.length ? transcription : null;
     const none = transcription
       ? "nothing like notes was heard; is it speech, noise or drums?"
       : "is silent, so there are no notes";
     this.notes = { progress: null, found, remarks: found ? remarks : [...remarks, none] };
     this.stage.say(found ? `${found.notes.length} notes were heard.` : "No notes were heard.");
-    this.openNotes();
   }
 
   /** What is heard; null where that fails, which is said, or where the sound was closed meanwhile. */
@@ -230,13 +242,13 @@ export class Hearing {
     } catch (error) {
       if (isOpen()) {
         this[wish] = null;
-        this.stage.complain(`${sound.name}: ${(error as Error).message}`);
+        this.stage.complain(`${this.name}: ${(error as Error).message}`);
       }
       return null;
     }
   }
 
   private get stem(): string {
-    return this.sound!.name.replace(/\.[^.]+$/, "");
+    return this.name.replace(/\.[^.]+$/, "");
   }
 }

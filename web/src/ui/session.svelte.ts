@@ -17,13 +17,16 @@ import { parseTimbre, parseTimbreFile, type Reading } from "../timbre/grammar";
 import { constantTimbre, type Point, type Timbre } from "../timbre/timbre";
 import { linkParameters, missingFeature } from "./browser";
 import { Export } from "./export.svelte";
+import { Ear, type Heard } from "../hearing/ear";
 import { Hearing } from "./hearing.svelte";
+import { Live } from "./live.svelte";
 import { Models, type Choice } from "./models.svelte";
 import { Path } from "./path.svelte";
 import { fileTimbres, KEYBOARD, NO_NOTES, Piece, type Source } from "./piece.svelte";
 import { Preview } from "./preview.svelte";
 import { Transport, type Programme } from "./transport.svelte";
 
+const TAKE = "Microphone take";
 const PHRASE_TITLE = "A short phrase";
 const PHRASE: Score = { ...NO_NOTES, tracks: [phraseTrack(false)] };
 const BEAT: Score = { ...NO_NOTES, tracks: [phraseTrack(true)] };
@@ -59,6 +62,7 @@ export class Session {
   readonly export: Export;
   readonly preview: Preview;
   readonly hearing: Hearing;
+  readonly live: Live;
 
   /** Of the piece, also while something else plays. */
   seconds = $derived.by(() => (this.interlude ? this.leftAt : this.transport.seconds));
@@ -96,6 +100,8 @@ export class Session {
   private readonly shared = sharedRing();
   private preparing: ReturnType<typeof Speaker.prepare> | null = null;
   private readonly linked = linkParameters();
+  /** The piece that was open when playing by microphone began. */
+  private pieceBefore = 0;
   private keysTold: Promise<void> = Promise.resolve();
 
   constructor(
@@ -109,10 +115,19 @@ export class Session {
     this.path = new Path(this.models, this.piece, this, this.tell, say);
     this.export = new Export(this.models, this.piece, this.path, this.transport, this.tell);
     this.preview = new Preview(this.tell, () => this.hasTimeForPictures);
-    this.hearing = new Hearing(this.models, this.piece, () => this.downloads.runtime, {
+    const ear = new Ear(() => this.downloads.runtime);
+    this.hearing = new Hearing(this.models, this.piece, ear, {
       openNotes: (name, midi) => this.open({ kind: "file", name }, parseMidi(midi)),
       choose: (choice) => this.choose(choice),
       complain,
+      say,
+    });
+    this.live = new Live(ear, this.models, this.transport, {
+      begin: () => this.beginTake(),
+      playKeys: () => this.playKeys(),
+      restKeys: () => this.restKeys(),
+      key: (pitch, velocity) => this.key(pitch, velocity),
+      take: (heard) => this.takeNotes(heard),
       say,
     });
   }
@@ -182,6 +197,7 @@ export class Session {
 
   private open(source: Source, score: Score): void {
     this.message = "";
+    void this.live.finish(); // it would hear what is opened
     this.interlude = null;
     this.transport.waits = true;
     this.piece.open(source, score, this.models.abilities);
@@ -231,8 +247,13 @@ export class Session {
   }
 
   stop(): void {
+    this.silence();
+    void this.live.finish();
+  }
+
+  private silence(): void {
     this.transport.stop();
-    this.ended();
+    this.rest();
   }
 
   seek(seconds: number): void {
@@ -301,6 +322,35 @@ export class Session {
     await this.transport.key(pitch, velocity);
   }
 
+  /** The microphone would hear what plays, unless it is to play along. */
+  private beginTake(): void {
+    if (this.transport.playing && !this.playAlong) this.silence();
+    this.pieceBefore = this.piece.number;
+  }
+
+  /** Have keys heard from now on, with the piece or alone. */
+  private async playKeys(): Promise<void> {
+    if (!this.playAlong) {
+      if (this.transport.playing) this.silence();
+      this.playInstead("keyboard");
+    }
+    if (!this.transport.playing) await this.play();
+  }
+
+  /** The keyboard alone is not played any more. */
+  private restKeys(): void {
+    if (this.interlude === "keyboard") this.silence();
+  }
+
+  /** The notes become the piece, in the timbre in which they were played, where no other is wanted. */
+  private takeNotes(heard: Heard<"notes">): void {
+    const opens = !this.playAlong && this.pieceBefore === this.piece.number;
+    const { point } = this.path;
+    const { isKit: drums } = this.piece;
+    this.hearing.take(TAKE, heard, opens);
+    if (this.hearing.isOpen && !drums) this.piece.setTimbre(constantTimbre(point));
+  }
+
   setPlayAlong(on: boolean): void {
     this.playAlong = on;
     this.transport.cue(this.transport.seconds);
@@ -312,8 +362,14 @@ export class Session {
     this.transport.cue(0);
   }
 
-  private ended(): void {
-    this.transport.playing = false;
+  private ended(order: number): void {
+    if (!this.transport.ended(order)) return;
+    this.rest();
+    void this.live.finish(); // or its next note would begin the piece anew
+  }
+
+  /** Nothing plays any more: a recorded path is complete, and what was left for a moment comes back. */
+  private rest(): void {
     this.path.endRecording();
     if (!this.interlude) return;
     this.interlude = null;
@@ -364,7 +420,7 @@ export class Session {
         this.quality = told.quality;
         return;
       case "ended":
-        return this.ended();
+        return this.ended(told.order);
       case "preview":
         return this.preview.computed(told);
       case "recording":

@@ -9,6 +9,7 @@ import { remember, remembered } from "./browser";
 import { MelHistory } from "./mel_history";
 
 export const MAX_VOLUME = 100;
+const NEAR_END_S = 0.05; // from where on Play begins anew
 const HAND_RESTS_MS = 300; // after the last change
 const VOLUME_KEY = "timbrel.volume";
 const DRY_KEY = "timbrel.dry";
@@ -45,6 +46,10 @@ export class Transport {
   /** Of that computation, while it lasts. */
   rendering = $state.raw<{ progress: number; secondsLeft: number | null } | null>(null);
   changeMs = $state<number | null>(null);
+  /** From a key that is struck to its sound, as far as the browser knows. */
+  keyMs = $state(0);
+  /** Of the loudspeaker, in Hz; 0 until it is there. */
+  deviceRate = $state(0);
   /** The gain that brings the programme to the usual loudness, in dB. */
   gainDb = $state(0);
   /** Of the loudspeaker, from 0 to 100. */
@@ -64,6 +69,7 @@ export class Transport {
   private told: Programme | null = null;
   private resting: ReturnType<typeof setTimeout> | undefined;
   private positionAt = 0;
+  private order = 0; // see `ToEngine`
 
   /**
    * @param programme gives what is to be played now
@@ -77,6 +83,7 @@ export class Transport {
 
   connect(speaker: Speaker, port: MessagePort | null): void {
     this.speaker = speaker;
+    this.deviceRate = speaker.sampleRate;
     speaker.setVolume(volumeFactor(this.volume));
     if (port) this.tell({ kind: "worklet", port }, [port]);
   }
@@ -95,20 +102,19 @@ export class Transport {
 
   private async begin(): Promise<void> {
     await this.wakeUp();
-    const end = this.duration + constants.releaseS + constants.room.decayS;
-    if (this.duration > 0 && this.seconds >= end - 0.05) this.seek(0);
+    if (this.duration > 0 && this.seconds >= this.end - NEAR_END_S) this.seek(0);
     this.playing = true;
-    this.tell({ kind: "play", playing: true });
+    this.tell({ kind: "play", order: ++this.order, playing: true });
   }
 
   stop(): void {
     this.playing = false;
-    this.tell({ kind: "play", playing: false });
+    this.tell({ kind: "play", order: this.order, playing: false });
   }
 
   seek(seconds: number): void {
     this.goTo(Math.max(0, Math.min(seconds, this.duration)));
-    this.tell({ kind: "seek", seconds: this.seconds });
+    this.tell({ kind: "seek", order: ++this.order, seconds: this.seconds });
     if (this.rendering) this.buffer(); // from there
   }
 
@@ -142,7 +148,19 @@ export class Transport {
     const { piece, score, timbres, heard, live } = this.told;
     const { tracks } = score;
     const { dry } = this;
-    this.tell({ kind: "score", piece, tracks, timbres, heard, dry, seconds, live, seamless });
+    const order = ++this.order;
+    this.tell({
+      kind: "score",
+      order,
+      piece,
+      tracks,
+      timbres,
+      heard,
+      dry,
+      seconds,
+      live,
+      seamless,
+    });
   }
 
   /** Timbres, or which tracks are heard, may have changed within the programme. */
@@ -198,6 +216,20 @@ export class Transport {
     if (playable) await this.begin();
   }
 
+  /**
+   * The engine has played all there was. What it was told last of the place is from before that, so
+   * the place is the end itself. Gives false where it has been sent elsewhere meanwhile: then it goes on.
+   */
+  ended(order: number): boolean {
+    if (order !== this.order) {
+      if (this.playing) this.tell({ kind: "play", order: this.order, playing: true });
+      return false;
+    }
+    this.playing = false;
+    this.seconds = this.end;
+    return true;
+  }
+
   /** Where the listener is, between two messages of the engine. */
   smoothSeconds(): number {
     if (!this.playing) return this.seconds;
@@ -213,6 +245,7 @@ export class Transport {
     this.overloaded = told.overloaded;
     this.rendered = told.rendered;
     this.gainDb = told.gainDb;
+    this.keyMs = 1000 * told.keyLatency + (this.speaker?.outputLatencyMs ?? 0);
     if (told.playing && this.playing) this.seconds = told.seconds;
     this.positionAt = performance.now();
   }
@@ -229,6 +262,11 @@ export class Transport {
 
   endCapture(): Promise<{ left: Float32Array; right: Float32Array }> {
     return this.speaker!.stopRecording();
+  }
+
+  /** Where the last note and its room have died away. */
+  private get end(): number {
+    return this.duration + constants.releaseS + constants.room.decayS;
   }
 
   private goTo(seconds: number): void {
