@@ -137,7 +137,8 @@ def assert_sounds_as(
     n = min(len(heard), len(wanted))
     heard, wanted = heard[:n], wanted[:n]
     mels = [mel_spectrogram(np.ascontiguousarray(x.mean(axis=1))) for x in (heard, wanted)]
-    assert np.abs(mels[0] - mels[1]).mean() <= most_mel_error
+    mel_error = float(np.abs(mels[0] - mels[1]).mean())
+    assert mel_error <= most_mel_error, f"the log-mels differ by {mel_error:.4f}"
     levels = [np.sqrt(np.square(x).mean()) for x in (heard, wanted)]
     assert abs(20 * np.log10(levels[0] / levels[1])) <= MOST_LEVEL_DB
 

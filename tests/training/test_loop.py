@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from conftest import EXAMPLES, FRAME_RATE
 from support.small_data import ATTRIBUTION, LICENSE, TWO_INSTRUMENTS, run_timbrel, small_recipe
-from timbrel.bundles.bundle import load_bundle
+from timbrel.bundles.bundle import WINDOW, load_bundle
 from timbrel.corpus.preparation import manifest_sha256, read_data
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
@@ -169,7 +170,7 @@ def test_run_says_where_it_comes_from(undisturbed: Path, small_data: Path) -> No
             "gain": settings.gain,
             "instruments": TWO_INSTRUMENTS,
             "kits": {},
-            "window": {"hop": 16, "context": 64},
+            "window": asdict(WINDOW),
         },
         "card": {"loss": "tanh-log-abs"},
         "soundfont": settings.soundfont,

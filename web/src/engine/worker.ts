@@ -217,15 +217,18 @@ class Engine {
     const frames = [...this.player!.used.keys()]
       .filter((frame) => frame / frameRate >= from && frame / frameRate <= to)
       .sort((a, b) => a - b);
+    const points = frames.map((frame) => {
+      const point = this.player!.used.get(frame)!
+        .subarray(track * pointSize)
+        .slice(0, pointSize);
+      const own = point.subarray(timbreSize).some((value) => value !== 0);
+      return [...(own ? point : point.subarray(0, timbreSize))];
+    });
+    // What is moved by hand stays for a hop, up to the last frames in which a path takes a new place.
+    const held = this.mel2mel.hop - this.mel2mel.timbreFrames;
     const timbre = {
-      times: frames.map((frame) => frame / frameRate),
-      points: frames.map((frame) => {
-        const point = this.player!.used.get(frame)!
-          .subarray(track * pointSize)
-          .slice(0, pointSize);
-        const own = point.subarray(timbreSize).some((value) => value !== 0);
-        return [...(own ? point : point.subarray(0, timbreSize))];
-      }),
+      times: frames.flatMap((frame) => [frame / frameRate, (frame + held) / frameRate]),
+      points: points.flatMap((point) => [point, point]),
     };
     say({ kind: "recording", track, timbre: frames.length ? simplified(timbre) : null });
   }
