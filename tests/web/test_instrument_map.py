@@ -159,21 +159,24 @@ def test_a_click_plays_the_instrument_and_colours_say_how_it_sounds(
     heard_phrase(studio)
     command = studio.locator("code").inner_text()
     assert chosen.name in command
-    # The dot's middle has the colour of what is shown.
+    # The dots' middles have the colours of what is shown; a single one may be as bright as loud.
     colour = studio.locator("label:has-text('Colour') select")
-    of_families = pixel(studio, at[number])
+    measured = state(studio, "models.space.data.centroid_hz")
+    darkest, brightest = np.argmin(measured), np.argmax(measured)
+
+    def colours() -> list[tuple[int, int, int]]:
+        return [pixel(studio, at[i]) for i in (number, darkest, brightest)]
+
+    of_families = colours()
     seen = [of_families]
     for name in ("spectral centroid", "mean energy"):
         colour.select_option(label=name)
-        found = until_seen(studio, lambda: pixel(studio, at[number]), lambda one: one not in seen)
-        seen.append(found)
+        seen.append(until_seen(studio, colours, lambda found: found not in seen))
     colour.select_option(label="family")
-    until_seen(studio, lambda: pixel(studio, at[number]), lambda one: one == of_families)
-    measured = state(studio, "models.space.data.centroid_hz")
+    until_seen(studio, colours, lambda found: found == of_families)
     colour.select_option(label="spectral centroid")
     expect(studio.get_by_text(f"{min(measured)} Hz")).to_be_visible()
     expect(studio.get_by_text(f"{max(measured)} Hz")).to_be_visible()
-    darkest, brightest = np.argmin(measured), np.argmax(measured)
     studio.mouse.move(0, 0)
     lightness = [sum(pixel(studio, at[i])) for i in (darkest, brightest)]
     assert lightness[0] < lightness[1]
