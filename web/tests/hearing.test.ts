@@ -13,7 +13,7 @@ import { cholesky, inverse, spreadOf, times, weightedMean } from "../src/hearing
 import { MelSpectrogram } from "../src/hearing/mel_spectrogram";
 import { openEncoder, openTranscriber } from "../src/hearing/networks";
 import { lookInto } from "../src/hearing/recording";
-import { joined } from "../src/hearing/joined";
+import { joined } from "../src/audio/joined";
 import { resampled, Resampling } from "../src/hearing/resampling";
 import { Spectra } from "../src/hearing/spectra";
 import { isFar, isNothing, nearest, notesInWords, surenessOf } from "../src/hearing/words";
@@ -167,7 +167,7 @@ it("sound is resampled alike in blocks of any length", () => {
         const lateS = Math.min(at + size, audio.length) / from - given / to;
         expect(lateS).toBeLessThan(stream.latencyS + 1 / to);
       }
-      expect(farthest(joined([...blocks, stream.finish()]), wanted)).toBe(0);
+      expect(farthest(joined(...blocks, stream.finish()), wanted)).toBe(0);
     }
   }
 });

@@ -16,7 +16,7 @@ import numpy as np
 from timbrel.audio_stream import AudioStream, Block
 from timbrel.bundles.bundle import CONFIG_FILE, Bundle, check_keys, load_bundle
 from timbrel.errors import InputError
-from timbrel.loudness import LoudnessMeter
+from timbrel.mastering import measured_loudness
 from timbrel.notes.codec import CHUNK_FRAMES, WaveNetCodec
 from timbrel.render_options import LOUDEST_LUFS, SOFTEST_LUFS
 from timbrel.transcription.recording import Recording
@@ -136,10 +136,9 @@ def domain_names(bundle: Bundle) -> list[str]:
 
 def _loudness(recording: Recording, sample_rate: int) -> float:
     """The loudness of a recording in mono, within what can be asked for."""
-    meter = LoudnessMeter(sample_rate, 1)
-    for block in recording.blocks(sample_rate):
-        meter.add(block[:, None])
-    return float(np.clip(meter.measured.integrated_lufs, SOFTEST_LUFS, LOUDEST_LUFS))
+    blocks = (block[:, None] for block in recording.blocks(sample_rate))
+    found = measured_loudness(blocks, sample_rate, 1)
+    return float(np.clip(found.integrated_lufs, SOFTEST_LUFS, LOUDEST_LUFS))
 
 
 def _exactly(blocks: Iterable[np.ndarray], n_samples: int) -> Iterator[np.ndarray]:

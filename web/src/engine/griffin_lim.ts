@@ -1,6 +1,7 @@
 // Griffin-Lim, as src/timbrel/vocoder/griffin_lim.py does it chunk by chunk; the random phases that it
 // begins with are others than Python's, so its sound is of the same kind, not the same.
 
+import { joined } from "../audio/joined";
 import type { MelGeometry } from "./bundle";
 import type { Ensemble } from "./ensemble";
 import { Fft, hannWindow } from "./fft";
@@ -267,11 +268,4 @@ export class GriffinLim implements Vocoder<Voice[]> {
       im: im.slice(start * nBins, stop * nBins),
     };
   }
-}
-
-function joined(a: Float32Array, b: Float32Array): Float32Array {
-  const both = new Float32Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
 }

@@ -1,8 +1,9 @@
 // The look-ahead limiter of src/timbrel/limiter.py. Its state is a value that is never altered, so
 // that the engine can go back to an earlier one.
 
+import { joined } from "../audio/joined";
 import constants from "../constants.json";
-import { factorOf, joined, REACH, truePeaks, type Sides } from "./loudness";
+import { factorOf, REACH, truePeaks, type Sides } from "./loudness";
 
 const { ceilingDbtp, marginDb, lookaheadS, releaseS, negligible } = constants.limiter;
 

@@ -1,5 +1,6 @@
 // Loudness and true peak, as src/timbrel/loudness.py measures them.
 
+import { joined } from "../audio/joined";
 import constants from "../constants.json";
 
 const { stepS, stepsPerBlock, absoluteGateLufs, relativeGateLu, offsetLu, shelf, highPass } =
@@ -65,16 +66,6 @@ export function truePeaks(sides: Sides): Float32Array {
     }
   }
   return peaks;
-}
-
-export function joined(...parts: Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 /** Measures sound that comes in blocks. */

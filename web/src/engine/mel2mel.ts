@@ -1,5 +1,6 @@
 // Mel2Mel as it runs: windowed inference, as src/timbrel/mel/generator.py does it.
 
+import { joined } from "../audio/joined";
 import constants from "../constants.json";
 import type { BundleConfig } from "./bundle";
 import { filmSizes, rollKind } from "./kinds";
@@ -89,7 +90,7 @@ export class Mel2Mel {
     if (known) return { ...known, begun: [frame] };
     const nFrames = timbres.length * this.timbreFrames;
     const silent = new Float32Array(nFrames * this.rollSize);
-    const points = isStill ? first : joined(timbres);
+    const points = isStill ? first : joined(...timbres);
     ({ state } = await this.runPast(silent, points, 1, nFrames, state));
     if (isStill) {
       if (this.silences.size >= MOST_REMEMBERED) this.silences.clear();
@@ -131,7 +132,9 @@ export class Mel2Mel {
   ): Promise<{ mel: Float32Array; state: MelState }> {
     const { hop, fade, hiddenSize, rollSize } = this;
     const n = rolls.length;
-    const first = this.firstSteps(timbre, n);
+    const steps = timbre.length / (n * this.pointSize);
+    const firsts = rolls.map((_, i) => i * steps);
+    const first = pickedRows([timbre], this.pointSize, firsts);
     const seen = this.windows(rolls, frame);
     const rollNow = new Float32Array(n * hop * rollSize);
     for (let i = 0; i < n; i++) {
@@ -233,15 +236,6 @@ export class Mel2Mel {
     return out;
   }
 
-  /** The first of some tracks' steps, (tracks, 1, pointSize). */
-  private firstSteps(timbre: Float32Array, n: number): Float32Array {
-    const out = new Float32Array(n * this.pointSize);
-    for (let i = 0; i < n; i++) {
-      out.set(part(timbre, i, n).subarray(0, this.pointSize), i * this.pointSize);
-    }
-    return out;
-  }
-
   /**
    * What a graph is given of timbres (tracks, steps, pointSize) that share so many frames: the
    * places, (tracks, frames, timbreSize), and what is added to the FiLM vectors of a layer.
@@ -255,11 +249,6 @@ export class Mel2Mel {
     const { pointSize, timbreSize, filmSizes } = this;
     const start = timbreSize + (layer ? filmSizes[0] : 0);
     const steps = timbre.length / (n * pointSize);
-    const isHeld = timbre.every((value, at) => {
-      const track = Math.floor(at / (steps * pointSize));
-      return value === timbre[track * steps * pointSize + (at % pointSize)];
-    });
-    // What stays is given once, and the graph repeats it.
     const spread = (from: number, size: number, frames: number) => {
       const out = new Float32Array(n * frames * size);
       for (let row = 0; row < n * frames; row++) {
@@ -272,8 +261,22 @@ export class Mel2Mel {
     };
     return {
       timbre: spread(0, timbreSize, nFrames),
-      film: spread(start, filmSizes[layer], isHeld ? 1 : nFrames),
+      // What stays is given once, and the graph repeats it.
+      film: spread(start, filmSizes[layer], this.stays(timbre, steps, start, layer) ? 1 : nFrames),
     };
+  }
+
+  /** Whether no track's steps change what is added to the FiLM vectors of a layer. */
+  private stays(timbre: Float32Array, steps: number, start: number, layer: 0 | 1): boolean {
+    const { pointSize, filmSizes } = this;
+    for (let row = 0; row * pointSize < timbre.length; row++) {
+      if (row % steps === 0) continue;
+      const from = row * pointSize + start;
+      for (let at = from; at < from + filmSizes[layer]; at++) {
+        if (timbre[at] !== timbre[at - pointSize]) return false;
+      }
+    }
+    return true;
   }
 
   private async runPast(
@@ -300,12 +303,6 @@ export class Mel2Mel {
       },
     };
   }
-}
-
-function joined(arrays: readonly Float32Array[]): Float32Array {
-  const out = new Float32Array(arrays.length * arrays[0].length);
-  arrays.forEach((array, i) => out.set(array, i * array.length));
-  return out;
 }
 
 function greatestDivisor(a: number, b: number): number {

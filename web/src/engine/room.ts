@@ -1,6 +1,7 @@
 // The room in which a mix sounds, as src/timbrel/room.py makes it: reverb and chorus, in stereo. Its
 // state is a value that is never altered, so that the engine can go back to an earlier one.
 
+import { joined } from "../audio/joined";
 import constants from "../constants.json";
 
 const room = constants.room;
@@ -172,13 +173,6 @@ export class Room {
       }
     }
   }
-}
-
-function joined(first: Float32Array, second: Float32Array): Float32Array {
-  const both = new Float32Array(first.length + second.length);
-  both.set(first);
-  both.set(second, first.length);
-  return both;
 }
 
 /** Lengths in samples, rising by equal factors, without a common divisor. */

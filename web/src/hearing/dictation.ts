@@ -5,7 +5,7 @@ import type { BegunNote, HeardNote } from "../transcription/decoding";
 import { frameRateOf } from "../transcription/sizes";
 import type { NoteStream } from "../transcription/stream";
 import { described, type Transcriber, type Transcription } from "../transcription/transcriber";
-import { joined } from "./joined";
+import { joined } from "../audio/joined";
 import type { LiveNews } from "./messages";
 import { Resampling } from "./resampling";
 
@@ -77,7 +77,7 @@ export class Dictation<State> {
     while (this.waiting.length) {
       const began = performance.now();
       const nBlocks = this.waiting.length;
-      const audio = joined(this.waiting);
+      const audio = joined(...this.waiting);
       this.nHeard += audio.length;
       await this.hear(this.resampling.push(audio));
       this.waiting = this.waiting.slice(nBlocks);

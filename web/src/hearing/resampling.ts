@@ -2,7 +2,7 @@
 // what the networks hear is what they hear in Python.
 
 import { sinc } from "../audio/resampler";
-import { joined } from "./joined";
+import { joined } from "../audio/joined";
 
 const CROSSINGS = 48; // of the sinc, to either side
 const PASSED = 0.96; // of what the lower rate can hold
@@ -11,7 +11,7 @@ const KAISER_BETA = 11;
 /** A whole sound at another rate. */
 export function resampled(audio: Float32Array, from: number, to: number): Float32Array {
   const stream = new Resampling(from, to);
-  return joined([stream.push(audio), stream.finish()]);
+  return joined(stream.push(audio), stream.finish());
 }
 
 /** Resamples a stream, in blocks of any length. */
@@ -39,7 +39,7 @@ export class Resampling {
   push(audio: Float32Array): Float32Array {
     const { up, down, reach } = this;
     if (up === down) return audio;
-    this.heard = joined([this.heard, audio]);
+    this.heard = joined(this.heard, audio);
     const end = this.first + this.heard.length;
     // The last one of which the kernel ends before `end`.
     const found = this.until(Math.ceil(((end - reach) * up) / down));

@@ -4,7 +4,7 @@
 import constants from "../constants.json";
 import { hannWindow } from "../engine/fft";
 import type { Band } from "../engine/mel_bands";
-import { joined } from "../hearing/joined";
+import { joined } from "../audio/joined";
 import { Frames } from "../hearing/spectra";
 import { bandPitches, type Sizes } from "./sizes";
 
@@ -30,7 +30,7 @@ export class FrontEnd {
 
   /** Take more samples; gives the frames that are whole now, (windows, frames, bands). */
   push(audio: Float32Array): Float32Array {
-    const heard = joined([this.heard, audio]);
+    const heard = joined(this.heard, audio);
     const { hop_length: hop } = this.sizes;
     const nFrames = Math.max(Math.floor((heard.length - 2 * this.margin) / hop) + 1, 0);
     const found = new Float32Array(this.transforms.length * nFrames * this.nBands);
