@@ -16,6 +16,16 @@ from timbrel.translation_network.export import write_translation_network_bundle
 from timbrel.translation_network.network import TranslationNetwork
 from timbrel.translation_network.sizes import TranslationNetworkConfig
 
+# Of the parts of an autoencoder that is trained in a test.
+TRAINED_SIZES = {
+    "encoder_layers": 4,
+    "encoder_cycle": 4,
+    "encoder_size": 8,
+    "decoder_layers": 4,
+    "decoder_cycle": 4,
+    "residual_size": 8,
+    "skip_size": 16,
+}
 TINY = AutoencoderConfig(
     encoder_layers=6,
     encoder_cycle=3,

@@ -11,11 +11,10 @@ import torch
 
 from support.small_data import TWO_INSTRUMENTS, small_recipe
 from support.small_encoder import SMALL_SIZES
+from support.small_mel2mel import two_instruments_bundle
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.hearing.from_audio import TimbreEncoder
-from timbrel.mel.export import write_mel2mel_bundle
-from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
 from timbrel.progress import silent
 from timbrel.training.export import export_run
 from timbrel.training.loop import train
@@ -29,20 +28,7 @@ RECIPES = Path(__file__).parents[3] / "recipes"
 @pytest.fixture(scope="module")
 def mel2mel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Mel2Mel of the two instruments of the small data, with random weights."""
-    torch.manual_seed(1)
-    path = tmp_path_factory.mktemp("models") / "two"
-    write_mel2mel_bundle(
-        Mel2Mel(Mel2MelConfig(n_instruments=2, hidden_size=8)),
-        path,
-        name="two",
-        mel=MelConfig(),
-        gain=0.5,
-        instruments=TWO_INSTRUMENTS,
-        license="MIT",
-        attribution="Not trained.",
-        training={},
-    )
-    return path
+    return two_instruments_bundle(tmp_path_factory.mktemp("models"))
 
 
 def recipe_of(mel2mel: Path, options: dict[str, Any] | None = None, **changes: Any) -> Recipe:

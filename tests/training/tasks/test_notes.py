@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from support.notes_fixtures import TRAINED_SIZES
 from timbrel.bundles.kinds import KINDS, loaded
 from timbrel.engine.companding import compress
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
@@ -27,15 +28,7 @@ from timbrel.training.tasks.spectral import BaselineTask, ClassifierTask
 from timbrel.training.trainer import Trainer
 
 MODELS: dict[str, dict] = {
-    "notes-autoencoder": {
-        "encoder_layers": 4,
-        "encoder_cycle": 4,
-        "encoder_size": 8,
-        "decoder_layers": 4,
-        "decoder_cycle": 4,
-        "residual_size": 8,
-        "skip_size": 16,
-    },
+    "notes-autoencoder": TRAINED_SIZES,
     "notes-baseline": {"width": 1 / 32, "code_size": 8, "pitch_size": 4},
     "notes-classifier": {"width": 1 / 32, "code_size": 8},
 }

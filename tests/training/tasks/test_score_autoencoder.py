@@ -12,13 +12,12 @@ import torch
 
 from support.sine_synthesizer import sine_bundle
 from support.small_data import small_recipe
+from support.small_mel2mel import two_instruments_bundle
 from support.small_studio import small_mel2mel
 from support.small_transcriber import SMALL_SIZES, small_transcriber_bundle
 from timbrel.bundles.bundle import CARD_FILE, Bundle, load_bundle
 from timbrel.errors import InputError, OutputError
-from timbrel.geometry import MelConfig
-from timbrel.mel.export import write_mel2mel_bundle
-from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig, load_mel2mel
+from timbrel.mel.mel2mel import load_mel2mel
 from timbrel.progress import silent
 from timbrel.training.export import export_run
 from timbrel.training.loop import train
@@ -36,20 +35,7 @@ RECIPE = Path(__file__).parents[3] / "recipes" / "autoencoder.yaml"
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A Mel2Mel of the small data's instruments, with random weights."""
-    torch.manual_seed(1)
-    path = tmp_path_factory.mktemp("models") / "two"
-    write_mel2mel_bundle(
-        Mel2Mel(Mel2MelConfig(n_instruments=2, hidden_size=8)),
-        path,
-        name="two",
-        mel=MelConfig(),
-        gain=0.5,
-        instruments={"grand piano": 0, "trumpet": 56},
-        license="MIT",
-        attribution="Not trained.",
-        training={},
-    )
-    return load_bundle(path)
+    return load_bundle(two_instruments_bundle(tmp_path_factory.mktemp("models")))
 
 
 def recipe_of(data: Path, bundle: Bundle, **changes: Any) -> Recipe:

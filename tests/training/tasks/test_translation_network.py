@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from support.notes_fixtures import TRAINED_SIZES
 from support.small_data import ATTRIBUTION, LICENSE, TWO_INSTRUMENTS
 from timbrel.bundles.bundle import CARD_FILE, load_bundle
 from timbrel.errors import InputError
@@ -25,17 +26,7 @@ from timbrel.training.tasks.translation_network import TranslationNetworkTask
 from timbrel.training.trainer import Trainer
 from timbrel.translation_network.translator import NetworkTranslator
 
-SIZES = {
-    "code_size": 8,
-    "hop_length": 200,
-    "encoder_layers": 4,
-    "encoder_cycle": 4,
-    "encoder_size": 8,
-    "decoder_layers": 4,
-    "decoder_cycle": 4,
-    "residual_size": 8,
-    "skip_size": 16,
-}
+SIZES = {"code_size": 8, "hop_length": 200, **TRAINED_SIZES}
 DOMAINS = list(TWO_INSTRUMENTS)
 WEIGHTS = ("weight", "bias")
 DETUNED = {"crop_frames": 40, "detune_semitones": 0.5}  # crops of half a second
