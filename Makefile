@@ -9,7 +9,9 @@ SOUNDFONT := /usr/share/sounds/sf3/MuseScore_General_Lite.sf3
 NPM := PATH=$(abspath $(BIN)):$$PATH npm --prefix web
 NODE_MODULES := web/node_modules/.package-lock.json
 # Two at most: each needs up to 2 GB of memory. See tests/support/scheduling.py.
-TWO_PROCESSES := --numprocesses logical --maxprocesses 2 --dist loadfile --no-loadscope-reorder
+# A process that crashes ends the run, since xdist may wait for ever for what it had left to do.
+TWO_PROCESSES := --numprocesses logical --maxprocesses 2 --max-worker-restart 0 \
+	--dist loadfile --no-loadscope-reorder
 PAGE := src/timbrel/web/static/timbre-maps.json
 PAGE_SOURCES := $(shell find web/src web/public -type f) $(wildcard web/*.json web/*.ts web/*.js web/*.html) \
 	$(NATIVE) native/wasm/wavenet.mjs tools/build_wasm.py
