@@ -28,9 +28,9 @@ def test_run_ends_when_a_process_crashes(tmp_path: Path) -> None:
     for name in "abcdefgh":
         text = CRASHES if name == "e" else PASSES
         (tmp_path / f"test_{name}.py").write_text(text)
+    given = [*shlex.split(options[1]), "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *shlex.split(options[1])]
-        + ["-p", "no:cacheprovider", "-o", f"pythonpath={PROJECT / 'tests'}"],
+        [sys.executable, "-m", "pytest", "-q", *given, "-o", f"pythonpath={PROJECT / 'tests'}"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
