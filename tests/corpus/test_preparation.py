@@ -151,6 +151,21 @@ def test_gain_puts_the_loudest_of_valid_at_minus_3_db(small_data: Path) -> None:
     assert settings.gain == round(settings.gain, 4)
 
 
+def test_gain_may_be_given(
+    small_data: Path,
+    tmp_path: Path,
+    quick: Counter[str],
+    prepare_small: Callable[..., Settings],
+) -> None:
+    assert prepare_small(gain=0.125, jobs=1).gain == 0.125
+    assert quick["peaks"] == 0  # nothing was rendered to find one
+    assert {clip.peak for clip in read_data(tmp_path / "data")[1]} == {0.125}
+    with pytest.raises(InputError, match="gain"):
+        prepare_small(gain=0.25, jobs=1)
+    assert prepare_small(jobs=1).gain == 0.125  # gone on with
+    assert read_data(small_data)[0].gain != 0.125
+
+
 def test_manifest_hash_is_that_of_the_file(small_data: Path) -> None:
     expected = hashlib.sha256((small_data / "manifest.jsonl").read_bytes()).hexdigest()
     assert manifest_sha256(small_data) == expected

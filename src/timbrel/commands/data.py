@@ -139,6 +139,16 @@ def prepare(
             help="The sample rate of the audio, in Hz.", min=8000, max=96000, rich_help_panel=SOUND
         ),
     ] = 16_000,
+    gain: Annotated[
+        float | None,
+        typer.Option(
+            help="The gain of FluidSynth. By default the loudest peak of the validation scores "
+            "comes to −3 dB. To train a model on, give the gain in its config.json.",
+            min=0.001,
+            max=10,
+            rich_help_panel=SOUND,
+        ),
+    ] = None,
     license: License = None,
     attribution: Attribution = None,
     jobs: Jobs = -1,
@@ -208,6 +218,7 @@ def prepare(
             "--soundfont": soundfont is not None,
             "--instruments": instruments != TEN,
             "--scheduler": scheduler is not None,
+            "--gain": gain is not None,
             "limits or etudes": amount != Amount(),
         }
         _refuse_with_recordings([name for name, is_given in given.items() if is_given])
@@ -233,6 +244,7 @@ def prepare(
             splits=splits,
             amount=amount,
             sample_rate=sample_rate,
+            gain=gain,
             license=license,
             attribution=attribution,
             jobs=jobs,
@@ -243,8 +255,8 @@ def prepare(
     if as_json:
         print(json.dumps(asdict(settings), indent=2))
     else:
-        gain = f", with a gain of {settings.gain:g}" if settings.soundfont else ""
-        print(f"{output}: ready{gain}")
+        said = f", with a gain of {settings.gain:g}" if settings.soundfont else ""
+        print(f"{output}: ready{said}")
     failures.end()
 
 

@@ -117,6 +117,7 @@ def prepare(
     splits: str | os.PathLike | None = None,
     amount: Amount | None = None,
     sample_rate: int = SAMPLE_RATE,
+    gain: float | None = None,
     license: str | None = None,
     attribution: str | None = None,
     jobs: int = -1,
@@ -144,6 +145,9 @@ def prepare(
         etudes; all of the scores and no etudes where None.
     sample_rate
         In Hz.
+    gain
+        FluidSynth's; where None, one that puts the loudest peak of the validation split at
+        `PEAK_DB`. A model is trained on with data of the gain that it knows.
     license, attribution
         For the cards of models that are trained on the data. Where they are None, a folder that is
         gone on with keeps what it says.
@@ -188,7 +192,10 @@ def prepare(
     banks = {preset.name: preset.bank for preset in presets if preset.bank}
     if banks:  # data of bank 0 only have been made without a word of banks
         wanted["banks"] = banks
-    check_same_settings(output / SETTINGS_FILE, wanted)
+    if gain is None:
+        check_same_settings(output / SETTINGS_FILE, wanted)
+    else:
+        check_same_settings(output / SETTINGS_FILE, {**wanted, "gain": gain})
     renderer = _Renderer(output, soundfont, sample_rate)
     with worker_pool(scheduler, jobs):
         scores = readable_scores(listed, Path(midi_dir or ""), skip, progress)
@@ -197,7 +204,8 @@ def prepare(
         if (output / SETTINGS_FILE).exists():
             settings = Settings(**read_json(output / SETTINGS_FILE))
         else:
-            settings = Settings(gain=_choose_gain(renderer, choices, progress), **wanted)
+            chosen = _choose_gain(renderer, choices, progress) if gain is None else gain
+            settings = Settings(gain=chosen, **wanted)
         settings = replace(
             settings,
             license=settings.license if license is None else license,
