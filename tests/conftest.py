@@ -14,6 +14,7 @@ from timbrel.bundles.bundle import Bundle, load_bundle
 from timbrel.evaluation.originals import Excerpt
 from timbrel.evaluation.run import Evaluation, evaluate
 from timbrel.geometry import MelConfig
+from timbrel.measures.compiled import compile_librosa
 from timbrel.mel.export import write_mel2mel_bundle
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
 from timbrel.score.instruments import TEN_INSTRUMENTS
@@ -41,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Where several processes share the cores, each computes on one, with those that it starts."""
     if config.getoption("dist", "no") != "no":
         os.environ["OMP_NUM_THREADS"] = "1"  # before they start
+        compile_librosa()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

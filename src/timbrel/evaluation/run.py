@@ -28,6 +28,7 @@ from timbrel.evaluation.measuring import Measured, Work, finished, measure
 from timbrel.evaluation.originals import Clip, Excerpt
 from timbrel.evaluation.results import Results
 from timbrel.machine import n_processes
+from timbrel.measures.compiled import compile_librosa
 from timbrel.measures.correlation import N_CQT_BINS, LogMelMeasures, log_mel_measures
 from timbrel.progress import Progress, silent
 
@@ -117,6 +118,8 @@ def evaluate(
     }
     known = {key: finished(work) for key, work in works.items()}
     missing = [key for key in works if known[key] is None]
+    if missing:
+        compile_librosa()
     done = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
         joblib.delayed(measure)(works[key]) for key in missing
     )

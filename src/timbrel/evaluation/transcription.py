@@ -33,6 +33,7 @@ from timbrel.geometry import MelConfig
 from timbrel.machine import n_processes
 from timbrel.measures import notes_heard
 from timbrel.measures import transcription as measures
+from timbrel.measures.compiled import compile_librosa
 from timbrel.measures.sound import QUIET
 from timbrel.measures.transcription import TranscriptionScores, transcription_scores
 from timbrel.progress import Progress, silent
@@ -162,6 +163,7 @@ def evaluate_transcription(
     """
     names, skipped = _able(models, others)
     store = Cache(cache)
+    compile_librosa()  # which judges use
     done = joblib.Parallel(n_jobs=n_processes(jobs), return_as="generator")(
         joblib.delayed(_verdicts)(take, names, store) for take in takes
     )

@@ -18,6 +18,7 @@ import torch
 from timbrel.constants import SAMPLE_RATE
 from timbrel.files import atomic_path, make_folder
 from timbrel.machine import n_processes
+from timbrel.measures.compiled import compile_librosa
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.export import load_spectral
@@ -66,6 +67,7 @@ class Workers:
     ) -> list[T]:
         """Join the results of ``work(part, **given)`` for the parts of a list, in its order."""
         parts = [items[i : i + STREAMS] for i in range(0, len(items), STREAMS)]
+        compile_librosa()
         done = joblib.Parallel(n_jobs=n_processes(self.jobs), return_as="generator")(
             joblib.delayed(work)(part, **given) for part in parts
         )

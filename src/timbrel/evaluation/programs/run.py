@@ -22,6 +22,7 @@ from timbrel.evaluation.programs.bends import BendMeasures, measure_bend
 from timbrel.evaluation.programs.kits import KitMeasures, measure_kit
 from timbrel.evaluation.programs.melodic import JUDGE, ProgramMeasures, measure_program
 from timbrel.evaluation.programs.pairs import Pairs
+from timbrel.measures.compiled import compile_librosa
 from timbrel.measures.correlation import LogCqtCorrelation, correlation_of_sums
 from timbrel.measures.statistics import mean_of_known
 from timbrel.progress import Progress, silent
@@ -120,6 +121,7 @@ def evaluate_programs(
         tasks.append((measure_program, given, {"judged": judged}))
     if bundle.roll == PERFORMANCE:
         tasks += [(measure_bend, (pairs, instrument), {}) for instrument in bent]
+    compile_librosa()
     with worker_pool(None, jobs):
         found = run_parallel(_done, tasks, progress, "measuring programs")
 
