@@ -304,11 +304,18 @@ def _encoded(path: str | os.PathLike) -> str | bytes:
     return os.fspath(path) if os.name == "nt" else os.fsencode(path)
 
 
-def write_audio(path: str | os.PathLike, audio: np.ndarray, sample_rate: int) -> None:
-    """Write a whole clip: float in [-1, 1], shape (samples,) or (samples, channels)."""
+def write_audio(
+    path: str | os.PathLike, audio: np.ndarray, sample_rate: int, *, bit_depth: str | None = None
+) -> None:
+    """Write a whole clip: float in [-1, 1], shape (samples,) or (samples, channels).
+
+    `bit_depth` is as of `AudioWriter`.
+    """
     channels = 1 if audio.ndim == 1 else audio.shape[1]
     with (
         audio_path(path) as place,
-        AudioWriter(place, sample_rate, channels, n_samples=len(audio)) as writer,
+        AudioWriter(
+            place, sample_rate, channels, n_samples=len(audio), bit_depth=bit_depth
+        ) as writer,
     ):
         writer.write(audio)

@@ -46,6 +46,14 @@ def test_a_data_folder_that_is_something_else_is_refused(
             ["--recordings", ".", "--etudes", "2"],
             "are used as they are: leave out limits or etudes",
         ),
+        (
+            ["--recordings", ".", "--gain", "1", "--bit-depth", "24"],
+            "are used as they are: leave out --gain, --bit-depth",
+        ),
+        (
+            ["--recordings", ".", "--bit-depth", "32f"],
+            "--bit-depth must be 16 or 24, not '32f'",
+        ),
         (["--instrument", "harp"], "--instrument names who plays in --recordings; give these, too"),
         (["--sample-rate", "24000"], "give --output and --soundfont or --recordings; or"),
     ],

@@ -166,6 +166,21 @@ def test_gain_may_be_given(
     assert read_data(small_data)[0].gain != 0.125
 
 
+def test_24_bits_are_finer_than_16(
+    small_data: Path, tmp_path: Path, prepare_small: Callable[..., Settings]
+) -> None:
+    settings, _ = read_data(small_data)
+    assert settings.bit_depth == "16"
+    assert prepare_small(bit_depth="24", jobs=2).bit_depth == "24"
+    coarse, fine = (read_data(folder)[1] for folder in (small_data, tmp_path / "data"))
+    for a, b in zip(coarse, fine, strict=True):
+        assert soundfile.info(tmp_path / "data" / b.audio).subtype == "PCM_24"
+        difference = read_clip(small_data, a) - read_clip(tmp_path / "data", b)
+        assert 1e-6 < np.abs(difference).max() < 1.01 / 2**15
+    with pytest.raises(InputError, match=r"another bit_depth \(24, not 16\)"):
+        prepare_small(bit_depth="16")
+
+
 def test_manifest_hash_is_that_of_the_file(small_data: Path) -> None:
     expected = hashlib.sha256((small_data / "manifest.jsonl").read_bytes()).hexdigest()
     assert manifest_sha256(small_data) == expected

@@ -149,6 +149,15 @@ def prepare(
             rich_help_panel=SOUND,
         ),
     ] = None,
+    bit_depth: Annotated[
+        str | None,
+        typer.Option(
+            help="The bit depth of the audio files: 16 or 24. What 16 bits round off is as loud as "
+            "the highest partials of soft notes. By default 16.",
+            metavar="16|24",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     license: License = None,
     attribution: Attribution = None,
     jobs: Jobs = -1,
@@ -189,9 +198,11 @@ def prepare(
     """Make training data of scores in every instrument, or of recordings; or describe it."""
     need_training()
     from timbrel.commands.description import print_description
+    from timbrel.corpus.preparation import AUDIO_SUFFIX
     from timbrel.corpus.preparation import prepare as prepare_data
     from timbrel.corpus.recordings import prepare_recordings
     from timbrel.corpus.selection import Amount
+    from timbrel.sound import FORMATS
 
     if described is not None:
         print_description(described, plot, as_json=as_json, force=force, quiet=quiet)
@@ -209,6 +220,8 @@ def prepare(
         raise InputError(
             "give --output and --soundfont or --recordings; or --describe and a data folder"
         )
+    if bit_depth not in (None, *FORMATS[AUDIO_SUFFIX][1]):
+        raise InputError(f"--bit-depth must be 16 or 24, not '{bit_depth}'")
     check_output_folder(output, may_hold=resume, remedy=RESUME_REMEDY)
     failures = Failures(stop_at_first=stop_at_first)
     progress = shown(quiet=quiet)
@@ -219,6 +232,7 @@ def prepare(
             "--instruments": instruments != TEN,
             "--scheduler": scheduler is not None,
             "--gain": gain is not None,
+            "--bit-depth": bit_depth is not None,
             "limits or etudes": amount != Amount(),
         }
         _refuse_with_recordings([name for name, is_given in given.items() if is_given])
@@ -245,6 +259,7 @@ def prepare(
             amount=amount,
             sample_rate=sample_rate,
             gain=gain,
+            bit_depth=bit_depth,
             license=license,
             attribution=attribution,
             jobs=jobs,

@@ -6,7 +6,7 @@ The result is a folder that people can listen to and read:
     DATA/manifest.jsonl   one line per clip: MIDI file, instrument, split, audio file, hashes
     DATA/instruments.json silent keys of each instrument, and how its notes decay
     DATA/midi/…           the scores: copied, cut into excerpts, or generated
-    DATA/audio/…          16-bit mono FLAC files
+    DATA/audio/…          mono FLAC files
 
 An interrupted preparation can be resumed any number of times: clips that exist are not rendered
 again.
@@ -102,6 +102,7 @@ class Settings:
     banks: dict[str, int] = field(default_factory=dict)  # of the instruments not of bank 0
     license: str = LICENSE_NOT_STATED  # of models that are trained on the data, for their cards
     attribution: str = ""  # what the cards say of where the data come from
+    bit_depth: str = "16"  # of the audio files; or "24"
 
     def is_kit(self, instrument: str) -> bool:
         """Whether an instrument is a drum kit, whose pitches are its keys."""
@@ -118,6 +119,7 @@ def prepare(
     amount: Amount | None = None,
     sample_rate: int = SAMPLE_RATE,
     gain: float | None = None,
+    bit_depth: str | None = None,
     license: str | None = None,
     attribution: str | None = None,
     jobs: int = -1,
@@ -148,6 +150,8 @@ def prepare(
     gain
         FluidSynth's; where None, one that puts the loudest peak of the validation split at
         `PEAK_DB`. A model is trained on with data of the gain that it knows.
+    bit_depth
+        "16" or "24", of the audio files; 16 where None.
     license, attribution
         For the cards of models that are trained on the data. Where they are None, a folder that is
         gone on with keeps what it says.
@@ -192,10 +196,9 @@ def prepare(
     banks = {preset.name: preset.bank for preset in presets if preset.bank}
     if banks:  # data of bank 0 only have been made without a word of banks
         wanted["banks"] = banks
-    if gain is None:
-        check_same_settings(output / SETTINGS_FILE, wanted)
-    else:
-        check_same_settings(output / SETTINGS_FILE, {**wanted, "gain": gain})
+    asked = {"gain": gain, "bit_depth": bit_depth}
+    wanted |= {key: value for key, value in asked.items() if value is not None}
+    check_same_settings(output / SETTINGS_FILE, wanted)
     renderer = _Renderer(output, soundfont, sample_rate)
     with worker_pool(scheduler, jobs):
         scores = readable_scores(listed, Path(midi_dir or ""), skip, progress)
@@ -204,15 +207,16 @@ def prepare(
         if (output / SETTINGS_FILE).exists():
             settings = Settings(**read_json(output / SETTINGS_FILE))
         else:
-            chosen = _choose_gain(renderer, choices, progress) if gain is None else gain
-            settings = Settings(gain=chosen, **wanted)
+            if gain is None:
+                wanted["gain"] = _choose_gain(renderer, choices, progress)
+            settings = Settings(**wanted)
         settings = replace(
             settings,
             license=settings.license if license is None else license,
             attribution=settings.attribution if attribution is None else attribution,
         )
         write_text(output / SETTINGS_FILE, json.dumps(asdict(settings), indent=2) + "\n")
-        tasks = [(batch, settings.gain) for batch in _batches(choices)]
+        tasks = [(batch, settings) for batch in _batches(choices)]
         parts = run_parallel(renderer.clips, tasks, progress, "rendering")
         if not (output / SOUNDS_FILE).exists():
             probed = [(batch, soundfont.resolve()) for batch in _batches(presets)]
@@ -309,16 +313,16 @@ class _Renderer:
         write_text(cache, json.dumps(found))
         return found
 
-    def clips(self, choices: Sequence[Choice], gain: float) -> list[Clip]:
+    def clips(self, choices: Sequence[Choice], settings: Settings) -> list[Clip]:
         """Render clips, unless they are there, and describe them."""
         done = [self._existing(choice) for choice in choices]
         if None not in done:
             return [clip for clip in done if clip is not None]
         # All of them, though some may be there: FluidSynth reuses its voices, and so what was
         # played before is heard, if barely, in the first samples of a note.
-        audio = self._render(choices, gain)
+        audio = self._render(choices, settings.gain)
         return [
-            clip or self._write(choice, one)
+            clip or self._write(choice, one, settings.bit_depth)
             for clip, choice, one in zip(done, choices, audio, strict=True)
         ]
 
@@ -336,11 +340,11 @@ class _Renderer:
         # The list of splits may be another one than when the clip was rendered.
         return replace(clip, split=choice.split)
 
-    def _write(self, choice: Choice, audio: np.ndarray) -> Clip:
+    def _write(self, choice: Choice, audio: np.ndarray, bit_depth: str) -> Clip:
         preset, relative = choice.preset, self._audio_path(choice)
         path = self._output / relative
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_audio(path, np.clip(audio, -1, 1), self._sample_rate)
+        write_audio(path, np.clip(audio, -1, 1), self._sample_rate, bit_depth=bit_depth)
         clip = Clip(
             midi=choice.midi,
             instrument=preset.name,
