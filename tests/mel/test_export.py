@@ -19,7 +19,7 @@ from timbrel.bundles.weights import n_parameters
 from timbrel.errors import OutputError
 from timbrel.geometry import MelConfig
 from timbrel.mel.export import write_mel2mel_bundle
-from timbrel.mel.generator import FILM_INPUT, MEL_FILE
+from timbrel.mel.generator import FILM_INPUT, FUTURE_FILE, MEL_FILE, PAST_FILE
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig, load_mel2mel
 from timbrel.score.instruments import TEN_INSTRUMENTS
 
@@ -176,6 +176,33 @@ def test_the_head_is_exported(tmp_path: Path) -> None:
         without = model.output(model.film2(torch.cat([past, future], -1), timbre)).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.abs(found - without).max() > 0.1
+
+
+def test_vectors_that_are_no_linear_function_of_the_timbre_are_exported(tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    model = Mel2Mel(Mel2MelConfig(n_instruments=2, timbre_size=3, hidden_size=8, film_size=6))
+    for film in (model.film1, model.film2):
+        assert film.bent is not None
+        torch.nn.init.normal_(film.bent[-1].weight)
+    write(model, tmp_path / "bundle")
+    bundle = load_bundle(tmp_path / "bundle")
+    assert load_mel2mel(bundle).config.film_size == 6
+    roll, timbre = torch.rand(2, 11, 176), torch.randn(2, 1, 3)
+    state = np.zeros((1, 2, 8), np.float32)
+    given = {"roll": roll.numpy(), "timbre": timbre.numpy(), "hidden_in": state, "cell_in": state}
+    film = np.zeros((1, 1, 16), np.float32)
+    past, *_ = open_session(bundle, PAST_FILE, 1).run(None, {**given, FILM_INPUT: film})
+    (future,) = open_session(bundle, FUTURE_FILE, 1).run(None, {**given, FILM_INPUT: film})
+    parts = {"past": past, "future": future, "timbre": timbre.numpy()}
+    film = np.zeros((1, 1, 32), np.float32)
+    (found,) = open_session(bundle, MEL_FILE, 1).run(None, {**parts, FILM_INPUT: film})
+    with torch.no_grad():
+        np.testing.assert_allclose(found, model(roll, timbre).numpy(), atol=1e-5)
+        moved = model(roll, timbre + 1).numpy() - found
+        # As far again would change as much, were the vectors linear in the timbre.
+        vectors = [model.film2.bent(timbre + step) for step in range(3)]
+    assert np.abs(moved).max() > 0.1
+    assert (vectors[2] - 2 * vectors[1] + vectors[0]).abs().max() > 0.1
 
 
 def test_written_bundle_loads(model: Mel2Mel, tmp_path: Path) -> None:

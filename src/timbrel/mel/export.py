@@ -86,7 +86,7 @@ def past_part(model: Mel2Mel) -> onnx.ModelProto:
     """The forward LSTM with all before it: a block of frames, continued from a state."""
     c, graph = model.config, Graph("mel2mel", model)
     inputs = graph.dense(model.input, "roll")
-    features = graph.film(model.film1.dense, inputs, "timbre", FILM_INPUT)
+    features = graph.film(model.film1.dense, model.film1.bent, inputs, "timbre", FILM_INPUT)
     past, hidden, cell = graph.lstm(
         model.forward_lstm, features, ["hidden_in", "cell_in"], "forward"
     )
@@ -111,7 +111,7 @@ def future_part(model: Mel2Mel) -> onnx.ModelProto:
     """The backward LSTM with all before it, over windows."""
     c, graph = model.config, Graph("mel2mel", model)
     inputs = graph.dense(model.input, "roll")
-    features = graph.film(model.film1.dense, inputs, "timbre", FILM_INPUT)
+    features = graph.film(model.film1.dense, model.film1.bent, inputs, "timbre", FILM_INPUT)
     future, _, _ = graph.lstm(model.backward_lstm, features, ["hidden_in", "cell_in"], "reverse")
     state = [1, "windows", c.hidden_size]
     return graph.model(
@@ -130,7 +130,7 @@ def mel_part(model: Mel2Mel) -> onnx.ModelProto:
     """The mel from what both LSTMs say."""
     c, graph = model.config, Graph("mel2mel", model)
     both = graph.add("Concat", ["past", "future"], axis=-1)
-    features = graph.film(model.film2.dense, both, "timbre", FILM_INPUT)
+    features = graph.film(model.film2.dense, model.film2.bent, both, "timbre", FILM_INPUT)
     if model.head is not None:
         inner = graph.add("Relu", [graph.dense(model.head.up, features)])
         features = graph.add("Add", [features, graph.dense(model.head.down, inner)])

@@ -3,8 +3,10 @@
 The network of Kim, Bittner, Kumar and Bello, "Neural Music Synthesis for Flexible Timbre Control"
 (ICASSP 2019): 1×1 convolution, FiLM, bidirectional LSTM, FiLM, 1×1 convolution. Where `head_size`
 is not 0, a residual layer of so many units stands before the last convolution: the level of a band
-is no linear function of the notes that sound in it, least of all in 166 instruments. This file is
-the reference; its ONNX export is used at run time (`timbrel.mel.generator`).
+is no linear function of the notes that sound in it, least of all in 166 instruments. Where
+`film_size` is not 0, the FiLM vectors are no linear function of the timbre either: as one, those of
+166 instruments would lie in as few dimensions as the timbre has. This file is the reference; its
+ONNX export is used at run time (`timbrel.mel.generator`).
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ class Mel2MelConfig:
     hidden_size: int = 256
     n_mels: int = N_MELS
     head_size: int = 0  # units of the residual layer before the output; 0 is the published network
+    film_size: int = 0  # units between a timbre and its FiLM vectors; 0 is the published network
     roll_size: int = 0  # follows from the roll where it is 0
 
     def __post_init__(self) -> None:
@@ -45,11 +48,20 @@ class Mel2MelConfig:
 
 
 class FiLM(nn.Module):
-    """Feature-wise linear modulation: scale and shift every feature as the timbre says."""
+    """Feature-wise linear modulation: scale and shift every feature as the timbre says.
 
-    def __init__(self, timbre_size: int, n_features: int) -> None:
+    Parameters
+    ----------
+    timbre_size, n_features
+        Sizes of what it reads and modulates.
+    inner_size
+        Units of a layer whose answer is added to the vectors; it begins as nothing. 0 for none.
+    """
+
+    def __init__(self, timbre_size: int, n_features: int, inner_size: int = 0) -> None:
         super().__init__()
         self.dense = nn.Linear(timbre_size, 2 * n_features)
+        self.bent = _two_layers(timbre_size, inner_size, 2 * n_features) if inner_size else None
         with torch.no_grad():  # start near the identity, so that the signal passes from the start
             self.dense.bias[:n_features] = 1.0
             self.dense.bias[n_features:] = 0.0
@@ -59,7 +71,11 @@ class FiLM(nn.Module):
 
         Where `film` is given, (batch, 1 or time, 2 · n_features), it is added to the timbre's γ, β.
         """
-        vectors = self.dense(timbre) if film is None else self.dense(timbre) + film
+        vectors = self.dense(timbre)
+        if self.bent is not None:
+            vectors = vectors + self.bent(timbre)
+        if film is not None:
+            vectors = vectors + film
         gamma, beta = vectors.chunk(2, dim=-1)  # (batch, 1 or time, n_features) each
         return gamma * features + beta
 
@@ -70,9 +86,7 @@ class Head(nn.Module):
     def __init__(self, size: int, inner_size: int) -> None:
         super().__init__()
         self.up = nn.Linear(size, inner_size)
-        self.down = nn.Linear(inner_size, size)
-        nn.init.zeros_(self.down.weight)
-        nn.init.zeros_(self.down.bias)
+        self.down = _from_nothing(inner_size, size)
 
     def forward(self, features: Tensor) -> Tensor:
         """Both (…, size)."""
@@ -92,10 +106,10 @@ class Mel2Mel(nn.Module):
         self.config = config
         self.embedding = nn.Embedding(config.n_instruments, config.timbre_size)
         self.input = nn.Linear(config.roll_size, config.hidden_size)
-        self.film1 = FiLM(config.timbre_size, config.hidden_size)
+        self.film1 = FiLM(config.timbre_size, config.hidden_size, config.film_size)
         self.forward_lstm = _lstm(config.hidden_size)
         self.backward_lstm = _lstm(config.hidden_size)
-        self.film2 = FiLM(config.timbre_size, 2 * config.hidden_size)
+        self.film2 = FiLM(config.timbre_size, 2 * config.hidden_size, config.film_size)
         self.head = Head(2 * config.hidden_size, config.head_size) if config.head_size else None
         self.output = nn.Linear(2 * config.hidden_size, config.n_mels)
 
@@ -167,6 +181,20 @@ def load_mel2mel(bundle: Bundle) -> Mel2Mel:
 
 def _over_time(timbre: Tensor) -> Tensor:
     return timbre[:, None] if timbre.ndim == 2 else timbre
+
+
+def _two_layers(size: int, inner_size: int, outer_size: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(size, inner_size), nn.ReLU(), _from_nothing(inner_size, outer_size)
+    )
+
+
+def _from_nothing(size: int, outer_size: int) -> nn.Linear:
+    """A layer that answers zero until it is trained."""
+    layer = nn.Linear(size, outer_size)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def _lstm(size: int) -> nn.LSTM:

@@ -89,12 +89,13 @@ def test_a_head_grows_on_a_bundle_without_one(
         training={},
     )
     start = load_bundle(tmp_path / "start")
-    grown = wider(head_size=3)
+    grown, bent = wider(head_size=3), wider(head_size=3, film_size=4)
     assert grown.start(start) == "the head"
+    assert bent.start(start) == "the head and the layer before the FiLM vectors"
     batch = batch_of(random_roll(96).astype(np.float32), fresh=True)
     with torch.no_grad():
-        losses = [float(one.loss(one.wrapped(), batch, step=0)) for one in (task, grown)]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+        losses = [float(one.loss(one.wrapped(), batch, step=0)) for one in (task, grown, bent)]
+    assert losses[1:] == pytest.approx([losses[0]] * 2, rel=1e-6)
     with pytest.raises(InputError, match="its hidden_size is"):
         wider(head_size=3, hidden_size=5).start(start)
 

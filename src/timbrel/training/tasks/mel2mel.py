@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from timbrel.training.recipe import Recipe, known, refuse_other_sizes
 from timbrel.training.task import Task
 from timbrel.training.tasks.mels import MelValidation
 
+# Layers that a network may have got since it began, by what their sizes are called.
+_LAYERS = {"head_size": "the head", "film_size": "the layer before the FiLM vectors"}
 _SHARES = (1, 1, 2, 4)  # how many hops make a crop, unless a recipe says more
 
 
@@ -135,14 +138,20 @@ class Mel2MelTask(Task):
         return (errors * torch.from_numpy(batch.weight).to(device)).mean()
 
     def start(self, bundle: Bundle) -> str:
-        """As `Task.start`; a bundle without the head leaves it as it begins, the identity."""
-        known_sizes = known(Mel2MelConfig, bundle.model, str(bundle.path))
-        if known_sizes.head_size or not self.config.head_size:
+        """As `Task.start`; layers that a bundle lacks stay as they begin, and change nothing."""
+        theirs = known(Mel2MelConfig, bundle.model, str(bundle.path))
+        added = {
+            key: words
+            for key, words in _LAYERS.items()
+            if getattr(self.config, key) and not getattr(theirs, key)
+        }
+        if not added:
             return super().start(bundle)
-        wanted = replace(self.config, head_size=0)
-        refuse_other_sizes(known_sizes, wanted, bundle.path)
+        without: dict[str, Any] = dict.fromkeys(added, 0)
+        wanted = replace(self.config, **without)
+        refuse_other_sizes(theirs, wanted, bundle.path)
         self.model.load_state_dict(load_mel2mel(bundle).state_dict(), strict=False)
-        return "the head"
+        return " and ".join(added.values())
 
     def wrapped(self) -> nn.Module:
         """Give the model with the forward pass of training."""
