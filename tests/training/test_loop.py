@@ -161,6 +161,7 @@ def test_run_says_where_it_comes_from(undisturbed: Path, small_data: Path) -> No
         "roll_size": 176,
         "hidden_size": 16,
         "head_size": 0,
+        "film_size": 0,
         "n_mels": 80,
     }
     commit = notes.pop("git_commit")
