@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from timbrel.bundles.bundle import load_bundle
+from timbrel.constants import DEFAULT_MODEL
 from timbrel.corpus.preparation import Clip, read_data
 from timbrel.corpus.selection import SCORE
 from timbrel.corpus.soundfont import render_parts, to_midi
@@ -30,14 +32,12 @@ BEFORE_S, AFTER_S = 0.1, 2.0  # a note alone
 def main() -> None:
     """Render, compare, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path, help="what 'timbrel prepare' made at 48 kHz")
+    parser.add_argument("data", type=Path, help="what 'timbrel prepare' made")
     parser.add_argument("soundfont", type=Path, help="the one that it was made with")
     parser.add_argument("--every", type=int, default=16, help="measure only every so many programs")
     arguments = parser.parse_args()
     settings, clips = read_data(arguments.data)
-    mel = MelConfig(
-        sample_rate=settings.sample_rate, hop_length=384, n_fft=3072, n_mels=128, f_max_hz=20_000
-    )
+    mel = load_bundle(DEFAULT_MODEL).mel
     random = np.random.default_rng(0)
     rows = []
     for program in range(0, 120, arguments.every):

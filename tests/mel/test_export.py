@@ -183,7 +183,7 @@ def test_vectors_that_are_no_linear_function_of_the_timbre_are_exported(tmp_path
     model = Mel2Mel(Mel2MelConfig(n_instruments=2, timbre_size=3, hidden_size=8, film_size=6))
     for film in (model.film1, model.film2):
         assert film.bent is not None
-        torch.nn.init.normal_(film.bent[-1].weight)
+        torch.nn.init.normal_(film.bent.down.weight)
     write(model, tmp_path / "bundle")
     bundle = load_bundle(tmp_path / "bundle")
     assert load_mel2mel(bundle).config.film_size == 6

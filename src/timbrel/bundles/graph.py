@@ -75,18 +75,6 @@ class Graph:
         product = self.add("MatMul", [value, turned])
         return self.add("Add", [product, self.weight(layer.bias)])
 
-    def film(
-        self, dense: nn.Linear, bent: nn.Sequential | None, features: str, timbre: str, own: str
-    ) -> str:
-        """Scale and shift by a timbre, and by what is its own."""
-        vectors = self.add("Add", [self.dense(dense, timbre), own])
-        if bent is not None:
-            first, last = (layer for layer in bent if isinstance(layer, nn.Linear))
-            inner = self.add("Relu", [self.dense(first, timbre)])
-            vectors = self.add("Add", [vectors, self.dense(last, inner)])
-        gamma, beta = self.add("Split", [vectors], 2, axis=-1)
-        return self.add("Add", [self.add("Mul", [gamma, features]), beta])
-
     def lstm(
         self, lstm: nn.LSTM, values: str, state: Sequence[str], direction: str
     ) -> tuple[str, str, str]:

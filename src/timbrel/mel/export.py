@@ -18,7 +18,7 @@ from timbrel.bundles.weights import (
 from timbrel.geometry import MelConfig
 from timbrel.mel.film import FilmSizes
 from timbrel.mel.generator import FILM_INPUT, FUTURE_FILE, MEL_FILE, PAST_FILE
-from timbrel.mel.mel2mel import Mel2Mel
+from timbrel.mel.mel2mel import FiLM, Mel2Mel, TwoLayers
 
 
 def write_mel2mel_bundle(
@@ -82,11 +82,24 @@ def graphs_of(model: Mel2Mel) -> dict[str, onnx.ModelProto]:
     }
 
 
+def _film(graph: Graph, film: FiLM, features: str) -> str:
+    """Scale and shift by the timbre, and by what is its own."""
+    vectors = graph.add("Add", [graph.dense(film.dense, "timbre"), FILM_INPUT])
+    if film.bent is not None:
+        vectors = graph.add("Add", [vectors, _two_layers(graph, film.bent, "timbre")])
+    gamma, beta = graph.add("Split", [vectors], 2, axis=-1)
+    return graph.add("Add", [graph.add("Mul", [gamma, features]), beta])
+
+
+def _two_layers(graph: Graph, layers: TwoLayers, value: str) -> str:
+    return graph.dense(layers.down, graph.add("Relu", [graph.dense(layers.up, value)]))
+
+
 def past_part(model: Mel2Mel) -> onnx.ModelProto:
     """The forward LSTM with all before it: a block of frames, continued from a state."""
     c, graph = model.config, Graph("mel2mel", model)
     inputs = graph.dense(model.input, "roll")
-    features = graph.film(model.film1.dense, model.film1.bent, inputs, "timbre", FILM_INPUT)
+    features = _film(graph, model.film1, inputs)
     past, hidden, cell = graph.lstm(
         model.forward_lstm, features, ["hidden_in", "cell_in"], "forward"
     )
@@ -111,7 +124,7 @@ def future_part(model: Mel2Mel) -> onnx.ModelProto:
     """The backward LSTM with all before it, over windows."""
     c, graph = model.config, Graph("mel2mel", model)
     inputs = graph.dense(model.input, "roll")
-    features = graph.film(model.film1.dense, model.film1.bent, inputs, "timbre", FILM_INPUT)
+    features = _film(graph, model.film1, inputs)
     future, _, _ = graph.lstm(model.backward_lstm, features, ["hidden_in", "cell_in"], "reverse")
     state = [1, "windows", c.hidden_size]
     return graph.model(
@@ -130,10 +143,9 @@ def mel_part(model: Mel2Mel) -> onnx.ModelProto:
     """The mel from what both LSTMs say."""
     c, graph = model.config, Graph("mel2mel", model)
     both = graph.add("Concat", ["past", "future"], axis=-1)
-    features = graph.film(model.film2.dense, model.film2.bent, both, "timbre", FILM_INPUT)
+    features = _film(graph, model.film2, both)
     if model.head is not None:
-        inner = graph.add("Relu", [graph.dense(model.head.up, features)])
-        features = graph.add("Add", [features, graph.dense(model.head.down, inner)])
+        features = graph.add("Add", [features, _two_layers(graph, model.head, features)])
     mel = graph.dense(model.output, features)
     return graph.model(
         inputs={

@@ -61,7 +61,7 @@ class FiLM(nn.Module):
     def __init__(self, timbre_size: int, n_features: int, inner_size: int = 0) -> None:
         super().__init__()
         self.dense = nn.Linear(timbre_size, 2 * n_features)
-        self.bent = _two_layers(timbre_size, inner_size, 2 * n_features) if inner_size else None
+        self.bent = TwoLayers(timbre_size, inner_size, 2 * n_features) if inner_size else None
         with torch.no_grad():  # start near the identity, so that the signal passes from the start
             self.dense.bias[:n_features] = 1.0
             self.dense.bias[n_features:] = 0.0
@@ -80,17 +80,19 @@ class FiLM(nn.Module):
         return gamma * features + beta
 
 
-class Head(nn.Module):
-    """A residual layer, the same for each frame. It begins as the identity."""
+class TwoLayers(nn.Module):
+    """What two layers add, the same for each frame. It begins as nothing."""
 
-    def __init__(self, size: int, inner_size: int) -> None:
+    def __init__(self, size: int, inner_size: int, outer_size: int) -> None:
         super().__init__()
         self.up = nn.Linear(size, inner_size)
-        self.down = _from_nothing(inner_size, size)
+        self.down = nn.Linear(inner_size, outer_size)
+        nn.init.zeros_(self.down.weight)
+        nn.init.zeros_(self.down.bias)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Both (…, size)."""
-        return features + self.down(torch.relu(self.up(features)))
+    def forward(self, values: Tensor) -> Tensor:
+        """(…, size) → (…, outer_size)."""
+        return self.down(torch.relu(self.up(values)))
 
 
 class Mel2Mel(nn.Module):
@@ -110,7 +112,8 @@ class Mel2Mel(nn.Module):
         self.forward_lstm = _lstm(config.hidden_size)
         self.backward_lstm = _lstm(config.hidden_size)
         self.film2 = FiLM(config.timbre_size, 2 * config.hidden_size, config.film_size)
-        self.head = Head(2 * config.hidden_size, config.head_size) if config.head_size else None
+        both = 2 * config.hidden_size
+        self.head = TwoLayers(both, config.head_size, both) if config.head_size else None
         self.output = nn.Linear(2 * config.hidden_size, config.n_mels)
 
     def forward(self, roll: Tensor, timbre: Tensor) -> Tensor:
@@ -160,7 +163,9 @@ class Mel2Mel(nn.Module):
         """Natural-log mel (batch, time, n_mels) from what both LSTMs say."""
         place, _, own = self._parts(timbre)
         features = self.film2(torch.cat([past, future], dim=-1), place, own)
-        return self.output(features if self.head is None else self.head(features))
+        if self.head is not None:
+            features = features + self.head(features)
+        return self.output(features)
 
     def _parts(self, timbre: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """The embedding, and FiLM vectors of the timbre's own for both layers if it has them."""
@@ -181,20 +186,6 @@ def load_mel2mel(bundle: Bundle) -> Mel2Mel:
 
 def _over_time(timbre: Tensor) -> Tensor:
     return timbre[:, None] if timbre.ndim == 2 else timbre
-
-
-def _two_layers(size: int, inner_size: int, outer_size: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(size, inner_size), nn.ReLU(), _from_nothing(inner_size, outer_size)
-    )
-
-
-def _from_nothing(size: int, outer_size: int) -> nn.Linear:
-    """A layer that answers zero until it is trained."""
-    layer = nn.Linear(size, outer_size)
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
 
 
 def _lstm(size: int) -> nn.LSTM:
