@@ -181,6 +181,14 @@ def test_24_bits_are_finer_than_16(
         prepare_small(bit_depth="16")
 
 
+def test_another_bit_depth_is_refused_before_anything_is_written(
+    tmp_path: Path, prepare_small: Callable[..., Settings]
+) -> None:
+    with pytest.raises(InputError, match="bit_depth must be 16 or 24, not '32f'"):
+        prepare_small(bit_depth="32f")
+    assert not (tmp_path / "data").exists()
+
+
 def test_manifest_hash_is_that_of_the_file(small_data: Path) -> None:
     expected = hashlib.sha256((small_data / "manifest.jsonl").read_bytes()).hexdigest()
     assert manifest_sha256(small_data) == expected

@@ -55,12 +55,13 @@ from timbrel.errors import InputError, Skip, refuse
 from timbrel.files import read_json, read_text, write_text
 from timbrel.progress import Progress, silent
 from timbrel.score.midi import read_midi
-from timbrel.sound import read_audio, write_audio
+from timbrel.sound import FORMATS, read_audio, write_audio
 
 T = TypeVar("T")
 
 SETTINGS_FILE, MANIFEST_FILE = "data.json", "manifest.jsonl"
 AUDIO_SUFFIX = ".flac"  # a quarter of a WAV file's size; see docs/data-path.md
+BIT_DEPTHS = tuple(FORMATS[AUDIO_SUFFIX][1])
 # FluidSynth may take a second to load a SoundFont, so it plays several clips in one go: few enough
 # for the progress to be updated often, and to fit into the memory of a small machine.
 _BATCH, _GO_S = 16, 900.0
@@ -171,10 +172,13 @@ def prepare(
     Raises
     ------
     InputError
-        If there is nothing to render, or the folder holds data of other settings.
+        If there is nothing to render, the bit depth is none of `BIT_DEPTHS`, or the folder holds
+        data of other settings.
     MissingToolError
         If FluidSynth, the SoundFont or (for `scheduler`) Dask is missing.
     """
+    if bit_depth not in (None, *BIT_DEPTHS):
+        raise InputError(f"bit_depth must be {' or '.join(BIT_DEPTHS)}, not '{bit_depth}'")
     find_fluidsynth()
     soundfont = check_soundfont(soundfont)
     output = Path(output)
