@@ -198,7 +198,7 @@ def prepare(
     """Make training data of scores in every instrument, or of recordings; or describe it."""
     need_training()
     from timbrel.commands.description import print_description
-    from timbrel.corpus.preparation import BIT_DEPTHS
+    from timbrel.corpus.preparation import check_bit_depth
     from timbrel.corpus.preparation import prepare as prepare_data
     from timbrel.corpus.recordings import prepare_recordings
     from timbrel.corpus.selection import Amount
@@ -219,8 +219,7 @@ def prepare(
         raise InputError(
             "give --output and --soundfont or --recordings; or --describe and a data folder"
         )
-    if bit_depth not in (None, *BIT_DEPTHS):
-        raise InputError(f"--bit-depth must be {' or '.join(BIT_DEPTHS)}, not '{bit_depth}'")
+    check_bit_depth(bit_depth, "--bit-depth")
     check_output_folder(output, may_hold=resume, remedy=RESUME_REMEDY)
     failures = Failures(stop_at_first=stop_at_first)
     progress = shown(quiet=quiet)

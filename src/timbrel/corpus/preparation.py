@@ -61,7 +61,7 @@ T = TypeVar("T")
 
 SETTINGS_FILE, MANIFEST_FILE = "data.json", "manifest.jsonl"
 AUDIO_SUFFIX = ".flac"  # a quarter of a WAV file's size; see docs/data-path.md
-BIT_DEPTHS = tuple(FORMATS[AUDIO_SUFFIX][1])
+_BIT_DEPTHS = tuple(FORMATS[AUDIO_SUFFIX][1])
 # FluidSynth may take a second to load a SoundFont, so it plays several clips in one go: few enough
 # for the progress to be updated often, and to fit into the memory of a small machine.
 _BATCH, _GO_S = 16, 900.0
@@ -172,13 +172,12 @@ def prepare(
     Raises
     ------
     InputError
-        If there is nothing to render, the bit depth is none of `BIT_DEPTHS`, or the folder holds
+        If there is nothing to render, the files cannot have the bit depth, or the folder holds
         data of other settings.
     MissingToolError
         If FluidSynth, the SoundFont or (for `scheduler`) Dask is missing.
     """
-    if bit_depth not in (None, *BIT_DEPTHS):
-        raise InputError(f"bit_depth must be {' or '.join(BIT_DEPTHS)}, not '{bit_depth}'")
+    check_bit_depth(bit_depth)
     find_fluidsynth()
     soundfont = check_soundfont(soundfont)
     output = Path(output)
@@ -402,6 +401,12 @@ def as_played(path: Path, kind: str, program: int, bank: int) -> tuple[mido.Midi
     # An etude holds what a score of notes does not.
     midi = as_preset(mido.MidiFile(path), program, bank)
     return midi, length_in_seconds(midi)
+
+
+def check_bit_depth(bit_depth: str | None, called: str = "bit_depth") -> None:
+    """Refuse a bit depth that the data's files do not have, by the name that it was given as."""
+    if bit_depth not in (None, *_BIT_DEPTHS):
+        raise InputError(f"{called} must be {' or '.join(_BIT_DEPTHS)}, not '{bit_depth}'")
 
 
 def check_same_settings(path: Path, wanted: dict) -> None:
