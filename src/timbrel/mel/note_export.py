@@ -1,0 +1,141 @@
+"""The note network → ONNX: from the notes of some frames to the mel of these frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from torch import nn
+
+from timbrel.bundles.graph import Graph
+from timbrel.mel import note_network as features
+from timbrel.mel.note_network import NoteNetwork
+
+
+def notes_part(network: NoteNetwork, model: nn.Module, floor: float) -> onnx.ModelProto:
+    """All notes of some frames, computed and summed.
+
+    Parameters
+    ----------
+    network
+        The network.
+    model
+        What it is part of, whose parameters have the names that the bundle stores.
+    floor
+        Of the mels' magnitude.
+    """
+    c, graph = network.config, Graph("notes", model)
+    space = _space(graph, network)
+    kept = graph.add("Split", ["notes"], 4, axis=1)
+    index = graph.add("Cast", [graph.add("Squeeze", [kept[0], graph.integers(1)])], to=7)
+    struck = graph.add(
+        "Add",
+        [
+            graph.dense(network.note, _note_features(graph, *kept[1:])),
+            graph.add("Gather", [graph.weight(network.key.weight), index], axis=0),
+        ],
+    )
+    films = [graph.dense(film, space) for film in network.films]
+    values = graph.gelu(_modulated(graph, struck, films[0], 1))
+    for layer, film in zip(network.layers, films[1:], strict=True):
+        inner = graph.gelu(_modulated(graph, graph.dense(layer, values), film, 1))
+        values = graph.add("Add", [values, inner])
+    shape = graph.integers(-1, c.n_spectra + 1, c.n_mels)
+    spectra = graph.add("Reshape", [graph.dense(network.spectra, values), shape])
+    of_note = graph.add("Cast", ["of_note"], to=7)
+    gains = graph.add("Gather", [graph.dense(network.gains, values), of_note], axis=0)
+    units = _modulated(graph, graph.dense(network.time, _time_features(graph)), gains, 1)
+    weights = graph.dense(network.weights, graph.gelu(units))
+    rows = graph.add("Gather", [spectra, of_note], axis=0)
+    first = graph.add("Squeeze", [graph.slice(rows, 0, 1, 1), graph.integers(1)])
+    rest = graph.slice(rows, 1, c.n_spectra + 1, 1)
+    weighted = graph.add("MatMul", [graph.add("Unsqueeze", [weights, graph.integers(1)]), rest])
+    levels = graph.add("Add", [first, graph.add("Squeeze", [weighted, graph.integers(1)])])
+    power = graph.add("Exp", [graph.add("Mul", [levels, graph.constant(2.0)])])
+    place = graph.add("Unsqueeze", [graph.add("Cast", ["frame"], to=7), graph.integers(1)])
+    silent = graph.add("Add", ["silent", graph.constant(floor**2)])
+    total = graph.add("ScatterND", [silent, place, power], reduction="add")
+    mel = graph.add("Mul", [graph.add("Log", [total]), graph.constant(0.5)])
+    return graph.model(
+        inputs={
+            "notes": ["notes", 4],
+            "timbre": ["notes", c.timbre_size],
+            "of_note": ["rows"],
+            "frame": ["rows"],
+            "times_s": ["rows", 2],
+            "silent": ["time", c.n_mels],
+        },
+        outputs={"mel": (mel, ["time", c.n_mels])},
+    )
+
+
+def _space(graph: Graph, network: NoteNetwork) -> str:
+    scaled = graph.add("Div", ["timbre", graph.constant(features.TIMBRE_SCALE)])
+    first = graph.gelu(graph.dense(network.timbre1, scaled))
+    return graph.add("Add", [first, graph.gelu(graph.dense(network.timbre2, first))])
+
+
+def _modulated(graph: Graph, values: str, vectors: str, axis: int) -> str:
+    gamma, beta = graph.add("Split", [vectors], 2, axis=axis)
+    scaled = graph.add("Mul", [values, graph.add("Add", [gamma, graph.constant(1.0)])])
+    return graph.add("Add", [scaled, beta])
+
+
+def _bumps(graph: Graph, value: str, places: np.ndarray, width: float) -> str:
+    away = graph.add("Sub", [value, graph.constant(places[None])])
+    away = graph.add("Div", [away, graph.constant(width)])
+    return graph.add("Exp", [graph.add("Neg", [graph.add("Mul", [away, away])])])
+
+
+def _note_features(graph: Graph, pitch: str, velocity: str, kit: str) -> str:
+    def scaled(value: str, factor: float) -> str:
+        return graph.add("Mul", [value, graph.constant(factor)])
+
+    share = scaled(velocity, 1 / 127)
+    moved = graph.add("Add", [share, graph.constant(features.LEAST_SHARE)])
+    return graph.add(
+        "Concat",
+        [
+            _bumps(graph, pitch, features.PITCHES.numpy(), features.PITCH_WIDTH),
+            share,
+            graph.add("Mul", [share, share]),
+            scaled(graph.add("Log", [moved]), 0.25),
+            scaled(graph.add("Sub", [pitch, graph.constant(60.0)]), 1 / 24),
+            scaled(graph.add("Sub", [pitch, graph.add("Round", [pitch])]), 2.0),
+            kit,
+        ],
+        axis=1,
+    )
+
+
+def _time_features(graph: Graph) -> str:
+    age, released = graph.add("Split", ["times_s"], 2, axis=1)
+
+    def limited(value: str, low: float, high: float, divisor: float = 1.0) -> str:
+        clipped = graph.add("Clip", [value, graph.constant(low), graph.constant(high)])
+        return graph.add("Div", [clipped, graph.constant(divisor)])
+
+    def bumps(value: str, places: np.ndarray, width: float) -> str:
+        positive = graph.add("Max", [value, graph.constant(0.0)])
+        moved = graph.add("Add", [positive, graph.constant(features.SHORTEST_S)])
+        return _bumps(graph, graph.add("Log", [moved]), places, width)
+
+    zero = graph.constant(0.0)
+    begun = graph.add("Cast", [graph.add("GreaterOrEqual", [age, zero])], to=1)
+    over = graph.add("Cast", [graph.add("Greater", [released, zero])], to=1)
+    since_onset = bumps(age, features.SINCE_ONSET.numpy(), features.ONSET_WIDTH)
+    since_release = bumps(released, features.SINCE_RELEASE.numpy(), features.RELEASE_WIDTH)
+    near = features.NEAR_S
+    return graph.add(
+        "Concat",
+        [
+            graph.add("Mul", [since_onset, begun]),
+            graph.add("Mul", [since_release, over]),
+            begun,
+            over,
+            limited(age, -near, near, near),
+            limited(released, -near, near, near),
+            limited(age, 0.0, features.LONGEST_S),
+            limited(released, 0.0, features.LONGEST_RELEASE_S),
+        ],
+        axis=1,
+    )

@@ -1,0 +1,184 @@
+"""Notes, one by one → mel spectrogram: the part of Mel2Mel Studio that knows what a note sounds like.
+
+The power of several notes of an instrument is, but for their phases, the sum of the powers that each
+has alone. So the network says what one note sounds like, of which there is much less to learn than
+of all that can sound together: a first part reads what is known of the note (key, pitch, velocity,
+timbre) and gives a few spectra and the gains of a small second part, which reads the time since
+its onset and since its release and weights the spectra. The first part is costly, and runs once for a
+note as long as nothing about it moves; the second is cheap, and runs for every frame.
+
+This file is the reference; its ONNX export is used at run time (`timbrel.mel.generator`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+
+from timbrel.errors import InputError
+
+N_KEYS = 128
+
+# Where the bumps lie that say how much time went by, in the natural logarithm of seconds.
+SINCE_ONSET = torch.linspace(-4.8, 1.3, 14)
+SINCE_RELEASE = torch.linspace(-4.8, 1.0, 10)
+ONSET_WIDTH, RELEASE_WIDTH = 0.45, 0.6
+SHORTEST_S = 0.008  # times below it are told apart by ramps, not by logarithms
+NEAR_S = 0.04  # so far the ramps reach on either side: half the window of a mel frame and more
+LONGEST_S, LONGEST_RELEASE_S = 4.0, 2.0
+# Bumps over the pitches.
+PITCHES, PITCH_WIDTH = torch.arange(12.0, 124.0, 4.0), 3.0
+LEAST_SHARE = 0.02  # of the largest velocity, below which levels fall no further
+N_NOTE_FEATURES = len(PITCHES) + 6
+N_TIME_FEATURES = len(SINCE_ONSET) + len(SINCE_RELEASE) + 6
+TIMBRE_SCALE = 0.4  # about the standard deviation of the places in the space
+_QUIET = -6.0  # natural logarithm: where spectra begin
+
+
+@dataclass(frozen=True)
+class NoteNetworkConfig:
+    """Sizes of the network."""
+
+    timbre_size: int
+    n_mels: int
+    timbre_units: int = 384
+    note_units: int = 512
+    n_spectra: int = 24  # that are weighted over time, beside the one that is always there
+    time_units: int = 64
+
+    def __post_init__(self) -> None:
+        if min(vars(self).values()) < 1:
+            raise InputError("the sizes of a note network must be positive")
+
+
+class NoteNetwork(nn.Module):
+    """The network in its two parts: `codes` for each note, `levels` for each of its frames."""
+
+    def __init__(self, config: NoteNetworkConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        self.timbre1 = nn.Linear(c.timbre_size, c.timbre_units)
+        self.timbre2 = nn.Linear(c.timbre_units, c.timbre_units)
+        self.note = nn.Linear(N_NOTE_FEATURES, c.note_units)
+        self.key = nn.Embedding(N_KEYS, c.note_units)
+        self.films = nn.ModuleList([nn.Linear(c.timbre_units, 2 * c.note_units) for _ in range(3)])
+        self.layers = nn.ModuleList([nn.Linear(c.note_units, c.note_units) for _ in range(2)])
+        self.spectra = nn.Linear(c.note_units, (c.n_spectra + 1) * c.n_mels)
+        self.gains = nn.Linear(c.note_units, 2 * c.time_units)
+        self.time = nn.Linear(N_TIME_FEATURES, c.time_units)
+        self.weights = nn.Linear(c.time_units, c.n_spectra)
+        with torch.no_grad():
+            self.key.weight.mul_(0.2)
+            self.spectra.weight.mul_(0.3)
+            self.spectra.bias[: c.n_mels] += _QUIET
+
+    def codes(self, notes: Tensor, timbre: Tensor) -> tuple[Tensor, Tensor]:
+        """What is computed once for a note.
+
+        Parameters
+        ----------
+        notes : Tensor, shape (notes, 4)
+            The struck key, the pitch that sounds (MIDI, with its fraction), the velocity (1–127),
+            and 1 for a stroke of a drum kit, else 0.
+        timbre : Tensor, shape (notes, timbre_size)
+            Of each note.
+
+        Returns
+        -------
+        spectra : Tensor, shape (notes, n_spectra + 1, n_mels)
+        gains : Tensor, shape (notes, 2 · time_units)
+        """
+        space = gelu(self.timbre1(timbre / TIMBRE_SCALE))
+        space = space + gelu(self.timbre2(space))
+        struck = self.note(_note_features(notes)) + self.key(notes[:, 0].long())
+        features = gelu(_modulated(struck, self.films[0](space)))
+        for layer, film in zip(self.layers, list(self.films)[1:], strict=True):
+            features = features + gelu(_modulated(layer(features), film(space)))
+        spectra = self.spectra(features)
+        return spectra.unflatten(1, (-1, self.config.n_mels)), self.gains(features)
+
+    def levels(self, spectra: Tensor, gains: Tensor, times_s: Tensor) -> Tensor:
+        """Natural-log mel of some frames of each note.
+
+        Parameters
+        ----------
+        spectra, gains
+            Of `codes`.
+        times_s : Tensor, shape (notes, frames, 2)
+            Since the onset and since the release of the note, negative before them.
+
+        Returns
+        -------
+        Tensor, shape (notes, frames, n_mels)
+        """
+        units = _modulated(self.time(_time_features(times_s)), gains[:, None])
+        weights = self.weights(gelu(units))
+        return spectra[:, :1] + weights @ spectra[:, 1:]
+
+    def forward(self, notes: Tensor, timbre: Tensor, times_s: Tensor) -> Tensor:
+        """Both parts: (notes, frames, n_mels)."""
+        return self.levels(*self.codes(notes, timbre), times_s)
+
+
+def _modulated(features: Tensor, vectors: Tensor) -> Tensor:
+    gamma, beta = vectors.chunk(2, dim=-1)
+    return features * (1 + gamma) + beta
+
+
+def _note_features(notes: Tensor) -> Tensor:
+    """(notes, 4) → (notes, N_NOTE_FEATURES)."""
+    _, pitch, velocity, kit = notes[:, None].unbind(-1)
+    share = velocity / 127
+    bumps = torch.exp(-(((pitch - PITCHES.to(pitch)) / PITCH_WIDTH) ** 2))
+    level = torch.cat([share, share**2, torch.log(share + LEAST_SHARE) / 4], 1)
+    return torch.cat([bumps, level, (pitch - 60) / 24, 2 * (pitch - pitch.round()), kit], 1)
+
+
+def _time_features(times_s: Tensor) -> Tensor:
+    """(…, 2) → (…, N_TIME_FEATURES)."""
+    age, released = times_s.split(1, dim=-1)
+    begun, over = (age >= 0).to(age), (released > 0).to(age)
+    return torch.cat(
+        [
+            _bumps(age, SINCE_ONSET, ONSET_WIDTH) * begun,
+            _bumps(released, SINCE_RELEASE, RELEASE_WIDTH) * over,
+            begun,
+            over,
+            age.clamp(-NEAR_S, NEAR_S) / NEAR_S,
+            released.clamp(-NEAR_S, NEAR_S) / NEAR_S,
+            age.clamp(0, LONGEST_S),
+            released.clamp(0, LONGEST_RELEASE_S),
+        ],
+        dim=-1,
+    )
+
+
+def _bumps(times_s: Tensor, places: Tensor, width: float) -> Tensor:
+    logarithm = torch.log(times_s.clamp(min=0) + SHORTEST_S)
+    return torch.exp(-(((logarithm - places.to(times_s)) / width) ** 2))
+
+
+def summed(levels: Tensor, frames: Tensor, n_frames: int, floor: float) -> Tensor:
+    """Natural-log mel (n_frames, n_mels) of notes that sound together.
+
+    Parameters
+    ----------
+    levels : Tensor, shape (rows, n_mels)
+        Natural-log mels of notes.
+    frames : Tensor of int64, shape (rows,)
+        In which frame each row sounds.
+    n_frames
+        Of the result.
+    floor
+        Of the mels' magnitude.
+    """
+    power = levels.new_full((n_frames, levels.shape[1]), floor**2)
+    power = power.index_add(0, frames, torch.exp((2 * levels).clamp(max=2 * _LOUDEST)))
+    return 0.5 * torch.log(power)
+
+
+_LOUDEST = math.log(1e4)  # beyond it the exponential would only overflow

@@ -1,0 +1,67 @@
+"""The network of single notes, and its ONNX export."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from timbrel.mel.note_export import notes_part
+from timbrel.mel.note_network import NoteNetwork, NoteNetworkConfig, summed
+from timbrel.score.performance_roll import PerformanceRoll
+from timbrel.score.score import Note
+from timbrel.score.sounding import sounding_notes
+
+FLOOR = 1e-5
+SIZES = NoteNetworkConfig(3, 8, timbre_units=6, note_units=10, n_spectra=4, time_units=5)
+
+
+@pytest.fixture
+def network() -> NoteNetwork:
+    torch.manual_seed(0)
+    return NoteNetwork(SIZES).half().float()
+
+
+def notes_of(*notes: Note) -> PerformanceRoll:
+    return PerformanceRoll(notes, 125.0)
+
+
+def mel_of(network: NoteNetwork, roll: PerformanceRoll, start: int, stop: int) -> np.ndarray:
+    told = sounding_notes(roll, start, stop)
+    timbre = torch.full((len(told.notes), 3), 0.3)
+    spectra, gains = network.codes(torch.from_numpy(told.notes), timbre)
+    of = torch.from_numpy(told.of_note)
+    levels = network.levels(spectra[of], gains[of], torch.from_numpy(told.times_s)[:, None])[:, 0]
+    frames = torch.from_numpy(told.frames)
+    return summed(levels, frames, stop - start, FLOOR).detach().numpy()
+
+
+def test_the_power_of_notes_is_the_sum_of_their_powers(network: NoteNetwork) -> None:
+    first, second = Note(0.1, 0.5, 60, 80), Note(0.3, 0.9, 67, 100)
+    alone = [np.exp(2 * mel_of(network, notes_of(one), 0, 100)) for one in (first, second)]
+    both = np.exp(2 * mel_of(network, notes_of(first, second), 0, 100))
+    np.testing.assert_allclose(both, alone[0] + alone[1] - FLOOR**2, rtol=1e-4)
+
+
+def test_a_stretch_of_frames_is_a_part_of_the_whole(network: NoteNetwork) -> None:
+    roll = notes_of(Note(0.1, 0.5, 60, 80), Note(0.3, 0.9, 67, 100))
+    whole = mel_of(network, roll, 0, 100)
+    np.testing.assert_allclose(mel_of(network, roll, 40, 70), whole[40:70], atol=1e-5)
+
+
+def test_the_graph_computes_what_the_network_does(network: NoteNetwork) -> None:
+    roll = notes_of(Note(0.1, 0.5, 60, 80), Note(0.3, 0.9, 67, 100))
+    told = sounding_notes(roll, 0, 100)
+    graph = notes_part(network, network, FLOOR)
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    (mel,) = session.run(
+        ["mel"],
+        {
+            "notes": told.notes,
+            "timbre": np.full((len(told.notes), 3), 0.3, np.float32),
+            "of_note": told.of_note.astype(np.float32),
+            "frame": told.frames.astype(np.float32),
+            "times_s": told.times_s,
+            "silent": np.zeros((100, 8), np.float32),
+        },
+    )
+    np.testing.assert_allclose(mel, mel_of(network, roll, 0, 100), atol=2e-4)
