@@ -5,8 +5,10 @@ The network of Kim, Bittner, Kumar and Bello, "Neural Music Synthesis for Flexib
 is not 0, a residual layer of so many units stands before the last convolution: the level of a band
 is no linear function of the notes that sound in it, least of all in 166 instruments. Where
 `film_size` is not 0, the FiLM vectors are no linear function of the timbre either: as one, those of
-166 instruments would lie in as few dimensions as the timbre has. This file is the reference; its
-ONNX export is used at run time (`timbrel.mel.generator`).
+166 instruments would lie in as few dimensions as the timbre has. Where `note_units` is not 0, a
+network of single notes (`timbrel.mel.note_network`) says what each note sounds like, and all the
+above adds what notes are to each other. This file is the reference; its ONNX export is used at run
+time (`timbrel.mel.generator`).
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from timbrel.bundles.weights import with_weights
 from timbrel.constants import N_MELS, PIANO
 from timbrel.errors import InputError
 from timbrel.mel.film import FilmSizes
+from timbrel.mel.note_network import NoteNetwork, NoteNetworkConfig
 from timbrel.score.performance_roll import ROLL_SIZES
 
 State = tuple[Tensor, Tensor]  # of an LSTM: hidden and cell, each (1, batch, hidden_size)
@@ -37,6 +40,7 @@ class Mel2MelConfig:
     n_mels: int = N_MELS
     head_size: int = 0  # units of the residual layer before the output; 0 is the published network
     film_size: int = 0  # units between a timbre and its FiLM vectors; 0 is the published network
+    note_units: int = 0  # of the network of single notes; 0 is the published network, without one
     roll_size: int = 0  # follows from the roll where it is 0
 
     def __post_init__(self) -> None:
@@ -115,13 +119,22 @@ class Mel2Mel(nn.Module):
         both = 2 * config.hidden_size
         self.head = TwoLayers(both, config.head_size, both) if config.head_size else None
         self.output = nn.Linear(2 * config.hidden_size, config.n_mels)
+        self.notes = None
+        if config.note_units:
+            sizes = NoteNetworkConfig(config.timbre_size, config.n_mels, note_units=config.note_units)
+            self.notes = NoteNetwork(sizes)
+            nn.init.zeros_(self.output.weight)  # what notes are to each other begins as nothing
+            nn.init.zeros_(self.output.bias)
 
-    def forward(self, roll: Tensor, timbre: Tensor) -> Tensor:
-        """Natural-log mel (batch, time, n_mels) of a whole roll (batch, time, roll_size)."""
+    def forward(self, roll: Tensor, timbre: Tensor, alone: Tensor | None = None) -> Tensor:
+        """Natural-log mel (batch, time, n_mels) of a whole roll (batch, time, roll_size).
+
+        `alone` is the mel of the single notes, as `mel` wants it.
+        """
         features = self.features(roll, timbre)
         past, _ = self.past(features)
         future = self.future(features)
-        return self.mel(past, future, timbre)
+        return self.mel(past, future, timbre, alone)
 
     def features(self, roll: Tensor, timbre: Tensor) -> Tensor:
         """What both LSTMs read, (batch, time, hidden_size)."""
@@ -159,13 +172,19 @@ class Mel2Mel(nn.Module):
         future = self.future(windows)[:, :hop]  # (batch · n_windows, hop, hidden_size)
         return future.reshape(batch, n_frames, -1)
 
-    def mel(self, past: Tensor, future: Tensor, timbre: Tensor) -> Tensor:
-        """Natural-log mel (batch, time, n_mels) from what both LSTMs say."""
+    def mel(
+        self, past: Tensor, future: Tensor, timbre: Tensor, alone: Tensor | None = None
+    ) -> Tensor:
+        """Natural-log mel (batch, time, n_mels) from what both LSTMs say.
+
+        Where the model has a network of single notes, `alone` is their mel, (batch, time, n_mels).
+        """
         place, _, own = self._parts(timbre)
         features = self.film2(torch.cat([past, future], dim=-1), place, own)
         if self.head is not None:
             features = features + self.head(features)
-        return self.output(features)
+        mel = self.output(features)
+        return mel if alone is None else alone + mel
 
     def _parts(self, timbre: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """The embedding, and FiLM vectors of the timbre's own for both layers if it has them."""
