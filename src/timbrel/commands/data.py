@@ -40,7 +40,7 @@ def prepare(
     midi_dir: Annotated[
         Path | None,
         typer.Argument(
-            help="A folder of MIDI files. Without one, only etudes are rendered.",
+            help="A folder of MIDI files. Without one, only etudes and single notes are rendered.",
             metavar="MIDI_DIR",
         ),
     ] = None,
@@ -125,10 +125,19 @@ def prepare(
             rich_help_panel=DATA,
         ),
     ] = 0,
+    single_notes: Annotated[
+        int,
+        typer.Option(
+            help="The number of training scores in which every key of an instrument sounds alone; "
+            "kits and validation get more, as of --etudes.",
+            min=0,
+            rich_help_panel=DATA,
+        ),
+    ] = 0,
     seed: Annotated[
         int,
         typer.Option(
-            help="The seed of the etudes and of the choice of excerpts: another seed gives others.",
+            help="The seed of etudes, single notes and the choice of excerpts: another seed gives others.",
             min=0,
             rich_help_panel=EXPERT,
         ),
@@ -211,6 +220,7 @@ def prepare(
         validation_minutes_per_instrument=validation_minutes_per_instrument,
         excerpt_s=excerpt_seconds,
         etudes=etudes,
+        single_notes=single_notes,
         seed=seed,
     )
     if instrument is not None and recordings is None:

@@ -30,7 +30,6 @@ from timbrel.constants import LICENSE_NOT_STATED, SAMPLE_RATE
 from timbrel.corpus.parallel import run_parallel, worker_pool
 from timbrel.corpus.presets import Preset, named_programs
 from timbrel.corpus.selection import (
-    ETUDE,
     SCORE,
     Amount,
     Choice,
@@ -83,7 +82,7 @@ class Clip:
     midi_sha256: str
     audio_sha256: str
     bank: int = 0  # of the SoundFont; 128 holds the kits
-    kind: str = SCORE  # or ETUDE
+    kind: str = SCORE  # or ETUDE, SINGLE_NOTES
 
     @property
     def is_kit(self) -> bool:
@@ -187,8 +186,11 @@ def prepare(
         presets = list(instruments)
     amount = amount or Amount()
     amount.check(presets)
-    if midi_dir is None and not amount.etudes:
-        raise InputError("nothing to play: give a folder of MIDI files, or a number of --etudes")
+    if midi_dir is None and not (amount.etudes or amount.single_notes):
+        raise InputError(
+            "nothing to play: give a folder of MIDI files, or a number of --etudes or "
+            "--single-notes"
+        )
     listed = {} if midi_dir is None else read_splits(Path(midi_dir), splits)
     wanted: dict[str, Any] = {
         "sample_rate": sample_rate,
@@ -281,7 +283,7 @@ def _choose_gain(renderer: _Renderer, choices: list[Choice], progress: Progress)
     valid = [choice for choice in choices if choice.split == "valid"]
     first: dict[str, Choice] = {}
     for choice in valid:
-        if choice.kind == ETUDE:
+        if choice.kind != SCORE:
             first.setdefault(choice.preset.name, choice)
     tasks = [(part,) for part in _batches(list(first.values()) or valid)]
     peaks = run_parallel(renderer.peaks, tasks, progress, "choosing the gain")
@@ -391,14 +393,14 @@ def as_played(path: Path, kind: str, program: int, bank: int) -> tuple[mido.Midi
     path
         Its MIDI file.
     kind
-        `SCORE` or `ETUDE`.
+        Of the clip.
     program, bank
         Of the preset.
     """
     if kind == SCORE and not bank:
         score = read_midi(path)
         return to_midi(score, program), score.duration_s + TAIL_S
-    # An etude holds what a score of notes does not.
+    # What was written for the instrument holds what a score of notes does not.
     midi = as_preset(mido.MidiFile(path), program, bank)
     return midi, length_in_seconds(midi)
 

@@ -17,6 +17,7 @@ import mido
 from timbrel.corpus.etudes import etude
 from timbrel.corpus.parallel import run_parallel
 from timbrel.corpus.presets import Preset
+from timbrel.corpus.single_notes import single_notes
 from timbrel.corpus.soundfont import to_midi
 from timbrel.errors import InputError, Skip
 from timbrel.files import atomic_path, read_table
@@ -25,7 +26,8 @@ from timbrel.score.midi import read_midi
 from timbrel.score.source import MIDI_SUFFIXES, midi_files
 
 SPLITS = ("train", "valid")
-SCORE, ETUDE = "score", "etude"  # kinds of clips
+SCORE, ETUDE, SINGLE_NOTES = "score", "etude", "single notes"  # kinds of clips
+_FOLDERS = {ETUDE: "etudes", SINGLE_NOTES: "single-notes"}  # of what is written
 VALID_SHARE = 10  # without a list of splits, one work in so many is for validation
 _KIT_ETUDES = 2  # kits have so many times as many etudes, for no other score plays them
 
@@ -36,7 +38,7 @@ class Choice(NamedTuple):
     midi: str  # relative to DATA/midi
     preset: Preset
     split: str
-    kind: str  # SCORE or ETUDE
+    kind: str  # SCORE, ETUDE or SINGLE_NOTES
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Amount:
     validation_minutes_per_instrument: float | None = None
     excerpt_s: float | None = None  # cut the scores into excerpts of so many seconds
     etudes: int = 0  # for training; and one in ten, but one at least, more for validation
-    seed: int = 0  # of the etudes
+    single_notes: int = 0  # scores in which every key sounds alone, shared out likewise
+    seed: int = 0  # of the etudes and the single notes
 
     def minutes(self, split: str) -> float | None:
         """The bound of a split: of its scores, and of the length of each of its etudes."""
@@ -58,8 +61,11 @@ class Amount:
     def check(self, presets: Iterable[Preset]) -> None:
         """Refuse what does not go together."""
         kits = [preset.name for preset in presets if preset.is_kit]
-        if kits and not self.etudes:
-            raise InputError(f"kits ({kits[0]} …) play etudes only; give a number with --etudes")
+        if kits and not (self.etudes or self.single_notes):
+            raise InputError(
+                f"kits ({kits[0]} …) play etudes and single notes only; give a number with --etudes "
+                "or --single-notes"
+            )
         if self.excerpt_s and None in (self.minutes("train"), self.minutes("valid")):
             raise InputError(
                 "excerpts are drawn by the minute; give --minutes-per-instrument and "
@@ -177,14 +183,18 @@ def choose(
             for name in sorted({name for names in played.values() for name in names}):
                 _copy_score(midi_dir / name, folder, name)
         choices += [Choice(name, p, split, SCORE) for p in melodic for name in played[p.name]]
-    etudes = _etude_choices(presets, amount.etudes) if amount.etudes else []
+    etudes = _generated(presets, amount.etudes, ETUDE)
+    singles = _generated(presets, amount.single_notes, SINGLE_NOTES)
     minutes_of = {split: amount.minutes(split) for split in SPLITS}
     tasks = [(choice, folder, amount.seed, minutes_of[choice.split]) for choice in etudes]
     if tasks:
         run_parallel(_write_etude, tasks, progress, "writing etudes")
+    if singles:
+        alone = [(choice, folder, amount.seed) for choice in singles]
+        run_parallel(_write_single_notes, alone, progress, "writing single notes")
     # An instrument's one after the other, so that its samples are loaded once.
     order = {preset: i for i, preset in enumerate(presets)}
-    return sorted(dict.fromkeys(choices + etudes), key=lambda choice: order[choice.preset])
+    return sorted(dict.fromkeys(choices + etudes + singles), key=lambda choice: order[choice.preset])
 
 
 def _within(names: list[str], instrument: str, midi_dir: Path, minutes: float | None) -> list[str]:
@@ -273,18 +283,28 @@ def _copy_score(source: Path, folder: Path, name: str) -> None:
         )
 
 
-def _etude_choices(presets: list[Preset], etudes: int) -> list[Choice]:
+def _generated(presets: list[Preset], wanted: int, kind: str) -> list[Choice]:
+    """Scores of a kind that are written for each instrument; none where none are wanted."""
     choices = []
-    for preset in presets:
-        for split, count in (("train", etudes), ("valid", max(etudes // VALID_SHARE, 1))):
+    for preset in presets if wanted else ():
+        for split, count in (("train", wanted), ("valid", max(wanted // VALID_SHARE, 1))):
             for number in range(count * (_KIT_ETUDES if preset.is_kit else 1)):
-                name = f"etudes/{preset.name}/{split}-{number + 1:03}.mid"
-                choices.append(Choice(name, preset, split, ETUDE))
+                name = f"{_FOLDERS[kind]}/{preset.name}/{split}-{number + 1:03}.mid"
+                choices.append(Choice(name, preset, split, kind))
     return choices
 
 
+def _write_single_notes(choice: Choice, folder: Path, seed: int) -> None:
+    midi = single_notes(choice.preset, _number(choice), seed=seed, split=choice.split)
+    _write_midi(midi, folder / choice.midi)
+
+
+def _number(choice: Choice) -> int:
+    return int(Path(choice.midi).stem.rpartition("-")[2]) - 1
+
+
 def _write_etude(choice: Choice, folder: Path, seed: int, minutes: float | None) -> None:
-    number = int(Path(choice.midi).stem.rpartition("-")[2]) - 1
+    number = _number(choice)
     longest_s = None if minutes is None else 60 * minutes
     midi = etude(choice.preset, number, seed=seed, split=choice.split, longest_s=longest_s)
     _write_midi(midi, folder / choice.midi)

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from timbrel.corpus.preparation import Clip, Settings, origin, read_clip, read_data
-from timbrel.corpus.selection import ETUDE
+from timbrel.corpus.selection import SCORE
 from timbrel.corpus.soundfont import BEND_SHARE, PITCH_RESOLUTION
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
@@ -148,8 +148,8 @@ def read_roll(folder: Path, clip: Clip, frame_rate: float, *, performance: bool)
     if clip.is_kit:
         strokes = [note for track in score.drum_tracks for note in track.notes]
         return PerformanceRoll(strokes, frame_rate, is_kit=True)
-    # Of composed scores, the notes alone were played; an etude is one track.
-    if clip.kind != ETUDE or not score.tracks:
+    # Of composed scores, the notes alone were played; what was written for it is one track.
+    if clip.kind == SCORE or not score.tracks:
         return PerformanceRoll(score.notes, frame_rate)
     (track,) = score.tracks
     bend = replace(track.bend, values=tuple(BEND_SHARE * value for value in track.bend.values))
