@@ -194,7 +194,9 @@ def choose(
         run_parallel(_write_single_notes, alone, progress, "writing single notes")
     # An instrument's one after the other, so that its samples are loaded once.
     order = {preset: i for i, preset in enumerate(presets)}
-    return sorted(dict.fromkeys(choices + etudes + singles), key=lambda choice: order[choice.preset])
+    return sorted(
+        dict.fromkeys(choices + etudes + singles), key=lambda choice: order[choice.preset]
+    )
 
 
 def _within(names: list[str], instrument: str, midi_dir: Path, minutes: float | None) -> list[str]:

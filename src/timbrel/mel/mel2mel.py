@@ -121,7 +121,9 @@ class Mel2Mel(nn.Module):
         self.output = nn.Linear(2 * config.hidden_size, config.n_mels)
         self.notes = None
         if config.note_units:
-            sizes = NoteNetworkConfig(config.timbre_size, config.n_mels, note_units=config.note_units)
+            sizes = NoteNetworkConfig(
+                config.timbre_size, config.n_mels, note_units=config.note_units
+            )
             self.notes = NoteNetwork(sizes)
             nn.init.zeros_(self.output.weight)  # what notes are to each other begins as nothing
             nn.init.zeros_(self.output.bias)

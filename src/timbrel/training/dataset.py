@@ -121,6 +121,10 @@ class MelClips:
         """Frames of a clip's natural-log mel, float32."""
         return np.asarray(self._mels[index][start:stop], np.float32)
 
+    def frames(self, index: int, frames: np.ndarray) -> np.ndarray:
+        """Some frames of a clip's mel, in any order, float32."""
+        return np.asarray(self._mels[index][frames], np.float32)
+
     def mean_mel(self) -> np.ndarray:
         """Mean of each bin over a sample of all clips, shape (n_mels,)."""
         return np.mean(

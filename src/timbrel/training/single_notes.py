@@ -1,0 +1,99 @@
+"""Single notes of prepared data → batches for a network of single notes.
+
+A note changes most where it begins and where it is released, so most of the frames that are drawn
+of it lie there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from timbrel.corpus.selection import SINGLE_NOTES
+from timbrel.training.dataset import MelClips
+
+_BEFORE_S, _ATTACK_S = 0.05, 0.06  # about an onset
+_HELD_FROM_S = 0.02  # after it; from here on, the logarithms of times are equally likely
+_RELEASE_BEFORE_S, _RELEASE_S = 0.04, 1.7  # about a release
+_AFTER_S = 1.0  # after it, for the frames that are spread evenly
+# Of the frames of a note, those about its onset, while it is held, and about its release.
+_SHARES = (0.25, 0.33, 0.25)
+
+
+@dataclass(frozen=True)
+class NoteBatch:
+    """Notes alone, and some frames of each."""
+
+    notes: np.ndarray  # (notes, 4) float32, as `NoteNetwork.codes` reads them
+    instrument: np.ndarray  # (notes,) int64
+    times_s: np.ndarray  # (notes, frames, 2) float32
+    mel: np.ndarray  # (notes, frames, n_mels) float32, natural logarithm
+
+
+class SingleNotes:
+    """The single notes among the clips of a split.
+
+    Parameters
+    ----------
+    clips
+        Of the split, with rolls of performances.
+    """
+
+    def __init__(self, clips: MelClips) -> None:
+        self._clips = clips
+        rows = []  # clip, onset, release, key, bend, velocity
+        for index, clip in enumerate(clips.clips):
+            if clip.kind != SINGLE_NOTES:
+                continue
+            roll = clips.roll(index)
+            for onset_s, release_s, pitch, velocity in roll.notes[:, :4].tolist():
+                bend = float(roll.pitches.shift(np.array([onset_s + 0.01]), onset_s)[0])
+                rows.append((index, onset_s, release_s, pitch, bend, velocity))
+        self._rows = np.array(rows, np.float64).reshape(-1, 6)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def batch(self, step: int, n_notes: int, n_frames: int, seed: int) -> NoteBatch:
+        """Some frames of some notes; the same step and seed give the same batch."""
+        random = np.random.default_rng((seed, step))
+        rows = self._rows[random.integers(len(self._rows), size=n_notes)]
+        clip = rows[:, 0].astype(np.int64)
+        onset, release, key, bend, velocity = rows[:, 1:].T
+        drawn_s = self._times_s(random, onset, release, n_frames)
+        rate = self._clips.config.frame_rate
+        last = self._clips.n_frames[clip][:, None] - 1
+        frames = np.clip(np.round(drawn_s * rate), 0, last).astype(np.int64)
+        mels = [self._clips.frames(i, own) for i, own in zip(clip.tolist(), frames, strict=True)]
+        ages, released = (frames / rate - times[:, None] for times in (onset, release))
+        kit = self._clips.is_kit[clip].astype(np.float64)
+        return NoteBatch(
+            notes=np.stack([key, key + bend, velocity, kit], axis=1).astype(np.float32),
+            instrument=self._clips.labels[clip],
+            times_s=np.stack([ages, released], axis=-1).astype(np.float32),
+            mel=np.stack(mels),
+        )
+
+    @staticmethod
+    def _times_s(
+        random: np.random.Generator, onset: np.ndarray, release: np.ndarray, n_frames: int
+    ) -> np.ndarray:
+        """Times of frames, (notes, n_frames)."""
+        share = random.random((len(onset), n_frames))
+        attack, held, let_go = (int(part * n_frames) for part in _SHARES)
+        bounds = np.cumsum([attack, held, let_go])
+        begun, kept, over, rest = np.split(share, bounds, axis=1)
+        on, off = onset[:, None], release[:, None]
+        length = np.maximum(off - on, 2 * _HELD_FROM_S)
+        return np.concatenate(
+            [
+                on - _BEFORE_S + (_BEFORE_S + _ATTACK_S) * begun,
+                on + _HELD_FROM_S * (length / _HELD_FROM_S) ** kept,
+                off
+                - _RELEASE_BEFORE_S
+                + _RELEASE_BEFORE_S * (_RELEASE_S / _RELEASE_BEFORE_S) ** over,
+                on + (off - on + _AFTER_S) * rest,
+            ],
+            axis=1,
+        )
