@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from timbrel.mel.note_export import notes_part
-from timbrel.mel.note_network import NoteNetwork, NoteNetworkConfig, summed
+from timbrel.mel.note_network import NoteNetwork, NoteNetworkConfig
 from timbrel.score.performance_roll import PerformanceRoll
 from timbrel.score.score import Note
 from timbrel.score.sounding import sounding_notes
@@ -26,13 +26,9 @@ def notes_of(*notes: Note) -> PerformanceRoll:
 
 
 def mel_of(network: NoteNetwork, roll: PerformanceRoll, start: int, stop: int) -> np.ndarray:
-    told = sounding_notes(roll, start, stop)
-    timbre = torch.full((len(told.notes), 3), 0.3)
-    spectra, gains = network.codes(torch.from_numpy(told.notes), timbre)
-    of = torch.from_numpy(told.of_note)
-    levels = network.levels(spectra[of], gains[of], torch.from_numpy(told.times_s)[:, None])[:, 0]
-    frames = torch.from_numpy(told.frames)
-    return summed(levels, frames, stop - start, FLOOR).detach().numpy()
+    timbre = torch.full((1, 3), 0.3)
+    told = [sounding_notes(roll, start, stop)]
+    return network.mel(told, timbre, stop - start, FLOOR)[0].detach().numpy()
 
 
 def test_the_power_of_notes_is_the_sum_of_their_powers(network: NoteNetwork) -> None:
@@ -65,3 +61,11 @@ def test_the_graph_computes_what_the_network_does(network: NoteNetwork) -> None:
         },
     )
     np.testing.assert_allclose(mel, mel_of(network, roll, 0, 100), atol=2e-4)
+
+
+def test_stretches_are_computed_together_as_alone(network: NoteNetwork) -> None:
+    rolls = notes_of(Note(0.1, 0.5, 60, 80)), notes_of(Note(0.3, 0.9, 67, 100))
+    timbre = torch.full((2, 3), 0.3)
+    both = network.mel([sounding_notes(roll, 0, 100) for roll in rolls], timbre, 100, FLOOR)
+    for roll, mel in zip(rolls, both.detach().numpy(), strict=True):
+        np.testing.assert_allclose(mel, mel_of(network, roll, 0, 100), atol=1e-5)

@@ -13,13 +13,16 @@ This file is the reference; its ONNX export is used at run time (`timbrel.mel.ge
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from timbrel.errors import InputError
+from timbrel.score.sounding import SoundingNotes
 
 N_KEYS = 128
 
@@ -122,6 +125,35 @@ class NoteNetwork(nn.Module):
     def forward(self, notes: Tensor, timbre: Tensor, times_s: Tensor) -> Tensor:
         """Both parts: (notes, frames, n_mels)."""
         return self.levels(*self.codes(notes, timbre), times_s)
+
+    def mel(
+        self, told: Sequence[SoundingNotes], timbre: Tensor, n_frames: int, floor: float
+    ) -> Tensor:
+        """Natural-log mel (batch, n_frames, n_mels) of what is heard in stretches of a length.
+
+        Parameters
+        ----------
+        told
+            The notes of each stretch.
+        timbre : Tensor, shape (batch, timbre_size)
+            In which each is played.
+        n_frames, floor
+            See `summed`.
+        """
+        device = timbre.device
+        counts = [len(one.notes) for one in told]
+        notes = torch.from_numpy(np.concatenate([one.notes for one in told])).to(device)
+        which = torch.repeat_interleave(torch.arange(len(told)), torch.tensor(counts)).to(device)
+        spectra, gains = self.codes(notes, timbre[which])
+        firsts = np.cumsum([0, *counts[:-1]])
+        of_note = np.concatenate([one.of_note + f for one, f in zip(told, firsts, strict=True)])
+        frames = np.concatenate([one.frames + i * n_frames for i, one in enumerate(told)])
+        times_s = torch.from_numpy(np.concatenate([one.times_s for one in told])).to(device)
+        of = torch.from_numpy(of_note).to(device)
+        levels = self.levels(spectra[of], gains[of], times_s[:, None])[:, 0]
+        places = torch.from_numpy(frames).to(device)
+        mel = summed(levels, places, len(told) * n_frames, floor)
+        return mel.unflatten(0, (len(told), n_frames))
 
 
 def _modulated(features: Tensor, vectors: Tensor) -> Tensor:
