@@ -27,6 +27,7 @@ from timbrel.score.midi import read_midi
 from timbrel.score.performance_roll import PerformanceRoll
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.pitch import Pitches
+from timbrel.score.sounding import SoundingNotes, sounding_notes
 from timbrel.training.cached import cached_arrays
 
 # At the start of a visit inside a clip, the network does not know which notes are already sounding,
@@ -43,6 +44,7 @@ class MelBatch:
     instrument: np.ndarray  # (batch,) int64
     weight: np.ndarray  # (batch, time) float32: 0 where a frame does not count
     fresh: np.ndarray  # (batch,) bool: a visit begins, the state is to be forgotten
+    told: tuple[SoundingNotes, ...] = ()  # what is heard of notes in each crop, if it was asked for
 
 
 class MelClips:
@@ -170,40 +172,43 @@ def lane_batch(
     crops_per_visit: int,
     context: int,
     seed: int,
+    told: bool = False,
 ) -> MelBatch:
-    """The crops that some lanes hold at a step."""
-    batch = [
-        _lane_crop(clips, step, lane, crop_frames, crops_per_visit, context, seed) for lane in lanes
-    ]
+    """The crops that some lanes hold at a step; `told`: with their single notes."""
+    places = [_lane_place(clips, step, lane, crop_frames, crops_per_visit, seed) for lane in lanes]
+    batch = [_lane_crop(clips, step, *place, crop_frames, context) for place in places]
     roll, mel, instrument, weight, fresh = (np.stack(column) for column in zip(*batch, strict=True))
-    return MelBatch(roll, mel, instrument, weight, fresh)
+    notes = [
+        sounding_notes(clips.roll(index), start, start + crop_frames)
+        for index, start, _ in (places if told else ())
+    ]
+    return MelBatch(roll, mel, instrument, weight, fresh, tuple(notes))
 
 
-def _lane_crop(
-    clips: MelClips,
-    step: int,
-    lane: int,
-    crop_frames: int,
-    crops_per_visit: int,
-    context: int,
-    seed: int,
-) -> tuple:
+def _lane_place(
+    clips: MelClips, step: int, lane: int, crop_frames: int, crops_per_visit: int, seed: int
+) -> tuple[int, int, bool]:
+    """Clip and first frame of the crop that a lane holds, and whether a visit begins with it."""
     # Lanes begin their visits at different steps, so that no batch is all beginnings.
     visit, crop = divmod(step + lane, crops_per_visit)
     random = np.random.default_rng((seed, lane, visit))
     index = int(random.choice(len(clips.clips), p=clips.shares))
     length = crop_frames * crops_per_visit
     first = int(random.integers(0, max(int(clips.n_frames[index]) - length, 0) + 1))
-    start = first + crop * crop_frames
-    stop = min(start + crop_frames, int(clips.n_frames[index]))
+    return index, first + crop * crop_frames, crop == 0
 
+
+def _lane_crop(
+    clips: MelClips, step: int, index: int, start: int, begins: bool, crop_frames: int, context: int
+) -> tuple:
+    stop = min(start + crop_frames, int(clips.n_frames[index]))
     roll = clips.roll(index).window(start, start + crop_frames + context)
     mel = np.zeros((crop_frames, clips.mel(index, 0, 0).shape[1]), np.float32)
     weight = np.zeros(crop_frames, np.float32)
     if stop > start:
         mel[: stop - start] = clips.mel(index, start, stop)
         weight[: stop - start] = 1.0
-    fresh = crop == 0 or step == 0
+    fresh = begins or step == 0
     if fresh and start > 0:
         weight[:_WARM_UP_FRAMES] = 0.0
     return roll, mel, clips.labels[index], weight, np.bool_(fresh)

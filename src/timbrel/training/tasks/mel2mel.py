@@ -18,13 +18,21 @@ from timbrel.measures.correlation import log_mel_measures
 from timbrel.mel.losses import LOSSES
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig, load_mel2mel
 from timbrel.progress import Progress
+from timbrel.score.sounding import SoundingNotes, sounding_notes
 from timbrel.training.dataset import MelBatch, MelClips, lane_batch
 from timbrel.training.recipe import Recipe, known, refuse_other_sizes
+from timbrel.training.single_notes import NoteBatch, SingleNotes
 from timbrel.training.task import Task
 from timbrel.training.tasks.mels import MelValidation
 
 # Layers that a network may have got since it began, by what their sizes are called.
-_LAYERS = {"head_size": "the head", "film_size": "the layer before the FiLM vectors"}
+_LAYERS = {
+    "head_size": "the head",
+    "film_size": "the layer before the FiLM vectors",
+    "note_units": "the network of single notes",
+}
+_BELOW_FLOOR = 2.5  # nepers that a silent note is to lie below the floor, so that many stay silent
+_SILENT = 0.02  # nepers above the floor
 _SHARES = (1, 1, 2, 4)  # how many hops make a crop, unless a recipe says more
 
 
@@ -45,6 +53,11 @@ class Mel2MelOptions:
     # The instruments keep the places in the space that the start gave them, so that encoders and
     # timbres that were made for it stay right.
     fixed_space: bool = False
+    # Where the model has a network of single notes: how many of them it learns from each step, and
+    # from how many frames of each. Without music, it learns from them alone.
+    single_notes: int = 0
+    frames_of_note: int = 24
+    music: bool = True
     # What bundles say of windowed inference.
     window_hop: int = WINDOW.hop
     window_context: int = WINDOW.context
@@ -52,6 +65,8 @@ class Mel2MelOptions:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise InputError(f"loss '{self.loss}' is unknown; known: {', '.join(LOSSES)}")
+        if not (self.music or self.single_notes):
+            raise InputError("nothing to learn from: music, or a number of single notes")
         if not self.hops:
             shares = tuple(self.crop_frames // share for share in _SHARES)
             object.__setattr__(self, "hops", shares)
@@ -103,12 +118,27 @@ class Mel2MelTask(Task):
             "model",
         )
         self.model: Mel2Mel = Mel2Mel(self.config)
-        with torch.no_grad():  # tanh saturates far from the data: start at its mean
-            self.model.output.bias.copy_(torch.from_numpy(self._train.mean_mel()))
+        if self.model.notes is None:  # tanh saturates far from the data: start at its mean
+            with torch.no_grad():
+                self.model.output.bias.copy_(torch.from_numpy(self._train.mean_mel()))
+        self._alone = SingleNotes(self._train) if self._options.single_notes else None
+        if self._alone is not None and not (len(self._alone) and self.model.notes is not None):
+            raise InputError(
+                f"{folder}: single notes are learnt by a model with note_units, of data that were "
+                "prepared with --single-notes"
+            )
         size = (1, share, self.config.hidden_size)
         self._state = (torch.zeros(size), torch.zeros(size))
 
-    def batch(self, step: int) -> MelBatch:
+    def batch(self, step: int) -> tuple[MelBatch | None, NoteBatch | None]:
+        options, notes = self._options, None
+        if self._alone is not None:
+            seed = self._recipe.seed * len(self._lanes) + self._lanes[0]
+            share = options.single_notes * len(self._lanes) // self._recipe.batch_size
+            notes = self._alone.batch(step, share, options.frames_of_note, seed)
+        return (self._music(step) if options.music else None), notes
+
+    def _music(self, step: int) -> MelBatch:
         return lane_batch(
             self._train,
             step,
@@ -117,9 +147,34 @@ class Mel2MelTask(Task):
             crops_per_visit=self._options.crops_per_visit,
             context=self._truncation(step)[1],
             seed=self._recipe.seed,
+            told=self.model.notes is not None,
         )
 
-    def loss(self, model: nn.Module, batch: MelBatch, step: int) -> Tensor:
+    def loss(
+        self, model: nn.Module, batch: tuple[MelBatch | None, NoteBatch | None], step: int
+    ) -> Tensor:
+        music, notes = batch
+        parts = []
+        if music is not None:
+            parts.append(self._loss_of_music(model, music, step))
+        if notes is not None:
+            parts.append(self._loss_of_notes(notes))
+        return torch.stack(parts).sum()
+
+    def _loss_of_notes(self, batch: NoteBatch) -> Tensor:
+        """Mean absolute error; what is silent has only to be well below the floor."""
+        network, device = self.model.notes, self.model.output.weight.device
+        assert network is not None
+        timbre = self.model.embedding.weight.detach()[torch.from_numpy(batch.instrument)]
+        notes, times_s, true = (
+            torch.from_numpy(part).to(device) for part in (batch.notes, batch.times_s, batch.mel)
+        )
+        found = network(notes, timbre, times_s)
+        floor = self._recipe.mel.log_floor
+        above = (found - (floor - _BELOW_FLOOR)).clamp(min=0)
+        return torch.where(true <= floor + _SILENT, above, (found - true).abs()).mean()
+
+    def _loss_of_music(self, model: nn.Module, batch: MelBatch, step: int) -> Tensor:
         device = next(model.parameters()).device
         hop, context = self._truncation(step)
         fresh = torch.from_numpy(batch.fresh).to(device)[None, :, None]
@@ -131,6 +186,7 @@ class Mel2MelTask(Task):
             self._options.crop_frames,
             hop,
             context,
+            batch.told,
         )
         self._state = (state[0].detach().float(), state[1].detach().float())
         true = torch.from_numpy(batch.mel).to(device)
@@ -155,7 +211,9 @@ class Mel2MelTask(Task):
 
     def wrapped(self) -> nn.Module:
         """Give the model with the forward pass of training."""
-        return _TrainingPass(self.model, fixed_space=self._options.fixed_space)
+        return _TrainingPass(
+            self.model, fixed_space=self._options.fixed_space, floor=self._recipe.mel.floor
+        )
 
     def _truncation(self, step: int) -> tuple[int, int]:
         random = np.random.default_rng((self._recipe.seed, step))
@@ -228,10 +286,10 @@ class Mel2MelTask(Task):
 class _TrainingPass(nn.Module):
     """Mel2Mel on a crop, from a carried state, with its right context cut."""
 
-    def __init__(self, model: Mel2Mel, *, fixed_space: bool) -> None:
+    def __init__(self, model: Mel2Mel, *, fixed_space: bool, floor: float) -> None:
         super().__init__()
         self.model = model
-        self._fixed_space = fixed_space
+        self._fixed_space, self._floor = fixed_space, floor
 
     def forward(
         self,
@@ -241,6 +299,7 @@ class _TrainingPass(nn.Module):
         n_frames: int,
         hop: int,
         context: int,
+        told: tuple[SoundingNotes, ...],
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         model = self.model
         timbre = model.embedding(instrument)
@@ -249,7 +308,10 @@ class _TrainingPass(nn.Module):
         features = model.features(roll, timbre)
         past, state = model.past(features[:, :n_frames], state)
         future = model.windowed_future(features, n_frames, hop, context)
-        return model.mel(past, future, timbre), state
+        alone = None
+        if model.notes is not None:
+            alone = model.notes.mel(told, timbre, n_frames, self._floor)
+        return model.mel(past, future, timbre, alone), state
 
 
 # Validation excerpts: so many of each instrument, of so many frames, spread over its clips; fewer
@@ -291,21 +353,29 @@ def validation_mels(
         rolls = [clips.roll(i).window(s - _VALID_WARM_UP, s + length) for _, i, s in batch]
         roll = torch.from_numpy(np.stack(rolls)).to(device)
         timbre = model.embedding.weight[[label for label, _, _ in batch]]
-        output = _windowed(model, roll, timbre, context).float().cpu().numpy()
+        alone = None
+        if model.notes is not None:
+            told = [
+                sounding_notes(clips.roll(i), s - _VALID_WARM_UP, s + length) for _, i, s in batch
+            ]
+            alone = model.notes.mel(told, timbre, roll.shape[1], clips.config.floor)
+        output = _windowed(model, roll, timbre, context, alone).float().cpu().numpy()
         for (label, index, start), mel in zip(batch, output, strict=True):
             true[label].append(clips.mel(index, start, start + length))
             predicted[label].append(mel[_VALID_WARM_UP:][: len(true[label][-1])])
     return [np.concatenate(p) for p in true], [np.concatenate(p) for p in predicted]
 
 
-def _windowed(model: Mel2Mel, roll: Tensor, timbre: Tensor, context: int | None) -> Tensor:
+def _windowed(
+    model: Mel2Mel, roll: Tensor, timbre: Tensor, context: int | None, alone: Tensor | None
+) -> Tensor:
     """The mel of whole rolls, of which the network sees so many frames ahead, or all."""
     if context is None:
-        return model(roll, timbre)
+        return model(roll, timbre, alone)
     features = model.features(roll, timbre)
     past, _ = model.past(features)
     hop, n_frames = max(context, 1), roll.shape[1]
     n_whole = -(-n_frames // hop) * hop
     padded = functional.pad(features, (0, 0, 0, n_whole - n_frames + context))
     future = model.windowed_future(padded, n_whole, hop, context)
-    return model.mel(past, future[:, :n_frames], timbre)
+    return model.mel(past, future[:, :n_frames], timbre, alone)
