@@ -17,8 +17,16 @@ from timbrel.bundles.weights import (
 )
 from timbrel.geometry import MelConfig
 from timbrel.mel.film import FilmSizes
-from timbrel.mel.generator import FILM_INPUT, FUTURE_FILE, MEL_FILE, PAST_FILE
+from timbrel.mel.generator import (
+    ALONE_INPUT,
+    FILM_INPUT,
+    FUTURE_FILE,
+    MEL_FILE,
+    NOTES_FILE,
+    PAST_FILE,
+)
 from timbrel.mel.mel2mel import FiLM, Mel2Mel, TwoLayers
+from timbrel.mel.note_export import notes_part
 
 
 def write_mel2mel_bundle(
@@ -70,16 +78,21 @@ def write_mel2mel_bundle(
         ],
         **about,
     )
-    write_bundle(output, config, graph_files(model, graphs_of(model)), card=_card(config))
+    write_bundle(
+        output, config, graph_files(model, graphs_of(model, mel.floor)), card=_card(config)
+    )
 
 
-def graphs_of(model: Mel2Mel) -> dict[str, onnx.ModelProto]:
+def graphs_of(model: Mel2Mel, floor: float) -> dict[str, onnx.ModelProto]:
     """The graphs of a bundle, by the names of their files."""
-    return {
+    graphs = {
         PAST_FILE: past_part(model),
         FUTURE_FILE: future_part(model),
         MEL_FILE: mel_part(model),
     }
+    if model.notes is not None:
+        graphs[NOTES_FILE] = notes_part(model.notes, model, floor)
+    return graphs
 
 
 def _film(graph: Graph, film: FiLM, features: str) -> str:
@@ -147,12 +160,17 @@ def mel_part(model: Mel2Mel) -> onnx.ModelProto:
     if model.head is not None:
         features = graph.add("Add", [features, _two_layers(graph, model.head, features)])
     mel = graph.dense(model.output, features)
+    alone = {}
+    if model.notes is not None:
+        alone[ALONE_INPUT] = ["batch", "time", c.n_mels]
+        mel = graph.add("Add", [mel, ALONE_INPUT])
     return graph.model(
         inputs={
             "past": ["batch", "time", c.hidden_size],
             "future": ["batch", "time", c.hidden_size],
             "timbre": ["batch", "time_or_1", c.timbre_size],
             FILM_INPUT: ["batch_or_1", "film_time_or_1", FilmSizes.of(c.hidden_size).second],
+            **alone,
         },
         outputs={"mel": (mel, ["batch", "time", c.n_mels])},
     )

@@ -23,13 +23,19 @@ class SoundingNotes:
     """The notes of a stretch of frames."""
 
     notes: np.ndarray  # (notes, 4) float32: struck key, sounding pitch, velocity, 1 in a kit
+    first_frames: np.ndarray  # (notes,) int64: the first frame in which each is told
     of_note: np.ndarray  # (rows,) int64: of which note a row is
     frames: np.ndarray  # (rows,) int64: in which frame it sounds, counted from the first
     times_s: np.ndarray  # (rows, 2) float32: since the note's onset and since its release
 
 
 def sounding_notes(
-    roll: PerformanceRoll, start: int, stop: int, *, last: int | None = None
+    roll: PerformanceRoll,
+    start: int,
+    stop: int,
+    *,
+    last: int | None = None,
+    timbre_frames: int | None = None,
 ) -> SoundingNotes:
     """The notes that are heard in frames `start` to `stop`.
 
@@ -41,6 +47,8 @@ def sounding_notes(
         The frames.
     last
         Notes that begin in this frame or later are not known yet; all are where it is None.
+    timbre_frames
+        Where the timbre moves, notes are told anew after so many frames.
     """
     rate, table = roll.frame_rate, roll.notes
     known = len(table) if last is None else int(np.searchsorted(table[:, 0], (last - 0.5) / rate))
@@ -53,13 +61,18 @@ def sounding_notes(
     ages = times_s[frames] - table[row_notes, 0]
     released = times_s[frames] - table[row_notes, 1]
     shifts = roll.shifts(start, stop, heard, BENT_FRAMES)[index, frames]
-    told, of_note = np.unique(np.stack([index, shifts], axis=1), axis=0, return_inverse=True)
+    stretch = np.zeros_like(frames) if timbre_frames is None else frames // timbre_frames
+    keys_of_rows = np.stack([index, stretch, shifts], axis=1)
+    told, first_rows, of_note = np.unique(
+        keys_of_rows, axis=0, return_index=True, return_inverse=True
+    )
     of = heard[told[:, 0].astype(int)]
-    pitches = table[of, 2] + told[:, 1]
+    pitches = table[of, 2] + told[:, 2]
     keys = np.clip(np.floor(table[of, 2] + 0.5), 0, 127)
     notes = np.stack([keys, pitches, table[of, 3], np.full(len(of), roll.is_kit)], axis=1)
     return SoundingNotes(
         notes=notes.astype(np.float32),
+        first_frames=frames[first_rows],
         of_note=of_note.reshape(-1),
         frames=frames,
         times_s=np.stack([ages, released], axis=1).astype(np.float32),
