@@ -1,5 +1,7 @@
 """Scores in which every key sounds alone."""
 
+import itertools
+
 from timbrel.corpus.presets import Preset
 from timbrel.corpus.single_notes import single_notes
 
@@ -19,7 +21,7 @@ def strokes(midi) -> list[tuple[float, float, int]]:
 def test_every_key_of_a_piano_sounds_alone_and_rings_out() -> None:
     notes = strokes(single_notes(Preset("Violin", 40, 0), 0))
     assert set(range(21, 109)) <= {key for _, _, key in notes}
-    gaps = [after[0] - before[1] for before, after in zip(notes, notes[1:], strict=False)]
+    gaps = [after[0] - before[1] for before, after in itertools.pairwise(notes)]
     assert min(gaps) > 1.99
 
 

@@ -137,7 +137,8 @@ def prepare(
     seed: Annotated[
         int,
         typer.Option(
-            help="The seed of etudes, single notes and the choice of excerpts: another seed gives others.",
+            help="The seed of etudes, single notes and the choice of excerpts: another seed "
+            "gives others.",
             min=0,
             rich_help_panel=EXPERT,
         ),

@@ -63,8 +63,8 @@ class Amount:
         kits = [preset.name for preset in presets if preset.is_kit]
         if kits and not (self.etudes or self.single_notes):
             raise InputError(
-                f"kits ({kits[0]} …) play etudes and single notes only; give a number with --etudes "
-                "or --single-notes"
+                f"kits ({kits[0]} …) play etudes and single notes only; give a number with "
+                "--etudes or --single-notes"
             )
         if self.excerpt_s and None in (self.minutes("train"), self.minutes("valid")):
             raise InputError(

@@ -1,11 +1,11 @@
-"""Notes, one by one → mel spectrogram: the part of Mel2Mel Studio that knows what a note sounds like.
+"""Notes, one by one → mel spectrogram: the part of Mel2Mel that knows what one note sounds like.
 
-The power of several notes of an instrument is, but for their phases, the sum of the powers that each
-has alone. So the network says what one note sounds like, of which there is much less to learn than
-of all that can sound together: a first part reads what is known of the note (key, pitch, velocity,
-timbre) and gives a few spectra and the gains of a small second part, which reads the time since
-its onset and since its release and weights the spectra. The first part is costly, and runs once for a
-note as long as nothing about it moves; the second is cheap, and runs for every frame.
+The power of several notes of an instrument is, but for their phases, the sum of the powers that
+each has alone. So the network says what one note sounds like, of which there is much less to learn
+than of all that can sound together. A first part reads what is known of the note (key, pitch,
+velocity, timbre) and gives a few spectra and the gains of a small second part, which reads the time
+since its onset and since its release and weights the spectra. The first part is costly, and runs
+once for a note as long as nothing about it moves; the second is cheap, and runs for every frame.
 
 This file is the reference; its ONNX export is used at run time (`timbrel.mel.generator`).
 """

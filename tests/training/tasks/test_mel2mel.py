@@ -164,7 +164,7 @@ def test_truncation_is_drawn_by_the_step(small_data: Path) -> None:
     assert {hop for hop, _ in drawn} == {64, 32, 16}
     assert {context for _, context in drawn} == {16, 32, 64}
     for step in (0, 1, 2):
-        assert task.batch(step).roll.shape == (2, 64 + drawn[step][1], 176)
+        assert task.batch(step)[0].roll.shape == (2, 64 + drawn[step][1], 176)
 
 
 def test_validation_measures_each_instrument(task: Mel2MelTask) -> None:
