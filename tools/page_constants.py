@@ -26,7 +26,6 @@ from timbrel.commands import recognise, timbre_from
 from timbrel.commands.app import app
 from timbrel.evaluation import timbre_space
 from timbrel.hearing import from_audio
-from timbrel.mel import generator
 from timbrel.score import (
     channels,
     container,
@@ -36,6 +35,7 @@ from timbrel.score import (
     pitch,
     placement,
     smf,
+    sounding,
     timeline,
 )
 from timbrel.score.score import DEFAULT_REVERB_SEND, UNPLAYABLE
@@ -57,7 +57,7 @@ def shared() -> dict[str, Any]:
         "lowestPitch": constants.LOWEST_PITCH,
         "highestPitch": constants.HIGHEST_PITCH,
         "nPitches": constants.N_PITCHES,
-        "timbreFrames": generator.TIMBRE_FRAMES,
+        "timbreFrames": sounding.STRETCH,
         "maxFileBytes": container.MAX_FILE_BYTES,
         "maxRiffChunks": container.MAX_RIFF_CHUNKS,
         "maxDurationS": midi.MAX_DURATION_S,

@@ -19,8 +19,9 @@ from timbrel.bundles.weights import n_parameters
 from timbrel.errors import OutputError
 from timbrel.geometry import MelConfig
 from timbrel.mel.export import write_mel2mel_bundle
-from timbrel.mel.generator import FILM_INPUT, FUTURE_FILE, MEL_FILE, PAST_FILE
+from timbrel.mel.generator import FUTURE_FILE, MEL_FILE, PAST_FILE
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig, load_mel2mel
+from timbrel.mel.note_generator import FILM_INPUT
 from timbrel.score.instruments import TEN_INSTRUMENTS
 
 

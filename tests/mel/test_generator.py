@@ -17,12 +17,12 @@ from timbrel.mel.generator import (
     FUTURE_FILE,
     MEL_FILE,
     PAST_FILE,
-    TIMBRE_FRAMES,
     MelGenerator,
 )
 from timbrel.mel.mel2mel import Mel2Mel
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note
+from timbrel.score.sounding import STRETCH
 from timbrel.timbre.timbre import Timbre
 
 N_FRAMES = 300  # no multiple of the hop
@@ -89,7 +89,7 @@ def windowed_by_torch(
     model: Mel2Mel, roll: PianoRoll, timbre: Timbre, window: WindowConfig
 ) -> np.ndarray:
     """The definition, hop by hop."""
-    hop, fade, step = window.hop, min(window.hop, window.context), min(window.hop, TIMBRE_FRAMES)
+    hop, fade, step = window.hop, min(window.hop, window.context), min(window.hop, STRETCH)
     share = (torch.arange(fade)[:, None] + 0.5) / fade
 
     def points(frames: np.ndarray) -> torch.Tensor:

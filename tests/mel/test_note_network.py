@@ -5,7 +5,8 @@ import onnxruntime
 import pytest
 import torch
 
-from timbrel.mel.note_export import notes_part
+from timbrel.mel.note_export import levels_part, notes_part
+from timbrel.mel.note_generator import FILM_INPUT
 from timbrel.mel.note_network import NoteNetwork, NoteNetworkConfig
 from timbrel.score.performance_roll import PerformanceRoll
 from timbrel.score.score import Note
@@ -44,23 +45,29 @@ def test_a_stretch_of_frames_is_a_part_of_the_whole(network: NoteNetwork) -> Non
     np.testing.assert_allclose(mel_of(network, roll, 40, 70), whole[40:70], atol=1e-5)
 
 
-def test_the_graph_computes_what_the_network_does(network: NoteNetwork) -> None:
+def test_the_graphs_compute_what_the_network_does(network: NoteNetwork) -> None:
     roll = notes_of(Note(0.1, 0.5, 60, 80), Note(0.3, 0.9, 67, 100))
-    told = sounding_notes(roll, 0, 100)
-    graph = notes_part(network, network, FLOOR)
-    session = onnxruntime.InferenceSession(graph.SerializeToString())
-    (mel,) = session.run(
+    told = sounding_notes(roll, 0, 96)
+    notes, levels = (
+        onnxruntime.InferenceSession(graph.SerializeToString())
+        for graph in (notes_part(network, network), levels_part(network, network, FLOOR))
+    )
+    given = {"notes": told.notes, "timbre": np.full((len(told.notes), 3), 0.3, np.float32)}
+    spectra, gains = notes.run(
+        ["spectra", "gains"], {**given, FILM_INPUT: np.zeros((1, SIZES.timbre_units), np.float32)}
+    )
+    (mel,) = levels.run(
         ["mel"],
         {
-            "notes": told.notes,
-            "timbre": np.full((len(told.notes), 3), 0.3, np.float32),
+            "spectra": spectra,
+            "gains": gains,
             "of_note": told.of_note.astype(np.float32),
-            "frame": told.frames.astype(np.float32),
+            "place": told.stretches.astype(np.float32),
             "times_s": told.times_s,
-            "silent": np.zeros((100, 8), np.float32),
+            "silent": np.zeros((12, 8, 8), np.float32),
         },
     )
-    np.testing.assert_allclose(mel, mel_of(network, roll, 0, 100), atol=2e-4)
+    np.testing.assert_allclose(mel.reshape(96, 8), mel_of(network, roll, 0, 96), atol=2e-4)
 
 
 def test_stretches_are_computed_together_as_alone(network: NoteNetwork) -> None:

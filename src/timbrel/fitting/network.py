@@ -26,7 +26,7 @@ class FrozenMel2Mel:
     def __init__(self, bundle: Bundle) -> None:
         self._model = load_mel2mel(bundle).requires_grad_(False)
         self._window = bundle.window
-        self.film_size = FilmSizes.of(self._model.config.hidden_size).total
+        self.film_size = FilmSizes.of(bundle.model).total
 
     def mel(self, roll: Tensor, timbre: Tensor) -> Tensor:
         """Log-mels (batch, frames, n_mels) of one roll (frames, roll_size) in some timbres.

@@ -17,16 +17,10 @@ from timbrel.bundles.weights import (
 )
 from timbrel.geometry import MelConfig
 from timbrel.mel.film import FilmSizes
-from timbrel.mel.generator import (
-    ALONE_INPUT,
-    FILM_INPUT,
-    FUTURE_FILE,
-    MEL_FILE,
-    NOTES_FILE,
-    PAST_FILE,
-)
+from timbrel.mel.generator import ALONE_INPUT, FUTURE_FILE, MEL_FILE, PAST_FILE
 from timbrel.mel.mel2mel import FiLM, Mel2Mel, TwoLayers
-from timbrel.mel.note_export import notes_part
+from timbrel.mel.note_export import levels_part, notes_part
+from timbrel.mel.note_generator import FILM_INPUT, LEVELS_FILE, NOTES_FILE
 
 
 def write_mel2mel_bundle(
@@ -91,7 +85,8 @@ def graphs_of(model: Mel2Mel, floor: float) -> dict[str, onnx.ModelProto]:
         MEL_FILE: mel_part(model),
     }
     if model.notes is not None:
-        graphs[NOTES_FILE] = notes_part(model.notes, model, floor)
+        graphs[NOTES_FILE] = notes_part(model.notes, model)
+        graphs[LEVELS_FILE] = levels_part(model.notes, model, floor)
     return graphs
 
 
@@ -121,7 +116,7 @@ def past_part(model: Mel2Mel) -> onnx.ModelProto:
         inputs={
             "roll": ["batch", "time", c.roll_size],
             "timbre": ["batch", "time", c.timbre_size],
-            FILM_INPUT: ["batch_or_1", "time_or_1", FilmSizes.of(c.hidden_size).first],
+            FILM_INPUT: ["batch_or_1", "time_or_1", FilmSizes.of(vars(c)).first],
             "hidden_in": state,
             "cell_in": state,
         },
@@ -144,7 +139,7 @@ def future_part(model: Mel2Mel) -> onnx.ModelProto:
         inputs={
             "roll": ["windows", "window", c.roll_size],
             "timbre": ["windows", 1, c.timbre_size],
-            FILM_INPUT: ["windows_or_1", 1, FilmSizes.of(c.hidden_size).first],
+            FILM_INPUT: ["windows_or_1", 1, FilmSizes.of(vars(c)).first],
             "hidden_in": state,
             "cell_in": state,
         },
@@ -169,7 +164,7 @@ def mel_part(model: Mel2Mel) -> onnx.ModelProto:
             "past": ["batch", "time", c.hidden_size],
             "future": ["batch", "time", c.hidden_size],
             "timbre": ["batch", "time_or_1", c.timbre_size],
-            FILM_INPUT: ["batch_or_1", "film_time_or_1", FilmSizes.of(c.hidden_size).second],
+            FILM_INPUT: ["batch_or_1", "film_time_or_1", FilmSizes.of(vars(c)).second],
             **alone,
         },
         outputs={"mel": (mel, ["batch", "time", c.n_mels])},

@@ -25,17 +25,14 @@ from timbrel.bundles.bundle import CONFIG_FILE, Bundle, weights_id
 from timbrel.bundles.session import open_session
 from timbrel.errors import InputError
 from timbrel.mel.film import FilmSizes
+from timbrel.mel.note_generator import FILM_INPUT, NoteGenerator
 from timbrel.score.performance_roll import ROLL_SIZES
 from timbrel.score.piano_roll import PianoRoll
-from timbrel.score.sounding import SoundingNotes, sounding_notes
+from timbrel.score.sounding import STRETCH, sounding_notes
 from timbrel.timbre.timbre import Timbre
 
 PAST_FILE, FUTURE_FILE, MEL_FILE = "past.onnx", "future.onnx", "mel.onnx"
-NOTES_FILE = "notes.onnx"  # of models with a network of single notes
 ALONE_INPUT = "alone"  # what it says, which the mel's graph takes
-# The input of each graph that takes what is added to the FiLM vectors; bundles of before lack it.
-FILM_INPUT = "film"
-TIMBRE_FRAMES = 8  # that a timbre stays at most, where it is on its way; 64 ms at the usual rate
 _REMEMBERED = 256  # timbres, of which the state after silence is kept
 
 State = tuple[np.ndarray, np.ndarray]  # of the forward LSTM: hidden and cell, (1, tracks, size)
@@ -61,11 +58,10 @@ class MelGenerator:
         if not isinstance(hidden_size, int):
             raise InputError(f"{bundle.file(CONFIG_FILE)}: lacks the model's 'hidden_size'")
         self._hidden_size = hidden_size
-        self._film = FilmSizes.of(hidden_size)
+        self._film = FilmSizes.of(bundle.model)
         self._takes_film = any(one.name == FILM_INPUT for one in self._past.get_inputs())
-        self._notes = None
-        if bundle.model.get("note_units"):
-            self._notes = open_session(bundle, NOTES_FILE, threads)
+        # The network of single notes, if the model has one.
+        self.notes = NoteGenerator(bundle, threads=threads) if self._film.notes else None
         self._after_still_silence = lru_cache(maxsize=_REMEMBERED)(self._silence)
 
     def check(self, timbre: Timbre) -> None:
@@ -180,34 +176,6 @@ class MelGenerator:
         )
         return future.reshape(n_tracks, n_windows, n_frames, -1)
 
-    @property
-    def knows_notes(self) -> bool:
-        """Whether the model has a network of single notes."""
-        return self._notes is not None
-
-    def alone(self, told: Sequence[SoundingNotes], timbre: np.ndarray) -> np.ndarray:
-        """The mel of single notes, (tracks, frames, n_mels), in timbres (tracks, frames, size)."""
-        n_tracks, n_frames, _ = timbre.shape
-        n_mels = self.bundle.mel.n_mels
-        first = np.cumsum([0, *(len(one.notes) for one in told)])
-        pairs = list(enumerate(told))
-        places = [timbre[i, one.first_frames, : self._timbre_size] for i, one in pairs]
-        of_note = [one.of_note + first[i] for i, one in pairs]
-        frames = [one.frames + i * n_frames for i, one in pairs]
-        assert self._notes is not None
-        (mel,) = self._notes.run(
-            ["mel"],
-            {
-                "notes": np.concatenate([one.notes for one in told]),
-                "timbre": np.concatenate(places),
-                "of_note": np.concatenate(of_note).astype(np.float32),
-                "frame": np.concatenate(frames).astype(np.float32),
-                "times_s": np.concatenate([one.times_s for one in told]),
-                "silent": np.zeros((n_tracks * n_frames, n_mels), np.float32),
-            },
-        )
-        return mel.reshape(n_tracks, n_frames, n_mels)
-
     def mel(
         self,
         past: np.ndarray,
@@ -216,7 +184,7 @@ class MelGenerator:
         alone: np.ndarray | None = None,
     ) -> np.ndarray:
         """The mel, (tracks, frames, n_mels), from what both LSTMs and single notes say."""
-        fed = self._fed(timbre, slice(self._film.first, self._film.total))
+        fed = self._fed(timbre, slice(self._film.first, self._film.first + self._film.second))
         if alone is not None:
             fed[ALONE_INPUT] = alone
         return self._mel.run(["mel"], {"past": past, "future": future, **fed})[0]
@@ -224,7 +192,7 @@ class MelGenerator:
     @property
     def timbre_frames(self) -> int:
         """Frames that a timbre stays where it is on its way; hops are multiples of it."""
-        return math.gcd(self.bundle.window.hop, TIMBRE_FRAMES)
+        return math.gcd(self.bundle.window.hop, STRETCH)
 
     @property
     def _timbre_size(self) -> int:
@@ -306,26 +274,34 @@ class MelStream:
         # Not a view, which would keep all of the block.
         self._ahead = ahead[:, -1].copy()
         future = future[:, :, :hop].reshape(len(roll), n_frames, -1)
-        alone = self._alone(n_hops, frame_timbre) if self._generator.knows_notes else None
+        alone = self._alone(n_hops, frame_timbre)
         mel = self._generator.mel(past, future, frame_timbre, alone)
         for track, first in zip(mel, self._silent_until, strict=True):
             track[: max(first - start, 0)] = self._generator.bundle.mel.log_floor
         self.frame = stop
         return mel
 
-    def _alone(self, n_hops: int, timbre: np.ndarray) -> np.ndarray:
+    def _alone(self, n_hops: int, timbre: np.ndarray) -> np.ndarray | None:
         """What single notes sound like, hop by hop, since each hop knows what it looks ahead to."""
-        parts = []
-        for i in range(n_hops):
-            start = self.frame + i * self._hop
-            stop, own = start + self._hop, timbre[:, i * self._hop : (i + 1) * self._hop]
-            step = None if (own == own[:, :1]).all() else self._generator.timbre_frames
-            told = [
-                sounding_notes(roll, start, stop, last=stop + self._context, timbre_frames=step)
-                for roll in self._rolls
-            ]
-            parts.append(self._generator.alone(told, own))
-        return np.concatenate(parts, axis=1)
+        notes, hop, step = self._generator.notes, self._hop, self._generator.timbre_frames
+        if notes is None:
+            return None
+        told, timbres = [], []
+        for roll, of_track in zip(self._rolls, timbre, strict=True):
+            for i in range(n_hops):
+                start = self.frame + i * hop
+                own = of_track[i * hop : (i + 1) * hop]
+                heard = sounding_notes(
+                    roll,
+                    start,
+                    start + hop,
+                    last=start + hop + self._context,
+                    stretch=step,
+                    told_anew=bool((own != own[:1]).any()),
+                )
+                told.append(heard)
+                timbres.append(own)
+        return notes.mel(told, timbres, hop, step).reshape(*timbre.shape[:2], -1)
 
     def _timbres_at(self, frame: int, n: int, distance: int) -> np.ndarray:
         """Timbres of n frames from one on, a distance apart, (tracks, n, size of the points)."""

@@ -13,6 +13,7 @@ time (`timbrel.mel.generator`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,9 +23,10 @@ from timbrel.bundles.bundle import Bundle
 from timbrel.bundles.weights import with_weights
 from timbrel.constants import N_MELS, PIANO
 from timbrel.errors import InputError
-from timbrel.mel.film import FilmSizes
+from timbrel.mel.film import NOTE_TIMBRE_UNITS, FilmSizes
 from timbrel.mel.note_network import NoteNetwork, NoteNetworkConfig
 from timbrel.score.performance_roll import ROLL_SIZES
+from timbrel.score.sounding import SoundingNotes
 
 State = tuple[Tensor, Tensor]  # of an LSTM: hidden and cell, each (1, batch, hidden_size)
 
@@ -41,6 +43,7 @@ class Mel2MelConfig:
     head_size: int = 0  # units of the residual layer before the output; 0 is the published network
     film_size: int = 0  # units between a timbre and its FiLM vectors; 0 is the published network
     note_units: int = 0  # of the network of single notes; 0 is the published network, without one
+    timbre_units: int = NOTE_TIMBRE_UNITS  # of the same
     roll_size: int = 0  # follows from the roll where it is 0
 
     def __post_init__(self) -> None:
@@ -122,7 +125,10 @@ class Mel2Mel(nn.Module):
         self.notes = None
         if config.note_units:
             sizes = NoteNetworkConfig(
-                config.timbre_size, config.n_mels, note_units=config.note_units
+                config.timbre_size,
+                config.n_mels,
+                timbre_units=config.timbre_units,
+                note_units=config.note_units,
             )
             self.notes = NoteNetwork(sizes)
             nn.init.zeros_(self.output.weight)  # what notes are to each other begins as nothing
@@ -140,7 +146,7 @@ class Mel2Mel(nn.Module):
 
     def features(self, roll: Tensor, timbre: Tensor) -> Tensor:
         """What both LSTMs read, (batch, time, hidden_size)."""
-        place, own, _ = self._parts(timbre)
+        place, own, _, _ = self._parts(timbre)
         return self.film1(self.input(roll), place, own)
 
     def past(self, features: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -181,19 +187,33 @@ class Mel2Mel(nn.Module):
 
         Where the model has a network of single notes, `alone` is their mel, (batch, time, n_mels).
         """
-        place, _, own = self._parts(timbre)
+        place, _, own, _ = self._parts(timbre)
         features = self.film2(torch.cat([past, future], dim=-1), place, own)
         if self.head is not None:
             features = features + self.head(features)
         mel = self.output(features)
         return mel if alone is None else alone + mel
 
-    def _parts(self, timbre: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """The embedding, and FiLM vectors of the timbre's own for both layers if it has them."""
+    def alone(
+        self, told: Sequence[SoundingNotes], timbre: Tensor, n_frames: int, floor: float
+    ) -> Tensor | None:
+        """The mel of the single notes of each sequence, (batch, n_frames, n_mels).
+
+        None where the model has no network of single notes. The timbres, (batch, size), may have
+        FiLM vectors of their own.
+        """
+        if self.notes is None:
+            return None
+        place, _, _, own = self._parts(timbre)
+        still = None if own is None else own[:, 0]
+        return self.notes.mel(told, place[:, 0], n_frames, floor, still)
+
+    def _parts(self, timbre: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
+        """The embedding, and what is the timbre's own for both layers and notes if it has it."""
         timbre, size = _over_time(timbre), self.config.timbre_size
         if timbre.shape[-1] == size:
-            return timbre, None, None
-        return timbre.split([size, *FilmSizes.of(self.config.hidden_size)], dim=-1)
+            return timbre, None, None, None
+        return timbre.split([size, *FilmSizes.of(vars(self.config))], dim=-1)
 
 
 def load_mel2mel(bundle: Bundle) -> Mel2Mel:

@@ -1,4 +1,4 @@
-"""The note network → ONNX: from the notes of some frames to the mel of these frames."""
+"""The note network → ONNX: notes to codes, and the codes of all that sounds to its mel."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from torch import nn
 
 from timbrel.bundles.graph import Graph
 from timbrel.mel import note_network as features
+from timbrel.mel.note_generator import FILM_INPUT
 from timbrel.mel.note_network import NoteNetwork
 
 
-def notes_part(network: NoteNetwork, model: nn.Module, floor: float) -> onnx.ModelProto:
-    """All notes of some frames, computed and summed.
+def notes_part(network: NoteNetwork, model: nn.Module) -> onnx.ModelProto:
+    """What is computed once for a note, `NoteNetwork.codes`.
 
     Parameters
     ----------
@@ -20,8 +21,6 @@ def notes_part(network: NoteNetwork, model: nn.Module, floor: float) -> onnx.Mod
         The network.
     model
         What it is part of, whose parameters have the names that the bundle stores.
-    floor
-        Of the mels' magnitude.
     """
     c, graph = network.config, Graph("notes", model)
     space = _space(graph, network)
@@ -39,39 +38,64 @@ def notes_part(network: NoteNetwork, model: nn.Module, floor: float) -> onnx.Mod
     for layer, film in zip(network.layers, films[1:], strict=True):
         inner = graph.gelu(_modulated(graph, graph.dense(layer, values), film, 1))
         values = graph.add("Add", [values, inner])
-    shape = graph.integers(-1, c.n_spectra + 1, c.n_mels)
-    spectra = graph.add("Reshape", [graph.dense(network.spectra, values), shape])
+    spectra, gains = graph.dense(network.spectra, values), graph.dense(network.gains, values)
+    return graph.model(
+        inputs={
+            "notes": ["notes", 4],
+            "timbre": ["notes", c.timbre_size],
+            FILM_INPUT: ["notes_or_1", c.timbre_units],
+        },
+        outputs={
+            "spectra": (spectra, ["notes", (c.n_spectra + 1) * c.n_mels]),
+            "gains": (gains, ["notes", 2 * c.time_units]),
+        },
+    )
+
+
+def levels_part(network: NoteNetwork, model: nn.Module, floor: float) -> onnx.ModelProto:
+    """The mel of notes that sound together: `NoteNetwork.levels` of each, and their sum.
+
+    Parameters
+    ----------
+    network, model
+        As of `notes_part`.
+    floor
+        Of the mels' magnitude.
+    """
+    c, graph = network.config, Graph("levels", model)
     of_note = graph.add("Cast", ["of_note"], to=7)
-    gains = graph.add("Gather", [graph.dense(network.gains, values), of_note], axis=0)
-    units = _modulated(graph, graph.dense(network.time, _time_features(graph)), gains, 1)
+    gains = graph.add("Gather", ["gains", of_note], axis=0)
+    gains = graph.add("Unsqueeze", [gains, graph.integers(1)])
+    units = _modulated(graph, graph.dense(network.time, _time_features(graph)), gains, 2)
     weights = graph.dense(network.weights, graph.gelu(units))
-    rows = graph.add("Gather", [spectra, of_note], axis=0)
-    first = graph.add("Squeeze", [graph.slice(rows, 0, 1, 1), graph.integers(1)])
-    rest = graph.slice(rows, 1, c.n_spectra + 1, 1)
-    weighted = graph.add("MatMul", [graph.add("Unsqueeze", [weights, graph.integers(1)]), rest])
-    levels = graph.add("Add", [first, graph.add("Squeeze", [weighted, graph.integers(1)])])
+    shape = graph.integers(-1, c.n_spectra + 1, c.n_mels)
+    spectra = graph.add("Gather", [graph.add("Reshape", ["spectra", shape]), of_note], axis=0)
+    first = graph.slice(spectra, 0, 1, 1)
+    weighted = graph.add("MatMul", [weights, graph.slice(spectra, 1, c.n_spectra + 1, 1)])
+    levels = graph.add("Add", [first, weighted])
     power = graph.add("Exp", [graph.add("Mul", [levels, graph.constant(2.0)])])
-    place = graph.add("Unsqueeze", [graph.add("Cast", ["frame"], to=7), graph.integers(1)])
+    place = graph.add("Unsqueeze", [graph.add("Cast", ["place"], to=7), graph.integers(1)])
     silent = graph.add("Add", ["silent", graph.constant(floor**2)])
     total = graph.add("ScatterND", [silent, place, power], reduction="add")
     mel = graph.add("Mul", [graph.add("Log", [total]), graph.constant(0.5)])
     return graph.model(
         inputs={
-            "notes": ["notes", 4],
-            "timbre": ["notes", c.timbre_size],
+            "spectra": ["notes", (c.n_spectra + 1) * c.n_mels],
+            "gains": ["notes", 2 * c.time_units],
             "of_note": ["rows"],
-            "frame": ["rows"],
-            "times_s": ["rows", 2],
-            "silent": ["time", c.n_mels],
+            "place": ["rows"],
+            "times_s": ["rows", "stretch", 2],
+            "silent": ["places", "stretch", c.n_mels],
         },
-        outputs={"mel": (mel, ["time", c.n_mels])},
+        outputs={"mel": (mel, ["places", "stretch", c.n_mels])},
     )
 
 
 def _space(graph: Graph, network: NoteNetwork) -> str:
     scaled = graph.add("Div", ["timbre", graph.constant(features.TIMBRE_SCALE)])
     first = graph.gelu(graph.dense(network.timbre1, scaled))
-    return graph.add("Add", [first, graph.gelu(graph.dense(network.timbre2, first))])
+    second = graph.add("Add", [first, graph.gelu(graph.dense(network.timbre2, first))])
+    return graph.add("Add", [second, FILM_INPUT])
 
 
 def _modulated(graph: Graph, values: str, vectors: str, axis: int) -> str:
@@ -81,7 +105,7 @@ def _modulated(graph: Graph, values: str, vectors: str, axis: int) -> str:
 
 
 def _bumps(graph: Graph, value: str, places: np.ndarray, width: float) -> str:
-    away = graph.add("Sub", [value, graph.constant(places[None])])
+    away = graph.add("Sub", [value, graph.constant(places)])
     away = graph.add("Div", [away, graph.constant(width)])
     return graph.add("Exp", [graph.add("Neg", [graph.add("Mul", [away, away])])])
 
@@ -108,7 +132,7 @@ def _note_features(graph: Graph, pitch: str, velocity: str, kit: str) -> str:
 
 
 def _time_features(graph: Graph) -> str:
-    age, released = graph.add("Split", ["times_s"], 2, axis=1)
+    age, released = graph.add("Split", ["times_s"], 2, axis=2)
 
     def limited(value: str, low: float, high: float, divisor: float = 1.0) -> str:
         clipped = graph.add("Clip", [value, graph.constant(low), graph.constant(high)])
@@ -137,5 +161,5 @@ def _time_features(graph: Graph) -> str:
             limited(age, 0.0, features.LONGEST_S),
             limited(released, 0.0, features.LONGEST_RELEASE_S),
         ],
-        axis=1,
+        axis=2,
     )

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from timbrel.errors import InputError
-from timbrel.score.sounding import SoundingNotes
+from timbrel.mel.film import NOTE_TIMBRE_UNITS
+from timbrel.score.sounding import STRETCH, SoundingNotes
 
 N_KEYS = 128
 
@@ -48,7 +49,7 @@ class NoteNetworkConfig:
 
     timbre_size: int
     n_mels: int
-    timbre_units: int = 384
+    timbre_units: int = NOTE_TIMBRE_UNITS
     note_units: int = 512
     n_spectra: int = 24  # that are weighted over time, beside the one that is always there
     time_units: int = 64
@@ -79,7 +80,9 @@ class NoteNetwork(nn.Module):
             self.spectra.weight.mul_(0.3)
             self.spectra.bias[: c.n_mels] += _QUIET
 
-    def codes(self, notes: Tensor, timbre: Tensor) -> tuple[Tensor, Tensor]:
+    def codes(
+        self, notes: Tensor, timbre: Tensor, own: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """What is computed once for a note.
 
         Parameters
@@ -89,6 +92,8 @@ class NoteNetwork(nn.Module):
             and 1 for a stroke of a drum kit, else 0.
         timbre : Tensor, shape (notes, timbre_size)
             Of each note.
+        own : Tensor, shape (notes, timbre_units)
+            What the timbre adds to the features that follow from its place; see `mel/film.py`.
 
         Returns
         -------
@@ -97,6 +102,8 @@ class NoteNetwork(nn.Module):
         """
         space = gelu(self.timbre1(timbre / TIMBRE_SCALE))
         space = space + gelu(self.timbre2(space))
+        if own is not None:
+            space = space + own
         struck = self.note(_note_features(notes)) + self.key(notes[:, 0].long())
         features = gelu(_modulated(struck, self.films[0](space)))
         for layer, film in zip(self.layers, list(self.films)[1:], strict=True):
@@ -127,7 +134,12 @@ class NoteNetwork(nn.Module):
         return self.levels(*self.codes(notes, timbre), times_s)
 
     def mel(
-        self, told: Sequence[SoundingNotes], timbre: Tensor, n_frames: int, floor: float
+        self,
+        told: Sequence[SoundingNotes],
+        timbre: Tensor,
+        n_frames: int,
+        floor: float,
+        own: Tensor | None = None,
     ) -> Tensor:
         """Natural-log mel (batch, n_frames, n_mels) of what is heard in stretches of a length.
 
@@ -137,23 +149,28 @@ class NoteNetwork(nn.Module):
             The notes of each stretch.
         timbre : Tensor, shape (batch, timbre_size)
             In which each is played.
-        n_frames, floor
-            See `summed`.
+        n_frames
+            How long the stretches are.
+        floor
+            Of the mels' magnitude.
+        own : Tensor, shape (batch, timbre_units)
+            As of `codes`.
         """
         device = timbre.device
         counts = [len(one.notes) for one in told]
         notes = torch.from_numpy(np.concatenate([one.notes for one in told])).to(device)
         which = torch.repeat_interleave(torch.arange(len(told)), torch.tensor(counts)).to(device)
-        spectra, gains = self.codes(notes, timbre[which])
+        spectra, gains = self.codes(notes, timbre[which], None if own is None else own[which])
         firsts = np.cumsum([0, *counts[:-1]])
         of_note = np.concatenate([one.of_note + f for one, f in zip(told, firsts, strict=True)])
-        frames = np.concatenate([one.frames + i * n_frames for i, one in enumerate(told)])
+        n_stretches = -(-n_frames // STRETCH)
+        stretches = np.concatenate([one.stretches + i * n_stretches for i, one in enumerate(told)])
         times_s = torch.from_numpy(np.concatenate([one.times_s for one in told])).to(device)
         of = torch.from_numpy(of_note).to(device)
-        levels = self.levels(spectra[of], gains[of], times_s[:, None])[:, 0]
-        places = torch.from_numpy(frames).to(device)
-        mel = summed(levels, places, len(told) * n_frames, floor)
-        return mel.unflatten(0, (len(told), n_frames))
+        levels = self.levels(spectra[of], gains[of], times_s)
+        places = torch.from_numpy(stretches).to(device)
+        mel = summed(levels, places, len(told) * n_stretches, floor)
+        return mel.reshape(len(told), n_stretches * STRETCH, -1)[:, :n_frames]
 
 
 def _modulated(features: Tensor, vectors: Tensor) -> Tensor:
@@ -194,22 +211,22 @@ def _bumps(times_s: Tensor, places: Tensor, width: float) -> Tensor:
     return torch.exp(-(((logarithm - places.to(times_s)) / width) ** 2))
 
 
-def summed(levels: Tensor, frames: Tensor, n_frames: int, floor: float) -> Tensor:
-    """Natural-log mel (n_frames, n_mels) of notes that sound together.
+def summed(levels: Tensor, places: Tensor, n_places: int, floor: float) -> Tensor:
+    """Natural-log mel (n_places, frames, n_mels) of notes that sound together.
 
     Parameters
     ----------
-    levels : Tensor, shape (rows, n_mels)
+    levels : Tensor, shape (rows, frames, n_mels)
         Natural-log mels of notes.
-    frames : Tensor of int64, shape (rows,)
-        In which frame each row sounds.
-    n_frames
-        Of the result.
+    places : Tensor of int64, shape (rows,)
+        In which stretch of frames each row sounds.
+    n_places
+        Stretches of the result.
     floor
         Of the mels' magnitude.
     """
-    power = levels.new_full((n_frames, levels.shape[1]), floor**2)
-    power = power.index_add(0, frames, torch.exp((2 * levels).clamp(max=2 * _LOUDEST)))
+    power = levels.new_full((n_places, *levels.shape[1:]), floor**2)
+    power = power.index_add(0, places, torch.exp((2 * levels).clamp(max=2 * _LOUDEST)))
     return 0.5 * torch.log(power)
 
 

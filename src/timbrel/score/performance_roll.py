@@ -112,18 +112,12 @@ class PerformanceRoll(PianoRoll):
             roll[own + first - start, -1] = 2 * rest
         return roll
 
-    def shifts(self, start: int, stop: int, notes: np.ndarray, hold: int) -> np.ndarray:
-        """How far some notes are bent in each frame, in semitones, (notes, stop - start).
-
-        Time is divided into stretches of `hold` frames; all of a stretch have the bend of its
-        middle.
-        """
-        if not (self.pitches.is_bent or self.pitches.has_vibrato):
-            return np.zeros((len(notes), stop - start))
-        middles = (np.arange(start, stop) // hold + 0.5) * hold / self.frame_rate
-        shifts = np.zeros((len(notes), stop - start))
-        for row, onset_s in zip(shifts, self.notes[notes, 0].tolist(), strict=True):
-            row[:] = self.pitches.shift(middles, onset_s)
+    def shifts(self, times_s: np.ndarray, notes: np.ndarray) -> np.ndarray:
+        """How far some notes are bent at some times, in semitones, (notes, times)."""
+        shifts = np.zeros((len(notes), len(times_s)))
+        if self.pitches.is_bent or self.pitches.has_vibrato:
+            for row, onset_s in zip(shifts, self.notes[notes, 0].tolist(), strict=True):
+                row[:] = self.pitches.shift(times_s, onset_s)
         return shifts
 
     def _nearest(self, index: int, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -308,9 +308,7 @@ class _TrainingPass(nn.Module):
         features = model.features(roll, timbre)
         past, state = model.past(features[:, :n_frames], state)
         future = model.windowed_future(features, n_frames, hop, context)
-        alone = None
-        if model.notes is not None:
-            alone = model.notes.mel(told, timbre, n_frames, self._floor)
+        alone = model.alone(told, timbre, n_frames, self._floor)
         return model.mel(past, future, timbre, alone), state
 
 
@@ -353,12 +351,11 @@ def validation_mels(
         rolls = [clips.roll(i).window(s - _VALID_WARM_UP, s + length) for _, i, s in batch]
         roll = torch.from_numpy(np.stack(rolls)).to(device)
         timbre = model.embedding.weight[[label for label, _, _ in batch]]
-        alone = None
-        if model.notes is not None:
-            told = [
-                sounding_notes(clips.roll(i), s - _VALID_WARM_UP, s + length) for _, i, s in batch
-            ]
-            alone = model.notes.mel(told, timbre, roll.shape[1], clips.config.floor)
+        told = [
+            sounding_notes(clips.roll(i), s - _VALID_WARM_UP, s + length)
+            for _, i, s in (batch if model.notes is not None else ())
+        ]
+        alone = model.alone(told, timbre, roll.shape[1], clips.config.floor)
         output = _windowed(model, roll, timbre, context, alone).float().cpu().numpy()
         for (label, index, start), mel in zip(batch, output, strict=True):
             true[label].append(clips.mel(index, start, start + length))
