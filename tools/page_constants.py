@@ -26,6 +26,7 @@ from timbrel.commands import recognise, timbre_from
 from timbrel.commands.app import app
 from timbrel.evaluation import timbre_space
 from timbrel.hearing import from_audio
+from timbrel.mel import film
 from timbrel.score import (
     channels,
     container,
@@ -58,6 +59,9 @@ def shared() -> dict[str, Any]:
         "highestPitch": constants.HIGHEST_PITCH,
         "nPitches": constants.N_PITCHES,
         "timbreFrames": sounding.STRETCH,
+        "noteBeforeS": sounding.BEFORE_S,
+        "noteRingS": sounding.RING_S,
+        "noteTimbreUnits": film.NOTE_TIMBRE_UNITS,
         "maxFileBytes": container.MAX_FILE_BYTES,
         "maxRiffChunks": container.MAX_RIFF_CHUNKS,
         "maxDurationS": midi.MAX_DURATION_S,

@@ -14,10 +14,16 @@ export function wantedRoll({ model }: BundleConfig): string | null {
   return (constants.wantedRolls as Record<string, string>)[String(model.conditioning)] ?? null;
 }
 
-/** Numbers that scale and shift the features of a Mel2Mel's layers, as mel/film.py has them. */
-export function filmSizes({ model }: BundleConfig): readonly [number, number] {
+/** Numbers that are added for a Mel2Mel's layers and its single notes, as mel/film.py has them. */
+export function filmSizes({ model }: BundleConfig): readonly [number, number, number] {
   const hidden = model.hidden_size as number;
-  return [2 * hidden, 4 * hidden];
+  const notes = Number(model.timbre_units ?? constants.noteTimbreUnits);
+  return [2 * hidden, 4 * hidden, knowsNotes(model) ? notes : 0];
+}
+
+/** Whether a Mel2Mel has a network of single notes. */
+export function knowsNotes(model: BundleConfig["model"]): boolean {
+  return Boolean(model.note_units);
 }
 
 export function isKit({ keys }: Pick<Instrument, "keys">): boolean {

@@ -3,10 +3,11 @@
 import { joined } from "../audio/joined";
 import constants from "../constants.json";
 import type { BundleConfig } from "./bundle";
-import { filmSizes, rollKind } from "./kinds";
+import { filmSizes, knowsNotes, rollKind } from "./kinds";
+import { NoteNetwork, type Passage } from "./note_network";
 import { pickedRows } from "./ensemble";
 import { openSession, ort, run } from "./runtime";
-import { rollSize } from "../score/performance_roll";
+import { rollSize, type PerformanceRoll } from "../score/performance_roll";
 import type { PianoRoll } from "../score/roll";
 
 /** What runs on from hop to hop. */
@@ -36,8 +37,8 @@ export class Mel2Mel {
   private readonly rollSize: number;
   private readonly hiddenSize: number;
   private readonly fade: number;
-  /** Numbers that scale and shift the features of the first and the second layer. */
-  private readonly filmSizes: readonly [number, number];
+  /** Numbers that are added for the first layer, the second one, and single notes. */
+  private readonly filmSizes: readonly [number, number, number];
   private readonly silences = new Map<string, MelState>();
 
   private constructor(
@@ -45,6 +46,7 @@ export class Mel2Mel {
     private readonly past: ort.InferenceSession,
     private readonly future: ort.InferenceSession,
     private readonly mel: ort.InferenceSession,
+    private readonly notes: NoteNetwork | null,
   ) {
     this.hop = config.window!.hop;
     this.context = config.window!.context;
@@ -53,7 +55,7 @@ export class Mel2Mel {
     this.timbreSize = config.instruments![0].embedding.length;
     this.hiddenSize = config.model.hidden_size as number;
     this.filmSizes = filmSizes(config);
-    this.pointSize = this.timbreSize + this.filmSizes[0] + this.filmSizes[1];
+    this.pointSize = this.filmSizes.reduce((sum, size) => sum + size, this.timbreSize);
     this.nMels = config.mel.n_mels;
     this.roll = rollKind(config);
     this.rollSize = rollSize(this.roll);
@@ -62,7 +64,9 @@ export class Mel2Mel {
   static async load(config: BundleConfig, files: Record<string, Uint8Array>): Promise<Mel2Mel> {
     const past = await openSession(files, "past.onnx");
     const future = await openSession(files, "future.onnx");
-    return new Mel2Mel(config, past, future, await openSession(files, "mel.onnx"));
+    const mel = await openSession(files, "mel.onnx");
+    const notes = knowsNotes(config.model) ? await NoteNetwork.load(config, files) : null;
+    return new Mel2Mel(config, past, future, mel, notes);
   }
 
   /** Some tracks that begin in a frame. */
@@ -159,10 +163,12 @@ export class Mel2Mel {
         }
       }
     }
+    const alone = await this.notes?.mel(rolls as PerformanceRoll[], this.passage(timbre, frame));
     const { mel } = await run(this.mel, {
       past: before.past,
       future: new ort.Tensor(future, [n, hop, hiddenSize]),
       ...this.fed(timbre, n, hop, 1),
+      ...(alone && { alone: new ort.Tensor(alone, [n, hop, this.nMels]) }),
     });
     const found = mel.data as Float32Array;
     rolls.forEach((one, i) => {
@@ -199,6 +205,12 @@ export class Mel2Mel {
   /** The first frame from `begun` on whose window reaches a note. */
   private silentUntil(roll: PianoRoll, begun: number): number {
     return (roll.firstSounding(begun) ?? Infinity) - this.reach;
+  }
+
+  /** A hop as the network of single notes is told of it. */
+  private passage(timbre: Float32Array, start: number): Passage {
+    const { hop, context, pointSize, timbreFrames: stretch } = this;
+    return { start, stop: start + hop, last: start + hop + context, stretch, timbre, pointSize };
   }
 
   /** A hop of the rolls with its context, (tracks, hop + context, channels). */

@@ -76,6 +76,14 @@ export class PerformanceRoll extends PianoRoll {
     }
   }
 
+  /** Notes that begin before frame `last`, and are heard, so long before and after, in some frames. */
+  heardBetween(start: number, stop: number, last: number, beforeS: number, afterS: number): Note[] {
+    const [from, to] = [start / this.frameRate, stop / this.frameRate];
+    return this.notes
+      .slice(0, this.nBegun(last))
+      .filter((note) => note.start - beforeS < to && note.end + afterS > from);
+  }
+
   /** The key nearest to where a note sounds in a frame, and how far it is above it. */
   private nearest(index: number, frame: number): [number, number] {
     const note = this.notes[index];

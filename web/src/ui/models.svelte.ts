@@ -97,9 +97,13 @@ export class Models {
   /** What files of a model's timbres are written and read with. */
   writtenOf(model: string): Space {
     const entry = this.entryOf(model);
-    const film = entry ? filmSizes(entry.config) : [0, 0];
+    const film = entry ? filmSizes(entry.config) : [];
     const instruments = this.instrumentsOf(model);
-    return { instruments, filmSize: film[0] + film[1], weights: weightsId(entry) };
+    return {
+      instruments,
+      filmSize: film.reduce((sum, size) => sum + size, 0),
+      weights: weightsId(entry),
+    };
   }
 
   /** A vocoder's name for the eye. */
