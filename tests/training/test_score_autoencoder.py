@@ -126,6 +126,7 @@ def learnt_from_the_cycle(seed: int) -> tuple[float, float]:
     model = ScoreAutoencoder(
         new_transcriber(SIZES),
         sine_synthesizer(),
+        MEL,
         layout,
         Thresholds(),
         decided=False,

@@ -76,10 +76,11 @@ def find_points(
         distances += [r.distance(point) for r, point in zip(regions, true, strict=True)]
         deviations += [region.deviation for region in regions]
         errors += np.linalg.norm(means - true, axis=1).tolist()
-        back = maker.mels(rolls, ((means - truth.centre) / truth.deviation).astype(np.float32))
+        heard = ((means - truth.centre) / truth.deviation).astype(np.float32)
+        back = maker.mels(rolls, heard, made.is_kit)
         there += _errors_db(made.mels, back)
         pairs = _neighbouring(points, truth.is_kit, made.is_kit, random)
-        apart += _errors_db(*(maker.mels(rolls, truth.points[side]) for side in pairs))
+        apart += _errors_db(*(maker.mels(rolls, truth.points[side], made.is_kit) for side in pairs))
     radii = np.sqrt(limit) * np.array(deviations)
     return PointsFound(
         number,

@@ -25,7 +25,7 @@ class FrozenMel2Mel:
 
     def __init__(self, bundle: Bundle) -> None:
         self._model = load_mel2mel(bundle).requires_grad_(False)
-        self._window = bundle.window
+        self._window, self._mel = bundle.window, bundle.mel
         self.film_size = FilmSizes.of(bundle.model).total
 
     def mel(self, roll: Tensor, timbre: Tensor) -> Tensor:
@@ -45,7 +45,8 @@ class FrozenMel2Mel:
         features = model.features(padded.expand(len(timbre), -1, -1), timbre)
         past, _ = model.past(features[:, :n_frames])
         future = model.windowed_future(features, n_whole, hop, context)[:, :n_frames]
-        return model.mel(past, future, timbre)
+        alone = model.alone_in_rolls(roll[None], timbre, self._mel)
+        return model.mel(past, future, timbre, alone)
 
     @torch.no_grad()
     def mels(self, roll: np.ndarray, points: np.ndarray) -> np.ndarray:

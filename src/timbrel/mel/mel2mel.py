@@ -16,15 +16,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from timbrel.bundles.bundle import Bundle
 from timbrel.bundles.weights import with_weights
-from timbrel.constants import N_MELS, PIANO
+from timbrel.constants import N_MELS, PERFORMANCE, PIANO
 from timbrel.errors import InputError
+from timbrel.geometry import MelConfig
 from timbrel.mel.film import NOTE_TIMBRE_UNITS, FilmSizes
 from timbrel.mel.note_network import NoteNetwork, NoteNetworkConfig
+from timbrel.mel.notes_of_roll import notes_of_rolls
 from timbrel.score.performance_roll import ROLL_SIZES
 from timbrel.score.sounding import SoundingNotes
 
@@ -52,6 +55,8 @@ class Mel2MelConfig:
         if self.roll_size not in (0, ROLL_SIZES[self.roll]):
             raise InputError(f"a {self.roll} roll has {ROLL_SIZES[self.roll]} channels")
         object.__setattr__(self, "roll_size", ROLL_SIZES[self.roll])
+        if self.note_units and self.roll != PERFORMANCE:
+            raise InputError(f"a network of single notes needs {PERFORMANCE} rolls")
 
 
 class FiLM(nn.Module):
@@ -207,6 +212,22 @@ class Mel2Mel(nn.Module):
         place, _, _, own = self._parts(timbre)
         still = None if own is None else own[:, 0]
         return self.notes.mel(told, place[:, 0], n_frames, floor, still)
+
+    def alone_in_rolls(
+        self,
+        rolls: Tensor,
+        timbre: Tensor,
+        mel: MelConfig,
+        is_kit: Sequence[bool] | np.ndarray | None = None,
+    ) -> Tensor | None:
+        """The same of the notes that are in rolls, (batch, time, roll_size).
+
+        One roll may be played in many timbres. See `notes_of_rolls`.
+        """
+        if self.notes is None:
+            return None
+        told = notes_of_rolls(rolls, mel.frame_rate, is_kit) * (len(timbre) // len(rolls))
+        return self.alone(told, timbre, rolls.shape[1], mel.floor)
 
     def _parts(self, timbre: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
         """The embedding, and what is the timbre's own for both layers and notes if it has it."""

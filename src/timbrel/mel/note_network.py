@@ -158,7 +158,7 @@ class NoteNetwork(nn.Module):
         """
         device = timbre.device
         counts = [len(one.notes) for one in told]
-        notes = torch.from_numpy(np.concatenate([one.notes for one in told])).to(device)
+        notes = torch.cat([torch.as_tensor(one.notes, device=device) for one in told])
         which = torch.repeat_interleave(torch.arange(len(told)), torch.tensor(counts)).to(device)
         spectra, gains = self.codes(notes, timbre[which], None if own is None else own[which])
         firsts = np.cumsum([0, *counts[:-1]])

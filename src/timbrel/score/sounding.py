@@ -8,10 +8,12 @@ recording a sampler would play.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from timbrel.score.performance_roll import PerformanceRoll
+from timbrel.score.piano_roll import PianoRoll
 
 BEFORE_S = 0.036  # a mel frame hears a note so long before it begins: half a window and a little
 RING_S = 2.0  # how long a note is followed after its release
@@ -22,7 +24,9 @@ STRETCH = 8  # frames, unless a hop is no multiple of it
 class SoundingNotes:
     """The notes of some frames."""
 
-    notes: np.ndarray  # (notes, 4) float32: struck key, sounding pitch, velocity, 1 in a kit
+    # (notes, 4) float32: struck key, sounding pitch, velocity, 1 in a kit. It is a tensor where
+    # velocities have gradients.
+    notes: Any
     first_frames: np.ndarray  # (notes,) int64: in which each is first told, from the first frame
     of_note: np.ndarray  # (rows,) int64: of which note a row is
     stretches: np.ndarray  # (rows,) int64: in which stretch of the frames it is heard, from 0
@@ -30,7 +34,7 @@ class SoundingNotes:
 
 
 def sounding_notes(
-    roll: PerformanceRoll,
+    roll: PianoRoll,
     start: int,
     stop: int,
     *,
@@ -43,7 +47,7 @@ def sounding_notes(
     Parameters
     ----------
     roll
-        Whose notes and bends count.
+        Of a performance, whose notes and bends count.
     start, stop
         The frames; the last stretch may reach beyond them.
     last
@@ -53,6 +57,7 @@ def sounding_notes(
     told_anew
         Whether notes are told anew in each stretch, as when the timbre moves.
     """
+    assert isinstance(roll, PerformanceRoll)
     rate, table = roll.frame_rate, roll.notes
     known = len(table) if last is None else int(np.searchsorted(table[:, 0], (last - 0.5) / rate))
     firsts = np.arange(start, stop, stretch)

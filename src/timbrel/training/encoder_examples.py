@@ -162,19 +162,21 @@ class Maker:
             points.append(point)
             shares.append(share)
         known, played = Known(np.stack(points), np.stack(shares)), np.stack(rolls)
-        return played, MadeMels(self.mels(played, known.points), known, np.array(is_kit))
+        return played, MadeMels(self.mels(played, known.points, is_kit), known, np.array(is_kit))
 
-    def mels(self, rolls: np.ndarray, points: np.ndarray) -> np.ndarray:
+    def mels(
+        self, rolls: np.ndarray, points: np.ndarray, is_kit: Sequence[bool] | np.ndarray
+    ) -> np.ndarray:
         """The mels at points in normalised coordinates, without the frames of the warm-up."""
         timbres = points * self._truth.deviation + self._truth.centre
-        device = next(self._network.parameters()).device
+        device, config = next(self._network.parameters()).device, self._renders.clips.config
         with torch.no_grad():
-            mel = self._network(
-                torch.from_numpy(rolls.astype(np.float32)).to(device),
-                torch.from_numpy(timbres.astype(np.float32)).to(device),
-            )
+            roll = torch.from_numpy(rolls.astype(np.float32)).to(device)
+            timbre = torch.from_numpy(timbres.astype(np.float32)).to(device)
+            alone = self._network.alone_in_rolls(roll, timbre, config, is_kit)
+            mel = self._network(roll, timbre, alone)
         found = mel[:, WARM_UP_FRAMES:].float().cpu().numpy()
-        return np.maximum(found, np.float32(self._renders.clips.config.log_floor))
+        return np.maximum(found, np.float32(config.log_floor))
 
 
 class MadeMels(NamedTuple):

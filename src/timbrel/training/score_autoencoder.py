@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from timbrel.geometry import MelConfig
 from timbrel.mel.losses import LOSSES
 from timbrel.mel.mel2mel import Mel2Mel
 from timbrel.transcription.decoding import Thresholds
@@ -50,6 +51,8 @@ class ScoreAutoencoder(nn.Module):
     ----------
     transcriber, synthesizer
         The networks. The synthesizer's embeddings stay, so that timbres mean what they meant.
+    mel
+        Of the synthesizer.
     layout, thresholds
         Of the rolls between them.
     decided
@@ -62,6 +65,7 @@ class ScoreAutoencoder(nn.Module):
         self,
         transcriber: Transcriber,
         synthesizer: Mel2Mel,
+        mel: MelConfig,
         layout: RollLayout,
         thresholds: Thresholds,
         *,
@@ -71,6 +75,7 @@ class ScoreAutoencoder(nn.Module):
         super().__init__()
         self.transcriber, self.synthesizer = transcriber, synthesizer
         self._layout, self._thresholds, self._decided = layout, thresholds, decided
+        self._mel = mel
         synthesizer.embedding.requires_grad_(False)
         if not train_synthesizer:
             synthesizer.requires_grad_(False)
@@ -80,7 +85,7 @@ class ScoreAutoencoder(nn.Module):
         return Said(
             values,
             None if heard is None else self.again(heard),
-            None if played is None else self.synthesizer(*played),
+            None if played is None else self.made(*played),
         )
 
     def again(self, heard: Heard) -> Tensor:
@@ -89,7 +94,12 @@ class ScoreAutoencoder(nn.Module):
         values = values[:, self.transcriber.config.frames_ahead :]
         with torch.autocast(values.device.type, enabled=False):
             roll = relaxed_roll(values, self._layout, self._thresholds, decided=self._decided)
-        return self.synthesizer(roll, heard.timbre)
+        return self.made(roll, heard.timbre)
+
+    def made(self, roll: Tensor, timbre: Tensor) -> Tensor:
+        """Log-mels of rolls, (batch, frames, n_mels)."""
+        alone = self.synthesizer.alone_in_rolls(roll, timbre, self._mel)
+        return self.synthesizer(roll, timbre, alone)
 
 
 def cycle_loss(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from timbrel.corpus.selection import SINGLE_NOTES
+from timbrel.score.performance_roll import PerformanceRoll
 from timbrel.training.dataset import MelClips
 
 _BEFORE_S, _ATTACK_S = 0.05, 0.06  # about an onset
@@ -47,18 +48,32 @@ class SingleNotes:
             if clip.kind != SINGLE_NOTES:
                 continue
             roll = clips.roll(index)
+            assert isinstance(roll, PerformanceRoll)
             for onset_s, release_s, pitch, velocity in roll.notes[:, :4].tolist():
                 bend = float(roll.pitches.shift(np.array([onset_s + 0.01]), onset_s)[0])
                 rows.append((index, onset_s, release_s, pitch, bend, velocity))
         self._rows = np.array(rows, np.float64).reshape(-1, 6)
+        labels = clips.labels[self._rows[:, 0].astype(np.int64)]
+        order = np.argsort(labels, kind="stable")
+        self._rows, self._instrument = self._rows[order], labels[order]
+        places = np.arange(len(clips.labels) and clips.labels.max() + 1)
+        sides = [np.searchsorted(self._instrument, places, side) for side in ("left", "right")]
+        self._bounds = np.stack(sides, axis=1)  # of each instrument's rows
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def batch(self, step: int, n_notes: int, n_frames: int, seed: int) -> NoteBatch:
-        """Some frames of some notes; the same step and seed give the same batch."""
+    def batch(self, step: int, n_notes: int, n_frames: int, seed: int, together: int) -> NoteBatch:
+        """Some frames of some notes; the same step and seed give the same batch.
+
+        So many notes in a row, `together`, are of one instrument; `n_notes` is a multiple of it.
+        """
         random = np.random.default_rng((seed, step))
-        rows = self._rows[random.integers(len(self._rows), size=n_notes)]
+        # Instruments are drawn as often as they have notes.
+        firsts = random.integers(len(self._rows), size=n_notes // together)
+        begin, end = self._bounds[self._instrument[firsts]].T
+        drawn = random.integers(begin[:, None], end[:, None], (len(firsts), together))
+        rows = self._rows[drawn.ravel()]
         clip = rows[:, 0].astype(np.int64)
         onset, release, key, bend, velocity = rows[:, 1:].T
         drawn_s = self._times_s(random, onset, release, n_frames)

@@ -18,7 +18,7 @@ from timbrel.mel.export import write_mel2mel_bundle
 from timbrel.mel.losses import tanh_log_abs_loss
 from timbrel.progress import silent
 from timbrel.training.dataset import MelBatch
-from timbrel.training.tasks.mel2mel import Mel2MelTask, validation_mels
+from timbrel.training.tasks.mel2mel import Mel2MelBatch, Mel2MelTask, validation_mels
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_step_computes_what_the_whole_network_does(task: Mel2MelTask) -> None:
     roll = random_roll(96).astype(np.float32)
     batch = batch_of(roll, fresh=True)
     with torch.no_grad():
-        loss = task.loss(task.wrapped(), batch, step=0)
+        loss = task.loss(task.wrapped(), Mel2MelBatch(batch, None), step=0)
         timbre = task.model.embedding(torch.from_numpy(batch.instrument))
         whole = task.model(torch.from_numpy(batch.roll), timbre)[:, :64]
         expected = tanh_log_abs_loss(whole, torch.from_numpy(batch.mel)).mean()
@@ -94,7 +94,8 @@ def test_a_head_grows_on_a_bundle_without_one(
     assert bent.start(start) == "the head and the layer before the FiLM vectors"
     batch = batch_of(random_roll(96).astype(np.float32), fresh=True)
     with torch.no_grad():
-        losses = [float(one.loss(one.wrapped(), batch, step=0)) for one in (task, grown, bent)]
+        given = Mel2MelBatch(batch, None)
+        losses = [float(one.loss(one.wrapped(), given, step=0)) for one in (task, grown, bent)]
     assert losses[1:] == pytest.approx([losses[0]] * 2, rel=1e-6)
     with pytest.raises(InputError, match="its hidden_size is"):
         wider(head_size=3, hidden_size=5).start(start)
@@ -106,7 +107,7 @@ def test_the_places_of_the_instruments_stay_where_the_recipe_wants_it(small_data
         options = {"crop_frames": 64, "hops": (64,), "contexts": (32,), "fixed_space": fixed}
         recipe = small_recipe(options=options)
         task = Mel2MelTask(recipe, small_data, rank=0, world=1, progress=silent)
-        task.loss(task.wrapped(), batch, step=0).backward()
+        task.loss(task.wrapped(), Mel2MelBatch(batch, None), step=0).backward()
         gradient = task.model.embedding.weight.grad
         assert gradient is not None
         assert bool(gradient.any()) is not fixed
@@ -116,13 +117,14 @@ def test_the_places_of_the_instruments_stay_where_the_recipe_wants_it(small_data
 def test_state_is_carried_from_crop_to_crop(task: Mel2MelTask) -> None:
     roll = random_roll(64 + 64 + 32).astype(np.float32)
     with torch.no_grad():
-        task.loss(task.wrapped(), batch_of(roll[:96], fresh=True), step=0)
+        task.loss(task.wrapped(), Mel2MelBatch(batch_of(roll[:96], fresh=True), None), step=0)
         second = batch_of(roll[64:], fresh=False)
-        carried = task.loss(task.wrapped(), second, step=1)
+        carried = task.loss(task.wrapped(), Mel2MelBatch(second, None), step=1)
         timbre = task.model.embedding(torch.from_numpy(second.instrument))
         whole = task.model(torch.from_numpy(np.stack([roll] * 4)), timbre)[:, 64:128]
         expected = tanh_log_abs_loss(whole, torch.from_numpy(second.mel)).mean()
-        forgotten = task.loss(task.wrapped(), batch_of(roll[64:], fresh=True), step=1)
+        anew = Mel2MelBatch(batch_of(roll[64:], fresh=True), None)
+        forgotten = task.loss(task.wrapped(), anew, step=1)
     assert float(carried) == pytest.approx(float(expected), rel=1e-6)
     assert float(forgotten) != pytest.approx(float(expected), rel=1e-4)
 
@@ -133,9 +135,9 @@ def test_state_is_forgotten_in_fresh_lanes_alone(task: Mel2MelTask) -> None:
     batch = batch_of(roll, fresh=False)
     batch.fresh[1] = True
     with torch.no_grad():
-        task.loss(task.wrapped(), batch, step=0)
+        task.loss(task.wrapped(), Mel2MelBatch(batch, None), step=0)
         mixed = task.state()["hidden"][0]
-        task.loss(task.wrapped(), batch_of(roll, fresh=True), step=0)
+        task.loss(task.wrapped(), Mel2MelBatch(batch_of(roll, fresh=True), None), step=0)
         anew = task.state()["hidden"][0]
     # Lanes 1 and 3 play the same instrument: only what they remember differs.
     torch.testing.assert_close(mixed[1], anew[1])
@@ -145,13 +147,13 @@ def test_state_is_forgotten_in_fresh_lanes_alone(task: Mel2MelTask) -> None:
 def test_what_does_not_count_has_no_gradient(task: Mel2MelTask) -> None:
     batch = batch_of(random_roll(96).astype(np.float32), fresh=True)
     batch.weight[:] = 0
-    loss = task.loss(task.wrapped(), batch, step=0)
+    loss = task.loss(task.wrapped(), Mel2MelBatch(batch, None), step=0)
     loss.backward()
     assert loss == 0
     for parameter in task.model.parameters():
         assert parameter.grad is None or not parameter.grad.any()
     batch.weight[:, 10] = 1
-    assert task.loss(task.wrapped(), batch, step=0) > 0
+    assert task.loss(task.wrapped(), Mel2MelBatch(batch, None), step=0) > 0
 
 
 def test_truncation_is_drawn_by_the_step(small_data: Path) -> None:
@@ -164,7 +166,7 @@ def test_truncation_is_drawn_by_the_step(small_data: Path) -> None:
     assert {hop for hop, _ in drawn} == {64, 32, 16}
     assert {context for _, context in drawn} == {16, 32, 64}
     for step in (0, 1, 2):
-        assert task.batch(step)[0].roll.shape == (2, 64 + drawn[step][1], 176)
+        assert task.batch(step).music.roll.shape == (2, 64 + drawn[step][1], 176)
 
 
 def test_validation_measures_each_instrument(task: Mel2MelTask) -> None:

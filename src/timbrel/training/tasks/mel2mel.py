@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -57,6 +57,9 @@ class Mel2MelOptions:
     # from how many frames of each. Without music, it learns from them alone.
     single_notes: int = 0
     frames_of_note: int = 24
+    # So many of an instrument count alone as well as all together, as in music; else all that is
+    # uncertain about a note would be missed where notes are summed.
+    notes_together: int = 4
     music: bool = True
     # What bundles say of windowed inference.
     window_hop: int = WINDOW.hop
@@ -65,6 +68,10 @@ class Mel2MelOptions:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise InputError(f"loss '{self.loss}' is unknown; known: {', '.join(LOSSES)}")
+        if self.notes_together < 1 or self.single_notes % self.notes_together:
+            raise InputError(
+                f"single_notes, {self.single_notes}, must be a multiple of notes_together"
+            )
         if not (self.music or self.single_notes):
             raise InputError("nothing to learn from: music, or a number of single notes")
         if not self.hops:
@@ -77,6 +84,13 @@ class Mel2MelOptions:
                 )
         if min(self.hops) < min(self.contexts):
             raise InputError(f"hops of {min(self.hops)} frames are shorter than all contexts")
+
+
+class Mel2MelBatch(NamedTuple):
+    """What a step learns from."""
+
+    music: MelBatch | None
+    notes: NoteBatch | None
 
 
 class Mel2MelTask(Task):
@@ -130,13 +144,16 @@ class Mel2MelTask(Task):
         size = (1, share, self.config.hidden_size)
         self._state = (torch.zeros(size), torch.zeros(size))
 
-    def batch(self, step: int) -> tuple[MelBatch | None, NoteBatch | None]:
+    def batch(self, step: int) -> Mel2MelBatch:
         options, notes = self._options, None
         if self._alone is not None:
             seed = self._recipe.seed * len(self._lanes) + self._lanes[0]
-            share = options.single_notes * len(self._lanes) // self._recipe.batch_size
-            notes = self._alone.batch(step, share, options.frames_of_note, seed)
-        return (self._music(step) if options.music else None), notes
+            groups = options.single_notes // options.notes_together
+            share = groups * len(self._lanes) // self._recipe.batch_size * options.notes_together
+            notes = self._alone.batch(
+                step, share, options.frames_of_note, seed, options.notes_together
+            )
+        return Mel2MelBatch(self._music(step) if options.music else None, notes)
 
     def _music(self, step: int) -> MelBatch:
         return lane_batch(
@@ -150,15 +167,12 @@ class Mel2MelTask(Task):
             told=self.model.notes is not None,
         )
 
-    def loss(
-        self, model: nn.Module, batch: tuple[MelBatch | None, NoteBatch | None], step: int
-    ) -> Tensor:
-        music, notes = batch
+    def loss(self, model: nn.Module, batch: Mel2MelBatch, step: int) -> Tensor:
         parts = []
-        if music is not None:
-            parts.append(self._loss_of_music(model, music, step))
-        if notes is not None:
-            parts.append(self._loss_of_notes(notes))
+        if batch.music is not None:
+            parts.append(self._loss_of_music(model, batch.music, step))
+        if batch.notes is not None:
+            parts.append(self._loss_of_notes(batch.notes))
         return torch.stack(parts).sum()
 
     def _loss_of_notes(self, batch: NoteBatch) -> Tensor:
@@ -170,9 +184,19 @@ class Mel2MelTask(Task):
             torch.from_numpy(part).to(device) for part in (batch.notes, batch.times_s, batch.mel)
         )
         found = network(notes, timbre, times_s)
+        alone = self._error(found, true)
+        together = self._error(*(self._together(one) for one in (found, true)))
+        return (alone + together) / 2
+
+    def _error(self, found: Tensor, true: Tensor) -> Tensor:
         floor = self._recipe.mel.log_floor
         above = (found - (floor - _BELOW_FLOOR)).clamp(min=0)
         return torch.where(true <= floor + _SILENT, above, (found - true).abs()).mean()
+
+    def _together(self, mels: Tensor) -> Tensor:
+        """Log-mels of notes, whose powers are summed in groups."""
+        groups = (2 * mels).unflatten(0, (-1, self._options.notes_together))
+        return torch.logsumexp(groups, dim=1) / 2
 
     def _loss_of_music(self, model: nn.Module, batch: MelBatch, step: int) -> Tensor:
         device = next(model.parameters()).device

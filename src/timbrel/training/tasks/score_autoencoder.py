@@ -276,6 +276,7 @@ class ScoreAutoencoderTask(TranscriberTask):
         return ScoreAutoencoder(
             new_transcriber(sizes),
             load_mel2mel(bundle).train(),
+            bundle.mel,
             layout_of(bundle, sizes),
             thresholds,
             decided=options.roll == STRAIGHT_THROUGH,
