@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import onnx
 from torch import nn
@@ -33,10 +35,11 @@ def notes_part(network: NoteNetwork, model: nn.Module) -> onnx.ModelProto:
             graph.add("Gather", [graph.weight(network.key.weight), index], axis=0),
         ],
     )
-    films = [graph.dense(film, space) for film in network.films]
+    films = [graph.dense(cast(nn.Linear, film), space) for film in network.films]
     values = graph.gelu(_modulated(graph, struck, films[0], 1))
     for layer, film in zip(network.layers, films[1:], strict=True):
-        inner = graph.gelu(_modulated(graph, graph.dense(layer, values), film, 1))
+        dense = graph.dense(cast(nn.Linear, layer), values)
+        inner = graph.gelu(_modulated(graph, dense, film, 1))
         values = graph.add("Add", [values, inner])
     spectra, gains = graph.dense(network.spectra, values), graph.dense(network.gains, values)
     return graph.model(

@@ -40,6 +40,7 @@ LEAST_SHARE = 0.02  # of the largest velocity, below which levels fall no furthe
 N_NOTE_FEATURES = len(PITCHES) + 6
 N_TIME_FEATURES = len(SINCE_ONSET) + len(SINCE_RELEASE) + 6
 TIMBRE_SCALE = 0.4  # about the standard deviation of the places in the space
+_N_LAYERS = 2
 _QUIET = -6.0  # natural logarithm: where spectra begin
 
 
@@ -69,8 +70,9 @@ class NoteNetwork(nn.Module):
         self.timbre2 = nn.Linear(c.timbre_units, c.timbre_units)
         self.note = nn.Linear(N_NOTE_FEATURES, c.note_units)
         self.key = nn.Embedding(N_KEYS, c.note_units)
-        self.films = nn.ModuleList([nn.Linear(c.timbre_units, 2 * c.note_units) for _ in range(3)])
-        self.layers = nn.ModuleList([nn.Linear(c.note_units, c.note_units) for _ in range(2)])
+        films = [nn.Linear(c.timbre_units, 2 * c.note_units) for _ in range(1 + _N_LAYERS)]
+        layers = [nn.Linear(c.note_units, c.note_units) for _ in range(_N_LAYERS)]
+        self.films, self.layers = nn.ModuleList(films), nn.ModuleList(layers)
         self.spectra = nn.Linear(c.note_units, (c.n_spectra + 1) * c.n_mels)
         self.gains = nn.Linear(c.note_units, 2 * c.time_units)
         self.time = nn.Linear(N_TIME_FEATURES, c.time_units)
