@@ -12,6 +12,7 @@ from timbrel.bundles.bundle import load_bundle
 from timbrel.score.midi import parse_midi
 from timbrel.score.performance_roll import PerformanceRoll, roll_of
 from timbrel.score.score import Track
+from timbrel.score.sounding import sounding_notes
 from timbrel.vocoder.excitation import NoteFrames
 from timbrel.vocoder.pre_echo import PreEchoControl
 from timbrel.vocoder.sources import source_of
@@ -22,6 +23,13 @@ SCORE = "expressive"
 MODEL, VOCODER = "mel2mel-studio", "parallel-studio"
 # Frames: before the beginning, from it on, in the middle, over the end.
 ROLL_WINDOWS = ((-9, 23), (33, 129), (161, 225), (310, 330), (340, 420))
+# With the frame in which notes are not known yet, and whether they are told anew.
+TOLD_WINDOWS = (
+    (-64, 0, 32, False),
+    (0, 64, 96, False),
+    (128, 192, 192, True),
+    (320, 384, 416, False),
+)
 SOURCE_WINDOWS = ((-3, 5), (58, 74), (130, 131), (203, 221), (316, 332), (370, 380))
 THINNING = 13  # of samples one in so many is kept
 
@@ -34,7 +42,9 @@ def performance_golden(data: bytes) -> dict[str, Any]:
     for track in (*score.tracks, *score.drum_tracks):
         roll = roll_of(load_bundle(MODEL).roll, track, track.notes, frame_rate)
         assert isinstance(roll, PerformanceRoll)
-        tracks.append({"rolls": _rolls(roll), "sources": _sources(track, roll, sizes)})
+        told = [_told(roll, *window) for window in TOLD_WINDOWS]
+        sources = _sources(track, roll, sizes)
+        tracks.append({"rolls": _rolls(roll), "told": told, "sources": sources})
     return {
         "sizes": {k: sizes[k] for k in sorted(sizes) if "onset" in k or k in _GEOMETRY},
         "frame_rate": frame_rate,
@@ -67,6 +77,14 @@ def _rolls(roll: PerformanceRoll) -> list[dict[str, Any]]:
             {"start": start, "stop": stop, "at": places.tolist(), "values": _text(flat[places])}
         )
     return found
+
+
+def _told(roll: PerformanceRoll, start: int, stop: int, last: int, told_anew: bool) -> dict:
+    """What is heard in some frames: of each row its note, its stretch and its first times."""
+    told = sounding_notes(roll, start, stop, last=last, told_anew=told_anew)
+    rows = [told.notes[told.of_note], told.stretches[:, None], told.times_s[:, 0]]
+    about = {"start": start, "stop": stop, "last": last, "told_anew": told_anew}
+    return about | {"rows": _text(np.concatenate(rows, axis=1).ravel()), "notes": len(told.notes)}
 
 
 def _sources(track: Track, roll: PerformanceRoll, sizes: Any) -> list[dict[str, Any]]:

@@ -9,9 +9,12 @@ import { Strokes } from "../src/engine/strokes";
 import { parseMidi } from "../src/score/midi";
 import { PerformanceRoll, rollOf } from "../src/score/performance_roll";
 import type { Timing } from "../src/score/pitch";
+import { soundingNotes } from "../src/score/sounding";
+import constants from "../src/constants.json";
 
 const FOLDER = new URL("../../tests/web/golden/", import.meta.url);
 const GAP = 1e-6; // beside which single precision is as coarse
+const STRETCH = constants.timbreFrames;
 
 interface Window {
   start: number;
@@ -19,12 +22,21 @@ interface Window {
   [name: string]: string | number | number[];
 }
 
+interface Told {
+  start: number;
+  stop: number;
+  last: number;
+  told_anew: boolean;
+  rows: string;
+  notes: number;
+}
+
 const golden: {
   sizes: Record<string, number>;
   frame_rate: number;
   thinning: number;
   pre_echo: string;
-  tracks: { rolls: Window[]; sources: Window[] }[];
+  tracks: { rolls: Window[]; told: Told[]; sources: Window[] }[];
 } = JSON.parse(readFileSync(new URL("performance.json", FOLDER), "utf-8"));
 
 const { sample_rate, hop_length, onset_grid_s, onset_clock_s, onset_delay_s } = golden.sizes;
@@ -84,7 +96,7 @@ it("holds back before strokes what Python holds back, hop by hop", () => {
 
 describe.each(named)("%s", (_, track) => {
   const roll = rolls[track];
-  const { rolls: windows, sources } = golden.tracks[track];
+  const { rolls: windows, told, sources } = golden.tracks[track];
 
   it("has Python's roll", () => {
     for (const { start, stop, at, values } of windows) {
@@ -92,6 +104,19 @@ describe.each(named)("%s", (_, track) => {
       const known = numbers(values);
       (at as number[]).forEach((place, i) => (expected[place] = known[i]));
       expect(difference(window(roll, start, stop), expected)).toBeLessThan(GAP);
+    }
+  });
+
+  it("is heard as in Python", () => {
+    for (const { start, stop, last, told_anew, rows, notes } of told) {
+      const found = soundingNotes(roll, start, stop, last, STRETCH, told_anew);
+      expect(found.notes.length).toBe(notes);
+      const own = found.ofNote.map((place, row) => [
+        ...found.notes[place],
+        found.stretches[row],
+        ...found.timesS.subarray(row * 2 * STRETCH, row * 2 * STRETCH + 2),
+      ]);
+      expect(difference(Float32Array.from(own.flat()), numbers(rows))).toBeLessThan(GAP);
     }
   });
 
