@@ -22,7 +22,7 @@ def test_every_key_of_a_piano_sounds_alone_and_rings_out() -> None:
     notes = strokes(single_notes(Preset("Violin", 40, 0), 0))
     assert set(range(21, 109)) <= {key for _, _, key in notes}
     gaps = [after[0] - before[1] for before, after in itertools.pairwise(notes)]
-    assert min(gaps) > 1.99
+    assert min(gaps) > 2.09
 
 
 def test_the_same_numbers_give_the_same_score() -> None:

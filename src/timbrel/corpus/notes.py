@@ -37,6 +37,7 @@ from timbrel.notes.dataset import data_statement
 from timbrel.notes.note import NOTE_SAMPLES, NOTE_SECONDS, SPLITS, Note, NoteName, make_note
 from timbrel.notes.storage import AUDIO_FOLDER, EXAMPLES_FILE
 from timbrel.progress import Progress, silent
+from timbrel.score.keys import ALL_SOUND_OFF
 from timbrel.sound import write_audio
 
 # SoundFonts that share samples, by the beginnings of their file names: a held-out font must not
@@ -51,7 +52,6 @@ _SLOT_S = 4.1  # a note's place in a rendering; what still sounds is cut before 
 _CUT_S = 4.05
 _NOTES_PER_RUN = 44
 _TICKS_PER_SECOND = 4_000
-_ALL_SOUND_OFF = 120  # MIDI controller
 _SILENCE = 1e-3  # of the scaled peak: −60 dB
 _PRESET_HEADER = struct.Struct("<20sHH14x")
 
@@ -213,7 +213,7 @@ def _slots(program: int, sounds: Sequence[tuple[int, int]]) -> mido.MidiFile:
         events += [
             (start_s, mido.Message("note_on", note=pitch, velocity=velocity)),
             (start_s + RELEASE_S, mido.Message("note_off", note=pitch)),
-            (start_s + _CUT_S, mido.Message("control_change", control=_ALL_SOUND_OFF)),
+            (start_s + _CUT_S, mido.Message("control_change", control=ALL_SOUND_OFF)),
         ]
     # FluidSynth stops with the last event.
     events.append((len(sounds) * _SLOT_S + 0.1, mido.Message("note_on", note=0, velocity=0)))

@@ -36,7 +36,7 @@ KIT_BANK = 128  # the SoundFont's bank of the presets that drum channels play
 # Messages about the notes themselves, not about the instrument or its place in the mix.
 _PLAYED_MESSAGES = ("note_on", "note_off", "pitchwheel", "aftertouch", "polytouch")
 _MODULATION, _REGISTERED_PARAMETERS = 1, (6, 38, 96, 97, 100, 101)
-_PLAYED_CONTROLLERS = (_MODULATION, SUSTAIN, SOSTENUTO, *_REGISTERED_PARAMETERS)
+_PLAYED_CONTROLLERS = (_MODULATION, SUSTAIN, SOSTENUTO, ALL_SOUND_OFF, *_REGISTERED_PARAMETERS)
 
 _BLOCK_SAMPLES = 64  # of FluidSynth
 # Of the semitones that the pitch wheel asks for, FluidSynth plays this share: it takes the range of

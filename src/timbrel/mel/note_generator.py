@@ -6,6 +6,7 @@ so that notes that last, or come again, cost little. It is the same whatever the
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,7 @@ from timbrel.score.sounding import SoundingNotes
 NOTES_FILE, LEVELS_FILE = "notes.onnx", "levels.onnx"
 FILM_INPUT = "film"  # of graphs that take what is added to the FiLM vectors
 _REMEMBERED = 1024  # notes, of 13 KB each
+_ROWS_AT_ONCE = 2048  # each takes the spectra of a note, 13 KB
 
 _Codes = tuple[np.ndarray, np.ndarray]  # of a note: spectra and gains
 
@@ -65,13 +67,30 @@ class NoteGenerator:
         -------
         ndarray of float32, shape (passages, n_frames, n_mels)
         """
+        given = list(zip(told, timbres, strict=True))
+        parts, rows = [0], 0
+        for number, one in enumerate(told):
+            rows += len(one.of_note)
+            if rows > _ROWS_AT_ONCE:
+                parts.append(number)
+                rows = len(one.of_note)
+        bounds = itertools.pairwise((*parts, len(told)))
+        return np.concatenate(
+            [self._summed(given[a:b], n_frames, stretch) for a, b in bounds if a < b]
+        )
+
+    def _summed(
+        self, given: list[tuple[SoundingNotes, np.ndarray]], n_frames: int, stretch: int
+    ) -> np.ndarray:
+        """`mel` of some passages at once."""
+        told = [one for one, _ in given]
         n_mels, n_stretches = self._mel.n_mels, n_frames // stretch
         if not any(len(one.of_note) for one in told):
             shape = (len(told), n_frames, n_mels)
             return np.full(shape, self._mel.log_floor, np.float32)
-        heard = [timbre[one.first_frames] for one, timbre in zip(told, timbres, strict=True)]
         which, codes = self._codes(
-            np.concatenate([one.notes for one in told]), np.concatenate(heard)
+            np.concatenate([one.notes for one in told]),
+            np.concatenate([timbre[one.first_frames] for one, timbre in given]),
         )
         firsts = np.cumsum([0, *(len(one.notes) for one in told)])
         of_note = [which[first + one.of_note] for one, first in zip(told, firsts, strict=False)]

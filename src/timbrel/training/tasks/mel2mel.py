@@ -168,27 +168,46 @@ class Mel2MelTask(Task):
         )
 
     def loss(self, model: nn.Module, batch: Mel2MelBatch, step: int) -> Tensor:
-        parts = []
-        if batch.music is not None:
-            parts.append(self._loss_of_music(model, batch.music, step))
-        if batch.notes is not None:
-            parts.append(self._loss_of_notes(batch.notes))
-        return torch.stack(parts).sum()
-
-    def _loss_of_notes(self, batch: NoteBatch) -> Tensor:
-        """Mean absolute error; what is silent has only to be well below the floor."""
-        network, device = self.model.notes, self.model.output.weight.device
-        assert network is not None
-        timbre = self.model.embedding.weight.detach()[torch.from_numpy(batch.instrument)]
-        notes, times_s, true = (
-            torch.from_numpy(part).to(device) for part in (batch.notes, batch.times_s, batch.mel)
+        music, notes = batch
+        predicted, state, alone = model(
+            None if music is None else self._crop(music, step),
+            None if notes is None else self._notes(notes),
         )
-        found = network(notes, timbre, times_s)
-        alone = self._error(found, true)
-        together = self._error(*(self._together(one) for one in (found, true)))
-        return (alone + together) / 2
+        total = self.model.output.weight.new_zeros(())
+        if music is not None:
+            self._state = (state[0].detach().float(), state[1].detach().float())
+            true, weight = (self._tensor(part) for part in (music.mel, music.weight))
+            errors = LOSSES[self._options.loss](predicted.float(), true).mean(dim=-1)
+            total = total + (errors * weight).mean()
+        if notes is not None:
+            true = self._tensor(notes.mel)
+            total = total + self._error(alone, true) / 2
+            total = total + self._error(self._together(alone), self._together(true)) / 2
+        return total
+
+    def _crop(self, music: MelBatch, step: int) -> _Crop:
+        hop, context = self._truncation(step)
+        fresh = self._tensor(music.fresh)[None, :, None]
+        hidden, cell = (part.to(fresh.device).masked_fill(fresh, 0.0) for part in self._state)
+        return _Crop(
+            self._tensor(music.roll),
+            self._tensor(music.instrument),
+            (hidden, cell),
+            self._options.crop_frames,
+            hop,
+            context,
+            music.told,
+        )
+
+    def _notes(self, batch: NoteBatch) -> _Notes:
+        given = (batch.notes, batch.instrument, batch.times_s)
+        return _Notes(*(self._tensor(part) for part in given))
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.model.output.weight.device)
 
     def _error(self, found: Tensor, true: Tensor) -> Tensor:
+        """Mean absolute error; what is silent has only to be well below the floor."""
         floor = self._recipe.mel.log_floor
         above = (found - (floor - _BELOW_FLOOR)).clamp(min=0)
         return torch.where(true <= floor + _SILENT, above, (found - true).abs()).mean()
@@ -197,25 +216,6 @@ class Mel2MelTask(Task):
         """Log-mels of notes, whose powers are summed in groups."""
         groups = (2 * mels).unflatten(0, (-1, self._options.notes_together))
         return torch.logsumexp(groups, dim=1) / 2
-
-    def _loss_of_music(self, model: nn.Module, batch: MelBatch, step: int) -> Tensor:
-        device = next(model.parameters()).device
-        hop, context = self._truncation(step)
-        fresh = torch.from_numpy(batch.fresh).to(device)[None, :, None]
-        state = tuple(part.to(device).masked_fill(fresh, 0.0) for part in self._state)
-        predicted, state = model(
-            torch.from_numpy(batch.roll).to(device),
-            torch.from_numpy(batch.instrument).to(device),
-            state,
-            self._options.crop_frames,
-            hop,
-            context,
-            batch.told,
-        )
-        self._state = (state[0].detach().float(), state[1].detach().float())
-        true = torch.from_numpy(batch.mel).to(device)
-        errors = LOSSES[self._options.loss](predicted.float(), true).mean(dim=-1)
-        return (errors * torch.from_numpy(batch.weight).to(device)).mean()
 
     def start(self, bundle: Bundle) -> str:
         """As `Task.start`; layers that a bundle lacks stay as they begin, and change nothing."""
@@ -307,8 +307,28 @@ class Mel2MelTask(Task):
         return Mel2Mel(sizes)
 
 
+class _Crop(NamedTuple):
+    """Music, as the network is given it."""
+
+    roll: Tensor  # (batch, n_frames + context, roll_size)
+    instrument: Tensor  # (batch,)
+    state: tuple[Tensor, Tensor]
+    n_frames: int
+    hop: int
+    context: int
+    told: tuple[SoundingNotes, ...]
+
+
+class _Notes(NamedTuple):
+    """Single notes, as the network is given them."""
+
+    notes: Tensor  # (notes, 4)
+    instrument: Tensor  # (notes,)
+    times_s: Tensor  # (notes, frames, 2)
+
+
 class _TrainingPass(nn.Module):
-    """Mel2Mel on a crop, from a carried state, with its right context cut."""
+    """Mel2Mel on a crop, from a carried state, with its right context cut; and on single notes."""
 
     def __init__(self, model: Mel2Mel, *, fixed_space: bool, floor: float) -> None:
         super().__init__()
@@ -316,23 +336,29 @@ class _TrainingPass(nn.Module):
         self._fixed_space, self._floor = fixed_space, floor
 
     def forward(
-        self,
-        roll: Tensor,
-        instrument: Tensor,
-        state: tuple[Tensor, Tensor],
-        n_frames: int,
-        hop: int,
-        context: int,
-        told: tuple[SoundingNotes, ...],
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        model = self.model
-        timbre = model.embedding(instrument)
+        self, crop: _Crop | None, notes: _Notes | None
+    ) -> tuple[Tensor | None, tuple[Tensor, Tensor] | None, Tensor | None]:
+        """The mel of a crop and its last state, and that of notes; None of what is not given."""
+        mel, state, alone = None, None, None
+        if crop is not None:
+            mel, state = self._crop(crop)
+        if notes is not None:
+            assert self.model.notes is not None
+            alone = self.model.notes(notes.notes, self._timbre(notes.instrument), notes.times_s)
+        return mel, state, alone
+
+    def _timbre(self, instrument: Tensor) -> Tensor:
+        timbre = self.model.embedding(instrument)
         if self._fixed_space:  # a gradient of zero, since DDP wants one of each parameter
             timbre = timbre.detach() + 0.0 * timbre
-        features = model.features(roll, timbre)
-        past, state = model.past(features[:, :n_frames], state)
-        future = model.windowed_future(features, n_frames, hop, context)
-        alone = model.alone(told, timbre, n_frames, self._floor)
+        return timbre
+
+    def _crop(self, crop: _Crop) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        model, timbre = self.model, self._timbre(crop.instrument)
+        features = model.features(crop.roll, timbre)
+        past, state = model.past(features[:, : crop.n_frames], crop.state)
+        future = model.windowed_future(features, crop.n_frames, crop.hop, crop.context)
+        alone = model.alone(crop.told, timbre, crop.n_frames, self._floor)
         return model.mel(past, future, timbre, alone), state
 
 

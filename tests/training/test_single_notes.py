@@ -1,0 +1,131 @@
+"""Batches of single notes, beside the renders that they come from; and a model that learns them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from support.small_data import ATTRIBUTION, LICENSE, small_recipe
+from timbrel.constants import PERFORMANCE
+from timbrel.corpus.preparation import prepare
+from timbrel.corpus.selection import Amount
+from timbrel.errors import InputError
+from timbrel.geometry import MelConfig
+from timbrel.progress import silent
+from timbrel.training.dataset import MelClips
+from timbrel.training.single_notes import SingleNotes
+from timbrel.training.tasks.mel2mel import Mel2MelTask
+
+INSTRUMENTS = {"grand piano": 0, "xylophone": 13}
+MODEL = {
+    "roll": PERFORMANCE,
+    "hidden_size": 4,
+    "note_units": 24,
+    "timbre_units": 12,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(soundfont: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "notes"
+    prepare(
+        None,
+        path,
+        soundfont=soundfont,
+        instruments=INSTRUMENTS,
+        amount=Amount(single_notes=1),
+        license=LICENSE,
+        attribution=ATTRIBUTION,
+        jobs=1,
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def clips(folder: Path) -> MelClips:
+    return MelClips(folder, "train", MelConfig(), performance=True)
+
+
+def task_on(folder: Path, **options: Any) -> Mel2MelTask:
+    torch.manual_seed(0)
+    given = {"crop_frames": 64, "single_notes": 64, "music": False, **options}
+    recipe = small_recipe(options=given, model=MODEL)
+    return Mel2MelTask(recipe, folder, rank=0, world=1, progress=silent)
+
+
+def test_notes_have_the_frames_that_their_times_say(clips: MelClips) -> None:
+    batch = SingleNotes(clips).batch(3, 40, 12, seed=1, together=4)
+    assert batch.times_s.shape == (40, 12, 2)
+    assert batch.mel.shape == (40, 12, 80)
+    loudest = batch.mel.max(axis=-1)
+    before = batch.times_s[..., 0] < -0.033  # half a window of a mel frame
+    after = (batch.times_s[..., 0] > 0.02) & (batch.times_s[..., 1] < 0)
+    assert before.any()
+    assert loudest[before].max() < -9
+    assert np.median(loudest[after]) > -4
+    lengths = batch.times_s[..., 0] - batch.times_s[..., 1]
+    np.testing.assert_allclose(lengths, lengths[:, :1].repeat(12, axis=1), atol=1e-4)
+    assert set(batch.instrument.tolist()) == {0, 1}
+    assert 0.1 < np.mean(batch.notes[:, 0] != batch.notes[:, 1]) < 0.7  # those that are bent
+
+
+def test_so_many_notes_in_a_row_are_of_one_instrument(clips: MelClips) -> None:
+    instrument = SingleNotes(clips).batch(0, 40, 2, seed=1, together=4).instrument.reshape(-1, 4)
+    assert (instrument == instrument[:, :1]).all()
+    assert len(set(instrument[:, 0].tolist())) == 2
+
+
+def test_a_step_and_a_seed_give_one_batch(clips: MelClips) -> None:
+    notes = SingleNotes(clips)
+    first, again, other, next_one = (
+        notes.batch(step, 8, 2, seed=seed, together=1).notes.tolist()
+        for step, seed in ((0, 1), (0, 1), (0, 2), (1, 1))
+    )
+    assert first == again
+    assert first not in (other, next_one)
+
+
+def test_a_model_learns_notes_without_music(folder: Path) -> None:
+    task = task_on(folder)
+    batch = task.batch(0)
+    assert batch.music is None
+    model, losses = task.wrapped(), []
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for step in range(40):
+        loss = task.loss(model, task.batch(step), step)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:3])
+    assert task.validate(task.model).measures["centred_correlation"] > 0.1
+
+
+def test_music_and_notes_are_learnt_together(folder: Path) -> None:
+    task = task_on(folder, music=True)
+    task.loss(task.wrapped(), task.batch(0), 0).backward()
+    assert task.model.notes is not None
+    for parameter in (task.model.output.weight, task.model.notes.spectra.weight):
+        assert parameter.grad is not None
+        assert parameter.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"single_notes": 0}, "nothing to learn from"),
+        ({"single_notes": 6}, "multiple of notes_together"),
+    ],
+)
+def test_options_that_cannot_be(folder: Path, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        task_on(folder, **options)
+
+
+def test_data_without_single_notes_are_refused(small_data: Path) -> None:
+    with pytest.raises(InputError, match="prepared with --single-notes"):
+        task_on(small_data)
