@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,10 @@ from timbrel.mel.torch_spectrogram import TorchMelSpectrogram, stft
 # window resolves the semitones of the second octave.
 RESOLUTIONS = ((256, 64), (512, 128), (1024, 256), (2048, 512), (4096, 1024), (8192, 2048))
 _POWER_RESOLUTION = (1024, 256)
+# The constant-Q spectrum: from C1, at 16 kHz; window and hop as of librosa.
+LOWEST_SEMITONE_HZ, HIGHEST_SEMITONE_HZ = 32.703, 17_000.0
+_SEMITONE_WINDOW, _SEMITONE_HOP = 8192, 512
+_SEMITONE_FLOOR = 1e-5
 _SMALLEST = 1e-12
 _FLOOR = 1e-4  # magnitude; what is quieter is not worth matching
 # Corner of the ear's frequency scale (Glasberg and Moore 1990), whose slope is that of
@@ -102,6 +107,51 @@ class MelLoss(nn.Module):
         floor = torch.log(predicted.new_tensor(self._floor))
         a, b = (self.spectrogram(audio).maximum(floor) for audio in (predicted, true))
         return (a - b).abs().mean()
+
+
+class SemitoneLoss(nn.Module):
+    """Mean absolute difference of natural-log constant-Q spectra, all semitones alike.
+
+    Brown, "Calculation of a constant Q spectral transform" (1991). The other losses count what lies
+    below the lowest tones of a chord, and between low tones, for little. Each octave has a window
+    of half the length of the one below.
+    """
+
+    def __init__(self, sample_rate: int = SAMPLE_RATE) -> None:
+        super().__init__()
+        longest = _SEMITONE_WINDOW * sample_rate // SAMPLE_RATE
+        self._hops: list[int] = []
+        octave = 0
+        while LOWEST_SEMITONE_HZ * 2 ** (octave + 1) <= min(sample_rate / 2, HIGHEST_SEMITONE_HZ):
+            length = longest >> octave
+            time = torch.arange(length) / sample_rate
+            hz = LOWEST_SEMITONE_HZ * 2 ** (octave + torch.arange(12) / 12)
+            window = torch.hann_window(length)
+            # About as loud as librosa's transform at 16 kHz has it.
+            window = window / window.sum() * math.sqrt(length * SAMPLE_RATE / sample_rate)
+            phase = 2 * math.pi * hz[:, None] * time
+            waves = torch.cat([torch.cos(phase), torch.sin(phase)]) * window
+            self.register_buffer(f"waves{octave}", waves.T.contiguous(), persistent=False)
+            self._hops.append(min(_SEMITONE_HOP * sample_rate // SAMPLE_RATE, length // 2))
+            octave += 1
+
+    def forward(self, predicted: Tensor, true: Tensor) -> Tensor:
+        """Loss of audio (batch, samples) against the original.
+
+        Octaves whose window is longer than the audio are left out.
+        """
+        distances = []
+        for octave, hop in enumerate(self._hops):
+            waves = self.get_buffer(f"waves{octave}")
+            if predicted.shape[1] < len(waves):
+                continue
+            logs = []
+            for audio in (predicted, true):
+                cos, sin = (audio.float().unfold(1, len(waves), hop) @ waves).chunk(2, dim=-1)
+                power = cos.square() + sin.square()
+                logs.append(0.5 * power.clamp(min=_SEMITONE_FLOOR**2).log())
+            distances.append((logs[0] - logs[1]).abs().mean())
+        return torch.stack(distances).mean()
 
 
 class PowerLoss(nn.Module):

@@ -27,7 +27,7 @@ from timbrel.vocoder.discriminators import (
     feature_loss,
 )
 from timbrel.vocoder.excitation import NoteFrames, stack_notes
-from timbrel.vocoder.losses import MelLoss, MultiResolutionStftLoss
+from timbrel.vocoder.losses import MelLoss, MultiResolutionStftLoss, SemitoneLoss
 from timbrel.vocoder.mel_scale import normalised
 from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig, tensors
 from timbrel.vocoder.sources import Source, source_of
@@ -49,6 +49,7 @@ class ParallelOptions(PredictedMels):
     mel_noise: float = 0.0
     mel_weight: float = 1.0
     phase_weight: float = 0.0
+    semitone_weight: float = 0.0  # of the constant-Q spectrum
     # Each step draws so many of the resolutions of the spectral loss, which takes less time; 0
     # stands for all.
     resolutions_per_step: int = 0
@@ -104,6 +105,7 @@ class ParallelTask(VocoderTask):
             recipe.mel.sample_rate, phase_weight=self._options.phase_weight
         )
         self._mel_loss = MelLoss(recipe.mel)
+        self._semitone_loss = SemitoneLoss(recipe.mel.sample_rate)
         self._last: tuple[Tensor, Tensor] | None = None
 
     @staticmethod
@@ -208,9 +210,14 @@ class ParallelTask(VocoderTask):
     def _reconstruction_loss(
         self, predicted: Tensor, true: Tensor, resolutions: list[tuple[int, int]] | None = None
     ) -> Tensor:
-        self._mel_loss.to(predicted.device)
-        mel_loss = self._options.mel_weight * self._mel_loss(predicted, true)
-        return self._stft_loss(predicted, true, resolutions) + mel_loss
+        options, loss = self._options, self._stft_loss(predicted, true, resolutions)
+        for weight, part in (
+            (options.mel_weight, self._mel_loss),
+            (options.semitone_weight, self._semitone_loss),
+        ):
+            if weight:
+                loss = loss + weight * part.to(predicted.device)(predicted, true)
+        return loss
 
     def _predicted(self, model: nn.Module, batch: ParallelBatch) -> Tensor:
         device = next(model.parameters()).device
