@@ -35,7 +35,7 @@ def export_again(bundle: Bundle) -> float:
     weights = bundle.file(WEIGHTS_FILE).read_bytes()
     graphs = {
         name: without_weights(graph, weights, WEIGHTS_FILE)
-        for name, graph in graphs_of(load_mel2mel(bundle)).items()
+        for name, graph in graphs_of(load_mel2mel(bundle), bundle.mel.floor).items()
     }
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder)
