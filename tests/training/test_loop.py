@@ -162,6 +162,8 @@ def test_run_says_where_it_comes_from(undisturbed: Path, small_data: Path) -> No
         "hidden_size": 16,
         "head_size": 0,
         "film_size": 0,
+        "note_units": 0,
+        "timbre_units": 384,
         "n_mels": 80,
     }
     commit = notes.pop("git_commit")

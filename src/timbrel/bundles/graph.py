@@ -53,6 +53,13 @@ class Graph:
         self.weights[name] = numpy_helper.from_array(np.array(value, dtype), name)
         return name
 
+    def sparse(self, matrix: np.ndarray) -> str:
+        """A matrix of which the graph stores what is not zero."""
+        places = np.argwhere(matrix)
+        zeros = self.add("ConstantOfShape", [self.integers(*matrix.shape)])
+        values = [self.constant(places, np.int64), self.constant(matrix[tuple(places.T)])]
+        return self.add("ScatterND", [zeros, *values])
+
     def integers(self, *values: int) -> str:
         return self.constant(values, np.int64)
 

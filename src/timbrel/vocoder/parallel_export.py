@@ -6,6 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import onnx
+
 from timbrel.bundles.bundle import write_bundle
 from timbrel.bundles.graph import graph_files
 from timbrel.bundles.weights import (
@@ -46,10 +48,15 @@ def write_parallel_bundle(
     """
     round_to_half(model)
     config = bundle_config(model, "parallel", mel=asdict(mel), **about)
+    write_bundle(output, config, graph_files(model, graphs_of(model, mel)), card=_card(config))
+
+
+def graphs_of(model: ParallelVocoder, mel: MelConfig) -> dict[str, onnx.ModelProto]:
+    """The graphs of a bundle, by the names of their files."""
     graphs = {GRAPH_FILE: streaming_graph(model, mel)}
     if model.config.plays_kits:
         graphs[KITS_FILE] = kits_graph(model, mel)
-    write_bundle(output, config, graph_files(model, graphs), card=_card(config))
+    return graphs
 
 
 def _card(config: dict[str, Any]) -> str:

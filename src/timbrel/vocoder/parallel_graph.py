@@ -134,7 +134,7 @@ class _Streaming(FourierGraph):
         self._histories: list[str] = []
         self._states: dict[str, tuple[str, list]] = {}
         self._n_frames = self.add("Shape", ["mel"], start=1, end=2)
-        self._spread = self.constant(spread_of(mel, self.config.n_fft))
+        self._spread = self.sparse(spread_of(mel, self.config.n_fft))
 
     def read_mel(self) -> str:
         """What the network reads of the mel."""
