@@ -226,9 +226,7 @@ def test_what_does_not_go_together_is_refused(
         output = tmp_path / "data"
         prepare(midi_dir, output, soundfont=soundfont, instruments=presets, amount=amount, jobs=1)
 
-    with pytest.raises(
-        InputError, match=r"kits \(Marching Snare Kit …\) play etudes and single"
-    ):
+    with pytest.raises(InputError, match=r"kits \(Marching Snare Kit …\) play etudes and single"):
         run(small_midis, Amount(), three_presets)
     with pytest.raises(InputError, match="excerpts are drawn by the minute"):
         run(small_midis, Amount(excerpt_s=5, minutes_per_instrument=1), three_presets[:1])

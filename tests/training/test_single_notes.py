@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 
 from support.small_data import ATTRIBUTION, LICENSE, small_recipe
 from timbrel.constants import PERFORMANCE
-from timbrel.corpus.preparation import prepare
+from timbrel.corpus.preparation import MANIFEST_FILE, SETTINGS_FILE, prepare
 from timbrel.corpus.selection import Amount
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
@@ -129,3 +130,24 @@ def test_options_that_cannot_be(folder: Path, options: dict[str, Any], words: st
 def test_data_without_single_notes_are_refused(small_data: Path) -> None:
     with pytest.raises(InputError, match="prepared with --single-notes"):
         task_on(small_data)
+
+
+def test_single_notes_are_no_music_where_there_is_some(folder: Path, tmp_path: Path) -> None:
+    found = [json.loads(line) for line in (folder / MANIFEST_FILE).read_text().splitlines()]
+    for clip in found:
+        if clip["split"] == "valid" and clip["instrument"] == "xylophone":
+            clip.update(split="train", kind="etude", n_samples=160_000)
+    (tmp_path / MANIFEST_FILE).write_text("\n".join(map(json.dumps, found)))
+    for name in (SETTINGS_FILE, "audio", "midi"):
+        (tmp_path / name).symlink_to(folder / name)
+    clips = MelClips(tmp_path, "train", MelConfig(), performance=True, equal_instruments=True)
+    shares = {
+        (clip.instrument, clip.kind): share
+        for clip, share in zip(clips.clips, clips.shares.tolist(), strict=True)
+    }
+    assert shares == {
+        ("grand piano", "single notes"): 0.5,
+        ("xylophone", "single notes"): 0.0,
+        ("xylophone", "etude"): 0.5,
+    }
+    assert len(SingleNotes(clips)) > 150

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from timbrel.corpus.preparation import Clip, Settings, origin, read_clip, read_data
-from timbrel.corpus.selection import SCORE
+from timbrel.corpus.selection import SCORE, SINGLE_NOTES
 from timbrel.corpus.soundfont import BEND_SHARE, PITCH_RESOLUTION
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
@@ -99,11 +99,16 @@ class MelClips:
         self._folder, self.config = folder, config
         self.n_frames = np.array([clip.n_samples // config.hop_length for clip in self.clips])
         self.labels = np.array([self.instruments.index(clip.instrument) for clip in self.clips])
+        # Single notes are drawn in their own way, by `SingleNotes`, where there is music besides.
+        is_music = np.array([clip.kind != SINGLE_NOTES for clip in self.clips])
+        has_music = np.isin(self.labels, self.labels[is_music])
+        self.is_drawn = is_music | ~has_music
         # How likely each clip is drawn.
-        self.shares = self.n_frames / self.n_frames.sum()
+        frames = self.n_frames * self.is_drawn
+        self.shares = frames / frames.sum()
         if equal_instruments:
-            of_instrument = np.bincount(self.labels, self.n_frames, len(self.instruments))
-            self.shares = self.n_frames / of_instrument[self.labels]
+            of_instrument = np.bincount(self.labels, frames, len(self.instruments))
+            self.shares = frames / of_instrument[self.labels]
             self.shares = self.shares / self.shares.sum()
         self.is_kit = np.array([clip.is_kit for clip in self.clips])
 

@@ -54,7 +54,7 @@ class Task(ABC):
     judged_by: ClassVar[str]
     lower_is_better: ClassVar[bool] = True
     # Whether some of the model's parameters never get a gradient, which DDP must know.
-    has_idle_parameters: ClassVar[bool] = False
+    has_idle_parameters: bool = False
     model: nn.Module
     critic: nn.Module | None = None
 

@@ -141,6 +141,7 @@ class Mel2MelTask(Task):
                 f"{folder}: single notes are learnt by a model with note_units, of data that were "
                 "prepared with --single-notes"
             )
+        self.has_idle_parameters = not self._options.music  # those of the LSTMs
         size = (1, share, self.config.hidden_size)
         self._state = (torch.zeros(size), torch.zeros(size))
 
@@ -388,7 +389,7 @@ def validation_mels(
     )
     places = []  # instrument, clip, first frame
     for label in range(len(clips.instruments)):
-        indices = np.flatnonzero(clips.labels == label)
+        indices = np.flatnonzero((clips.labels == label) & clips.is_drawn)
         for i in range(n_excerpts):
             index = int(indices[i * len(indices) // n_excerpts])
             start = max(int(clips.n_frames[index]) - length, 0) * (i + 1) // (n_excerpts + 1)
