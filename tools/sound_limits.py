@@ -3,6 +3,8 @@
 Excerpts of the test split are played by FluidSynth, dry, and compared with what the vocoder makes
 of the original's mel, and of Mel2Mel's; with the sum of all notes, each made by itself; and with
 FluidSynth's own sound where each note is moved by up to 4 ms, which changes how notes interfere.
+Of held notes it is printed how much the bands of the original's mel fluctuate about a straight
+line, and how much Mel2Mel's differ from them in that, in dB.
 """
 
 from __future__ import annotations
@@ -13,22 +15,25 @@ from pathlib import Path
 
 import numpy as np
 import soxr
+from scipy.signal import detrend
 
 from timbrel.bundles.bundle import Instrument, load_bundle
 from timbrel.constants import DEFAULT_MODEL, SAMPLE_RATE
+from timbrel.corpus.etudes import natural_range
 from timbrel.corpus.soundfont import render_score
 from timbrel.evaluation.originals import read_excerpts
-from timbrel.measures.correlation import LogCqtCorrelation
+from timbrel.measures.correlation import DB_PER_NEPER, LogCqtCorrelation
 from timbrel.mel.generator import MelGenerator
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.score.midi import read_midi
 from timbrel.score.performance_roll import PerformanceRoll
-from timbrel.score.score import Note, Score
+from timbrel.score.score import Note, Score, Track
 from timbrel.timbre.timbre import Timbre
 from timbrel.vocoder.catalog import load_vocoder, vocoder_for
 
 SHIFT_S = 0.004
 RING_S = 2.0
+HELD_FROM_S, HELD_S, N_HELD = 0.15, 2.5, 8  # of notes
 STEP_FRAMES = 8  # a note by itself begins at a multiple of so many frames
 CONDITIONS = ("true mel", "its mel", "note by note", "moved notes")
 
@@ -57,11 +62,14 @@ class Player:
         stream = self._vocoder.stream([PerformanceRoll(notes, self.mel.frame_rate)])
         return stream.process(mel[None], last=True)[0]
 
-    def made(self, notes: tuple[Note, ...], instrument: Instrument, n_frames: int) -> np.ndarray:
+    def mel_of(self, notes: tuple[Note, ...], instrument: Instrument, n_frames: int) -> np.ndarray:
         roll = PerformanceRoll(notes, self.mel.frame_rate)
         timbre = Timbre.constant(instrument.embedding)
         blocks = self._generator.stream([roll], [timbre], n_frames)
-        return self.vocoded(np.concatenate([block[0] for block in blocks]), notes)
+        return np.concatenate([block[0] for block in blocks])
+
+    def made(self, notes: tuple[Note, ...], instrument: Instrument, n_frames: int) -> np.ndarray:
+        return self.vocoded(self.mel_of(notes, instrument, n_frames), notes)
 
     def note_by_note(
         self, notes: tuple[Note, ...], instrument: Instrument, n_samples: int
@@ -90,7 +98,7 @@ def main() -> None:
     melodic = [one for one in player.bundle.instruments if not one.is_kit][:120]
     pools = {name: LogCqtCorrelation() for name in CONDITIONS}
     means: dict[str, list[float]] = {name: [] for name in CONDITIONS}
-    print("program", *CONDITIONS, sep=" · ")
+    print("program", *CONDITIONS, "fluctuation", "error of it", sep=" · ")
     for number, instrument in enumerate(melodic[:: arguments.every]):
         excerpt = excerpts[number % len(excerpts)]
         whole = read_midi(arguments.midi / excerpt.file).merged()
@@ -99,7 +107,9 @@ def main() -> None:
         for name, one in found.items():
             pools[name] += one
             means[name].append(one.mean())
-        print(instrument.name, *(f"{one.mean():.3f}" for one in found.values()), sep=" · ")
+        held = (f"{value:.1f}" for value in _fluctuations(player, instrument))
+        values = (f"{one.mean():.3f}" for one in found.values())
+        print(instrument.name, *values, *held, sep=" · ", flush=True)
     print("mean", *(f"{np.mean(one):.3f}" for one in means.values()), sep=" · ")
     print("pooled", *(f"{one.mean():.3f}" for one in pools.values()), sep=" · ")
 
@@ -127,6 +137,24 @@ def _compared(
             )
         )
     return found
+
+
+def _fluctuations(player: Player, instrument: Instrument) -> tuple[float, float]:
+    """How much the bands of held notes fluctuate, and Mel2Mel's error in that, in dB."""
+    rate, found = player.mel.frame_rate, []
+    frames = slice(round(HELD_FROM_S * rate), round(HELD_S * rate))
+    lowest, highest = natural_range(instrument.program)
+    for key in np.linspace(lowest, highest, N_HELD).round().astype(int).tolist():
+        note = Note(key, 90, 0.0, HELD_S)
+        score = Score((Track("", instrument.program, 0, (note,)),))
+        n_samples = round(HELD_S * player.mel.sample_rate)
+        true = mel_spectrogram(player.original(score, instrument, n_samples), player.mel)[frames]
+        made = player.mel_of((note,), instrument, round(HELD_S * rate))[frames]
+        sounding = (true > player.mel.log_floor + 1).all(axis=0)
+        if sounding.any():
+            parts = (true[:, sounding], (made - true)[:, sounding])
+            found.append([detrend(part, axis=0).std(axis=0).mean() for part in parts])
+    return tuple(DB_PER_NEPER * np.mean(found, axis=0)) if found else (np.nan, np.nan)
 
 
 def _moved(score: Score) -> Score:

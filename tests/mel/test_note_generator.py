@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 
 from timbrel.bundles.bundle import Bundle, load_bundle, weights_id
 from timbrel.geometry import MelConfig
+from timbrel.mel import note_generator
 from timbrel.mel.export import write_mel2mel_bundle
 from timbrel.mel.film import FilmSizes
 from timbrel.mel.generator import MelGenerator
@@ -126,3 +128,29 @@ def test_a_moving_timbre_moves_the_notes(bundle: Bundle) -> None:
     np.testing.assert_allclose(moving[:, :72], before[:, :72], atol=1e-5)
     assert np.abs(moving[:, 88:120] - before[:, 88:120]).max() > 0.05
     assert np.abs(moving[:, 96:] - after[:, 96:]).mean() < np.abs(before - after)[:, 96:].mean()
+
+
+def test_voices_may_be_computed_in_several_threads(bundle: Bundle) -> None:
+    generator = MelGenerator(bundle)
+    wanted = streamed(bundle, [STILL, OTHER])
+
+    def play(_: int) -> np.ndarray:
+        blocks = generator.stream(ROLLS, [STILL, OTHER], N_FRAMES, block_frames=16)
+        return np.concatenate(list(blocks), axis=1)
+
+    with ThreadPoolExecutor(8) as threads:
+        for found in threads.map(play, range(24)):
+            np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_no_more_notes_are_kept_than_a_limit(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(note_generator, "_REMEMBERED", 2)
+    generator = MelGenerator(bundle)
+    blocks = generator.stream(ROLLS, [STILL, OTHER], N_FRAMES, block_frames=16)
+    np.testing.assert_allclose(
+        np.concatenate(list(blocks), axis=1), streamed(bundle, [STILL, OTHER]), atol=1e-5
+    )
+    assert generator.notes is not None
+    assert len(generator.notes._known) == 2

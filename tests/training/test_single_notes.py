@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,18 @@ import pytest
 import torch
 
 from support.small_data import ATTRIBUTION, LICENSE, small_recipe
+from timbrel.bundles.bundle import load_bundle
 from timbrel.constants import PERFORMANCE
 from timbrel.corpus.preparation import MANIFEST_FILE, SETTINGS_FILE, prepare
 from timbrel.corpus.selection import Amount
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
+from timbrel.mel.export import write_mel2mel_bundle
+from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig
 from timbrel.progress import silent
 from timbrel.training.dataset import MelClips
 from timbrel.training.single_notes import SingleNotes
-from timbrel.training.tasks.mel2mel import Mel2MelTask
+from timbrel.training.tasks.mel2mel import Mel2MelBatch, Mel2MelTask
 
 INSTRUMENTS = {"grand piano": 0, "xylophone": 13}
 MODEL = {
@@ -59,7 +63,7 @@ def task_on(folder: Path, **options: Any) -> Mel2MelTask:
 
 
 def test_notes_have_the_frames_that_their_times_say(clips: MelClips) -> None:
-    batch = SingleNotes(clips).batch(3, 40, 12, seed=1, together=4)
+    batch = SingleNotes(clips).batch(3, 40, 12, seed=(1,), together=4)
     assert batch.times_s.shape == (40, 12, 2)
     assert batch.mel.shape == (40, 12, 80)
     loudest = batch.mel.max(axis=-1)
@@ -75,7 +79,7 @@ def test_notes_have_the_frames_that_their_times_say(clips: MelClips) -> None:
 
 
 def test_so_many_notes_in_a_row_are_of_one_instrument(clips: MelClips) -> None:
-    instrument = SingleNotes(clips).batch(0, 40, 2, seed=1, together=4).instrument.reshape(-1, 4)
+    instrument = SingleNotes(clips).batch(0, 40, 2, seed=(1,), together=4).instrument.reshape(-1, 4)
     assert (instrument == instrument[:, :1]).all()
     assert len(set(instrument[:, 0].tolist())) == 2
 
@@ -83,7 +87,7 @@ def test_so_many_notes_in_a_row_are_of_one_instrument(clips: MelClips) -> None:
 def test_a_step_and_a_seed_give_one_batch(clips: MelClips) -> None:
     notes = SingleNotes(clips)
     first, again, other, next_one = (
-        notes.batch(step, 8, 2, seed=seed, together=1).notes.tolist()
+        notes.batch(step, 8, 2, seed=(seed,), together=1).notes.tolist()
         for step, seed in ((0, 1), (0, 1), (0, 2), (1, 1))
     )
     assert first == again
@@ -151,3 +155,39 @@ def test_single_notes_are_no_music_where_there_is_some(folder: Path, tmp_path: P
         ("xylophone", "etude"): 0.5,
     }
     assert len(SingleNotes(clips)) > 150
+
+
+def test_silent_notes_stay_below_the_floor_together_too(folder: Path) -> None:
+    task = task_on(folder)
+    batch = task.batch(0)
+    assert batch.notes is not None
+    floor = MelConfig().log_floor
+    silent = replace(batch.notes, mel=np.full_like(batch.notes.mel, floor))
+    found = torch.full(silent.mel.shape, floor - 1.0, requires_grad=True)
+    task.loss(lambda *_: (None, None, found), Mel2MelBatch(None, silent), 0).backward()
+    assert found.grad is not None
+    assert found.grad.min() > 0  # all are drawn down
+
+
+def test_a_network_of_single_notes_begins_beside_one_that_was_trained(
+    folder: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(3)
+    old = Mel2Mel(Mel2MelConfig(2, roll=PERFORMANCE, hidden_size=4))
+    write_mel2mel_bundle(
+        old,
+        tmp_path / "old",
+        mel=MelConfig(),
+        name="old",
+        gain=0.5,
+        instruments=INSTRUMENTS,
+        license=LICENSE,
+        attribution=ATTRIBUTION,
+        training={},
+    )
+    task = task_on(folder)
+    assert "single notes" in task.start(load_bundle(tmp_path / "old"))
+    assert not task.model.output.weight.any()
+    assert not task.model.output.bias.any()
+    places = task.model.embedding.weight.detach().numpy()
+    np.testing.assert_allclose(places, old.embedding.weight.detach().numpy(), atol=1e-3)

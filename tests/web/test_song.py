@@ -170,10 +170,10 @@ def test_tracks_that_are_not_heard_are_not_computed(page: Page) -> None:
     page.get_by_role("checkbox", name="Room", exact=True).uncheck()
     page.evaluate("timbrel.transport.startCapture()")
     press(page, "Play")
-    until(page, "transport.seconds", lambda seconds: seconds > 1.5)
+    until(page, "transport.seconds", lambda seconds: seconds > 2.2)
     page.evaluate("timbrel.stop()")
     heard = captured(page)
-    assert len(heard) > 16000
+    assert len(heard) > 28000
     # As it is in the mix of all of them: its own noise, and no louder. A machine that is short of
     # time still plays some of what it had computed with the room.
     score = parse_midi(song())
@@ -181,7 +181,7 @@ def test_tracks_that_are_not_heard_are_not_computed(page: Page) -> None:
     stream = Synthesizer.load(SMALL_MODEL).stream(score, stems=True, stems_kind="pre-fader")
     gain = 10 ** (state(page, "transport.gainDb") / 20) * score.tracks[1].gain.values[0]
     wanted = gain * np.concatenate([block.tracks[1] for block in stream])
-    assert_sounds_as(heard[8000:], np.stack([wanted, wanted], axis=1)[8000:])
+    assert_sounds_as(heard[16000:], np.stack([wanted, wanted], axis=1)[16000:])
 
     page.get_by_label("Mute track 2", exact=True).click()
     page.get_by_label("Solo track 2", exact=True).click()

@@ -94,6 +94,16 @@ it("holds back before strokes what Python holds back, hop by hop", () => {
   expect(difference(sound, untouched)).toBeGreaterThan(0.1);
 });
 
+it("a key that is still held is heard, and not released", () => {
+  const held = { ...tracks[0].notes[0], start: 0.1, end: Infinity };
+  const roll = new PerformanceRoll([held], golden.frame_rate);
+  const { notes, stretches, timesS } = soundingNotes(roll, 640, 704, 736, STRETCH, false);
+  expect(notes.length).toBe(1);
+  expect(stretches).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  expect(Math.max(...timesS.filter((_, i) => i % 2))).toBe(-1000);
+  expect(timesS[0]).toBeCloseTo(640 / golden.frame_rate - 0.1, 5);
+});
+
 describe.each(named)("%s", (_, track) => {
   const roll = rolls[track];
   const { rolls: windows, told, sources } = golden.tracks[track];

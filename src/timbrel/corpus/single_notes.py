@@ -16,13 +16,14 @@ from timbrel.corpus.presets import Preset
 from timbrel.corpus.sheet import DEFAULT_BEND_RANGE, Sheet
 from timbrel.score.channels import DRUM_CHANNEL
 from timbrel.score.keys import ALL_SOUND_OFF
+from timbrel.score.sounding import RING_S
 
 _LENGTHS_S = (0.03, 3.0)  # of notes; their logarithms are equally likely
 _SHORT_S, _SHORT_SHARE = 0.8, 0.4  # so many notes are no longer than that
-_RING_S = 2.0  # after each release; what still rings then is cut off
 _SILENCE_S = 0.1  # between that and the next note
 _BENT_SHARE = 0.4
-_EXTRA_KEYS = (6, 122)  # beside the keys of a piano, some of these
+# Beside the keys of a piano, some of these.
+_EXTRA_KEYS = (*range(6, LOWEST_PITCH), *range(HIGHEST_PITCH + 1, 122))
 _N_EXTRA = 6
 _PLAYED_VELOCITIES, _PLAYED_SHARE = (25, 118), 0.75  # the others are any
 
@@ -47,7 +48,7 @@ def single_notes(
     sheet = Sheet(DRUM_CHANNEL if preset.is_kit else 0)
     keys = list(preset.keys)
     if not preset.is_kit:
-        keys = [*range(LOWEST_PITCH, HIGHEST_PITCH + 1), *random.integers(*_EXTRA_KEYS, _N_EXTRA)]
+        keys = [*range(LOWEST_PITCH, HIGHEST_PITCH + 1), *random.choice(_EXTRA_KEYS, _N_EXTRA)]
     position = _SILENCE_S
     for pitch in random.permutation(keys).tolist():
         low, high = np.log(_LENGTHS_S)
@@ -61,7 +62,7 @@ def single_notes(
         if not preset.is_kit:
             sheet.bend(position - _SILENCE_S / 2, bend)
         sheet.note(position, length_s, pitch, int(random.integers(*velocities)))
-        position += length_s + _RING_S
+        position += length_s + RING_S  # what still rings then is cut off
         sheet.control(position, ALL_SOUND_OFF, 0)
         position += _SILENCE_S + float(random.uniform(0, 0.016))
     return sheet.midi(f"{preset.name}, single notes {number + 1}", preset.program, preset.bank)

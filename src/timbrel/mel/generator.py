@@ -32,7 +32,7 @@ from timbrel.score.sounding import STRETCH, sounding_notes
 from timbrel.timbre.timbre import Timbre
 
 PAST_FILE, FUTURE_FILE, MEL_FILE = "past.onnx", "future.onnx", "mel.onnx"
-ALONE_INPUT = "alone"  # what it says, which the mel's graph takes
+ALONE_INPUT = "alone"  # of the mel's graph: the mel of single notes
 _REMEMBERED = 256  # timbres, of which the state after silence is kept
 
 State = tuple[np.ndarray, np.ndarray]  # of the forward LSTM: hidden and cell, (1, tracks, size)

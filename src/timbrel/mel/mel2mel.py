@@ -7,8 +7,8 @@ is no linear function of the notes that sound in it, least of all in 166 instrum
 `film_size` is not 0, the FiLM vectors are no linear function of the timbre either: as one, those of
 166 instruments would lie in as few dimensions as the timbre has. Where `note_units` is not 0, a
 network of single notes (`timbrel.mel.note_network`) says what each note sounds like, and all the
-above adds what notes are to each other. This file is the reference; its ONNX export is used at run
-time (`timbrel.mel.generator`).
+above adds how simultaneous notes change each other. This file is the reference; its ONNX export is
+used at run time (`timbrel.mel.generator`).
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Mel2Mel(nn.Module):
                 note_units=config.note_units,
             )
             self.notes = NoteNetwork(sizes)
-            nn.init.zeros_(self.output.weight)  # what notes are to each other begins as nothing
+            nn.init.zeros_(self.output.weight)  # single notes alone, to begin with
             nn.init.zeros_(self.output.bias)
 
     def forward(self, roll: Tensor, timbre: Tensor, alone: Tensor | None = None) -> Tensor:

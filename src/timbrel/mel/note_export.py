@@ -76,19 +76,21 @@ def levels_part(network: NoteNetwork, model: nn.Module, floor: float) -> onnx.Mo
     first = graph.slice(spectra, 0, 1, 1)
     weighted = graph.add("MatMul", [weights, graph.slice(spectra, 1, c.n_spectra + 1, 1)])
     levels = graph.add("Add", [first, weighted])
-    power = graph.add("Exp", [graph.add("Mul", [levels, graph.constant(2.0)])])
-    place = graph.add("Unsqueeze", [graph.add("Cast", ["place"], to=7), graph.integers(1)])
-    silent = graph.add("Add", ["silent", graph.constant(floor**2)])
-    total = graph.add("ScatterND", [silent, place, power], reduction="add")
-    mel = graph.add("Mul", [graph.add("Log", [total]), graph.constant(0.5)])
+    bounded = graph.add("Min", [levels, graph.constant(features.LOUDEST)])
+    power = graph.add("Exp", [graph.add("Mul", [bounded, graph.constant(2.0)])])
+    # A product with ones and zeros sums in one order, whatever the threads.
+    flat = graph.add("Flatten", [power], axis=1)
+    total = graph.add("MatMul", ["places", flat])
+    total = graph.add("Add", [total, graph.constant(floor**2)])
+    log = graph.add("Mul", [graph.add("Log", [total]), graph.constant(0.5)])
+    mel = graph.add("Reshape", [log, graph.integers(0, -1, c.n_mels)])
     return graph.model(
         inputs={
             "spectra": ["notes", (c.n_spectra + 1) * c.n_mels],
             "gains": ["notes", 2 * c.time_units],
             "of_note": ["rows"],
-            "place": ["rows"],
             "times_s": ["rows", "stretch", 2],
-            "silent": ["places", "stretch", c.n_mels],
+            "places": ["places", "rows"],
         },
         outputs={"mel": (mel, ["places", "stretch", c.n_mels])},
     )

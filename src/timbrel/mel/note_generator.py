@@ -7,6 +7,7 @@ so that notes that last, or come again, cost little. It is the same whatever the
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -42,6 +43,7 @@ class NoteGenerator:
         self._timbre_size = len(bundle.instruments[0].embedding)
         self._film = FilmSizes.of(bundle.model)
         self._known: dict[bytes, _Codes] = {}  # the one that was used last comes last
+        self._lock = threading.Lock()  # of what is known
 
     def mel(
         self,
@@ -96,32 +98,38 @@ class NoteGenerator:
         of_note = [which[first + one.of_note] for one, first in zip(told, firsts, strict=False)]
         places = [one.stretches + i * n_stretches for i, one in enumerate(told)]
         spectra, gains = zip(*codes, strict=True)
+        rows = np.concatenate(places)
+        one_hot = np.zeros((len(told) * n_stretches, len(rows)), np.float32)
+        one_hot[rows, np.arange(len(rows))] = 1
         (mel,) = self._levels.run(
             ["mel"],
             {
                 "spectra": np.stack(spectra),
                 "gains": np.stack(gains),
                 "of_note": np.concatenate(of_note).astype(np.float32),
-                "place": np.concatenate(places).astype(np.float32),
                 "times_s": np.concatenate([one.times_s for one in told]),
-                "silent": np.zeros((len(told) * n_stretches, stretch, n_mels), np.float32),
+                "places": one_hot,
             },
         )
         return mel.reshape(len(told), n_frames, n_mels)
 
     def _codes(self, notes: np.ndarray, timbre: np.ndarray) -> tuple[np.ndarray, list[_Codes]]:
-        """The codes of notes (n, 4) in timbres (n, size): each once, and which is whose, (n,)."""
+        """The codes of notes (n, 4) in timbres (n, size), and which of them is each note's."""
         rows = np.concatenate([notes, timbre], axis=1, dtype=np.float32)
         keys = [row.tobytes() for row in rows]
         place_of = {key: place for place, key in enumerate(dict.fromkeys(keys))}
-        found = {key: self._known.pop(key) for key in place_of if key in self._known}
+        with self._lock:
+            found = {key: self._known[key] for key in place_of if key in self._known}
         missing = [key for key in place_of if key not in found]
         if missing:
             new = np.stack([np.frombuffer(key, np.float32) for key in missing])
             found |= zip(missing, self._computed(new[:, :4], new[:, 4:]), strict=True)
-        self._known |= found
-        for key in list(self._known)[: max(len(self._known) - _REMEMBERED, 0)]:
-            del self._known[key]
+        with self._lock:
+            for key in place_of:
+                self._known.pop(key, None)
+                self._known[key] = found[key]
+            for key in list(self._known)[: max(len(self._known) - _REMEMBERED, 0)]:
+                del self._known[key]
         return np.array([place_of[key] for key in keys]), [found[key] for key in place_of]
 
     def _computed(self, notes: np.ndarray, timbre: np.ndarray) -> list[_Codes]:
@@ -133,5 +141,5 @@ class NoteGenerator:
             ["spectra", "gains"],
             {"notes": notes, "timbre": np.ascontiguousarray(place), FILM_INPUT: own},
         )
-        # Copies, so that what is kept does not hold what is not.
+        # Copies: a view would keep the whole batch in memory.
         return [(one.copy(), gain.copy()) for one, gain in zip(spectra, gains, strict=True)]

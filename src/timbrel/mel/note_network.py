@@ -41,6 +41,7 @@ N_NOTE_FEATURES = len(PITCHES) + 6
 N_TIME_FEATURES = len(SINCE_ONSET) + len(SINCE_RELEASE) + 6
 TIMBRE_SCALE = 0.4  # about the standard deviation of the places in the space
 _N_LAYERS = 2
+LOUDEST = math.log(1e4)  # of levels; beyond it their powers would only overflow
 _QUIET = -6.0  # natural logarithm: where spectra begin
 
 
@@ -135,6 +136,7 @@ class NoteNetwork(nn.Module):
         """Both parts: (notes, frames, n_mels)."""
         return self.levels(*self.codes(notes, timbre), times_s)
 
+    @torch.compiler.disable  # the numbers of notes and rows change with each batch
     def mel(
         self,
         told: Sequence[SoundingNotes],
@@ -227,9 +229,8 @@ def summed(levels: Tensor, places: Tensor, n_places: int, floor: float) -> Tenso
     floor
         Of the mels' magnitude.
     """
-    power = levels.new_full((n_places, *levels.shape[1:]), floor**2)
-    power = power.index_add(0, places, torch.exp((2 * levels).clamp(max=2 * _LOUDEST)))
-    return 0.5 * torch.log(power)
-
-
-_LOUDEST = math.log(1e4)  # beyond it the exponential would only overflow
+    with torch.autocast(levels.device.type, enabled=False):  # powers need single precision
+        levels = levels.float()
+        power = levels.new_full((n_places, *levels.shape[1:]), floor**2)
+        power = power.index_add(0, places, torch.exp((2 * levels).clamp(max=2 * LOUDEST)))
+        return 0.5 * torch.log(power)

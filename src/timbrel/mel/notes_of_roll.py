@@ -1,7 +1,8 @@
 """Piano roll → the notes in it, for a network of single notes: where only a roll is known.
 
 Fits and the training of encoders and transcribers have rolls of frames, whose values may have
-gradients. Notes begin and end with frames then, and what sounds in the first frame without being
+gradients. Notes begin and end with frames then. The key of a note that is bent from its onset on is
+the one that sounds, not the one that was struck; and what sounds in the first frame without being
 struck began a little earlier.
 """
 

@@ -91,6 +91,10 @@ class PianoRoll:
         """All frames, shape (n_frames, 176)."""
         return self.window(0, self.n_frames)
 
+    def n_begun(self, frame: int) -> int:
+        """How many notes begin before a frame."""
+        return int(np.searchsorted(self._starts, frame))
+
     def first_sounding(self, frame: int) -> int | None:
         """The first frame from `frame` on in which a note sounds; None if there is none."""
         last = self.last_stop(frame)

@@ -59,7 +59,7 @@ def sounding_notes(
     """
     assert isinstance(roll, PerformanceRoll)
     rate, table = roll.frame_rate, roll.notes
-    known = len(table) if last is None else int(np.searchsorted(table[:, 0], (last - 0.5) / rate))
+    known = len(table) if last is None else roll.n_begun(last)
     firsts = np.arange(start, stop, stretch)
     begins, ends = table[:known, 0] - BEFORE_S, table[:known, 1] + RING_S
     heard = np.flatnonzero((begins < stop / rate) & (ends > start / rate))

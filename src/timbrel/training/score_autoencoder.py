@@ -98,6 +98,7 @@ class ScoreAutoencoder(nn.Module):
 
     def made(self, roll: Tensor, timbre: Tensor) -> Tensor:
         """Log-mels of rolls, (batch, frames, n_mels)."""
+        # Transcribers hear keys of a piano, no kits.
         alone = self.synthesizer.alone_in_rolls(roll, timbre, self._mel)
         return self.synthesizer(roll, timbre, alone)
 

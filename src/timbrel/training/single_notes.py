@@ -12,14 +12,16 @@ import numpy as np
 
 from timbrel.corpus.selection import SINGLE_NOTES
 from timbrel.score.performance_roll import PerformanceRoll
+from timbrel.score.sounding import RING_S
 from timbrel.training.dataset import MelClips
 
 _BEFORE_S, _ATTACK_S = 0.05, 0.06  # about an onset
 _HELD_FROM_S = 0.02  # after it; from here on, the logarithms of times are equally likely
-_RELEASE_BEFORE_S, _RELEASE_S = 0.04, 1.7  # about a release
+_RELEASE_BEFORE_S = 0.04  # about a release
+_DRAWN = 7  # apart from what else is drawn by the same seed and step
 _AFTER_S = 1.0  # after it, for the frames that are spread evenly
-# Of the frames of a note, those about its onset, while it is held, and about its release.
-_SHARES = (0.25, 0.33, 0.25)
+# Of the frames of a note, those about its onset, while it is held, before its release, after it.
+_SHARES = (0.25, 0.3, 0.06, 0.22)
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,14 @@ class SingleNotes:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def batch(self, step: int, n_notes: int, n_frames: int, seed: int, together: int) -> NoteBatch:
+    def batch(
+        self, step: int, n_notes: int, n_frames: int, seed: tuple[int, ...], together: int
+    ) -> NoteBatch:
         """Some frames of some notes; the same step and seed give the same batch.
 
         So many notes in a row, `together`, are of one instrument; `n_notes` is a multiple of it.
         """
-        random = np.random.default_rng((seed, step))
+        random = np.random.default_rng((*seed, step, _DRAWN))
         # Instruments are drawn as often as they have notes.
         firsts = random.integers(len(self._rows), size=n_notes // together)
         begin, end = self._bounds[self._instrument[firsts]].T
@@ -96,18 +100,16 @@ class SingleNotes:
     ) -> np.ndarray:
         """Times of frames, (notes, n_frames)."""
         share = random.random((len(onset), n_frames))
-        attack, held, let_go = (int(part * n_frames) for part in _SHARES)
-        bounds = np.cumsum([attack, held, let_go])
-        begun, kept, over, rest = np.split(share, bounds, axis=1)
+        bounds = np.cumsum([int(part * n_frames) for part in _SHARES])
+        begun, kept, let_go, over, rest = np.split(share, bounds, axis=1)
         on, off = onset[:, None], release[:, None]
         length = np.maximum(off - on, 2 * _HELD_FROM_S)
         return np.concatenate(
             [
                 on - _BEFORE_S + (_BEFORE_S + _ATTACK_S) * begun,
                 on + _HELD_FROM_S * (length / _HELD_FROM_S) ** kept,
-                off
-                - _RELEASE_BEFORE_S
-                + _RELEASE_BEFORE_S * (_RELEASE_S / _RELEASE_BEFORE_S) ** over,
+                off - _RELEASE_BEFORE_S + _RELEASE_BEFORE_S * let_go,
+                off + _RELEASE_BEFORE_S * (RING_S / _RELEASE_BEFORE_S) ** over,
                 on + (off - on + _AFTER_S) * rest,
             ],
             axis=1,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from timbrel.corpus.selection import ETUDE
+from timbrel.corpus.selection import ETUDE, SCORE
 from timbrel.measures.notes_heard import note_scores
 from timbrel.measures.statistics import mean_of_known
 from timbrel.measures.transcription import transcription_scores
@@ -139,8 +139,8 @@ def _places(clips: NoteClips, excerpt_s: float) -> list[Cut]:
     for i, instrument in enumerate(clips.instruments):
         own = [k for k, clip in enumerate(clips.clips) if clip.instrument == instrument]
         etudes = [k for k in own if clips.clips[k].kind == ETUDE]
-        scores = [k for k in own if clips.clips[k].kind != ETUDE]
-        choice = (etudes or scores) if i % 2 else (scores or etudes)
+        scores = [k for k in own if clips.clips[k].kind == SCORE]
+        choice = ((etudes or scores) if i % 2 else (scores or etudes)) or own
         index = choice[i // 2 % len(choice)]
         cuts.append(Cut(index, max(float(clips.durations_s[index]) - excerpt_s, 0.0) / 3))
     return cuts

@@ -79,17 +79,14 @@ export class NoteNetwork {
     const size = rolls.length * nFrames * this.nMels;
     if (!ofNote.length) return new Float32Array(size).fill(this.logFloor);
     const codes = await this.codes(told);
+    const oneHot = new Float32Array(rolls.length * nStretches * places.length);
+    places.forEach((place, row) => (oneHot[place * places.length + row] = 1));
     const { mel } = await run(this.levels, {
       spectra: tensor(joined(...codes.map(({ spectra }) => spectra)), codes.length),
       gains: tensor(joined(...codes.map(({ gains }) => gains)), codes.length),
       of_note: new ort.Tensor(Float32Array.from(ofNote), [ofNote.length]),
-      place: new ort.Tensor(Float32Array.from(places), [places.length]),
       times_s: new ort.Tensor(joined(...times), [places.length, stretch, 2]),
-      silent: new ort.Tensor(new Float32Array(size), [
-        rolls.length * nStretches,
-        stretch,
-        this.nMels,
-      ]),
+      places: new ort.Tensor(oneHot, [rolls.length * nStretches, places.length]),
     });
     return mel.data as Float32Array;
   }

@@ -17,6 +17,7 @@ from timbrel.errors import InputError
 from timbrel.measures.correlation import log_mel_measures
 from timbrel.mel.losses import LOSSES
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig, load_mel2mel
+from timbrel.mel.note_network import LOUDEST
 from timbrel.progress import Progress
 from timbrel.score.sounding import SoundingNotes, sounding_notes
 from timbrel.training.dataset import MelBatch, MelClips, lane_batch
@@ -57,8 +58,8 @@ class Mel2MelOptions:
     # from how many frames of each. Without music, it learns from them alone.
     single_notes: int = 0
     frames_of_note: int = 24
-    # So many of an instrument count alone as well as all together, as in music; else all that is
-    # uncertain about a note would be missed where notes are summed.
+    # So many of an instrument count alone as well as all together, as in music. Otherwise sums come
+    # out too quiet, since the network learns the median of a level that it is not certain of.
     notes_together: int = 4
     music: bool = True
     # What bundles say of windowed inference.
@@ -141,6 +142,12 @@ class Mel2MelTask(Task):
                 f"{folder}: single notes are learnt by a model with note_units, of data that were "
                 "prepared with --single-notes"
             )
+        self._n_notes = self._options.single_notes // world
+        if self._options.single_notes % (world * self._options.notes_together):
+            raise InputError(
+                f"options: single_notes, {self._options.single_notes}, cannot be shared by {world} "
+                f"processes in groups of {self._options.notes_together} (notes_together)"
+            )
         self.has_idle_parameters = not self._options.music  # those of the LSTMs
         size = (1, share, self.config.hidden_size)
         self._state = (torch.zeros(size), torch.zeros(size))
@@ -148,11 +155,9 @@ class Mel2MelTask(Task):
     def batch(self, step: int) -> Mel2MelBatch:
         options, notes = self._options, None
         if self._alone is not None:
-            seed = self._recipe.seed * len(self._lanes) + self._lanes[0]
-            groups = options.single_notes // options.notes_together
-            share = groups * len(self._lanes) // self._recipe.batch_size * options.notes_together
+            seed = (self._recipe.seed, self._lanes.start)
             notes = self._alone.batch(
-                step, share, options.frames_of_note, seed, options.notes_together
+                step, self._n_notes, options.frames_of_note, seed, options.notes_together
             )
         return Mel2MelBatch(self._music(step) if options.music else None, notes)
 
@@ -183,7 +188,10 @@ class Mel2MelTask(Task):
         if notes is not None:
             true = self._tensor(notes.mel)
             total = total + self._error(alone, true) / 2
-            total = total + self._error(self._together(alone), self._together(true)) / 2
+            # What was measured alone has the floor in it already.
+            above = torch.log((torch.exp(2 * true) - self._recipe.mel.floor**2).clamp(min=1e-30))
+            apart = self._together(alone) - self._together(above / 2)
+            total = total + apart.abs().mean() / 2
         return total
 
     def _crop(self, music: MelBatch, step: int) -> _Crop:
@@ -214,12 +222,17 @@ class Mel2MelTask(Task):
         return torch.where(true <= floor + _SILENT, above, (found - true).abs()).mean()
 
     def _together(self, mels: Tensor) -> Tensor:
-        """Log-mels of notes, whose powers are summed in groups."""
-        groups = (2 * mels).unflatten(0, (-1, self._options.notes_together))
-        return torch.logsumexp(groups, dim=1) / 2
+        """Log-mels of notes, whose powers are summed in groups: what each adds to the floor."""
+        floor = self._recipe.mel.floor**2
+        power = torch.exp((2 * mels.float()).clamp(max=2 * LOUDEST))
+        groups = power.unflatten(0, (-1, self._options.notes_together)).sum(dim=1)
+        return torch.log(floor + groups) / 2
 
     def start(self, bundle: Bundle) -> str:
-        """As `Task.start`; layers that a bundle lacks stay as they begin, and change nothing."""
+        """As `Task.start`; layers that a bundle lacks stay as they begin.
+
+        They change nothing, but for a network of single notes, beside which all else begins anew.
+        """
         theirs = known(Mel2MelConfig, bundle.model, str(bundle.path))
         added = {
             key: words
@@ -229,9 +242,14 @@ class Mel2MelTask(Task):
         if not added:
             return super().start(bundle)
         without: dict[str, Any] = dict.fromkeys(added, 0)
+        if "note_units" in added:
+            without["timbre_units"] = theirs.timbre_units
         wanted = replace(self.config, **without)
         refuse_other_sizes(theirs, wanted, bundle.path)
         self.model.load_state_dict(load_mel2mel(bundle).state_dict(), strict=False)
+        if "note_units" in added:  # what the other layers said before, single notes are to say
+            nn.init.zeros_(self.model.output.weight)
+            nn.init.zeros_(self.model.output.bias)
         return " and ".join(added.values())
 
     def wrapped(self) -> nn.Module:
