@@ -23,9 +23,8 @@ from torch.nn.functional import gelu
 
 from timbrel.errors import InputError
 from timbrel.mel.film import NOTE_TIMBRE_UNITS
+from timbrel.score.performance_roll import N_KEYS
 from timbrel.score.sounding import STRETCH, SoundingNotes
-
-N_KEYS = 128
 
 # Where the bumps lie that say how much time went by, in the natural logarithm of seconds.
 SINCE_ONSET = torch.linspace(-4.8, 1.3, 14)

@@ -94,7 +94,7 @@ class PerformanceRoll(PianoRoll):
         first = max(start, 0)
         last = max(min(stop, self.n_frames), first)
         times_s = np.arange(first, last) / self.frame_rate
-        begun = int(np.searchsorted(self._starts, last))
+        begun = self.n_begun(last)
         for i in np.flatnonzero(self._stops[:begun] > first).tolist():
             begin, end = max(self._starts[i], first), min(self._stops[i], last)
             part = slice(begin - first, end - first)

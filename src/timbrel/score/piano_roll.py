@@ -77,7 +77,7 @@ class PianoRoll:
         first = max(start, 0)
         last = max(min(stop, self.n_frames), first)
         over = np.searchsorted(self._latest_stops, first, side="right")
-        begun = np.searchsorted(self._starts, last)
+        begun = self.n_begun(last)
         for i in over + np.flatnonzero(self._stops[over:begun] > first):
             key, value = self._keys[i], self._values[i]
             frames = roll[max(self._starts[i], first) - start : min(self._stops[i], last) - start]
@@ -100,7 +100,7 @@ class PianoRoll:
         last = self.last_stop(frame)
         if last is not None and last > frame:
             return frame
-        index = np.searchsorted(self._starts, frame)
+        index = self.n_begun(frame)
         return int(self._starts[index]) if index < len(self._starts) else None
 
     def last_stop(self, frame: int) -> int | None:
@@ -108,7 +108,7 @@ class PianoRoll:
 
         It is later than `frame` if such a note is still sounding.
         """
-        index = np.searchsorted(self._starts, frame)
+        index = self.n_begun(frame)
         return int(self._latest_stops[index - 1]) if index else None
 
 

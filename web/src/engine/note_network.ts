@@ -67,11 +67,11 @@ export class NoteNetwork {
       );
       const moves = points.some((point) => point.some((value, d) => value !== points[0][d]));
       const heard = soundingNotes(roll, start, stop, last, stretch, moves);
-      const words = points.map((point) => point.join());
+      const words = (moves ? points : points.slice(0, 1)).map((point) => point.join());
       ofNote.push(...heard.ofNote.map((place) => told.length + place));
       heard.notes.forEach((note, k) => {
         const step = Math.floor((heard.firstFrames[k] * steps) / nFrames);
-        told.push({ key: `${note.join()} ${words[step]}`, note, point: points[step] });
+        told.push({ key: `${note.join()} ${words[moves ? step : 0]}`, note, point: points[step] });
       });
       places.push(...heard.stretches.map((place) => i * nStretches + place));
       times.push(heard.timesS);

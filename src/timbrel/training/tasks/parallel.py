@@ -104,8 +104,13 @@ class ParallelTask(VocoderTask):
         self._stft_loss = MultiResolutionStftLoss(
             recipe.mel.sample_rate, phase_weight=self._options.phase_weight
         )
-        self._mel_loss = MelLoss(recipe.mel)
-        self._semitone_loss = SemitoneLoss(recipe.mel.sample_rate)
+        # Further losses that count, with their weights.
+        self._losses: list[tuple[float, nn.Module]] = []
+        if self._options.mel_weight:
+            self._losses.append((self._options.mel_weight, MelLoss(recipe.mel)))
+        if self._options.semitone_weight:
+            semitones = SemitoneLoss(recipe.mel.sample_rate)
+            self._losses.append((self._options.semitone_weight, semitones))
         self._last: tuple[Tensor, Tensor] | None = None
 
     @staticmethod
@@ -210,13 +215,9 @@ class ParallelTask(VocoderTask):
     def _reconstruction_loss(
         self, predicted: Tensor, true: Tensor, resolutions: list[tuple[int, int]] | None = None
     ) -> Tensor:
-        options, loss = self._options, self._stft_loss(predicted, true, resolutions)
-        for weight, part in (
-            (options.mel_weight, self._mel_loss),
-            (options.semitone_weight, self._semitone_loss),
-        ):
-            if weight:
-                loss = loss + weight * part.to(predicted.device)(predicted, true)
+        loss = self._stft_loss(predicted, true, resolutions)
+        for weight, part in self._losses:
+            loss = loss + weight * part.to(predicted.device)(predicted, true)
         return loss
 
     def _predicted(self, model: nn.Module, batch: ParallelBatch) -> Tensor:
