@@ -113,7 +113,13 @@ KINDS: dict[str, Kind] = {
 TASKS: dict[str, str] = {
     **{name: kind.task for name, kind in KINDS.items()},
     "autoencoder": "timbrel.training.tasks.score_autoencoder:ScoreAutoencoderTask",
+    "joint": "timbrel.training.tasks.joint:JointTask",
 }
+
+
+def knows_mels(task: str) -> bool:
+    """Whether the recipes of a task say of which geometry its mels are."""
+    return task == "joint" or (task in KINDS and "mel" in KINDS[task].keys)
 
 
 def loaded(name: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 
-from timbrel.bundles.bundle import WINDOW, write_bundle
+from timbrel.bundles.bundle import WINDOW, Bundle, write_bundle
 from timbrel.bundles.graph import Graph, graph_files
 from timbrel.bundles.weights import (
     bundle_config,
@@ -21,6 +21,8 @@ from timbrel.mel.generator import ALONE_INPUT, FUTURE_FILE, MEL_FILE, PAST_FILE
 from timbrel.mel.mel2mel import FiLM, Mel2Mel, TwoLayers
 from timbrel.mel.note_export import levels_part, notes_part
 from timbrel.mel.note_generator import FILM_INPUT, LEVELS_FILE, NOTES_FILE
+
+MEL2MEL_SUFFIX = "-mel2mel"  # of the folder of a Mel2Mel that was trained beside another model
 
 
 def write_mel2mel_bundle(
@@ -74,6 +76,34 @@ def write_mel2mel_bundle(
     )
     write_bundle(
         output, config, graph_files(model, graphs_of(model, mel.floor)), card=_card(config)
+    )
+
+
+def write_retrained(trained: Mel2Mel, output: Path, bundle: Bundle, about: dict[str, Any]) -> None:
+    """Write the bundle of a Mel2Mel that began as another one and was trained beside a model.
+
+    Parameters
+    ----------
+    trained
+        The network, all of which counts as trained, its embeddings, too.
+    output
+        The bundle's folder, which must not exist yet.
+    bundle
+        What it began as.
+    about
+        Of the model beside it, whose name gets `MEL2MEL_SUFFIX`.
+    """
+    model = Mel2Mel(trained.config)
+    model.load_state_dict(trained.state_dict())
+    write_mel2mel_bundle(
+        model,
+        output,
+        mel=bundle.mel,
+        instruments={one.name: one.program for one in bundle.instruments},
+        kits={one.name: list(one.keys) for one in bundle.instruments if one.is_kit},
+        window=bundle.config["window"],
+        gain=bundle.gain,
+        **about | {"name": about["name"] + MEL2MEL_SUFFIX},
     )
 
 

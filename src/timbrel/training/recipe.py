@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_type_hints
 
 import yaml
 
-from timbrel.bundles.kinds import KINDS, TASKS
+from timbrel.bundles.kinds import TASKS, knows_mels
 from timbrel.errors import InputError
 from timbrel.files import read_yaml
 from timbrel.geometry import MelConfig
@@ -59,8 +59,7 @@ class Recipe:
         for key in _POSITIVE:
             if not getattr(self, key) > 0:
                 raise InputError(f"'{key}' must be more than 0, not {getattr(self, key)}")
-        has_mel = self.task in KINDS and "mel" in KINDS[self.task].keys
-        if self.task in TASKS and not has_mel and self.mel != MelConfig():
+        if self.task in TASKS and not knows_mels(self.task) and self.mel != MelConfig():
             raise InputError(f"'mel' has no meaning for '{self.task}', which knows no mels")
         if self.optimizer not in OPTIMIZERS:
             known_names = ", ".join(OPTIMIZERS)

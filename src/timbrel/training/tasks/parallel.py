@@ -48,6 +48,7 @@ class ParallelOptions(PredictedMels):
     # not make much of how little a Mel2Mel's windows differ.
     mel_noise: float = 0.0
     mel_weight: float = 1.0
+    level_weight: float = 0.0  # of the bands' mean power, as a part of the mel's loss
     phase_weight: float = 0.0
     semitone_weight: float = 0.0  # of the constant-Q spectrum
     # Each step draws so many of the resolutions of the spectral loss, which takes less time; 0
@@ -107,7 +108,8 @@ class ParallelTask(VocoderTask):
         # Further losses that count, with their weights.
         self._losses: list[tuple[float, nn.Module]] = []
         if self._options.mel_weight:
-            self._losses.append((self._options.mel_weight, MelLoss(recipe.mel)))
+            mel_loss = MelLoss(recipe.mel, level_weight=self._options.level_weight)
+            self._losses.append((self._options.mel_weight, mel_loss))
         if self._options.semitone_weight:
             semitones = SemitoneLoss(recipe.mel.sample_rate)
             self._losses.append((self._options.semitone_weight, semitones))
@@ -140,7 +142,15 @@ class ParallelTask(VocoderTask):
         return replace(batch, crops=replace(batch.crops, mel=noisy))
 
     def loss(self, model: nn.Module, batch: ParallelBatch, step: int) -> Tensor:
-        predicted = self._predicted(model, batch)
+        return self._judged(model, batch, self._mels(model, batch), step)
+
+    def _mels(self, model: nn.Module, batch: ParallelBatch) -> Tensor:
+        """The mels that the vocoder is given, natural logarithms (batch, frames, n_mels)."""
+        return torch.from_numpy(batch.crops.mel).to(next(model.parameters()).device)
+
+    def _judged(self, model: nn.Module, batch: ParallelBatch, mel: Tensor, step: int) -> Tensor:
+        """The loss of what the vocoder makes of mels."""
+        predicted = self._predicted(model, batch, mel)
         true = torch.from_numpy(batch.crops.audio).to(predicted.device)
         loss = self._reconstruction_loss(predicted, true, self._resolutions(step))
         self._last = None
@@ -167,7 +177,7 @@ class ParallelTask(VocoderTask):
         if self.config.plays_kits:
             found, _ = self._validated(model, kits=True)
             measures |= {f"kits/{key}": value for key, value in found.items()}
-        if self._options.predicted_by:
+        if self.predicts(_VALID_STEP):
             found, _ = self._validated(model, predicted_mels=True)
             measures |= {f"predicted_mels/{key}": value for key, value in found.items()}
         return MelValidation(measures, picture)
@@ -187,7 +197,7 @@ class ParallelTask(VocoderTask):
                 predicted_share=float(predicted_mels),
                 n_kits=int(kits),
             )
-            made = self._predicted(model, batch)
+            made = self._predicted(model, batch, self._mels(model, batch))
             original = torch.from_numpy(batch.crops.audio)
             losses.append(float(self._reconstruction_loss(made, original.to(made.device))))
             predicted, true = made[0].float().cpu().numpy(), batch.crops.audio[0]
@@ -220,9 +230,8 @@ class ParallelTask(VocoderTask):
             loss = loss + weight * part.to(predicted.device)(predicted, true)
         return loss
 
-    def _predicted(self, model: nn.Module, batch: ParallelBatch) -> Tensor:
-        device = next(model.parameters()).device
-        mel = normalised(torch.from_numpy(batch.crops.mel).to(device), self._recipe.mel)
+    def _predicted(self, model: nn.Module, batch: ParallelBatch, mel: Tensor) -> Tensor:
+        device, mel = mel.device, normalised(mel, self._recipe.mel)
         noise = torch.from_numpy(batch.noise).to(device)
         n_kits = 0 if batch.strokes is None else len(batch.strokes.gate)
         n_others = len(mel) - n_kits

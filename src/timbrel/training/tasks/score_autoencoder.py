@@ -20,9 +20,9 @@ from timbrel.hearing.from_audio import TimbreEncoder, encoder_for, speaks_of
 from timbrel.hearing.sizes import KIND as ENCODER_KIND
 from timbrel.hearing.sizes import embeddings_of
 from timbrel.measures.correlation import DB_PER_NEPER
-from timbrel.mel.export import write_mel2mel_bundle
+from timbrel.mel.export import MEL2MEL_SUFFIX, write_retrained
 from timbrel.mel.losses import LOSSES
-from timbrel.mel.mel2mel import Mel2Mel, load_mel2mel
+from timbrel.mel.mel2mel import load_mel2mel
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.progress import Progress
 from timbrel.training.encoder_examples import WARM_UP_FRAMES, Renders, part, read_clips
@@ -46,7 +46,6 @@ from timbrel.transcription.transcriber import thresholds_of
 RELAXED, STRAIGHT_THROUGH = ROLLS = ("relaxed", "straight-through")
 _DEEP_FLOOR = 1e-9  # of mels whose level is still to be matched
 _VALID_STEP, _VALID_CROPS = 10**9, 8
-SYNTHESIZER_SUFFIX = "-mel2mel"  # of the folder of a Mel2Mel that was trained, too
 
 
 @dataclass(frozen=True)
@@ -289,7 +288,7 @@ class ScoreAutoencoderTask(TranscriberTask):
         options = known(ScoreAutoencoderOptions, run.recipe.options, "options")
         sizes = known(TranscriberConfig, run.notes["config"], str(output))
         model = run.averaged(cls.network(sizes, run.recipe))
-        beside = output.with_name(output.name + SYNTHESIZER_SUFFIX)
+        beside = output.with_name(output.name + MEL2MEL_SUFFIX)
         if options.train_synthesizer and beside.exists():
             raise OutputError(f"{beside}: exists; remove it, or export to another folder")
         chosen = chosen_thresholds(run).as_dict()
@@ -299,26 +298,8 @@ class ScoreAutoencoderTask(TranscriberTask):
         if not options.train_synthesizer:
             return [output]
         bundle = load_bundle(options.mel2mel, kind="mel2mel")
-        _write_synthesizer(model.synthesizer, beside, bundle, about)
+        write_retrained(model.synthesizer, beside, bundle, about)
         return [output, beside]
-
-
-def _write_synthesizer(
-    trained: Mel2Mel, output: Path, bundle: Bundle, about: dict[str, Any]
-) -> None:
-    """Write the bundle of a Mel2Mel that began as another one."""
-    model = Mel2Mel(trained.config)  # all of which counts as trained, its embeddings, too
-    model.load_state_dict(trained.state_dict())
-    write_mel2mel_bundle(
-        model,
-        output,
-        mel=bundle.mel,
-        instruments={one.name: one.program for one in bundle.instruments},
-        kits={one.name: list(one.keys) for one in bundle.instruments if one.is_kit},
-        window=bundle.config["window"],
-        gain=bundle.gain,
-        **about | {"name": about["name"] + SYNTHESIZER_SUFFIX},
-    )
 
 
 def layout_of(bundle: Bundle, sizes: TranscriberConfig) -> RollLayout:
