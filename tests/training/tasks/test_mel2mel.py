@@ -18,7 +18,8 @@ from timbrel.mel.export import write_mel2mel_bundle
 from timbrel.mel.losses import tanh_log_abs_loss
 from timbrel.progress import silent
 from timbrel.training.dataset import MelBatch
-from timbrel.training.tasks.mel2mel import Mel2MelBatch, Mel2MelTask, validation_mels
+from timbrel.training.mel_validation import validation_mels
+from timbrel.training.tasks.mel2mel import Mel2MelBatch, Mel2MelTask
 
 
 @pytest.fixture
@@ -187,3 +188,43 @@ def test_validation_measures_each_instrument(task: Mel2MelTask) -> None:
     n_frames = clip.n_samples // 128
     np.testing.assert_array_equal(true[1][:n_frames], true[1][n_frames : 2 * n_frames])
     np.testing.assert_array_equal(true[1][:n_frames], task._valid.mel(1, 0, n_frames))
+
+
+def test_a_critic_judges_what_counts_from_its_step_on(small_data: Path) -> None:
+    options = {"crop_frames": 64, "hops": (64,), "contexts": (32,), "adversarial_from": 2}
+    torch.manual_seed(4)
+    task = Mel2MelTask(small_recipe(options=options), small_data, rank=0, world=1, progress=silent)
+    plain = Mel2MelTask(
+        small_recipe(options=options | {"adversarial_from": 0}),
+        small_data,
+        rank=0,
+        world=1,
+        progress=silent,
+    )
+    plain.model.load_state_dict(task.model.state_dict())
+    losses = []
+    for one in (task, plain):
+        one._state = tuple(torch.zeros_like(part) for part in one._state)
+        losses.append(
+            [float(one.loss(one.wrapped(), one.batch(3), step).detach()) for step in (1, 3)]
+        )
+    (before, after), (alone, _) = losses
+    assert before == pytest.approx(alone, rel=1e-6)
+    assert after > alone + 0.01
+    assert plain.critic_loss() is None
+    assert float(task.critic_loss().detach()) > 0
+    # Nothing is to be learnt of frames that do not count.
+    batch = task.batch(3)
+    batch.music.weight[:] = 0
+    loss = task.loss(task.wrapped(), batch, step=3)
+    made, true, _ = task._last
+    np.testing.assert_array_equal(made.numpy(), true.numpy())
+    task.model.zero_grad()
+    loss.backward()
+    assert all(p.grad is None or not p.grad.any() for p in task.model.parameters())
+
+
+def test_a_critic_wants_music(small_data: Path) -> None:
+    options = {"adversarial_from": 2, "music": False, "single_notes": 8}
+    with pytest.raises(InputError, match="without music"):
+        Mel2MelTask(small_recipe(options=options), small_data, rank=0, world=1, progress=silent)

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from timbrel.bundles.bundle import WINDOW, Bundle
 from timbrel.constants import PERFORMANCE
@@ -19,12 +18,15 @@ from timbrel.mel.losses import LOSSES
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig, load_mel2mel
 from timbrel.mel.note_network import LOUDEST
 from timbrel.progress import Progress
-from timbrel.score.sounding import SoundingNotes, sounding_notes
+from timbrel.score.sounding import SoundingNotes
 from timbrel.training.dataset import MelBatch, MelClips, lane_batch
+from timbrel.training.mel_critic import MelCritic
+from timbrel.training.mel_validation import MANY_INSTRUMENTS, validation_mels
 from timbrel.training.recipe import Recipe, known, refuse_other_sizes
 from timbrel.training.single_notes import NoteBatch, SingleNotes
 from timbrel.training.task import Task
 from timbrel.training.tasks.mels import MelValidation
+from timbrel.vocoder.discriminators import adversarial_loss, discriminator_loss, feature_loss
 
 # Layers that a network may have got since it began, by what their sizes are called.
 _LAYERS = {
@@ -62,6 +64,10 @@ class Mel2MelOptions:
     # out too quiet, since the network learns the median of a level that it is not certain of.
     notes_together: int = 4
     music: bool = True
+    # From a step on, a critic judges the mels of music as well (`timbrel.training.mel_critic`); never if 0.
+    adversarial_from: int = 0
+    adversarial_weight: float = 0.05
+    feature_weight: float = 0.1
     # What bundles say of windowed inference.
     window_hop: int = WINDOW.hop
     window_context: int = WINDOW.context
@@ -75,6 +81,8 @@ class Mel2MelOptions:
             )
         if not (self.music or self.single_notes):
             raise InputError("nothing to learn from: music, or a number of single notes")
+        if self.adversarial_from and not self.music:
+            raise InputError("adversarial_from has no meaning without music, which a critic judges")
         if not self.hops:
             shares = tuple(self.crop_frames // share for share in _SHARES)
             object.__setattr__(self, "hops", shares)
@@ -148,6 +156,11 @@ class Mel2MelTask(Task):
                 f"options: single_notes, {self._options.single_notes}, cannot be shared by {world} "
                 f"processes in groups of {self._options.notes_together} (notes_together)"
             )
+        self.critic: MelCritic | None = None
+        if self._options.adversarial_from:
+            self.critic = MelCritic(recipe.mel, self.config.roll_size)
+        # Of the last step: what was made, the originals, and their rolls.
+        self._last: tuple[Tensor, Tensor, Tensor] | None = None
         self.has_idle_parameters = not self._options.music  # those of the LSTMs
         size = (1, share, self.config.hidden_size)
         self._state = (torch.zeros(size), torch.zeros(size))
@@ -185,6 +198,7 @@ class Mel2MelTask(Task):
             true, weight = (self._tensor(part) for part in (music.mel, music.weight))
             errors = LOSSES[self._options.loss](predicted.float(), true).mean(dim=-1)
             total = total + (errors * weight).mean()
+            total = total + self._judged(predicted.float(), true, weight, music, step)
         if notes is not None:
             true = self._tensor(notes.mel)
             total = total + self._error(alone, true) / 2
@@ -193,6 +207,31 @@ class Mel2MelTask(Task):
             apart = self._together(alone) - self._together(above / 2)
             total = total + apart.abs().mean() / 2
         return total
+
+    def _judged(
+        self, made: Tensor, true: Tensor, weight: Tensor, music: MelBatch, step: int
+    ) -> Tensor | float:
+        """What the critic finds of mels."""
+        self._last, options = None, self._options
+        if self.critic is None or step < options.adversarial_from:
+            return 0.0
+        roll = self._tensor(music.roll)[:, : made.shape[1]]
+        # Frames that do not count, and what lies below the floor, are nobody's fault.
+        seen = made.clamp(min=self._recipe.mel.log_floor)
+        seen = torch.where(weight[..., None] > 0, seen, true)
+        judged = self.critic(seen, roll)
+        with torch.no_grad():
+            originals = self.critic(true, roll)
+        self._last = seen.detach(), true, roll
+        return options.adversarial_weight * adversarial_loss(
+            judged
+        ) + options.feature_weight * feature_loss(originals, judged)
+
+    def critic_loss(self) -> Tensor | None:
+        if self.critic is None or self._last is None:
+            return None
+        made, true, roll = self._last
+        return discriminator_loss(self.critic(true, roll), self.critic(made, roll))
 
     def _crop(self, music: MelBatch, step: int) -> _Crop:
         hop, context = self._truncation(step)
@@ -277,7 +316,7 @@ class Mel2MelTask(Task):
         for key in ("centred_correlation", "correlation", "error_db"):
             parts = [value for name, value in measures.items() if name.startswith(key + "/")]
             measures[key] = float(np.nanmean(parts))
-        if len(true) > _MANY_INSTRUMENTS:
+        if len(true) > MANY_INSTRUMENTS:
             measures |= self._of_lookaheads(model)
         return MelValidation(measures, (true[0][:1000], whole[0][:1000]))
 
@@ -379,69 +418,3 @@ class _TrainingPass(nn.Module):
         future = model.windowed_future(features, crop.n_frames, crop.hop, crop.context)
         alone = model.alone(crop.told, timbre, crop.n_frames, self._floor)
         return model.mel(past, future, timbre, alone), state
-
-
-# Validation excerpts: so many of each instrument, of so many frames, spread over its clips; fewer
-# and shorter ones where there are many instruments. The network hears some seconds before each,
-# which do not count.
-_VALID_EXCERPTS, _VALID_FRAMES, _VALID_WARM_UP = 8, 1250, 250
-_MANY_INSTRUMENTS, _MANY_EXCERPTS, _MANY_FRAMES = 20, 1, 750
-_VALID_BATCH = 32  # excerpts
-
-
-def validation_mels(
-    model: Mel2Mel, clips: MelClips, *, context: int | None = None
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """True and predicted mels of fixed excerpts, one pool for each instrument.
-
-    Parameters
-    ----------
-    model, clips
-        The network, and the validation split.
-    context
-        Frames that the network sees ahead; all of them where it is None.
-    """
-    many = len(clips.instruments) > _MANY_INSTRUMENTS
-    n_excerpts, length = (
-        (_MANY_EXCERPTS, _MANY_FRAMES) if many else (_VALID_EXCERPTS, _VALID_FRAMES)
-    )
-    places = []  # instrument, clip, first frame
-    for label in range(len(clips.instruments)):
-        indices = np.flatnonzero((clips.labels == label) & clips.is_drawn)
-        for i in range(n_excerpts):
-            index = int(indices[i * len(indices) // n_excerpts])
-            start = max(int(clips.n_frames[index]) - length, 0) * (i + 1) // (n_excerpts + 1)
-            places.append((label, index, start))
-    true: list[list[np.ndarray]] = [[] for _ in clips.instruments]
-    predicted: list[list[np.ndarray]] = [[] for _ in clips.instruments]
-    device = next(model.parameters()).device
-    for first in range(0, len(places), _VALID_BATCH):
-        batch = places[first : first + _VALID_BATCH]
-        rolls = [clips.roll(i).window(s - _VALID_WARM_UP, s + length) for _, i, s in batch]
-        roll = torch.from_numpy(np.stack(rolls)).to(device)
-        timbre = model.embedding.weight[[label for label, _, _ in batch]]
-        told = [
-            sounding_notes(clips.roll(i), s - _VALID_WARM_UP, s + length)
-            for _, i, s in (batch if model.notes is not None else ())
-        ]
-        alone = model.alone(told, timbre, roll.shape[1], clips.config.floor)
-        output = _windowed(model, roll, timbre, context, alone).float().cpu().numpy()
-        for (label, index, start), mel in zip(batch, output, strict=True):
-            true[label].append(clips.mel(index, start, start + length))
-            predicted[label].append(mel[_VALID_WARM_UP:][: len(true[label][-1])])
-    return [np.concatenate(p) for p in true], [np.concatenate(p) for p in predicted]
-
-
-def _windowed(
-    model: Mel2Mel, roll: Tensor, timbre: Tensor, context: int | None, alone: Tensor | None
-) -> Tensor:
-    """The mel of whole rolls, of which the network sees so many frames ahead, or all."""
-    if context is None:
-        return model(roll, timbre, alone)
-    features = model.features(roll, timbre)
-    past, _ = model.past(features)
-    hop, n_frames = max(context, 1), roll.shape[1]
-    n_whole = -(-n_frames // hop) * hop
-    padded = functional.pad(features, (0, 0, 0, n_whole - n_frames + context))
-    future = model.windowed_future(padded, n_whole, hop, context)
-    return model.mel(past, future[:, :n_frames], timbre, alone)
