@@ -64,7 +64,7 @@ class Mel2MelOptions:
     # out too quiet, since the network learns the median of a level that it is not certain of.
     notes_together: int = 4
     music: bool = True
-    # From a step on, a critic judges the mels of music as well (`timbrel.training.mel_critic`); never if 0.
+    # From a step on, a critic judges the mels of music as well (`training/mel_critic.py`).
     adversarial_from: int = 0
     adversarial_weight: float = 0.05
     feature_weight: float = 0.1
