@@ -19,7 +19,7 @@ from timbrel.geometry import MelConfig
 from timbrel.vocoder.discriminators import Judgement
 from timbrel.vocoder.mel_scale import normalised
 
-_CHANNELS = (2, 32, 64, 64)
+_CHANNELS = (2, 16, 32, 32)
 _SLOPE = 0.2  # of leaky rectifiers
 
 

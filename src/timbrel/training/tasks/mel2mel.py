@@ -36,6 +36,7 @@ _LAYERS = {
 }
 _BELOW_FLOOR = 2.5  # nepers that a silent note is to lie below the floor, so that many stay silent
 _SILENT = 0.02  # nepers above the floor
+_JUDGED_FRAMES, _JUDGED_DRAW = 128, 11  # of a crop, by the critic; and what draws them
 _SHARES = (1, 1, 2, 4)  # how many hops make a crop, unless a recipe says more
 
 
@@ -215,7 +216,12 @@ class Mel2MelTask(Task):
         self._last, options = None, self._options
         if self.critic is None or step < options.adversarial_from:
             return 0.0
-        roll = self._tensor(music.roll)[:, : made.shape[1]]
+        random = np.random.default_rng((self._recipe.seed, step, _JUDGED_DRAW))
+        start = int(random.integers(max(made.shape[1] - _JUDGED_FRAMES, 0) + 1))
+        roll, made, true, weight = (
+            one[:, start : start + min(_JUDGED_FRAMES, made.shape[1])]
+            for one in (self._tensor(music.roll), made, true, weight)
+        )
         # Frames that do not count, and what lies below the floor, are nobody's fault.
         seen = made.clamp(min=self._recipe.mel.log_floor)
         seen = torch.where(weight[..., None] > 0, seen, true)
