@@ -407,7 +407,7 @@ def test_what_cannot_be_compared_is_refused(
         refused(["none"])
     with pytest.raises(InputError, match="jobs must be 1 or more"):
         refused([tiny], jobs=0)
-    with pytest.raises(InputError, match="there is no instrument 'kazoo'; known: grand piano"):
+    with pytest.raises(InputError, match="there is no instrument 'kazoo'"):
         refused([tiny], instruments=["kazoo"])
     with pytest.raises(InputError, match="there is no judge 'me'; known: basic-pitch, madmom"):
         refused([tiny], judges=["me"])

@@ -37,6 +37,14 @@ def programs(
         str | None,
         typer.Option(help="The vocoder. By default the model's own.", rich_help_panel=SOUND),
     ] = None,
+    instrument: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A program or drum kit to measure. The option may be repeated. By default all "
+            "of the model's.",
+            rich_help_panel=SOUND,
+        ),
+    ] = None,
     excerpts: Annotated[
         int,
         typer.Option(
@@ -78,6 +86,7 @@ def programs(
         vocoder=vocoder,
         per_program=excerpts,
         every=every,
+        instruments=instrument or (),
         jobs=jobs,
         progress=shown(quiet=quiet),
     )

@@ -16,7 +16,7 @@ import joblib
 import numpy as np
 
 from timbrel import __version__
-from timbrel.bundles.bundle import SUMS_FILE, Bundle, Instrument, load_bundle
+from timbrel.bundles.bundle import SUMS_FILE, Bundle, load_bundle
 from timbrel.constants import SAMPLE_RATE
 from timbrel.corpus.selection import file_sha256
 from timbrel.corpus.soundfont import check_soundfont, find_fluidsynth
@@ -31,6 +31,7 @@ from timbrel.machine import n_processes
 from timbrel.measures.compiled import compile_librosa
 from timbrel.measures.correlation import N_CQT_BINS, LogMelMeasures, log_mel_measures
 from timbrel.progress import Progress, silent
+from timbrel.timbre.lookup import named_instruments
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def evaluate(
     n_jobs = n_processes(jobs)
     bundles = _comparable_bundles(models)
     first = bundles[0]
-    chosen = _instruments(first, instruments)
+    chosen = named_instruments(instruments, first.instruments)
     conditions = tuple(plan_conditions(bundles, vocoders))
     able, skipped = able_judges(judges)
     store = Cache(cache)
@@ -167,14 +168,6 @@ def _comparable_bundles(models: Sequence[str]) -> list[Bundle]:
         ):
             raise InputError(f"{bundle.path}: was trained on other data than {first.path}")
     return bundles
-
-
-def _instruments(bundle: Bundle, names: Sequence[str]) -> list[Instrument]:
-    known = {instrument.name: instrument for instrument in bundle.instruments}
-    for name in names:
-        if name not in known:
-            raise InputError(f"there is no instrument '{name}'; known: {', '.join(known)}")
-    return [known[name] for name in dict.fromkeys(names)] or list(known.values())
 
 
 def _arrays(

@@ -68,6 +68,24 @@ def find_instrument(name: str, instruments: Sequence[Instrument]) -> Found:
     return Found(instrument, f"drum kit {program}" if drums else PROGRAM_NAMES[program])
 
 
+def named_instruments(names: Sequence[str], instruments: Sequence[Instrument]) -> list[Instrument]:
+    """The instruments that some names mean, in their order; all of them where there is no name.
+
+    Raises
+    ------
+    InputError
+        If a name means none of them.
+    """
+    found = []
+    for name in names:
+        one = find_instrument(name, instruments)
+        if one.stands_for:
+            known = ", ".join(instrument.name for instrument in instruments)
+            raise InputError(f"there is no instrument '{name}'; known: {known}")
+        found.append(one.instrument)
+    return list(dict.fromkeys(found)) or list(instruments)
+
+
 def nearest_instrument(program: int, instruments: Sequence[Instrument]) -> Instrument:
     """The first of a model's instruments for a General MIDI program, or that sounds nearest.
 

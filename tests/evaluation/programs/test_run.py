@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from support.small_studio import small_mel2mel, small_vocoder
+from timbrel.errors import InputError
 from timbrel.evaluation.originals import Excerpt
 from timbrel.evaluation.programs.melodic import VELOCITIES, ProgramMeasures
 from timbrel.evaluation.programs.run import (
@@ -55,6 +56,23 @@ def test_each_instrument_is_measured(results: ProgramResults) -> None:
         assert np.isfinite([one.level_db, one.high_level_db, one.variance_ratio]).all()
     # The original is what the score says, as the pitch tracker hears it.
     assert results.bends[0].median_original < 15
+
+
+def test_instruments_can_be_named(results: ProgramResults, soundfont: Path) -> None:
+    folder = Path(results.model).parent
+    given = {
+        "model": results.model,
+        "vocoder": str(folder / "vocoder"),
+        "per_program": 2,
+        "jobs": 1,
+    }
+    excerpts = [Excerpt("song.mid", 0.0, 2.0)]
+    some = evaluate_programs(folder, soundfont, excerpts, instruments=["flute"], **given)
+    assert [one.name for one in some.programs] == ["flute"]
+    assert some.kits == []
+    assert some.programs[0].correlation == results.programs[1].correlation
+    with pytest.raises(InputError, match="no instrument 'trumpet'; known: piano, flute"):
+        evaluate_programs(folder, soundfont, excerpts, instruments=["trumpet"], **given)
 
 
 def test_results_as_tables_and_json(results: ProgramResults) -> None:

@@ -27,6 +27,7 @@ from timbrel.measures.correlation import LogCqtCorrelation, correlation_of_sums
 from timbrel.measures.statistics import mean_of_known
 from timbrel.progress import Progress, silent
 from timbrel.score.instruments import family_of
+from timbrel.timbre.lookup import named_instruments
 
 EFFECTS = range(120, 128)  # programs that are no instruments
 HEARD_BY_JUDGE = 0.5  # F1 from which on the original counts as heard
@@ -85,6 +86,7 @@ def evaluate_programs(
     vocoder: str | None = None,
     per_program: int = 3,
     every: int = 1,
+    instruments: Sequence[str] = (),
     jobs: int = -1,
     progress: Progress = silent,
 ) -> ProgramResults:
@@ -102,6 +104,8 @@ def evaluate_programs(
         Excerpts for each program.
     every
         Only each so-many-th program and kit, for a first impression.
+    instruments
+        Names or numbers of some; all of them where there are none.
     jobs
         Processes; −1 is one for each core.
     """
@@ -110,14 +114,15 @@ def evaluate_programs(
     if not excerpts:
         raise InputError(f"{midi}: there is no excerpt to play")
     bundle = load_bundle(model, kind="mel2mel")
-    melodic = [one for one in bundle.instruments if not one.is_kit][::every]
-    kits = [one for one in bundle.instruments if one.is_kit][::every]
+    chosen = named_instruments(instruments, bundle.instruments)
+    melodic = [one for one in chosen if not one.is_kit][::every]
+    kits = [one for one in chosen if one.is_kit][::every]
     bent = [one for one in melodic if one.program in BENT_PROGRAMS]
     judged = _can_judge()
     tasks: list[tuple] = [(measure_kit, (pairs, kit), {}) for kit in kits]
     for number, instrument in enumerate(melodic):
-        chosen = _excerpts_of(number, excerpts, per_program)
-        given = (pairs, instrument, chosen, Path(midi))
+        played = _excerpts_of(number, excerpts, per_program)
+        given = (pairs, instrument, played, Path(midi))
         tasks.append((measure_program, given, {"judged": judged}))
     if bundle.roll == PERFORMANCE:
         tasks += [(measure_bend, (pairs, instrument), {}) for instrument in bent]
