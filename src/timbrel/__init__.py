@@ -51,7 +51,7 @@ _HOMES = {
     "mel_spectrogram": "timbrel.mel.spectrogram",
     "parse_timbre": "timbrel.timbre.timbre",
     "read_midi": "timbrel.score.midi",
-    "timbre_from_audio": "timbrel.hearing.from_audio",
+    "timbre_from_audio": "timbrel.fitting.closer",
     "write_audio": "timbrel.sound",
 }
 

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import soxr
 
 from conftest import EXAMPLES
-from timbrel import InputError, TimbreEncoder, timbre_from_audio
+from timbrel import TimbreEncoder
 from timbrel.bundles.bundle import load_bundle
 from timbrel.corpus.soundfont import render_score
 from timbrel.hearing.from_audio import encoder_for, neighbour_distance, speaks_of
 from timbrel.score.midi import read_midi
-from timbrel.training.augmentation import speech
 
 RATE = 48_000
 PROGRAMS = {0: "Acoustic Grand Piano", 19: "Church Organ", 56: "Trumpet", 46: "Orchestral Harp"}
@@ -65,14 +63,6 @@ def test_a_timbre_is_found_near_its_instrument_and_surer_from_more(
     assert error < neighbour_distance(bundle.instruments)
     short = listener.found([listener.hear_audio(played[19][: RATE // 20])])
     assert short.sureness < found.sureness
-
-
-def test_what_is_no_instrument_is_refused(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "speech.wav", speech(3 * RATE, RATE, np.random.default_rng(7)), RATE)
-    with pytest.raises(InputError, match=r"speech.wav: sounds like no instrument \(\d+%\)"):
-        timbre_from_audio([tmp_path / "speech.wav"])
-    with pytest.raises(InputError, match="none was given"):
-        timbre_from_audio([])
 
 
 def test_worse_sound_means_more_doubt(

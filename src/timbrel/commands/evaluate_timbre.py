@@ -115,7 +115,7 @@ def timbre(
     if points and data is not None:
         mel2mel = load_bundle(listener.bundle.config["mel2mel"], kind="mel2mel")
         there = find_points(
-            listener,
+            listener.bundle,
             mel2mel,
             data,
             split=split,

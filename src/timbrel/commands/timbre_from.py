@@ -34,6 +34,7 @@ def from_clips(
 ) -> None:
     """Hear the timbre of one instrument in some clips; nothing is written unless all is well."""
     from timbrel.bundles.bundle import load_bundle
+    from timbrel.fitting.closer import CloserListener, model_of
     from timbrel.hearing.from_audio import TimbreEncoder, check_is_instrument
     from timbrel.timbre.timbre import save_timbre
     from timbrel.transcription.recording import look_into
@@ -51,6 +52,9 @@ def from_clips(
     names = [str(clip) for clip in clips]
     found = listener.found(heard, names)
     check_is_instrument(found, names)
+    plays = mel2mel or model_of(bundle)
+    if plays is not None:
+        found = CloserListener(plays).listen(found, recordings)
     remarks = [f"{r.path}: {remark}" for r in recordings for remark in r.remarks]
     for remark in (*remarks, *found.remarks):
         print(printable(remark), file=sys.stderr)
@@ -102,6 +106,10 @@ def _in_words(found: FoundTimbre) -> list[str]:
         f"distance from the nearest instrument: {distance:.1f} times that between neighbours",
         f"in the space of {found.model}: @{point}",
     ]
+    if found.error_db is not None:
+        lines.append(
+            f"played there, the same notes differ by {found.error_db:.1f} dB from what was heard"
+        )
     if distance > FAR:
         lines.insert(3, "no instrument of the model lies near: it will sound similar at best")
     return lines
@@ -118,5 +126,6 @@ def _described(found: FoundTimbre, names: Sequence[str], remarks: Sequence[str])
         "sureness": round(found.sureness, 4),
         "distance": round(found.distance, 4),
         "neighbour_distance": round(found.neighbours, 4),
+        "error_db": None if found.error_db is None else round(found.error_db, 2),
         "remarks": list(remarks),
     }

@@ -91,7 +91,9 @@ def markdown(
             f"instruments, the median radius of the regions is {number(points.radius, 2)}, the "
             f"median error {number(points.error, 2)}. The mels at the true and at the found "
             f"points differ by {number(points.there_and_back_db, 2)} dB, those of neighbouring "
-            f"instruments by {number(points.neighbours_db, 2)} dB (medians)."
+            f"instruments by {number(points.neighbours_db, 2)} dB (medians). Where the encoder "
+            f"alone listened, the error was {number(points.encoder_error, 2)}, and the mels "
+            f"differed by {number(points.encoder_there_and_back_db, 2)} dB."
         )
     if instruments:
         rows = [

@@ -29,7 +29,7 @@ from timbrel.transcription.transcriber import Transcriber
 SHORTEST_S, LONGEST_S = 1.0, 120.0  # of all clips together
 LOWEST_RATE = 16_000  # Hz
 TRANSPOSITIONS = (0, -7, -4, -2, 2, 4, 7)  # semitones
-_DEEP_FLOOR = 1e-9  # of mels whose level is still to be matched
+DEEP_FLOOR = 1e-9  # of mels whose level is still to be matched
 _PASSAGE_S = 10.0  # longer clips are cut into passages
 _PARTS, _HELD_OUT = 10, (3, 7)  # of the clip's parts, those that the fit does not see
 _CLIPPED_LEVEL, _CLIPPED_SHARE = 0.999, 1e-3  # of the peak; of the samples that sound
@@ -67,7 +67,7 @@ class Clip:
 
     def passages(self, bundle: Bundle, semitones: int = 0) -> list[Passage]:
         """The clip in passages, played faster so that it is so many semitones higher."""
-        mel, speed = replace(bundle.mel, floor=_DEEP_FLOOR), 2 ** (semitones / 12)
+        mel, speed = replace(bundle.mel, floor=DEEP_FLOOR), 2 ** (semitones / 12)
         rate = bundle.mel.sample_rate
         audio = soxr.resample(self.audio, rate * speed, rate) if semitones else self.audio
         log_mel = mel_spectrogram(audio.astype(np.float32, copy=False), mel)

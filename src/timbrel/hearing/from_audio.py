@@ -1,16 +1,11 @@
-"""Sound → timbre: where a recorded instrument lies among those of a model, and how surely.
-
->>> from timbrel import Synthesizer, timbre_from_audio
->>> found = timbre_from_audio(["note.wav", "phrase.wav"])
->>> audio = Synthesizer.load("mel2mel-studio").render("song.mid", timbre=found.timbre())
-"""
+"""Sound → timbre: where a recorded instrument lies among those of a model, and how surely."""
 
 from __future__ import annotations
 
 import itertools
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -68,10 +63,35 @@ class FoundTimbre:
         float  # the median distance of the model's instruments from their nearest neighbours
     )
     remarks: tuple[str, ...] = ()
+    # How far the model's own sound is from the clips there, and where the encoder heard them: mean
+    # differences of the log-mels. None where the model was not listened to.
+    error_db: float | None = None
+    first_error_db: float | None = None
+
+    @property
+    def melodic(self) -> tuple[Likely, ...]:
+        """The instruments that are no drum kits, best first."""
+        return tuple(one for one in self.instruments if not one.instrument.is_kit)
 
     def timbre(self) -> Timbre:
         """What `Synthesizer` plays and `save_timbre` writes."""
         return Timbre.constant(self.point)
+
+    def moved(self, region: Gaussian, instruments: Sequence[Instrument]) -> FoundTimbre:
+        """The same sound, where it was found more closely among a model's instruments.
+
+        It is not surer for that: the place may be known well of a sound that is none of them.
+        """
+        points = embeddings_of(instruments)
+        prior = Gaussian(points.mean(axis=0), np.cov(points.T) + 1e-9 * np.eye(points.shape[1]))
+        sureness = (1 - self.nothing) * (1 - region.deviation / prior.deviation)
+        return replace(
+            self,
+            point=tuple(region.mean.tolist()),
+            covariance=region.covariance,
+            sureness=float(np.clip(sureness, 0, self.sureness)),
+            distance=float(np.linalg.norm(points - region.mean, axis=1).min()),
+        )
 
 
 class TimbreEncoder:
@@ -169,20 +189,19 @@ class TimbreEncoder:
         ones = np.ones(len(heard))
         probabilities = np.exp(combined_logs(logs, ones, shared=self._shared))
         recognition = self._recognition(0.0, 0.0, probabilities)
-        points = embeddings_of(self.bundle.instruments)
-        prior = Gaussian(points.mean(axis=0), np.cov(points.T) + 1e-9 * np.eye(points.shape[1]))
-        sureness = (1 - recognition.nothing) * (1 - region.deviation / prior.deviation)
-        return FoundTimbre(
+        instruments = self.bundle.instruments
+        found = FoundTimbre(
             self.bundle.config["mel2mel"],
-            tuple(region.mean.tolist()),
+            (),
             region.covariance,
             recognition.instruments,
             recognition.nothing,
-            float(np.clip(sureness, 0, 1)),
-            float(np.linalg.norm(points - region.mean, axis=1).min()),
-            neighbour_distance(self.bundle.instruments),
+            1.0,
+            0.0,
+            neighbour_distance(instruments),
             tuple(_unlike(regions, names)),
         )
+        return found.moved(region, instruments)
 
     def _weights(self, heard: Heard) -> np.ndarray:
         """How much each window counts: those that are no instrument, less."""
@@ -201,31 +220,6 @@ class TimbreEncoder:
         pairs = zip(self.bundle.instruments, probabilities[:-1].tolist(), strict=True)
         likely = sorted((Likely(*pair) for pair in pairs), key=lambda one: -one.probability)
         return Recognition(start_s, end_s, tuple(likely), float(probabilities[-1]))
-
-
-def timbre_from_audio(
-    clips: Sequence[str | os.PathLike], *, encoder: str | os.PathLike = DEFAULT_ENCODER
-) -> FoundTimbre:
-    """Hear the timbre of one instrument in some recordings of it.
-
-    Parameters
-    ----------
-    clips
-        Audio files of any rate and length: notes, phrases, chords.
-    encoder
-        A shipped model's name, or a bundle's folder.
-
-    Raises
-    ------
-    InputError
-        If there are no clips; one cannot be read or is silent; or they sound like no instrument.
-    """
-    if not clips:
-        raise InputError("a timbre is heard in one clip or more; none was given")
-    listener = TimbreEncoder.load(encoder)
-    found = listener.found([listener.hear(clip) for clip in clips], [str(c) for c in clips])
-    check_is_instrument(found, [str(clip) for clip in clips])
-    return found
 
 
 def check_is_instrument(found: FoundTimbre, names: Sequence[str]) -> None:

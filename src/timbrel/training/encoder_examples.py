@@ -145,12 +145,6 @@ class Maker:
 
     def make(self, random: np.random.Generator, number: int, n_frames: int) -> MadeMels:
         """Some mels, (number, n_frames, n_mels), and what is true of them."""
-        return self.make_with_rolls(random, number, n_frames)[1]
-
-    def make_with_rolls(
-        self, random: np.random.Generator, number: int, n_frames: int
-    ) -> tuple[np.ndarray, MadeMels]:
-        """The same with the rolls that were played, for `mels`."""
         rolls, points, shares, is_kit = [], [], [], []
         clips = self._renders.clips
         for _ in range(number):
@@ -162,9 +156,9 @@ class Maker:
             points.append(point)
             shares.append(share)
         known, played = Known(np.stack(points), np.stack(shares)), np.stack(rolls)
-        return played, MadeMels(self.mels(played, known.points, is_kit), known, np.array(is_kit))
+        return MadeMels(self._mels(played, known.points, is_kit), known, np.array(is_kit))
 
-    def mels(
+    def _mels(
         self, rolls: np.ndarray, points: np.ndarray, is_kit: Sequence[bool] | np.ndarray
     ) -> np.ndarray:
         """The mels at points in normalised coordinates, without the frames of the warm-up."""

@@ -101,6 +101,11 @@ class Transcriber:
         """Load a shipped model by its name, or a bundle's folder; see `load_bundle`."""
         return cls(load_bundle(name_or_path, kind=KIND), threads=threads)
 
+    @property
+    def sample_rate(self) -> int:
+        """Of the audio that it hears, Hz."""
+        return self._notes.config.sample_rate
+
     def transcribe(
         self, path: str | os.PathLike | Recording, *, progress: Progress = silent
     ) -> Transcription:
@@ -124,12 +129,11 @@ class Transcriber:
             If the file cannot be read as audio.
         """
         recording = path if isinstance(path, Recording) else look_into(path)
-        rate = self._notes.config.sample_rate
         if recording.is_silent:
             found = self._described((), recording.duration_s)
             remark = "is silent, so there are no notes"
         else:
-            blocks = recording.blocks(rate, progress=progress)
+            blocks = recording.blocks(self.sample_rate, progress=progress)
             found = self._described(self._heard(blocks), recording.duration_s)
             remark = "nothing like notes was heard; is it speech, noise or drums?"
         remarks = recording.remarks if found.notes else (*recording.remarks, remark)
@@ -137,7 +141,7 @@ class Transcriber:
 
     def transcribe_audio(self, audio: np.ndarray) -> Transcription:
         """Hear the notes of audio at the model's rate, float, shape (samples,)."""
-        return self._described(self._heard([audio]), len(audio) / self._notes.config.sample_rate)
+        return self._described(self._heard([audio]), len(audio) / self.sample_rate)
 
     def _heard(self, blocks: Iterable[np.ndarray]) -> list[HeardNote]:
         self._notes.reset()

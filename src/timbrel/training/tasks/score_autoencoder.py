@@ -16,6 +16,7 @@ from timbrel.bundles.bundle import Bundle, load_bundle
 from timbrel.bundles.weights import with_weights
 from timbrel.constants import DEFAULT_MODEL, LICENSE_NOT_STATED
 from timbrel.errors import InputError, OutputError
+from timbrel.fitting.material import DEEP_FLOOR
 from timbrel.hearing.from_audio import TimbreEncoder, encoder_for, speaks_of
 from timbrel.hearing.sizes import KIND as ENCODER_KIND
 from timbrel.hearing.sizes import embeddings_of
@@ -44,7 +45,6 @@ from timbrel.transcription.sizes import KIND, TranscriberConfig
 from timbrel.transcription.transcriber import thresholds_of
 
 RELAXED, STRAIGHT_THROUGH = ROLLS = ("relaxed", "straight-through")
-_DEEP_FLOOR = 1e-9  # of mels whose level is still to be matched
 _VALID_STEP, _VALID_CROPS = 10**9, 8
 
 
@@ -173,7 +173,7 @@ class ScoreAutoencoderTask(TranscriberTask):
 
     def _cycle(self, step: int, items: range) -> CycleClips:
         """Clips without labels, a function of the step."""
-        config, mel = self.config, replace(self._mel2mel.mel, floor=_DEEP_FLOOR)
+        config, mel = self.config, replace(self._mel2mel.mel, floor=DEEP_FLOOR)
         # Silence at the ends is for the windows and what the network hears ahead; the mel's frames
         # are as many as those of the transcriber that it knows, and begin with them.
         n_frames = self._n_cycle + config.frames_ahead

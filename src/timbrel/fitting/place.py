@@ -1,0 +1,280 @@
+"""From a clip and its notes to the place in the timbre space where they sound most like the clip.
+
+An encoder says at once, but roughly, where a timbre lies. Here the model itself plays the notes of
+the clip at places nearby, and the differences say in which direction to go: the steps of
+Levenberg (1944) and Marquardt (1963), whose derivatives are differences between mels, so that the
+graphs that play suffice and no PyTorch is needed. How loud the clip was recorded, and how far
+velocities that were heard are wrong, are found with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from timbrel.fitting.material import audible
+from timbrel.fitting.search import level_gain
+from timbrel.measures.correlation import DB_PER_NEPER, SILENCE_DB
+from timbrel.mel.generator import MelGenerator
+from timbrel.score.performance_roll import roll_of
+from timbrel.score.score import Track, note_table
+from timbrel.timbre.timbre import Timbre
+
+_NUDGE = 0.05  # of the places' deviations, and of a velocity's logarithm: for the differences
+_STEPS = 25
+_FOLLOWED = 6  # of the starts,
+_APART = 0.7  # which are so far from each other, in deviations
+_AT_ONCE = 16  # places that are played together
+_LARGEST_STEP = 0.8  # deviations
+_DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 0.03, 1e-3, 3.0
+_ENOUGH = 0.003  # of the error: where a step gains less, the derivatives are computed anew
+# Weights of the priors, a point of the mel being 1: of places far from the instruments, and of
+# other velocities.
+_PLACE_PRIOR, _VELOCITY_PRIOR = 0.01, 0.05
+_RIDGE = 1e-6  # of what nothing depends on, as a gain where all is silent
+_KEPT = (0.6, 0.4)  # of the frames, for the last steps
+_LEAST_DIFFERENCE = 0.1  # nepers; smaller ones count as squares
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Part of a clip, and the notes in it."""
+
+    track: Track  # whose notes lie from 0 on
+    mel: np.ndarray  # (frames, n_mels), natural logarithm, not floored
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a timbre was found."""
+
+    point: np.ndarray  # (timbre_size,)
+    error_db: float  # mean absolute difference of the log-mels there
+    first_error_db: float  # and where the search began
+    # Covariance of the place for errors of one neper in each independent point of the mel.
+    covariance: np.ndarray  # (timbre_size, timbre_size)
+
+
+def find_place(
+    generator: MelGenerator,
+    heard: Sequence[Heard],
+    starts: Sequence[np.ndarray],
+    *,
+    centre: np.ndarray,
+    deviation: np.ndarray,
+) -> Place:
+    """Search for the place from some starts, of which the best ones are followed.
+
+    Parameters
+    ----------
+    generator
+        The model that plays.
+    heard
+        Parts of clips of one instrument.
+    starts
+        Places, (timbre_size,) each; the first one is where the search is said to begin.
+    centre, deviation
+        Of the model's instruments, (timbre_size,) each: beyond them places get less likely.
+    """
+    search = _Search(generator, heard, centre, deviation)
+    states = search.begun(np.stack(list(starts)))
+    best = min((search.descended(one) for one in _different(states)), key=lambda one: one.error)
+    for share in _KEPT:
+        search.trim(best, share)
+        best = search.descended(search.again(best))
+    search.count_all()
+    last = search.again(best)
+    return Place(
+        search.place(last) * deviation + centre,
+        last.error * DB_PER_NEPER,
+        states[0].error * DB_PER_NEPER,
+        search.covariance(last) * np.outer(deviation, deviation),
+    )
+
+
+@dataclass(frozen=True)
+class _State:
+    """Where the search is."""
+
+    # The place in deviations; of each part the nepers that bring it to the level that is played;
+    # and of each part the logarithm of a factor of the velocities.
+    numbers: np.ndarray
+    differences: np.ndarray  # of what is played from what was heard, nepers, in all points
+    cost: float  # the mean absolute difference, and the priors
+
+    @property
+    def error(self) -> float:
+        return float(np.abs(self.differences).mean())
+
+
+def _different(states: Sequence[_State]) -> list[_State]:
+    """The best states that are not too near to each other."""
+    chosen: list[_State] = []
+    for state in sorted(states, key=lambda state: state.error):
+        distances = [np.linalg.norm(state.numbers - other.numbers) for other in chosen]
+        if len(chosen) < _FOLLOWED and min(distances, default=np.inf) > _APART:
+            chosen.append(state)
+    return chosen
+
+
+class _Search:
+    def __init__(
+        self,
+        generator: MelGenerator,
+        heard: Sequence[Heard],
+        centre: np.ndarray,
+        deviation: np.ndarray,
+    ) -> None:
+        self._generator, self._heard = generator, heard
+        self._centre, self._deviation = centre, deviation
+        self._floor = generator.bundle.mel.log_floor
+        # Of each clip, what is so soft beside its loudest point is noise, or as good as none.
+        self._least = [float(one.mel.max()) - SILENCE_DB / DB_PER_NEPER for one in heard]
+        n_places, n_parts = len(centre), len(heard)
+        self._bounds = [n_places, n_places + n_parts]
+        self._prior = np.repeat([_PLACE_PRIOR, 0.0, _VELOCITY_PRIOR], [n_places, n_parts, n_parts])
+        self.count_all()
+
+    def count_all(self) -> None:
+        """Let all audible frames count."""
+        self._counted = [audible(one.mel) for one in self._heard]
+
+    def place(self, state: _State) -> np.ndarray:
+        """In deviations."""
+        return state.numbers[: self._bounds[0]]
+
+    def begun(self, points: np.ndarray) -> list[_State]:
+        """The states at some points, (points, timbre_size), each at the level of the clips."""
+        places = (points - self._centre) / self._deviation
+        velocities = np.zeros(len(self._heard))
+        mels = self._mels(places, velocities)
+        states = []
+        for number, place in enumerate(places):
+            own = [mel[number] for mel in mels]
+            gains = [
+                level_gain(np.maximum(one.mel, least)[counted], mel[counted], self._floor)
+                for one, counted, least, mel in zip(
+                    self._heard, self._counted, self._least, own, strict=True
+                )
+            ]
+            states.append(self._state(np.concatenate([place, gains, velocities]), own))
+        return states
+
+    def again(self, state: _State) -> _State:
+        """A state with what counts now."""
+        return self._at(state.numbers)
+
+    def trim(self, state: _State, share: float) -> None:
+        """Count only the share of the frames that differ least: elsewhere, notes were misheard.
+
+        Least trimmed squares (Rousseeuw 1984), with absolute differences.
+        """
+        self.count_all()
+        sizes = [int(counted.sum()) for counted in self._counted]
+        errors = np.abs(self.again(state).differences).reshape(sum(sizes), -1).mean(axis=1)
+        for number, part in enumerate(np.split(errors, np.cumsum(sizes)[:-1])):
+            kept = self._counted[number].copy()
+            kept[self._counted[number]] = part <= np.quantile(part, share)
+            self._counted[number] = kept
+
+    def descended(self, state: _State) -> _State:
+        """The end of the steps from a state.
+
+        Between the places where they are computed, derivatives follow Broyden (1965).
+        """
+        damping, slopes, are_exact = _DAMPING, self._slopes(state), True
+        for _ in range(_STEPS):
+            found = None
+            normal, gradient = self._normal(state, slopes)
+            while found is None and damping < _MOST_DAMPING:
+                step = np.linalg.solve(normal + damping * np.diag(np.diag(normal)), -gradient)
+                moved = step[: self._bounds[0]]
+                np.clip(moved, -_LARGEST_STEP, _LARGEST_STEP, out=moved)
+                there = self._at(state.numbers + step)
+                if there.cost < state.cost:
+                    found = there
+                else:
+                    damping *= 4
+            if found is not None:
+                damping = max(damping / 4, _LEAST_DAMPING)
+                gained = 1 - found.cost / state.cost
+                wrong = found.differences - state.differences - slopes @ step
+                slopes = slopes + np.outer(wrong, step / (step @ step))
+                state = found
+                if gained > _ENOUGH:
+                    are_exact = False
+                    continue
+            if are_exact:
+                break
+            damping, slopes, are_exact = _DAMPING, self._slopes(state), True
+        return state
+
+    def covariance(self, state: _State) -> np.ndarray:
+        """Of the place in deviations, gains and velocities being unknown, (size, size)."""
+        slopes = self._slopes(state)
+        normal = slopes.T @ slopes + _RIDGE * len(slopes) * np.eye(slopes.shape[1])
+        size = self._bounds[0]
+        return np.linalg.inv(normal)[:size, :size]
+
+    def _normal(self, state: _State, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The matrix and the gradient of squares that are weighted to stand for absolute values."""
+        weights = 1 / np.maximum(np.abs(state.differences), _LEAST_DIFFERENCE)
+        prior = self._prior * len(slopes)
+        normal = slopes.T @ (weights[:, None] * slopes) + np.diag(prior + _RIDGE * len(slopes))
+        return normal, slopes.T @ (weights * state.differences) + prior * state.numbers
+
+    def _at(self, numbers: np.ndarray) -> _State:
+        place, _, velocities = np.split(numbers, self._bounds)
+        return self._state(numbers, [mel[0] for mel in self._mels(place[None], velocities)])
+
+    def _state(self, numbers: np.ndarray, mels: Sequence[np.ndarray]) -> _State:
+        differences = self._differences(mels, numbers)
+        cost = np.abs(differences).mean() + self._prior @ np.square(numbers) / 2
+        return _State(numbers, differences, float(cost))
+
+    def _differences(self, mels: Sequence[np.ndarray], numbers: np.ndarray) -> np.ndarray:
+        """Of what is played from what was heard, one part after the other, in nepers."""
+        gains, parts = np.split(numbers, self._bounds)[1], []
+        for number, (one, mel, gain) in enumerate(zip(self._heard, mels, gains, strict=True)):
+            counted, floor = self._counted[number], max(self._floor, self._least[number] + gain)
+            played = np.maximum(mel[counted], floor)
+            parts.append((played - np.maximum(one.mel[counted] + gain, floor)).ravel())
+        return np.concatenate(parts)
+
+    def _slopes(self, state: _State) -> np.ndarray:
+        """How the differences change with each number of the state, (points, numbers)."""
+        place, _, velocities = np.split(state.numbers, self._bounds)
+        nudges = _NUDGE * np.eye(len(state.numbers))
+        mels = self._mels(place + nudges[: len(place), : len(place)], velocities)
+        same, louder = (self._mels(place[None], velocities + more) for more in (0.0, _NUDGE))
+        columns = []
+        for i, nudge in enumerate(nudges):
+            if i < self._bounds[0]:
+                played = [mel[i] for mel in mels]
+            else:  # a gain, or a velocity, which plays its part louder
+                part = i - self._bounds[1]
+                played = [
+                    (louder if number == part else same)[number][0]
+                    for number in range(len(self._heard))
+                ]
+            there = self._differences(played, state.numbers + nudge)
+            columns.append((there - state.differences) / _NUDGE)
+        return np.stack(columns, axis=1)
+
+    def _mels(self, places: np.ndarray, velocities: np.ndarray) -> list[np.ndarray]:
+        """Of each part, what is played at some places in deviations: (places, frames, n_mels)."""
+        points = places * self._deviation + self._centre
+        timbres = [Timbre.constant(point) for point in points.tolist()]
+        bundle, found = self._generator.bundle, []
+        for one, velocity in zip(self._heard, velocities, strict=True):
+            notes = note_table(one.track.notes)
+            notes[:, 3] = (notes[:, 3] * np.exp(velocity)).clip(1, 127)
+            roll = roll_of(bundle.roll, one.track, notes, bundle.mel.frame_rate)
+            parts = []
+            for some in (timbres[i : i + _AT_ONCE] for i in range(0, len(timbres), _AT_ONCE)):
+                blocks = self._generator.stream([roll] * len(some), some, len(one.mel))
+                parts.append(np.concatenate(list(blocks), axis=1))
+            found.append(np.concatenate(parts))
+        return found

@@ -1,0 +1,89 @@
+"""The search for the place in a space where a model sounds like a clip."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from timbrel.bundles.bundle import load_bundle
+from timbrel.fitting.place import Heard, Place, find_place
+from timbrel.hearing.from_audio import neighbour_distance
+from timbrel.hearing.sizes import embeddings_of
+from timbrel.mel.generator import MelGenerator
+from timbrel.score.performance_roll import roll_of
+from timbrel.score.score import Note, Track
+from timbrel.timbre.timbre import Timbre
+
+LENGTH = 400  # frames
+GAIN = 0.7  # nepers by which the clip is softer than what is played
+NOTES = tuple(
+    Note(pitch, velocity, 0.3 * i, 0.3 * i + 0.5)
+    for i, (pitch, velocity) in enumerate(
+        [(60, 80), (64, 60), (67, 95), (72, 70), (55, 85), (62, 50), (69, 90), (48, 75)]
+    )
+)
+
+
+class Studio(NamedTuple):
+    generator: MelGenerator
+    points: np.ndarray  # of the melodic instruments
+    neighbours: float
+    true: np.ndarray  # a mix that is looked for
+    start: np.ndarray
+
+
+@pytest.fixture(scope="module")
+def studio() -> Studio:
+    bundle = load_bundle("mel2mel-studio")
+    melodic = [one for one in bundle.instruments if not one.is_kit]
+    points = embeddings_of(melodic)
+    true = 0.5 * points[0] + 0.3 * points[24] + 0.2 * points[73]
+    start = points[73]
+    return Studio(MelGenerator(bundle), points, neighbour_distance(bundle.instruments), true, start)
+
+
+def heard(studio: Studio, told: tuple[Note, ...]) -> Heard:
+    """What all `NOTES` sound like at the true place, of which some notes are told."""
+    bundle = studio.generator.bundle
+    roll = roll_of(bundle.roll, Track("", 0, 0, NOTES), NOTES, bundle.mel.frame_rate)
+    blocks = studio.generator.stream([roll], [Timbre.constant(tuple(studio.true))], LENGTH)
+    mel = np.concatenate(list(blocks), axis=1)[0]
+    return Heard(Track("", 0, 0, told), mel - np.float32(GAIN))
+
+
+def found(studio: Studio, told: tuple[Note, ...], *starts: np.ndarray) -> tuple[Place, float]:
+    """The place, and how far it is from the true one in distances between neighbours."""
+    place = find_place(
+        studio.generator,
+        [heard(studio, told)],
+        starts,
+        centre=studio.points.mean(axis=0),
+        deviation=studio.points.std(axis=0),
+    )
+    return place, float(np.linalg.norm(place.point - studio.true)) / studio.neighbours
+
+
+def test_the_place_is_found_whatever_the_level(studio: Studio) -> None:
+    place, error = found(studio, NOTES, studio.start)
+    assert np.linalg.norm(studio.start - studio.true) > studio.neighbours
+    assert error < 0.05
+    assert place.error_db < 0.3
+    assert place.first_error_db > 2
+    assert np.linalg.eigvalsh(place.covariance).min() > 0
+
+
+def test_wrong_velocities_and_a_missed_note_change_little(studio: Studio) -> None:
+    softer = tuple(note._replace(velocity=round(0.7 * note.velocity)) for note in NOTES)
+    starts = (studio.start, *studio.points[[0, 24, 11]])
+    _, error = found(studio, softer[:4] + softer[5:], *starts)
+    assert error < 0.25
+
+
+def test_of_several_starts_the_best_are_followed(studio: Studio) -> None:
+    far = studio.points.mean(axis=0) + 3 * studio.points.std(axis=0)
+    place, error = found(studio, NOTES, far, studio.start, studio.points[0])
+    assert error < 0.05
+    alone, _ = found(studio, NOTES, far)
+    assert place.first_error_db == alone.first_error_db  # that of the first start
