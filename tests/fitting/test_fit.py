@@ -49,7 +49,8 @@ class Heard(Clip):
         blocks = MelGenerator(bundle).stream([roll], [timbre], 750)
         mel = np.concatenate([block[0] for block in blocks]) + np.float32(1.5)
         held_out = np.arange(750) // 75 == 3
-        return [Passage(roll.window(0, 750), mel, held_out)]
+        track = replace(self.track, notes=tuple(moved))
+        return [Passage(roll.window(0, 750), mel, held_out, track)]
 
 
 def heard(name: str, seed: int, film: np.ndarray | None = None) -> Heard:

@@ -18,7 +18,7 @@ from timbrel.corpus.soundfont import as_preset, check_soundfont, render_parts
 from timbrel.fitting.fit import FittedTimbre, fit_clips
 from timbrel.fitting.material import Clip
 from timbrel.fitting.network import FrozenMel2Mel
-from timbrel.fitting.search import error_db
+from timbrel.fitting.search import error_db, matches
 from timbrel.measures.correlation import DB_PER_NEPER
 from timbrel.progress import Progress, silent
 from timbrel.score.instruments import PROGRAM_NAMES
@@ -75,9 +75,12 @@ def evaluate_fit(
         place = np.pad(nearest.embedding, (0, network.film_size))
         own = np.concatenate([found.timbre.points[0], found.timbre.film[0]])
         points = np.stack([place, own]).astype(np.float32)
-        errors = [
-            _errors(network, clip, bundle, points, found.gain_db) for clip in (first, *others)
-        ]
+        # Each at the level that was matched on the clip of the fit.
+        (passage,) = first.passages(bundle)
+        made = network.mels(passage.roll, points[:1])
+        (known,) = matches(passage, made, bundle.mel.log_floor)
+        gains = (known.gain, found.gain_db / DB_PER_NEPER)
+        errors = [_errors(network, clip, bundle, points, gains) for clip in (first, *others)]
         table = np.array(errors)
         one = FitMeasures(
             PROGRAM_NAMES[program],
@@ -128,12 +131,17 @@ def _clips(font: os.PathLike, bundle: Bundle, program: int) -> list[Clip]:
 
 
 def _errors(
-    network: FrozenMel2Mel, clip: Clip, bundle: Bundle, points: np.ndarray, gain_db: float
+    network: FrozenMel2Mel,
+    clip: Clip,
+    bundle: Bundle,
+    points: np.ndarray,
+    gains: tuple[float, float],
 ) -> list[float]:
     (passage,) = clip.passages(bundle)
-    true = passage.target(gain_db / DB_PER_NEPER, bundle.mel.log_floor)
+    floor = bundle.mel.log_floor
     return [
-        error_db(true, made, bundle.mel.log_floor) for made in network.mels(passage.roll, points)
+        error_db(passage.target(gain, floor), made, floor)
+        for gain, made in zip(gains, network.mels(passage.roll, points), strict=True)
     ]
 
 

@@ -14,14 +14,20 @@ from timbrel.bundles.bundle import Bundle, weights_id
 from timbrel.errors import InputError, need_packages
 from timbrel.fitting.material import Clip, Passage, audible, read_clips
 from timbrel.fitting.options import Check, FitOptions
+from timbrel.fitting.place import Heard, find_place
 from timbrel.fitting.search import LEAST_CORRELATION, Match, error_db, matches
 from timbrel.hearing.from_audio import TimbreEncoder, encoder_for
+from timbrel.hearing.sizes import embeddings_of
+from timbrel.measures.correlation import DB_PER_NEPER
+from timbrel.mel.generator import MelGenerator
 from timbrel.progress import Progress, silent
 from timbrel.score.source import Source
 from timbrel.timbre.timbre import Timbre
 
 if TYPE_CHECKING:
     from timbrel.fitting.network import FrozenMel2Mel
+
+_N_STARTS = 12  # instruments from which a place between them is looked for
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,7 @@ def fit_clips(
     fullest = max(passages, key=lambda passage: int(audible(passage.mel).sum()))
     best, name, start = nearest_known(network, fullest, bundle, guesses)
     _check_scores(network, clips, bundle, start)
+    start, gain = _between_instruments(network, fullest, bundle, start, best)
     transposed = [
         passage
         for clip in clips
@@ -132,7 +139,7 @@ def fit_clips(
         passages,
         transposed,
         start,
-        best.gain,
+        gain,
         floor,
         options=options or FitOptions(),
         progress=progress,
@@ -140,7 +147,7 @@ def fit_clips(
     timbre = Timbre.constant(
         found.place.tolist(), film=found.film.tolist(), fitted_to=weights_id(bundle)
     )
-    target = fullest.target(best.gain, floor)
+    target = fullest.target(gain, floor)
     point = np.concatenate([found.place, found.film])[None]
     made = np.maximum(network.mels(fullest.roll, point)[0], np.float32(floor))
     return FittedTimbre(
@@ -149,7 +156,7 @@ def fit_clips(
         nearest_error_db=best.error_db,
         error_db=error_db(target, made, floor),
         held_out_db=found.best.held_out_db,
-        gain_db=best.gain * 20 / np.log(10),
+        gain_db=gain * DB_PER_NEPER,
         checks=found.checks,
         clip_mel=target,
         mel=made,
@@ -169,6 +176,25 @@ def nearest_known(
     best = matches(passage, network.mels(passage.roll, points), bundle.mel.log_floor)[0]
     name = known[best.place].name if best.place < len(known) else "a guess"
     return best, name, points[best.place]
+
+
+def _between_instruments(
+    network: FrozenMel2Mel, passage: Passage, bundle: Bundle, start: np.ndarray, best: Match
+) -> tuple[np.ndarray, float]:
+    """A place that comes nearer to a passage than a known one, and the gain there; else that."""
+    melodic = embeddings_of([one for one in bundle.instruments if not one.is_kit])
+    mels = network.mels(passage.roll, melodic.astype(np.float32))
+    ranked = matches(passage, mels, bundle.mel.log_floor)
+    found = find_place(
+        MelGenerator(bundle),
+        [Heard(passage.track, passage.mel)],
+        [start, *(melodic[match.place] for match in ranked[:_N_STARTS])],
+        centre=melodic.mean(axis=0),
+        deviation=melodic.std(axis=0),
+    )
+    point = found.point.astype(np.float32)
+    (there,) = matches(passage, network.mels(passage.roll, point[None]), bundle.mel.log_floor)
+    return (point, there.gain) if there.error_db < best.error_db else (start, best.gain)
 
 
 def _check_scores(

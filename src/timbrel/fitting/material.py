@@ -43,6 +43,7 @@ class Passage:
     roll: np.ndarray  # (frames, roll_size)
     mel: np.ndarray  # (frames, n_mels), natural logarithm, not floored
     held_out: np.ndarray  # (frames,): those that are left out of the fit
+    track: Track  # the notes of the roll, as if the passage began at 0
 
     def target(self, gain: float, floor: float) -> np.ndarray:
         """The mel as loud as it is played, in nepers above the clip."""
@@ -79,7 +80,13 @@ class Clip:
         count = max(round(len(log_mel) / length), 1)
         edges = np.linspace(0, len(log_mel), count + 1).astype(int)
         return [
-            Passage(roll[a:b], log_mel[a:b], held_out[a:b]) for a, b in itertools.pairwise(edges)
+            Passage(
+                roll[a:b],
+                log_mel[a:b],
+                held_out[a:b],
+                _between(track, a / mel.frame_rate, b / mel.frame_rate),
+            )
+            for a, b in itertools.pairwise(edges.tolist())
         ]
 
 
@@ -223,3 +230,16 @@ def _faster(track: Track, speed: float, semitones: int) -> Track:
         tuning=sooner(track.tuning),
         vibrato=sooner(track.vibrato),
     )
+
+
+def _between(track: Track, start_s: float, stop_s: float) -> Track:
+    """What is heard of a track in a span, as if that began at 0."""
+    notes = tuple(
+        note._replace(start_s=note.start_s - start_s, end_s=note.end_s - start_s)
+        for note in track.notes
+        if note.start_s < stop_s and note.end_s > start_s
+    )
+    curves = {
+        name: getattr(track, name).shifted(-start_s) for name in ("bend", "tuning", "vibrato")
+    }
+    return replace(track, notes=notes, **curves)

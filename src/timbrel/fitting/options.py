@@ -9,13 +9,13 @@ from dataclasses import dataclass
 class FitOptions:
     """How a timbre is fitted."""
 
-    steps: int = 180
+    steps: int = 400
     place_steps: int = 30  # in which the place alone moves
     place_rate: float = 0.03  # learning rates of Adam; they fall as a cosine does
     film_rate: float = 0.02
     decay: float = 0.3  # of the squared FiLM vectors
     check_every: int = 10
-    patience: int = 60  # steps without a better held-out part
+    patience: int = 120  # steps without a better held-out part
     seed: int = 0
 
 

@@ -33,6 +33,7 @@ _ENOUGH = 0.003  # of the error: where a step gains less, the derivatives are co
 # Weights of the priors, a point of the mel being 1: of places far from the instruments, and of
 # other velocities.
 _PLACE_PRIOR, _VELOCITY_PRIOR = 0.01, 0.05
+_LEAST_DEVIATION = 1e-3  # where all instruments lie in one place
 _RIDGE = 1e-6  # of what nothing depends on, as a gain where all is silent
 _KEPT = (0.6, 0.4)  # of the frames, for the last steps
 _LEAST_DIFFERENCE = 0.1  # nepers; smaller ones count as squares
@@ -78,6 +79,7 @@ def find_place(
     centre, deviation
         Of the model's instruments, (timbre_size,) each: beyond them places get less likely.
     """
+    deviation = np.maximum(deviation, _LEAST_DEVIATION)
     search = _Search(generator, heard, centre, deviation)
     states = search.begun(np.stack(list(starts)))
     best = min((search.descended(one) for one in _different(states)), key=lambda one: one.error)
