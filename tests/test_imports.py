@@ -101,7 +101,9 @@ def test_evaluations_measure_what_was_computed_before_gain_and_limiter() -> None
     }
     assert mastered < known
     # They play songs as users do, drums and bends too, but for the normalisation.
-    players = ("timbrel.evaluation.programs.pairs", "timbrel.evaluation.translation")
+    players = tuple(
+        f"timbrel.evaluation.{name}" for name in ("programs.pairs", "timbre_points", "translation")
+    )
     for player in players:
         assert "normalize=False" in modules()[player].read_text()
     for name, path in modules().items():
