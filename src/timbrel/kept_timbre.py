@@ -1,6 +1,6 @@
 """The timbre of a recording, found so that it can be kept: what plays its notes again sounds alike.
 
-recording ─→ encoder ─→ a place in the timbre space ─→ fit, if wanted ─→ timbre
+recording ─→ encoder ─→ a place in the timbre space, found more closely ─→ fit, if wanted ─→ timbre
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from timbrel.bundles.bundle import Bundle
 from timbrel.errors import need_packages
+from timbrel.fitting.closer import CloserListener
 from timbrel.hearing.from_audio import FoundTimbre, TimbreEncoder, check_is_instrument
 from timbrel.progress import Progress, silent
 from timbrel.timbre.timbre import Timbre
@@ -21,7 +22,7 @@ class KeptTimbre:
     """The timbre of a recording."""
 
     timbre: Timbre
-    found: FoundTimbre  # what the encoder says of it
+    found: FoundTimbre  # what was heard of it
     error_db: float | None = None  # the log-mel error of a fitted timbre
 
     @property
@@ -52,6 +53,7 @@ class TimbreKeeper:
         if fit:
             need_packages("train", "fitting", "torch")
         self._encoder, self._model, self._fit = encoder, model, fit
+        self._closer = CloserListener(model)
 
     def timbre_of(
         self, recording: Recording, heard: Transcription, *, progress: Progress = silent
@@ -66,6 +68,7 @@ class TimbreKeeper:
         name = str(recording.path)
         found = self._encoder.found([self._encoder.hear(recording, progress=progress)], [name])
         check_is_instrument(found, [name])
+        found = self._closer.listen(found, [recording])
         if not self._fit:
             return KeptTimbre(found.timbre(), found)
         from timbrel.fitting.fit import fit_clips
