@@ -70,6 +70,7 @@ def test_instruments_can_be_named(results: ProgramResults, soundfont: Path) -> N
     some = evaluate_programs(folder, soundfont, excerpts, instruments=["flute"], **given)
     assert [one.name for one in some.programs] == ["flute"]
     assert some.kits == []
+    assert np.isnan(some.summary()["kit_own_keys"])
     assert some.programs[0].correlation == results.programs[1].correlation
     with pytest.raises(InputError, match="no instrument 'trumpet'; known: piano, flute"):
         evaluate_programs(folder, soundfont, excerpts, instruments=["trumpet"], **given)

@@ -56,7 +56,7 @@ class ProgramResults:
         music = [one for one in self.programs if one.program not in EFFECTS]
         velocities = np.array([one.velocity_errors_db for one in music])
         heard = [one for one in music if one.heard_original >= HEARD_BY_JUDGE]
-        n_keys = sum(kit.keys for kit in self.kits)
+        n_keys, own_keys = (sum(getattr(k, of) for k in self.kits) for of in ("keys", "own_keys"))
         return {
             "correlation_pooled": pooled(music),
             "correlation_mean": mean([one.correlation for one in music]),
@@ -69,7 +69,7 @@ class ProgramResults:
             "heard_share": mean([one.heard_made / one.heard_original for one in heard]),
             "heard_programs": len(heard),
             "kit_onset_f1": mean([kit.onset_f1 for kit in self.kits]),
-            "kit_own_keys": sum(kit.own_keys for kit in self.kits) / max(n_keys, 1),
+            "kit_own_keys": own_keys / n_keys if n_keys else float("nan"),
             "kit_early_db": mean([kit.early_db for kit in self.kits]),
             "kit_level_db": mean([kit.level_db for kit in self.kits]),
             "bend_median_cents": mean([bend.median for bend in self.bends]),
