@@ -82,7 +82,8 @@ def find_place(
     deviation = np.maximum(deviation, _LEAST_DEVIATION)
     search = _Search(generator, heard, centre, deviation)
     states = search.begun(np.stack(list(starts)))
-    best = min((search.descended(one) for one in _different(states)), key=lambda one: one.error)
+    ends = [search.descended(one, thorough=False) for one in _different(states)]
+    best = search.descended(min(ends, key=lambda one: one.error))
     for share in _KEPT:
         search.trim(best, share)
         best = search.descended(search.again(best))
@@ -181,10 +182,11 @@ class _Search:
             kept[self._counted[number]] = part <= np.quantile(part, share)
             self._counted[number] = kept
 
-    def descended(self, state: _State) -> _State:
+    def descended(self, state: _State, *, thorough: bool = True) -> _State:
         """The end of the steps from a state.
 
-        Between the places where they are computed, derivatives follow Broyden (1965).
+        Between the places where they are computed, derivatives follow Broyden (1965). Unless the
+        search is to be thorough, they are computed once.
         """
         damping, slopes, are_exact = _DAMPING, self._slopes(state), True
         for _ in range(_STEPS):
@@ -208,7 +210,7 @@ class _Search:
                 if gained > _ENOUGH:
                     are_exact = False
                     continue
-            if are_exact:
+            if are_exact or not thorough:
                 break
             damping, slopes, are_exact = _DAMPING, self._slopes(state), True
         return state
