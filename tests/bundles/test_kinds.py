@@ -23,11 +23,15 @@ def test_all_that_a_row_names_is_there(name: str, kind: Kind) -> None:
     assert not kind.runner or callable(loaded(kind.runner))
 
 
-def test_the_task_of_several_kinds_is_exported_as_one_of_them() -> None:
-    (name,) = set(TASKS) - set(KINDS)
+@pytest.mark.parametrize(("name", "kind"), [("autoencoder", "transcriber"), ("joint", "parallel")])
+def test_the_tasks_of_several_kinds_are_exported_as_one_of_them(name: str, kind: str) -> None:
     task = loaded(TASKS[name])
     assert issubclass(task, Task)
-    assert task.kind == "transcriber"
+    assert task.kind == kind
+
+
+def test_all_other_tasks_are_those_of_a_kind() -> None:
+    assert set(TASKS) - set(KINDS) == {"autoencoder", "joint"}
 
 
 def test_every_kind_with_a_use_is_listed_under_it() -> None:
