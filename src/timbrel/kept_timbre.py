@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from timbrel.bundles.bundle import Bundle
 from timbrel.errors import need_packages
-from timbrel.fitting.closer import CloserListener
-from timbrel.hearing.from_audio import FoundTimbre, TimbreEncoder, check_is_instrument
+from timbrel.fitting.closer import CloserListener, find_timbre
+from timbrel.hearing.from_audio import FoundTimbre, TimbreEncoder
 from timbrel.progress import Progress, silent
 from timbrel.timbre.timbre import Timbre
 from timbrel.transcription.recording import Recording
@@ -65,10 +65,7 @@ class TimbreKeeper:
         InputError
             If it sounds like no instrument, or cannot be fitted to; see `fit_clips`.
         """
-        name = str(recording.path)
-        found = self._encoder.found([self._encoder.hear(recording, progress=progress)], [name])
-        check_is_instrument(found, [name])
-        found = self._closer.listen(found, [recording])
+        found = find_timbre(self._encoder, self._closer, [recording], progress=progress)
         if not self._fit:
             return KeptTimbre(found.timbre(), found)
         from timbrel.fitting.fit import fit_clips

@@ -86,7 +86,7 @@ def test_the_network_plays_as_the_bundle_does(bundle: Bundle) -> None:
 @pytest.mark.parametrize("name", ["church organ", "harp", "trumpet"])
 def test_the_nearest_known_instrument_is_found_at_its_level(bundle: Bundle, name: str) -> None:
     (passage,) = heard(name, 2).passages(bundle)
-    best, nearest, _ = nearest_known(FrozenMel2Mel(bundle), passage, bundle)
+    best, nearest, *_ = nearest_known(FrozenMel2Mel(bundle), passage, bundle)
     assert nearest == name
     assert best.gain == pytest.approx(-1.5, abs=0.01)
     assert best.error_db < 0.3

@@ -55,13 +55,7 @@ def heard(studio: Studio, told: tuple[Note, ...]) -> Heard:
 
 def found(studio: Studio, told: tuple[Note, ...], *starts: np.ndarray) -> tuple[Place, float]:
     """The place, and how far it is from the true one in distances between neighbours."""
-    place = find_place(
-        studio.generator,
-        [heard(studio, told)],
-        starts,
-        centre=studio.points.mean(axis=0),
-        deviation=studio.points.std(axis=0),
-    )
+    place = find_place(studio.generator, [heard(studio, told)], starts)
     return place, float(np.linalg.norm(place.point - studio.true)) / studio.neighbours
 
 

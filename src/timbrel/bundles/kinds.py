@@ -108,18 +108,27 @@ KINDS: dict[str, Kind] = {
     ),
 }
 
-# What trains, by the name that a recipe gives as its task: that of a kind, or of a way to train
-# models of several kinds through each other.
+# Ways to train models of several kinds through each other: the kind of the one that a run begins
+# with, and the task.
+_THROUGH_EACH_OTHER = {
+    "autoencoder": (
+        "transcriber",
+        "timbrel.training.tasks.score_autoencoder:ScoreAutoencoderTask",
+    ),
+    "joint": ("parallel", "timbrel.training.tasks.joint:JointTask"),
+}
+
+# What trains, by the name that a recipe gives as its task: that of a kind, or of such a way.
 TASKS: dict[str, str] = {
     **{name: kind.task for name, kind in KINDS.items()},
-    "autoencoder": "timbrel.training.tasks.score_autoencoder:ScoreAutoencoderTask",
-    "joint": "timbrel.training.tasks.joint:JointTask",
+    **{name: task for name, (_, task) in _THROUGH_EACH_OTHER.items()},
 }
 
 
 def knows_mels(task: str) -> bool:
     """Whether the recipes of a task say of which geometry its mels are."""
-    return task == "joint" or (task in KINDS and "mel" in KINDS[task].keys)
+    kind, _ = _THROUGH_EACH_OTHER.get(task, (task, ""))
+    return kind in KINDS and "mel" in KINDS[kind].keys
 
 
 def loaded(name: str) -> Any:

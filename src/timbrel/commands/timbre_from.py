@@ -34,8 +34,8 @@ def from_clips(
 ) -> None:
     """Hear the timbre of one instrument in some clips; nothing is written unless all is well."""
     from timbrel.bundles.bundle import load_bundle
-    from timbrel.fitting.closer import CloserListener, model_of
-    from timbrel.hearing.from_audio import TimbreEncoder, check_is_instrument
+    from timbrel.fitting.closer import CloserListener, find_timbre, model_of
+    from timbrel.hearing.from_audio import TimbreEncoder
     from timbrel.timbre.timbre import save_timbre
     from timbrel.transcription.recording import look_into
 
@@ -48,13 +48,10 @@ def from_clips(
     recordings = [look_into(clip) for clip in clips]
     listener = TimbreEncoder(bundle)
     progress = shown(quiet=quiet)
-    heard = [listener.hear(recording, progress=progress) for recording in recordings]
-    names = [str(clip) for clip in clips]
-    found = listener.found(heard, names)
-    check_is_instrument(found, names)
     plays = mel2mel or model_of(bundle)
-    if plays is not None:
-        found = CloserListener(plays).listen(found, recordings)
+    closer = None if plays is None else CloserListener(plays)
+    found = find_timbre(listener, closer, recordings, progress=progress)
+    names = [str(clip) for clip in clips]
     remarks = [f"{r.path}: {remark}" for r in recordings for remark in r.remarks]
     for remark in (*remarks, *found.remarks):
         print(printable(remark), file=sys.stderr)

@@ -18,7 +18,7 @@ from timbrel.corpus.soundfont import as_preset, check_soundfont, render_parts
 from timbrel.fitting.fit import FittedTimbre, fit_clips
 from timbrel.fitting.material import Clip
 from timbrel.fitting.network import FrozenMel2Mel
-from timbrel.fitting.search import error_db, matches
+from timbrel.fitting.search import error_db
 from timbrel.measures.correlation import DB_PER_NEPER
 from timbrel.progress import Progress, silent
 from timbrel.score.instruments import PROGRAM_NAMES
@@ -76,10 +76,7 @@ def evaluate_fit(
         own = np.concatenate([found.timbre.points[0], found.timbre.film[0]])
         points = np.stack([place, own]).astype(np.float32)
         # Each at the level that was matched on the clip of the fit.
-        (passage,) = first.passages(bundle)
-        made = network.mels(passage.roll, points[:1])
-        (known,) = matches(passage, made, bundle.mel.log_floor)
-        gains = (known.gain, found.gain_db / DB_PER_NEPER)
+        gains = found.nearest_gain_db / DB_PER_NEPER, found.gain_db / DB_PER_NEPER
         errors = [_errors(network, clip, bundle, points, gains) for clip in (first, *others)]
         table = np.array(errors)
         one = FitMeasures(

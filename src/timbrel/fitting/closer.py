@@ -28,10 +28,10 @@ from timbrel.hearing.from_audio import (
     check_is_instrument,
     speaks_of,
 )
-from timbrel.hearing.sizes import embeddings_of
 from timbrel.measures.correlation import DB_PER_NEPER
 from timbrel.mel.generator import MelGenerator
 from timbrel.mel.spectrogram import mel_spectrogram
+from timbrel.progress import Progress, silent
 from timbrel.score.score import Automation, Note, Track
 from timbrel.transcription.recording import SILENT_PEAK, Recording, look_into
 from timbrel.transcription.transcriber import Transcriber
@@ -66,9 +66,6 @@ class CloserListener:
         self.bundle = bundle
         self._generator = MelGenerator(bundle, threads=threads)
         self._transcriber = Transcriber.load(threads=threads)
-        melodic = [one for one in bundle.instruments if not one.is_kit]
-        points = embeddings_of(melodic)
-        self._centre, self._deviation = points.mean(axis=0), points.std(axis=0)
 
     def listen(self, found: FoundTimbre, clips: Sequence[Recording]) -> FoundTimbre:
         """Find a timbre more closely than an encoder did.
@@ -96,13 +93,7 @@ class CloserListener:
         heard = [part for clip in clips if (part := self._part(clip)) is not None]
         if not heard:
             return found
-        place = find_place(
-            self._generator,
-            heard,
-            _starts(found),
-            centre=self._centre,
-            deviation=self._deviation,
-        )
+        place = find_place(self._generator, heard, _starts(found))
         spread = _SPREAD * (place.error_db / DB_PER_NEPER) ** 2
         region = Gaussian(place.point, spread**2 * place.covariance)
         return replace(
@@ -162,11 +153,38 @@ def timbre_from_audio(
     if not clips:
         raise InputError("a timbre is heard in one clip or more; none was given")
     listener = TimbreEncoder.load(encoder)
-    recordings, names = [look_into(clip) for clip in clips], [str(clip) for clip in clips]
-    found = listener.found([listener.hear(clip) for clip in recordings], names)
-    check_is_instrument(found, names)
     bundle = model_of(listener.bundle) if model is None else load_bundle(model, kind="mel2mel")
-    return found if bundle is None else CloserListener(bundle).listen(found, recordings)
+    closer = None if bundle is None else CloserListener(bundle)
+    return find_timbre(listener, closer, [look_into(clip) for clip in clips])
+
+
+def find_timbre(
+    encoder: TimbreEncoder,
+    closer: CloserListener | None,
+    clips: Sequence[Recording],
+    *,
+    progress: Progress = silent,
+) -> FoundTimbre:
+    """Hear the timbre of one instrument in some recordings; see `timbre_from_audio`.
+
+    Parameters
+    ----------
+    encoder, closer
+        Who listens first, and who then; None where there is no such model.
+    clips
+        What `look_into` found.
+    progress
+        Wraps the blocks of each recording.
+
+    Raises
+    ------
+    InputError
+        If a clip is silent, or they sound like no instrument.
+    """
+    names = [str(clip.path) for clip in clips]
+    found = encoder.found([encoder.hear(clip, progress=progress) for clip in clips], names)
+    check_is_instrument(found, names)
+    return found if closer is None else closer.listen(found, clips)
 
 
 def _starts(found: FoundTimbre) -> list[np.ndarray]:

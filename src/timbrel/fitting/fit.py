@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import soxr
@@ -17,7 +17,6 @@ from timbrel.fitting.options import Check, FitOptions
 from timbrel.fitting.place import Heard, find_place
 from timbrel.fitting.search import LEAST_CORRELATION, Match, error_db, matches
 from timbrel.hearing.from_audio import TimbreEncoder, encoder_for
-from timbrel.hearing.sizes import embeddings_of
 from timbrel.measures.correlation import DB_PER_NEPER
 from timbrel.mel.generator import MelGenerator
 from timbrel.progress import Progress, silent
@@ -38,6 +37,7 @@ class FittedTimbre:
     # The known instrument that came nearest, at the clip's level, or "a guess".
     nearest: str
     nearest_error_db: float  # its log-mel error
+    nearest_gain_db: float  # what brings the clips to the level at which it plays
     error_db: float  # that of the timbre
     held_out_db: float  # that of the timbre in the parts of the clips that it was not fitted to
     gain_db: float  # what brings the clips to the level at which the timbre plays
@@ -124,9 +124,9 @@ def fit_clips(
     network, floor = FrozenMel2Mel(bundle), bundle.mel.log_floor
     passages = [passage for clip in clips for passage in clip.passages(bundle)]
     fullest = max(passages, key=lambda passage: int(audible(passage.mel).sum()))
-    best, name, start = nearest_known(network, fullest, bundle, guesses)
-    _check_scores(network, clips, bundle, start)
-    start, gain = _between_instruments(network, fullest, bundle, start, best)
+    nearest = nearest_known(network, fullest, bundle, guesses)
+    _check_scores(network, clips, bundle, nearest.point)
+    start, gain = _between_instruments(network, fullest, bundle, nearest)
     transposed = [
         passage
         for clip in clips
@@ -152,8 +152,9 @@ def fit_clips(
     made = np.maximum(network.mels(fullest.roll, point)[0], np.float32(floor))
     return FittedTimbre(
         timbre,
-        nearest=name,
-        nearest_error_db=best.error_db,
+        nearest=nearest.name,
+        nearest_error_db=nearest.match.error_db,
+        nearest_gain_db=nearest.match.gain * DB_PER_NEPER,
         error_db=error_db(target, made, floor),
         held_out_db=found.best.held_out_db,
         gain_db=gain * DB_PER_NEPER,
@@ -164,37 +165,42 @@ def fit_clips(
     )
 
 
+class Nearest(NamedTuple):
+    """What comes nearest to a passage of all that is known."""
+
+    match: Match
+    name: str  # of an instrument, or "a guess"
+    point: np.ndarray
+    instruments: list[np.ndarray]  # the points of the nearest instruments, best first
+
+
 def nearest_known(
     network: FrozenMel2Mel,
     passage: Passage,
     bundle: Bundle,
     guesses: Sequence[Sequence[float]] = (),
-) -> tuple[Match, str, np.ndarray]:
+) -> Nearest:
     """The known instrument, or guess, that comes nearest to a passage: all of them are tried."""
     known = [one for one in bundle.instruments if not one.is_kit]
     points = np.array([*(one.embedding for one in known), *guesses], np.float32)
-    best = matches(passage, network.mels(passage.roll, points), bundle.mel.log_floor)[0]
+    ranked = matches(passage, network.mels(passage.roll, points), bundle.mel.log_floor)
+    best = ranked[0]
     name = known[best.place].name if best.place < len(known) else "a guess"
-    return best, name, points[best.place]
+    instruments = [points[match.place] for match in ranked if match.place < len(known)]
+    return Nearest(best, name, points[best.place], instruments[:_N_STARTS])
 
 
 def _between_instruments(
-    network: FrozenMel2Mel, passage: Passage, bundle: Bundle, start: np.ndarray, best: Match
+    network: FrozenMel2Mel, passage: Passage, bundle: Bundle, nearest: Nearest
 ) -> tuple[np.ndarray, float]:
     """A place that comes nearer to a passage than a known one, and the gain there; else that."""
-    melodic = embeddings_of([one for one in bundle.instruments if not one.is_kit])
-    mels = network.mels(passage.roll, melodic.astype(np.float32))
-    ranked = matches(passage, mels, bundle.mel.log_floor)
-    found = find_place(
-        MelGenerator(bundle),
-        [Heard(passage.track, passage.mel)],
-        [start, *(melodic[match.place] for match in ranked[:_N_STARTS])],
-        centre=melodic.mean(axis=0),
-        deviation=melodic.std(axis=0),
-    )
+    heard = [Heard(passage.track, passage.mel)]
+    found = find_place(MelGenerator(bundle), heard, [nearest.point, *nearest.instruments])
     point = found.point.astype(np.float32)
     (there,) = matches(passage, network.mels(passage.roll, point[None]), bundle.mel.log_floor)
-    return (point, there.gain) if there.error_db < best.error_db else (start, best.gain)
+    if there.error_db < nearest.match.error_db:
+        return point, there.gain
+    return nearest.point, nearest.match.gain
 
 
 def _check_scores(

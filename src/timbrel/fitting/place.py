@@ -16,6 +16,7 @@ import numpy as np
 
 from timbrel.fitting.material import audible
 from timbrel.fitting.search import level_gain
+from timbrel.hearing.sizes import embeddings_of
 from timbrel.measures.correlation import DB_PER_NEPER, SILENCE_DB
 from timbrel.mel.generator import MelGenerator
 from timbrel.score.performance_roll import roll_of
@@ -62,11 +63,10 @@ def find_place(
     generator: MelGenerator,
     heard: Sequence[Heard],
     starts: Sequence[np.ndarray],
-    *,
-    centre: np.ndarray,
-    deviation: np.ndarray,
 ) -> Place:
     """Search for the place from some starts, of which the best ones are followed.
+
+    Beyond the model's instruments places get less likely.
 
     Parameters
     ----------
@@ -76,10 +76,10 @@ def find_place(
         Parts of clips of one instrument.
     starts
         Places, (timbre_size,) each; the first one is where the search is said to begin.
-    centre, deviation
-        Of the model's instruments, (timbre_size,) each: beyond them places get less likely.
     """
-    deviation = np.maximum(deviation, _LEAST_DEVIATION)
+    instruments = generator.bundle.instruments
+    points = embeddings_of([one for one in instruments if not one.is_kit])
+    centre, deviation = points.mean(axis=0), np.maximum(points.std(axis=0), _LEAST_DEVIATION)
     search = _Search(generator, heard, centre, deviation)
     states = search.begun(np.stack(list(starts)))
     ends = [search.descended(one, thorough=False) for one in _different(states)]

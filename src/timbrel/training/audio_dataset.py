@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from timbrel.bundles.bundle import SUMS_FILE, load_bundle
+from timbrel.bundles.bundle import SUMS_FILE, Bundle, load_bundle
 from timbrel.corpus.preparation import Clip
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
@@ -70,17 +70,7 @@ class AudioClips(MelClips):
         self._predicted: dict[int, np.ndarray] = {}
         if not predicted_by:
             return
-        bundle = load_bundle(predicted_by, kind="mel2mel")
-        if bundle.mel != config:
-            raise InputError(
-                f"{predicted_by}: makes mels of {bundle.mel}; the recipe's are of {config}"
-            )
-        known = {instrument.name for instrument in bundle.instruments}
-        unknown = [name for name in self.instruments if name not in known]
-        if unknown:
-            raise InputError(
-                f"{predicted_by}: does not know the instrument '{unknown[0]}' of the data"
-            )
+        bundle = mel2mel_of(predicted_by, config, self.instruments)
         order = np.random.default_rng(0).permutation(len(self.clips))
         chosen = order[: predicted_clips or None].tolist()
         self.predicted_shares = np.where(np.isin(np.arange(len(order)), chosen), self.shares, 0.0)
@@ -155,6 +145,24 @@ def audio_batch(
         indices.append(index)
         starts.append(start)
     return AudioBatch(np.stack(audio), np.stack(mel), np.array(indices), np.array(starts))
+
+
+def mel2mel_of(name: str, config: MelConfig, instruments: Iterable[str]) -> Bundle:
+    """The Mel2Mel of a name or folder, which can play data for a vocoder.
+
+    Raises
+    ------
+    InputError
+        If it makes mels of another geometry, or lacks an instrument of the data.
+    """
+    bundle = load_bundle(name, kind="mel2mel")
+    if bundle.mel != config:
+        raise InputError(f"{name}: makes mels of {bundle.mel}; the recipe's are of {config}")
+    known = {instrument.name for instrument in bundle.instruments}
+    unknown = [instrument for instrument in instruments if instrument not in known]
+    if unknown:
+        raise InputError(f"{name}: does not know the instrument '{unknown[0]}' of the data")
+    return bundle
 
 
 def _prediction(

@@ -156,11 +156,9 @@ class Maker:
             points.append(point)
             shares.append(share)
         known, played = Known(np.stack(points), np.stack(shares)), np.stack(rolls)
-        return MadeMels(self._mels(played, known.points, is_kit), known, np.array(is_kit))
+        return MadeMels(self._mels(played, known.points, is_kit), known)
 
-    def _mels(
-        self, rolls: np.ndarray, points: np.ndarray, is_kit: Sequence[bool] | np.ndarray
-    ) -> np.ndarray:
+    def _mels(self, rolls: np.ndarray, points: np.ndarray, is_kit: Sequence[bool]) -> np.ndarray:
         """The mels at points in normalised coordinates, without the frames of the warm-up."""
         timbres = points * self._truth.deviation + self._truth.centre
         device, config = next(self._network.parameters()).device, self._renders.clips.config
@@ -178,7 +176,6 @@ class MadeMels(NamedTuple):
 
     mels: np.ndarray  # (number, frames, n_mels) float32
     known: Known
-    is_kit: np.ndarray  # (number,): whether the scores are those of drums
 
 
 class Nothings:

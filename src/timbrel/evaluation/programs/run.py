@@ -56,7 +56,8 @@ class ProgramResults:
         music = [one for one in self.programs if one.program not in EFFECTS]
         velocities = np.array([one.velocity_errors_db for one in music])
         heard = [one for one in music if one.heard_original >= HEARD_BY_JUDGE]
-        n_keys, own_keys = (sum(getattr(k, of) for k in self.kits) for of in ("keys", "own_keys"))
+        n_keys = sum(kit.keys for kit in self.kits)
+        own_keys = sum(kit.own_keys for kit in self.kits)
         return {
             "correlation_pooled": pooled(music),
             "correlation_mean": mean([one.correlation for one in music]),

@@ -24,7 +24,7 @@ from timbrel.mel.export import MEL2MEL_SUFFIX, write_retrained
 from timbrel.mel.mel2mel import Mel2Mel, load_mel2mel
 from timbrel.progress import Progress
 from timbrel.score.sounding import SoundingNotes, sounding_notes
-from timbrel.training.audio_dataset import AudioClips
+from timbrel.training.audio_dataset import AudioClips, mel2mel_of
 from timbrel.training.recipe import Recipe, known
 from timbrel.training.task import FinishedRun
 from timbrel.training.tasks.parallel import ParallelBatch, ParallelOptions, ParallelTask
@@ -113,22 +113,13 @@ class JointTask(ParallelTask):
         self, recipe: Recipe, folder: Path, *, rank: int, world: int, progress: Progress
     ) -> None:
         super().__init__(recipe, folder, rank=rank, world=world, progress=progress)
-        bundle = load_bundle(self._options.mel2mel, kind="mel2mel")
-        if bundle.mel != recipe.mel:
-            raise InputError(
-                f"{bundle.path}: makes mels of {bundle.mel}; the recipe's are of {recipe.mel}"
-            )
+        bundle = mel2mel_of(self._options.mel2mel, recipe.mel, self._train.instruments)
         if (bundle.roll == PERFORMANCE) != self.reads_performance(recipe):
             raise InputError(
                 f"{bundle.path}: reads a {bundle.roll} roll, unlike the vocoder of the recipe"
             )
         self._tells_notes = bool(bundle.model.get("note_units"))
         rows = {instrument.name: i for i, instrument in enumerate(bundle.instruments)}
-        unknown = [name for name in self._train.instruments if name not in rows]
-        if unknown:
-            raise InputError(
-                f"{bundle.path}: does not know the instrument '{unknown[0]}' of the data"
-            )
         self._rows = np.array([rows[name] for name in self._train.instruments])
         self._context = bundle.window.context
         # A vocoder whose crops are all of true mels leaves the Mel2Mel without gradients.
