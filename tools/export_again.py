@@ -25,6 +25,7 @@ from timbrel.mel.mel2mel import load_mel2mel
 from timbrel.score.channels import DRUM_CHANNEL
 from timbrel.score.score import Note, Score, Track
 from timbrel.vocoder import parallel_export
+from timbrel.vocoder.contrast import Contrast
 from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig
 
 _TOLERANCE = 1e-4  # of samples
@@ -59,7 +60,8 @@ def _files_of(bundle: Bundle) -> dict[str, bytes]:
     if bundle.kind == "parallel":
         sizes = ParallelVocoderConfig(**bundle.model)
         vocoder = with_weights(ParallelVocoder(sizes, bundle.mel), bundle)
-        return graph_files(vocoder, parallel_export.graphs_of(vocoder, bundle.mel))
+        contrast = Contrast.of_bundle(bundle.config, bundle.mel.n_mels, bundle.path)
+        return graph_files(vocoder, parallel_export.graphs_of(vocoder, bundle.mel, contrast))
     raise SystemExit(f"{bundle.path}: is of kind {bundle.kind}, not mel2mel or parallel")
 
 

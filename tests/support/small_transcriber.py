@@ -19,6 +19,8 @@ SMALL_SIZES = {
     "kernel_keys": 5,
     "dilations": (1, 3),
     "ahead": (3, 1),
+    "context_size": 4,
+    "context_before": 1,
 }
 
 
@@ -29,6 +31,8 @@ def small_transcriber() -> Transcriber:
     with torch.no_grad():
         for block in model.blocks:
             block.contract.weight.normal_(std=0.3)
+        assert model.context is not None
+        model.context.tell.weight.normal_(std=0.3)
         for parameter in model.parameters():
             parameter.copy_(parameter.half().float())
     return model

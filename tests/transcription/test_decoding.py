@@ -27,7 +27,7 @@ def note(values: np.ndarray, key: int, start: float, end: float, velocity: float
     triangle(values, key, OFFSET, end)
     first, last = round(start), round(end)
     values[first:last, key, FRAME] = 0.9
-    values[max(first - 1, 0) : first + 2, key, VELOCITY] = velocity
+    values[max(first - 2, 0) : first + 3, key, VELOCITY] = velocity
 
 
 def decoded(values: np.ndarray, block: int = 1000, **thresholds: float) -> list[HeardNote]:
@@ -47,6 +47,29 @@ def test_a_note_begins_and_ends_between_frames(start: float) -> None:
     assert found.start_s * RATE == pytest.approx(start, abs=0.1)
     assert found.end_s * RATE == pytest.approx(start + 20.4, abs=0.1)
     assert found.bend_cents == ()
+
+
+def test_an_onset_of_which_only_the_time_is_unsure_is_one() -> None:
+    values = empty()
+    values[18:25, 39, ONSET] = 0.29  # in all as much as a sure one
+    values[18:25, 39, VELOCITY] = np.linspace(40, 100, 7) / 127
+    values[20:50, 39, FRAME] = 0.9
+    (found,) = decoded(values)
+    assert found.start_s * RATE == pytest.approx(21, abs=0.1)
+    assert found.velocity == 70
+    assert found.confidence == pytest.approx(np.sqrt(0.9 * 0.96), abs=0.03)
+    # Below the threshold in all, it is none.
+    values[:, 39, ONSET] *= 0.35
+    assert decoded(values) == []
+
+
+def test_a_key_struck_twice_within_a_tenth_of_a_second_is_two_notes() -> None:
+    values = empty()
+    note(values, 10, 20, 26)
+    note(values, 10, 26.5, 33)
+    first, second = decoded(values)
+    assert first.start_s * RATE == pytest.approx(20, abs=0.4)
+    assert second.start_s * RATE == pytest.approx(26.5, abs=0.4)
 
 
 def test_a_key_that_no_longer_sounds_has_ended_without_a_release() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -55,6 +58,9 @@ def test_hears_just_so_many_frames_ahead(model: Transcriber) -> None:
 
 @torch.no_grad()
 def test_what_is_learnt_of_one_key_is_known_of_all(model: Transcriber) -> None:
+    model = deepcopy(model)
+    assert model.context is not None
+    model.context.tell.weight.zero_()  # it hears all keys, those at the ends of the keyboard, too
     config = model.config
     spectra = spectra_of(model, 40)
     spectra[..., :60] = spectra[..., -60:] = 0  # so that nothing is cut off
@@ -99,3 +105,16 @@ def test_blocks_begin_as_the_identity() -> None:
 def test_impossible_sizes_are_refused(changes: dict) -> None:
     with pytest.raises(InputError):
         TranscriberConfig(**changes)
+
+
+@torch.no_grad()
+def test_a_context_tells_all_keys_what_one_has_heard(model: Transcriber) -> None:
+    spectra = spectra_of(model, 40)
+    changed = spectra.clone()
+    changed[:, :, :10, :20] += 3  # of the lowest keys, and long over
+    first, second = model(spectra)[0], model(changed)[0]
+    highest = np.abs((first - second)[0, -1, -20:].numpy()).max()
+    assert highest > 1e-4
+    deaf = Transcriber(replace(model.config, context_size=0)).eval()
+    deaf.load_state_dict(model.state_dict(), strict=False)
+    assert torch.equal(deaf(spectra)[0][0, -1, -20:], deaf(changed)[0][0, -1, -20:])

@@ -21,8 +21,7 @@ from timbrel.bundles.bundle import load_bundle
 from timbrel.constants import A4_HZ, A4_PITCH, DEFAULT_TRANSCRIBER, SMALL_MODEL
 from timbrel.hearing.from_audio import TimbreEncoder
 from timbrel.score.midi import parse_midi
-from timbrel.transcription.sizes import TranscriberConfig
-from timbrel.transcription.transcriber import Transcriber
+from timbrel.transcription.transcriber import NoteStream, Transcriber
 
 MODEL, INSTRUMENT = "mel2mel-studio", "Trumpet"
 KEYS = (60, 64, 67)
@@ -97,8 +96,7 @@ def test_what_a_microphone_hears_is_drawn_played_and_saved(
     assert [key for key, _ in groupby(pitches)] == list(SCALE)
 
     # How late a note is follows from the model, and is said.
-    config = TranscriberConfig(**load_bundle(DEFAULT_TRANSCRIBER).model)
-    known_ms = 1000 * (config.latency_s + 1 / config.frame_rate)  # a peak is one a frame later
+    known_ms = 1000 * NoteStream(load_bundle(DEFAULT_TRANSCRIBER)).latency_s
     latency = state(page, "live.latency")
     assert latency["recognisingMs"] > known_ms
     assert latency["playingMs"] > 0

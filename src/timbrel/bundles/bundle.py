@@ -196,7 +196,8 @@ def load_bundle(name_or_path: str | os.PathLike, *, kind: str | None = None) -> 
         raise InputError(f"{config_path}: its kind '{own_kind}' is unknown; known: {known}")
     if version == 1:
         config = _from_format_1(config)
-    check_keys(config, {**_KEYS, **KINDS[own_kind].keys}, config_path)
+    own = KINDS[own_kind]
+    check_keys(config, {**_KEYS, **own.keys}, config_path, optional=own.optional)
     parts: dict[str, Any] = {}
     if "mel" in config:
         parts["_mel"] = _part(MelConfig, config["mel"], config_path)
@@ -335,8 +336,15 @@ def _instruments(values: list, where: Path) -> tuple[Instrument, ...]:
     )
 
 
-def check_keys(values: Any, types: dict[str, type], where: Path) -> None:
+def check_keys(
+    values: Any,
+    types: Mapping[str, type],
+    where: Path,
+    *,
+    optional: Mapping[str, type] | None = None,
+) -> None:
     """Refuse what is not an object with just these keys, each with a value of its type."""
+    required, types = set(types), {**types, **(optional or {})}
     if not isinstance(values, dict):
         raise InputError(f"{where}: holds {values!r} where keys with values must be")
     for key, value in values.items():
@@ -346,6 +354,6 @@ def check_keys(values: Any, types: dict[str, type], where: Path) -> None:
         is_truth, wants_truth = isinstance(value, bool), types[key] is bool
         if not (isinstance(value, types[key]) or number) or is_truth != wants_truth:
             raise InputError(f"{where}: '{key}' must be of type {types[key].__name__}")
-    missing = sorted(set(types) - set(values))
+    missing = sorted(required - set(values))
     if missing:
         raise InputError(f"{where}: lacks the key '{missing[0]}'")

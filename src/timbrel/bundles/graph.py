@@ -111,6 +111,28 @@ class Graph:
         squeezed = self.add("Squeeze", [hidden, self.integers(1)])
         return self.add("Transpose", [squeezed], perm=[1, 0, 2]), last_hidden, last_cell
 
+    def gru(self, gru: nn.GRU, values: str, state: str) -> tuple[str, str]:
+        """A GRU over (batch, time, size); gives hidden states and the last, (1, batch, size)."""
+
+        def reordered(weight: str) -> str:  # PyTorch's gates r z n → ONNX's z r n
+            r, z, n = self.add("Split", [weight], 3, axis=0)
+            return self.add("Unsqueeze", [self.add("Concat", [z, r, n], axis=0), self.integers(0)])
+
+        weights = {name: self.weight(part) for name, part in gru.named_parameters()}
+        biases = [reordered(weights[f"bias_{gate}_l0"]) for gate in ("ih", "hh")]
+        inputs = [
+            self.add("Transpose", [values], perm=[1, 0, 2]),  # (time, batch, size)
+            *(reordered(weights[f"weight_{gate}_l0"]) for gate in ("ih", "hh")),
+            self.add("Concat", biases, axis=1),
+            "",
+            state,
+        ]
+        # PyTorch applies the reset gate to what the hidden state has become.
+        size = gru.hidden_size
+        hidden, last = self.add("GRU", inputs, 2, hidden_size=size, linear_before_reset=1)
+        squeezed = self.add("Squeeze", [hidden, self.integers(1)])  # of (time, 1, batch, size)
+        return self.add("Transpose", [squeezed], perm=[1, 0, 2]), last
+
     def model(
         self, inputs: dict[str, list], outputs: dict[str, tuple[str, list]]
     ) -> onnx.ModelProto:

@@ -26,6 +26,7 @@ class Kind:
     page: str = ""
     # The keys of its config.json beside those of every kind.
     keys: Mapping[str, type] = field(default_factory=dict)
+    optional: Mapping[str, type] = field(default_factory=dict)  # which may be lacking
 
 
 _MEL = {"mel": dict, "gain": float}
@@ -46,6 +47,7 @@ KINDS: dict[str, Kind] = {
         runner="timbrel.vocoder.parallel_stream:parallel_vocoder",
         page="plays",
         keys=_MEL,
+        optional={"contrast": dict},
     ),
     "wavenet": Kind(
         sizes="timbrel.vocoder.wavenet:WaveNetConfig",

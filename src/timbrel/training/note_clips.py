@@ -11,6 +11,7 @@ a celesta), the release cannot be heard, and a network learns where it is likely
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from timbrel.corpus.preparation import origin, read_data
 from timbrel.corpus.sounds import read_sounds
 from timbrel.errors import InputError
 from timbrel.progress import Progress, silent
-from timbrel.score.instruments import UNPITCHED_PROGRAMS
+from timbrel.score.instruments import FAMILY_NAMES, UNPITCHED_PROGRAMS, family_of
 from timbrel.score.performance_roll import PerformanceRoll
 from timbrel.training.dataset import read_roll
 from timbrel.training.samples import excerpt, kept_samples
@@ -54,12 +55,26 @@ class NoteClips:
         "train" or "valid".
     sample_rate
         To which the clips are resampled, in Hz.
+    families
+        How much likelier than others the instruments of some families are drawn, by
+        `FAMILY_NAMES`.
     progress
         Wraps the finished items, as ``progress(items, total, label)``.
+
+    Raises
+    ------
+    InputError
+        If nothing in the data has a pitch, or a family is none.
     """
 
     def __init__(
-        self, folder: Path, split: str, sample_rate: int, *, progress: Progress = silent
+        self,
+        folder: Path,
+        split: str,
+        sample_rate: int,
+        *,
+        families: Mapping[str, float] | None = None,
+        progress: Progress = silent,
     ) -> None:
         self.settings, clips = read_data(folder)
         self.clips = [clip for clip in clips if clip.split == split]
@@ -73,7 +88,11 @@ class NoteClips:
             [not clip.is_kit and clip.program not in UNPITCHED_PROGRAMS for clip in self.clips],
             bool,
         )
-        # What is drawn, and how likely: each instrument as likely as any other.
+        # What is drawn, and how likely: each instrument as likely as any other of its family.
+        self._families = families or {}
+        for name in self._families:
+            if name not in FAMILY_NAMES:
+                raise InputError(f"'{name}' is no family; there are {', '.join(FAMILY_NAMES)}")
         pitched = self._shares(is_pitched)
         self.background = self._shares(~is_pitched)  # drums and noises, of which nothing is known
         if pitched is None:
@@ -86,13 +105,14 @@ class NoteClips:
         self._rolls: dict[str, PerformanceRoll] = {}
 
     def _shares(self, among: np.ndarray) -> np.ndarray | None:
-        """How likely each clip is drawn: instruments are equal, and so is each of their seconds."""
+        """How likely each clip is drawn: instruments of a family are equal, and all seconds."""
         if not among.any():
             return None
         names = np.unique([clip.instrument for clip in self.clips], return_inverse=True)[1]
         lengths = self.durations_s * among
         of_instrument = np.bincount(names, lengths)[names]
         shares = np.divide(lengths, of_instrument, out=np.zeros(len(lengths)), where=among)
+        shares *= [self._families.get(family_of(clip.program), 1.0) for clip in self.clips]
         return shares / shares.sum()
 
     def origin(self) -> dict[str, str]:
@@ -193,7 +213,9 @@ def _note(
     on_keys = (keys >= 0) & (keys < N_PITCHES)
     if on_keys[0]:
         _triangle(labels[:, keys[0], ONSET], start)
-        near = np.arange(max(round(start) - 1, 0), min(round(start) + 2, len(labels)))
+        # Wherever the onset is above 0.
+        reach = _REACH_FRAMES
+        near = np.arange(max(round(start) - reach, 0), min(round(start) + reach + 1, len(labels)))
         place = labels[near, keys[0], VELOCITY]
         labels[near, keys[0], VELOCITY] = np.maximum(place, velocity)
     inside = on_keys[1:]

@@ -1,7 +1,10 @@
 """What the network says of each key and frame → notes, frame by frame.
 
-A note begins where the onset has a peak above a threshold, and ends where the release has one,
-where the key no longer sounds, or where it is struck again. If it is bent across to the next key,
+The network says of each frame how likely a note begins there. Where it is sure that one does, but
+not when, the probability is spread over some frames, and none of them is likely. What counts is
+therefore the sum over ±48 ms, about as far as two onsets are taken for one (`gathered`). A note
+begins where that has a peak above a threshold, and ends where the release has a peak, where the key
+no longer sounds, or where it is struck again. If it is bent across to the next key,
 it goes on there. While a note sounds, nothing grows but its bend curve, which is given up at its
 end if the note was not bent.
 """
@@ -16,11 +19,19 @@ import numpy as np
 from timbrel.constants import LOWEST_PITCH, N_PITCHES
 from timbrel.transcription.sizes import BEND, FRAME, OFFSET, ONSET, VELOCITY
 
-REFRACTORY_FRAMES = 3  # a key is not struck twice within these
+# Probabilities of onsets are summed over so many frames to either side; a sure onset is a triangle,
+# which adds up to two frames. What lies further away counts a little less, so that a peak is in the
+# middle of it.
+GATHERED_FRAMES = 3
+SURE_ONSET_FRAMES = 2.0
+GATHERED_SLOPE = 0.02  # of a frame
+PEAK_FRAMES = GATHERED_FRAMES + 1  # how many frames after it a peak is known as one
+REFRACTORY_FRAMES = 4  # a key is not struck twice within these
 SHORTEST_FRAMES = 2
 ENDED_FRAMES = 2  # a key that has been below the threshold for so long no longer sounds
 BENT_CENTS = 25.0  # a note whose pitch stays within so much of its mean is not bent
 _SEMITONE_CENTS = 100.0
+NO_ONSET = 1e-6  # a sum of probabilities below which nothing is known of an onset
 
 
 @dataclass(frozen=True)
@@ -55,7 +66,7 @@ class _Sounding:
 
     key: int
     start: float  # frames
-    onset: float
+    onset: float  # how likely it is
     velocity: float
     frame_sum: float = 0.0
     n_frames: int = 0
@@ -80,24 +91,29 @@ class NoteDecoder:
         self._active = np.zeros(N_PITCHES, bool)
         self._below = np.zeros(N_PITCHES, np.int64)  # for how many frames
         self._started = np.full(N_PITCHES, -(10**9), np.int64)
-        # The last two frames.
+        # Frames that are not decided yet, with those before them; nothing precedes the first one.
+        self._values = np.zeros((GATHERED_FRAMES, N_PITCHES, 5), np.float32)
+        # The last two frames, and where in the last one onsets lie.
         self._last = np.zeros((N_PITCHES, 5), np.float32)
         self._before = np.zeros((N_PITCHES, 5), np.float32)
+        self._places = np.zeros(N_PITCHES, np.float32)
 
     def push(self, values: np.ndarray) -> list[HeardNote]:
         """Take probabilities, velocities and bends, (frames, 88, 5); gives notes that are over."""
+        joined = np.concatenate([self._values, values])
+        self._values = joined[-2 * GATHERED_FRAMES :]
         found: list[HeardNote] = []
-        for row in values:
-            found.extend(self._step(row))
+        for row, places in zip(*gathered(joined), strict=True):
+            found.extend(self._step(row, places))
         return found
 
     def finish(self) -> list[HeardNote]:
         """End what still sounds, where the stream ends."""
         # One more frame, in which nothing happens, lets the last peaks be found.
-        found = self.push(np.zeros((1, N_PITCHES, 5), np.float32))
+        found = self.push(np.zeros((PEAK_FRAMES, N_PITCHES, 5), np.float32))
         return found + [self._end(key, self._time - 1.0) for key in list(self._sounding)]
 
-    def _step(self, row: np.ndarray) -> Iterator[HeardNote]:
+    def _step(self, row: np.ndarray, places: np.ndarray) -> Iterator[HeardNote]:
         """A frame; what peaked in the one before is known now."""
         limits, last, before = self._thresholds, self._last, self._before
         peaks = last[:, ONSET] >= limits.onset
@@ -109,7 +125,7 @@ class NoteDecoder:
         for key in np.flatnonzero(peaks).tolist():
             start = self._time - 1.0
             if self._time > 1:  # before the first frame nothing is known
-                start += _shift(before[key, ONSET], last[key, ONSET], row[key, ONSET])
+                start += float(self._places[key])
             if key in self._sounding:
                 yield self._end(key, start)
             self._begin(key, start)
@@ -117,12 +133,13 @@ class NoteDecoder:
             note.frame_sum += float(row[key, FRAME])
             note.n_frames += 1
             note.bend.append(_SEMITONE_CENTS * (key - note.key) + float(row[key, BEND]))
-        self._before, self._last = last, row
+        self._before, self._last, self._places = last, row, places
         self._time += 1
 
     def _begin(self, key: int, start: float) -> None:
         last = self._last[key]
-        note = _Sounding(key, max(start, 0.0), float(last[ONSET]), float(last[VELOCITY]))
+        onset = min(float(last[ONSET]), 1.0)
+        note = _Sounding(key, max(start, 0.0), onset, float(last[VELOCITY]))
         note.frame_sum, note.n_frames = float(last[FRAME]), 1
         note.bend.append(float(last[BEND]))
         self._sounding[key] = note
@@ -180,6 +197,42 @@ class NoteDecoder:
             cents=cents,
             bend_cents=tuple(np.round(curve, 1).tolist()) if is_bent else (),
         )
+
+
+def gathered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Onsets as the sums over their neighbours, of what the network says.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (frames, 88, 5)
+        Probabilities, velocities and bends.
+
+    Returns
+    -------
+    rows : ndarray of float32, shape (frames − 2 · `GATHERED_FRAMES`, 88, 5)
+        The same but for the first and last frames: the onset is how likely one lies in the frames
+        around (a little above 1 at times), the velocity is the mean over these onsets.
+    places : ndarray of float32, shape (frames − 2 · `GATHERED_FRAMES`, 88)
+        The mean time of these onsets, in frames after the row's own.
+    """
+    n_rows = max(len(values) - 2 * GATHERED_FRAMES, 0)
+    rows = values[GATHERED_FRAMES : GATHERED_FRAMES + n_rows].copy()
+    total = np.full(rows.shape[:2], NO_ONSET, np.float32)
+    weighed, moment, velocity = (
+        np.zeros_like(total),
+        np.zeros_like(total),
+        total * rows[..., VELOCITY],
+    )
+    for i in range(2 * GATHERED_FRAMES + 1):
+        away = np.float32(i - GATHERED_FRAMES)
+        onset = values[i : i + n_rows, :, ONSET]
+        total += onset
+        weighed += (1 - np.float32(GATHERED_SLOPE) * abs(away)) * onset
+        moment += away * onset
+        velocity += onset * values[i : i + n_rows, :, VELOCITY]
+    rows[..., ONSET] = weighed / np.float32(SURE_ONSET_FRAMES)
+    rows[..., VELOCITY] = velocity / total
+    return rows, moment / total
 
 
 def _shift(before: float, peak: float, after: float) -> float:

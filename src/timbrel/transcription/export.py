@@ -17,7 +17,14 @@ from timbrel.bundles.weights import (
     training_rows,
 )
 from timbrel.constants import N_PITCHES
-from timbrel.transcription.network import STEM_KERNEL, Block, Stem, Transcriber
+from timbrel.transcription.network import (
+    KEYS_AT_ONCE,
+    STEM_KERNEL,
+    Block,
+    Context,
+    Stem,
+    Transcriber,
+)
 from timbrel.transcription.sizes import BEND, HEADS, KIND, MAX_BEND_CENTS
 from timbrel.transcription.stream import GRAPH_FILE
 
@@ -57,16 +64,18 @@ def transcriber_graph(model: Transcriber) -> onnx.ModelProto:
     values = _stacked(graph, model)
     inputs = {"spectra": [1, len(config.windows), "frames", config.n_bands]}
     outputs: dict[str, tuple[str, list]] = {}
-    layers: list[Stem | Block] = [model.stem1, model.stem2, *model.blocks]
-    for i, (layer, state) in enumerate(zip(layers, model.states(1), strict=True)):
+    for i, (layer, state) in enumerate(zip(model.layers, model.states(1), strict=True)):
         inputs[f"state_{i}"] = list(state.shape)
-        joined = graph.add("Concat", [f"state_{i}", values], axis=2)
-        memory = graph.slice(joined, -state.shape[2], 2**31, 2)
-        outputs[f"next_{i}"] = (memory, list(state.shape))
-        if isinstance(layer, Stem):
-            values = _stem(graph, layer, joined)
+        if isinstance(layer, Context):
+            values, memory = _context(graph, layer, values, f"state_{i}")
         else:
-            values = _block(graph, layer, joined)
+            joined = graph.add("Concat", [f"state_{i}", values], axis=2)
+            memory = graph.slice(joined, -state.shape[2], 2**31, 2)
+            if isinstance(layer, Stem):
+                values = _stem(graph, layer, joined)
+            else:
+                values = _block(graph, layer, joined)
+        outputs[f"next_{i}"] = (memory, list(state.shape))
     found = graph.add("Transpose", [_heads(graph, model, values)], perm=_CHANNELS_LAST)
     outputs["values"] = (found, [1, "frames", N_PITCHES, len(HEADS)])
     return graph.model(inputs=inputs, outputs=outputs)
@@ -118,6 +127,22 @@ def _block(graph: Graph, block: Block, joined: str) -> str:
     if block.delay:
         kept = graph.slice(kept, 0, -block.delay, 2)
     return graph.add("Add", [kept, mixed])
+
+
+def _context(graph: Graph, layer: Context, values: str, state: str) -> tuple[str, str]:
+    features = graph.add("Relu", [_dense(graph, layer.listen, values)])
+    axis = graph.integers(3)
+    total = graph.add("ReduceSum", [features, axis], keepdims=0)
+    total = graph.add("Div", [total, graph.constant(KEYS_AT_ONCE)])
+    most = graph.add("ReduceMax", [features], axes=[3], keepdims=0)
+    pooled = graph.add("Concat", [total, most], axis=1)  # (1, features, frames)
+    by_time = graph.add("Transpose", [pooled], perm=[0, 2, 1])
+    start = graph.add("Unsqueeze", [state, graph.integers(0)])
+    heard, memory = graph.gru(layer.remember, by_time, start)
+    told = graph.add("Transpose", [graph.dense(layer.tell, heard)], perm=[0, 2, 1])
+    scale, shift = graph.add("Split", [graph.add("Unsqueeze", [told, axis])], 2, axis=1)
+    scaled = graph.add("Mul", [values, graph.add("Add", [scale, graph.constant(1.0)])])
+    return graph.add("Add", [scaled, shift]), graph.add("Squeeze", [memory, graph.integers(0)])
 
 
 def _dense(graph: Graph, layer: nn.Linear, value: str) -> str:

@@ -9,6 +9,10 @@ The network streams: it remembers the last frames that its convolutions have see
 `TranscriberConfig.frames_ahead` frames beyond the one that it speaks of. A signal is preceded by
 zeros in all its layers; that is also how it is trained, so that the length of blocks does not
 change what it says.
+
+What sounds like an octave in one timbre is a single note in another, and notes of some timbres are
+slow to speak. Keys alone cannot tell; a recurrent layer, the `Context`, hears all keys together and
+changes how each is read.
 """
 
 from __future__ import annotations
@@ -23,13 +27,17 @@ from timbrel.constants import N_PITCHES
 from timbrel.transcription.sizes import HEADS, MAX_BEND_CENTS, TranscriberConfig
 
 STEM_KERNEL = (3, 5)  # frames, bands
+KEYS_AT_ONCE = 8.0  # by which sums over keys are divided, so that they are near 1
 
 
 class Stem(nn.Module):
     """A convolution over frames and bands, (batch, channels, frames, bands); one frame is ahead."""
 
-    def __init__(self, n_in: int, n_out: int, stride: int, margin: tuple[int, int]) -> None:
+    def __init__(
+        self, n_in: int, n_out: int, n_bands: int, stride: int, margin: tuple[int, int]
+    ) -> None:
         super().__init__()
+        self.state_shape = (n_in, STEM_KERNEL[0] - 1, n_bands)
         self.convolution = nn.Conv2d(n_in, n_out, STEM_KERNEL, stride=(1, stride))
         self.margin = margin  # bands beyond the lowest and the highest, which are zeros
 
@@ -48,6 +56,7 @@ class Block(nn.Module):
         self.dilation = dilation
         self.memory = dilation * (config.kernel_frames - 1)  # frames
         self.delay = dilation * ahead  # frames
+        self.state_shape = (size, self.memory, N_PITCHES)
         # Both kernels are columns, since the gradients of others take ten times as long on a CPU.
         self.over_time = nn.Conv2d(size, size, (config.kernel_frames, 1), groups=size)
         self.over_keys = nn.Conv2d(
@@ -89,6 +98,32 @@ class Block(nn.Module):
         return mixed.reshape(shape[0], shape[2], shape[3], shape[1])
 
 
+class Context(nn.Module):
+    """What all keys together say of the timbre, (batch, channels, frames, keys) → the same.
+
+    The sum and the maximum of some features over the keys are read by a recurrent layer, whose
+    output scales and shifts the channels of all keys alike. It begins as the identity.
+    """
+
+    def __init__(self, config: TranscriberConfig) -> None:
+        super().__init__()
+        size = config.context_size
+        self.state_shape = (size,)
+        self.listen = nn.Linear(config.hidden_size, size)
+        self.remember = nn.GRU(2 * size, size, batch_first=True)
+        self.tell = nn.Linear(size, 2 * config.hidden_size)
+        nn.init.zeros_(self.tell.weight)
+        nn.init.zeros_(self.tell.bias)
+
+    def forward(self, values: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        features = functional.relu(self.listen(values.permute(0, 2, 3, 1)))
+        pooled = torch.cat([features.sum(dim=2) / KEYS_AT_ONCE, features.amax(dim=2)], dim=-1)
+        with torch.autocast(values.device.type, enabled=False):
+            heard, memory = self.remember(pooled.float(), state.float()[None])
+        scale, shift = self.tell(heard).permute(0, 2, 1)[..., None].chunk(2, dim=1)
+        return values * (1 + scale) + shift, memory[0]
+
+
 class Transcriber(nn.Module):
     """Spectra (batch, windows, frames, bands) → values (batch, frames, keys, heads), a while later.
 
@@ -103,30 +138,30 @@ class Transcriber(nn.Module):
         n_in = len(config.windows) * len(config.harmonics)
         per_key = config.bands_per_semitone
         reach = STEM_KERNEL[1] // 2
-        self.stem1 = Stem(n_in, config.stem_size, 1, (reach, reach))
+        n_bands = N_PITCHES * per_key
+        self.stem1 = Stem(n_in, config.stem_size, n_bands, 1, (reach, reach))
         # The kernel's middle lies in the middle of a key's bands.
         margin = reach - (per_key - 1) // 2
-        self.stem2 = Stem(config.stem_size, config.hidden_size, per_key, (margin, margin))
+        self.stem2 = Stem(config.stem_size, config.hidden_size, n_bands, per_key, (margin, margin))
         self.blocks: Sequence[Block] = nn.ModuleList(  # type: ignore[assignment]
             Block(config, *sizes) for sizes in zip(config.dilations, config.ahead, strict=True)
         )
+        self.context = Context(config) if config.context_size else None
         self.heads = nn.Linear(config.hidden_size, len(HEADS) * config.head_size)
         self.outputs: Sequence[nn.Linear] = nn.ModuleList(  # type: ignore[assignment]
             nn.Linear(config.head_size, 1) for _ in HEADS
         )
 
+    @property
+    def layers(self) -> list[Stem | Block | Context]:
+        """What has a memory, from the first to the last."""
+        at = self.config.context_before
+        context = [] if self.context is None else [self.context]
+        return [self.stem1, self.stem2, *self.blocks[:at], *context, *self.blocks[at:]]
+
     def states(self, batch: int, device: torch.device | None = None) -> list[Tensor]:
         """What the network remembers before it has heard anything."""
-        config = self.config
-        n_in = len(config.windows) * len(config.harmonics)
-        n_bands = N_PITCHES * config.bands_per_semitone
-        frames = STEM_KERNEL[0] - 1
-        shapes = [
-            (batch, n_in, frames, n_bands),
-            (batch, config.stem_size, frames, n_bands),
-            *((batch, config.hidden_size, block.memory, N_PITCHES) for block in self.blocks),
-        ]
-        return [torch.zeros(shape, device=device) for shape in shapes]
+        return [torch.zeros((batch, *layer.state_shape), device=device) for layer in self.layers]
 
     def forward(
         self, spectra: Tensor, states: Sequence[Tensor] | None = None
@@ -134,7 +169,7 @@ class Transcriber(nn.Module):
         states = self.states(len(spectra), spectra.device) if states is None else states
         memories = []
         values = self.stacked(spectra)
-        for layer, state in zip((self.stem1, self.stem2, *self.blocks), states, strict=True):
+        for layer, state in zip(self.layers, states, strict=True):
             values, memory = layer(values, state.to(values.dtype))
             memories.append(memory)
         hidden = functional.relu(self.heads(values.permute(0, 2, 3, 1)))

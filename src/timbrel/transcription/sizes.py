@@ -40,6 +40,10 @@ class TranscriberConfig:
     # For each block: frames between the taps of its kernel, and how many taps lie in the future.
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 1)
     ahead: tuple[int, ...] = (3, 3, 2, 1, 0, 3)
+    # What is heard of the sound of all keys together: numbers of a memory, none if 0, and before
+    # which of the blocks it speaks.
+    context_size: int = 0
+    context_before: int = 3
 
     def __post_init__(self) -> None:
         for name in ("windows", "harmonics", "dilations", "ahead"):  # JSON and YAML give lists
@@ -48,6 +52,8 @@ class TranscriberConfig:
             raise InputError("'dilations' and 'ahead' must have a number for each block")
         if not all(0 <= taps < self.kernel_frames for taps in self.ahead):
             raise InputError(f"'ahead' must be from 0 to {self.kernel_frames - 1} for each block")
+        if self.context_size and not 0 <= self.context_before <= len(self.dilations):
+            raise InputError("'context_before' must be the number of a block, counted from 0")
         if self.sample_rate % 2 or any(window % 2 for window in self.windows):
             raise InputError("the sample rate and the windows must be even")
 

@@ -13,7 +13,7 @@ from timbrel.constants import DEFAULT_TRANSCRIBER
 from timbrel.errors import InputError
 from timbrel.progress import Progress, silent
 from timbrel.score.score import Note, Score, Track
-from timbrel.transcription.decoding import HeardNote, NoteDecoder, Thresholds
+from timbrel.transcription.decoding import PEAK_FRAMES, HeardNote, NoteDecoder, Thresholds
 from timbrel.transcription.heard import TRACK_NAME, Part
 from timbrel.transcription.recording import Recording, look_into
 from timbrel.transcription.sizes import KIND
@@ -64,7 +64,7 @@ class NoteStream:
     @property
     def latency_s(self) -> float:
         """How long after its onset a note can be known to have begun."""
-        return self.config.latency_s
+        return self.config.latency_s + PEAK_FRAMES / self.config.frame_rate
 
     def reset(self) -> None:
         """Forget all that was heard."""

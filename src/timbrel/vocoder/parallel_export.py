@@ -16,6 +16,8 @@ from timbrel.bundles.weights import (
     training_rows,
 )
 from timbrel.geometry import MelConfig
+from timbrel.vocoder.contrast import KEY as CONTRAST
+from timbrel.vocoder.contrast import Contrast
 from timbrel.vocoder.parallel import ParallelVocoder
 from timbrel.vocoder.parallel_graph import kits_graph, streaming_graph
 from timbrel.vocoder.parallel_stream import GRAPH_FILE, KITS_FILE
@@ -26,6 +28,7 @@ def write_parallel_bundle(
     output: Path,
     *,
     mel: MelConfig,
+    contrast: Contrast | None = None,
     **about: Any,
 ) -> None:
     """Write a bundle; its weights are stored in half precision.
@@ -38,6 +41,8 @@ def write_parallel_bundle(
         The bundle's folder, which must not exist yet.
     mel
         The geometry of what it was trained on.
+    contrast
+        By which the range of mels is widened.
     about
         What else `timbrel.bundles.weights.bundle_config` wants to know.
 
@@ -47,13 +52,18 @@ def write_parallel_bundle(
         If the folder exists, or its parent does not.
     """
     round_to_half(model)
+    if contrast is not None:
+        about[CONTRAST] = contrast.as_dict()
     config = bundle_config(model, "parallel", mel=asdict(mel), **about)
-    write_bundle(output, config, graph_files(model, graphs_of(model, mel)), card=_card(config))
+    files = graph_files(model, graphs_of(model, mel, contrast))
+    write_bundle(output, config, files, card=_card(config))
 
 
-def graphs_of(model: ParallelVocoder, mel: MelConfig) -> dict[str, onnx.ModelProto]:
+def graphs_of(
+    model: ParallelVocoder, mel: MelConfig, contrast: Contrast | None
+) -> dict[str, onnx.ModelProto]:
     """The graphs of a bundle, by the names of their files."""
-    graphs = {GRAPH_FILE: streaming_graph(model, mel)}
+    graphs = {GRAPH_FILE: streaming_graph(model, mel, contrast)}
     if model.config.plays_kits:
         graphs[KITS_FILE] = kits_graph(model, mel)
     return graphs

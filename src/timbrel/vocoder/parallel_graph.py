@@ -28,6 +28,7 @@ from timbrel.constants import A4_HZ, A4_PITCH
 from timbrel.geometry import MelConfig
 from timbrel.mel.spectrogram import hann_window
 from timbrel.score.performance_roll import N_KEYS
+from timbrel.vocoder.contrast import Contrast
 from timbrel.vocoder.excitation import ENVELOPES
 from timbrel.vocoder.fourier_graph import FourierGraph
 from timbrel.vocoder.masks import LARGEST_LOG_MAGNITUDE, SMALLEST_SQUARE
@@ -53,9 +54,11 @@ from timbrel.vocoder.strokes import (
 _END = np.iinfo(np.int64).max
 
 
-def streaming_graph(model: ParallelVocoder, mel: MelConfig) -> onnx.ModelProto:
+def streaming_graph(
+    model: ParallelVocoder, mel: MelConfig, contrast: Contrast | None = None
+) -> onnx.ModelProto:
     """The network as a step of a stream; `ParallelStream` says what goes in and out."""
-    config, graph = model.config, _Streaming(model, mel)
+    config, graph = model.config, _Streaming(model, mel, contrast)
     x = graph.read_mel()
     real = imaginary = ""
     if config.knows_pulses:
@@ -127,7 +130,9 @@ def kits_graph(model: ParallelVocoder, mel: MelConfig) -> onnx.ModelProto:
 class _Streaming(FourierGraph):
     """The parts of the graph."""
 
-    def __init__(self, model: ParallelVocoder, mel: MelConfig) -> None:
+    def __init__(
+        self, model: ParallelVocoder, mel: MelConfig, contrast: Contrast | None = None
+    ) -> None:
         super().__init__("parallel vocoder", model, model.config.n_fft)
         self.config = model.config
         self._network, self._mel_config = model, mel
@@ -135,11 +140,18 @@ class _Streaming(FourierGraph):
         self._states: dict[str, tuple[str, list]] = {}
         self._n_frames = self.add("Shape", ["mel"], start=1, end=2)
         self._spread = self.sparse(spread_of(mel, self.config.n_fft))
+        self._mel = "mel" if contrast is None else self._widened(contrast)
+
+    def _widened(self, contrast: Contrast) -> str:
+        """The mel with its range widened; silence stays what it is."""
+        scaled = self.add("Mul", ["mel", self.constant(contrast.factor)])
+        moved = self.add("Add", [scaled, self.constant(contrast.offset)])
+        return self.add("Max", [moved, self.constant(self._mel_config.log_floor)])
 
     def read_mel(self) -> str:
         """What the network reads of the mel."""
         # As `timbrel.vocoder.mel_scale.normalised`:
-        scaled = self.add("Div", ["mel", self.constant(-self._mel_config.log_floor / 2)])
+        scaled = self.add("Div", [self._mel, self.constant(-self._mel_config.log_floor / 2)])
         return self.dense(self._network.mel, self.add("Add", [scaled, self.constant(1.0)]))
 
     def trunk(self, x: str) -> str:
@@ -182,7 +194,7 @@ class _Streaming(FourierGraph):
     def delayed_envelope(self) -> str:
         """The mels of the frames that the head speaks of, drawn out over the bins."""
         c = self.config
-        both = self.add("Concat", ["mel_tail", "mel"], axis=1)
+        both = self.add("Concat", ["mel_tail", self._mel], axis=1)
         now, tail = self.divided(both, 1)
         self._states["mel_tail"] = tail, ["tracks", c.lookahead, c.n_mels]
         return self.add("MatMul", [now, self._spread])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from timbrel.progress import silent
 from timbrel.training.export import export_run
 from timbrel.training.loop import train
 from timbrel.training.recipe import Recipe, read_recipe
-from timbrel.training.tasks.transcriber import TranscriberTask
-from timbrel.transcription.sizes import FRAME, ONSET, VELOCITY
+from timbrel.training.tasks.transcriber import TranscriberTask, new_transcriber
+from timbrel.transcription.decoding import Thresholds
+from timbrel.transcription.export import write_transcriber_bundle
+from timbrel.transcription.sizes import FRAME, ONSET, VELOCITY, TranscriberConfig
 from timbrel.transcription.stream import ProbabilityStream
 
 RECIPE = Path(__file__).parents[3] / "recipes" / "transcriber.yaml"
@@ -52,6 +55,57 @@ def recipe_of(**changes: Any) -> Recipe:
 def task_of(small_data: Path, recipe: Recipe, *, rank: int = 0, world: int = 1) -> TranscriberTask:
     torch.manual_seed(recipe.seed)
     return TranscriberTask(recipe, small_data, rank=rank, world=world, progress=silent)
+
+
+def test_a_network_that_grows_begins_with_what_the_smaller_one_says(
+    small_data: Path, tmp_path: Path
+) -> None:
+    smaller = {**SMALL_SIZES, "context_size": 0, "dilations": (1,), "ahead": (3,)}
+    torch.manual_seed(4)
+    known = new_transcriber(TranscriberConfig(**smaller))
+    with torch.no_grad():
+        known.blocks[0].contract.weight.normal_(std=0.3)
+    path = tmp_path / "smaller"
+    write_transcriber_bundle(
+        known,
+        path,
+        thresholds=Thresholds().as_dict(),
+        name="small",
+        sample_rate=known.config.sample_rate,
+        license="MIT",
+        attribution="Not trained.",
+        training={},
+    )
+
+    task = task_of(small_data, recipe_of(model={**SMALL_SIZES, "ahead": (3, 0)}))
+    assert task.start(load_bundle(path)) == ""
+    spectra = 4 * torch.rand(2, 2, 30, known.config.n_bands)
+    with torch.no_grad():
+        expected, found = known(spectra)[0], task.model(spectra)[0]
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+    other = task_of(small_data, recipe_of(model={**SMALL_SIZES, "hidden_size": 6}))
+    with pytest.raises(InputError, match="hidden_size is 8, that of the recipe is 6"):
+        other.start(load_bundle(path))
+
+
+def test_other_makers_instruments_and_favoured_families_are_drawn(
+    small_data: Path, tmp_path: Path
+) -> None:
+    more = tmp_path / "more"
+    shutil.copytree(small_data, more)
+    options = {"crop_s": 1.0, "more_data": [str(more)], "more_share": 1.0}
+    task = task_of(small_data, recipe_of(options=options))
+    random = np.random.default_rng(1)
+    assert {task._source(random) is task._train for _ in range(20)} == {False}
+    task = task_of(small_data, recipe_of(options={**options, "more_share": 0.0}))
+    assert {task._source(random) is task._train for _ in range(20)} == {True}
+    with pytest.raises(InputError, match="'more_share' must be from 0 to 1"):
+        task_of(small_data, recipe_of(options={**options, "more_share": 2}))
+    with pytest.raises(InputError, match="'Kazoo' is no family; there are Piano"):
+        task_of(small_data, recipe_of(options={"families": {"Kazoo": 2.0}}))
+    with pytest.raises(InputError, match="above 0"):
+        task_of(small_data, recipe_of(options={"families": {"Organ": 0}}))
 
 
 def test_a_batch_is_a_function_of_the_step(small_data: Path) -> None:

@@ -6,6 +6,8 @@ import { roundHalfEven } from "../engine/rounding";
 import { BEND, FRAME, N_HEADS, OFFSET, ONSET, VELOCITY, type Thresholds } from "./sizes";
 
 const { refractoryFrames, shortestFrames, endedFrames, bentCents } = constants.transcription;
+const { gatheredFrames, gatheredSlope, sureOnsetFrames, noOnset, peakFrames } =
+  constants.transcription;
 const { nPitches, lowestPitch } = constants;
 const SEMITONE_CENTS = 100;
 const MOST_VELOCITY = 127;
@@ -55,9 +57,6 @@ interface Sounding {
   below: number;
 }
 
-/** How many frames after it a peak is known as one. */
-export const PEAK_FRAMES = 1;
-
 export class NoteDecoder {
   private readonly limits: Thresholds;
   private time = 0; // the next frame
@@ -65,8 +64,12 @@ export class NoteDecoder {
   /** By the key that sounds now; in the order in which they began. */
   private readonly sounding = new Map<number, Sounding>();
   private readonly started = new Int32Array(nPitches).fill(-(2 ** 30));
-  private last: Float32Array = new Float32Array(nPitches * N_HEADS);
-  private before: Float32Array = new Float32Array(nPitches * N_HEADS);
+  /** Frames that are not decided yet, with those before them; nothing precedes the first one. */
+  private readonly window: Float32Array[] = Array.from({ length: gatheredFrames }, nothing);
+  private last = nothing();
+  private before = nothing();
+  /** Where in the last frame onsets lie, by key. */
+  private places: Float32Array = new Float32Array(nPitches);
 
   constructor(
     private readonly frameRate: number,
@@ -85,28 +88,33 @@ export class NoteDecoder {
   push(values: Float32Array): HeardNote[] {
     const size = nPitches * N_HEADS;
     const found: HeardNote[] = [];
-    for (let at = 0; at < values.length; at += size) this.step(values.slice(at, at + size), found);
+    for (let at = 0; at < values.length; at += size) {
+      this.window.push(values.slice(at, at + size));
+      if (this.window.length <= 2 * gatheredFrames) continue;
+      const { row, places } = gathered(this.window);
+      this.window.shift();
+      this.step(row, places, found);
+    }
     return found;
   }
 
   /** End what still sounds, where the stream ends. */
   finish(): HeardNote[] {
     // One more frame, in which nothing happens, lets the last peaks be found.
-    const found = this.push(new Float32Array(nPitches * N_HEADS));
+    const found = this.push(new Float32Array(peakFrames * nPitches * N_HEADS));
     for (const key of [...this.sounding.keys()]) found.push(this.end(key, this.time - 1));
     return found;
   }
 
   /** A frame; what peaked in the one before is known now. */
-  private step(row: Float32Array, found: HeardNote[]): void {
+  private step(row: Float32Array, places: Float32Array, found: HeardNote[]): void {
     const peaks = this.peaks(row, ONSET, this.limits.onset).filter(
       (key) => this.time - 1 - this.started[key] >= refractoryFrames,
     );
     this.ends(row, new Set(peaks), found);
     for (const key of peaks) {
       // Before the first frame nothing is known.
-      const shift = this.time > 1 ? this.shift(row, key, ONSET) : 0;
-      const start = this.time - 1 + shift;
+      const start = this.time - 1 + (this.time > 1 ? this.places[key] : 0);
       if (this.sounding.has(key)) found.push(this.end(key, start));
       this.begin(key, start);
     }
@@ -117,7 +125,7 @@ export class NoteDecoder {
       note.bend.push(SEMITONE_CENTS * (key - note.key) + row[at(key, BEND)]);
       if (note.nFrames >= longest) found.push(this.end(key, this.time));
     }
-    [this.before, this.last] = [this.last, row];
+    [this.before, this.last, this.places] = [this.last, row, places];
     this.time++;
   }
 
@@ -142,7 +150,7 @@ export class NoteDecoder {
       number,
       key,
       start: Math.max(start, 0),
-      onset: last[at(key, ONSET)],
+      onset: Math.min(last[at(key, ONSET)], 1),
       velocity: last[at(key, VELOCITY)],
       frameSum: last[at(key, FRAME)],
       nFrames: 1,
@@ -161,7 +169,7 @@ export class NoteDecoder {
     const isOld = (key: number) => this.time - 1 - this.started[key] >= shortestFrames;
     for (const key of this.peaks(row, OFFSET, this.limits.offset)) {
       if (!this.sounding.has(key) || struck.has(key) || !isOld(key)) continue;
-      found.push(this.end(key, this.time - 1 + this.shift(row, key, OFFSET)));
+      found.push(this.end(key, this.time - 1 + this.releaseShift(row, key)));
     }
     const silent: number[] = [];
     for (const [key, note] of this.sounding) {
@@ -220,12 +228,38 @@ export class NoteDecoder {
   }
 
   /** Where a peak lies between frames, −½ to ½, of a triangle that is four frames wide. */
-  private shift(row: Float32Array, key: number, head: number): number {
-    const [before, peak, after] = [this.before, this.last, row].map((one) => one[at(key, head)]);
+  private releaseShift(row: Float32Array, key: number): number {
+    const [before, peak, after] = [this.before, this.last, row].map((one) => one[at(key, OFFSET)]);
     const rise = after - before;
     if (!rise) return 0;
     return Math.min(Math.max(rise / (peak + Math.abs(rise) / 2), -0.5), 0.5);
   }
+}
+
+function nothing(): Float32Array {
+  return new Float32Array(nPitches * N_HEADS);
+}
+
+/** Of 2 · `gatheredFrames` + 1 frames the one in the middle, its onsets summed over all of them. */
+function gathered(window: Float32Array[]): { row: Float32Array; places: Float32Array } {
+  const row = window[gatheredFrames].slice();
+  const places = new Float32Array(nPitches);
+  for (let key = 0; key < nPitches; key++) {
+    let [total, weighed, moment] = [noOnset, 0, 0];
+    let velocity = noOnset * row[at(key, VELOCITY)];
+    window.forEach((values, i) => {
+      const away = i - gatheredFrames;
+      const onset = values[at(key, ONSET)];
+      total += onset;
+      weighed += (1 - gatheredSlope * Math.abs(away)) * onset;
+      moment += away * onset;
+      velocity += onset * values[at(key, VELOCITY)];
+    });
+    row[at(key, ONSET)] = weighed / sureOnsetFrames;
+    row[at(key, VELOCITY)] = velocity / total;
+    places[key] = moment / total;
+  }
+  return { row, places };
 }
 
 function velocityOf(share: number): number {

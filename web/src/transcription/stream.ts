@@ -2,7 +2,7 @@
 // of any length in fixed memory, whatever the length of the blocks.
 
 import constants from "../constants.json";
-import { NoteDecoder, PEAK_FRAMES, type HeardNote, type Watcher } from "./decoding";
+import { NoteDecoder, type HeardNote, type Watcher } from "./decoding";
 import { FrontEnd } from "./front_end";
 import { frameRateOf, framesAhead, latencyOf, N_HEADS, type TranscriberConfig } from "./sizes";
 
@@ -20,7 +20,7 @@ export interface TranscriberNetwork<State> {
 
 /** How long after it begins a note is known, in seconds; blocks and computing come on top. */
 export function noteLatencyOf({ model }: TranscriberConfig): number {
-  return latencyOf(model) + PEAK_FRAMES / frameRateOf(model);
+  return latencyOf(model) + constants.transcription.peakFrames / frameRateOf(model);
 }
 
 export class NoteStream<State> {

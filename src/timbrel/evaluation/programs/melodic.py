@@ -15,7 +15,6 @@ from timbrel.corpus.etudes import natural_range
 from timbrel.evaluation.judges import load_judge
 from timbrel.evaluation.originals import Excerpt
 from timbrel.evaluation.programs.pairs import Pairs, strokes
-from timbrel.geometry import MelConfig
 from timbrel.measures.correlation import DB_PER_NEPER, LogCqtCorrelation
 from timbrel.measures.notes_heard import note_scores, note_table
 from timbrel.measures.sound import audible_frames, level_error_db
@@ -76,7 +75,8 @@ def measure_program(
             high.add_spectra(*spectra)
             high_levels.append(float(_power_db(spectra[1]) - _power_db(spectra[0])))
         levels.append(level_error_db(*pair))
-        ratios.append(_variance_ratio(*pair, pairs.synthesizer.model.mel))
+        mel = pairs.synthesizer.model.mel
+        ratios.append(variance_ratio(*(mel_spectrogram(sound, mel) for sound in pair)))
         if judged:
             played = note_table(score.notes)
             heard.append([_heard(played, sound, excerpt.duration_s) for sound in at_16k])
@@ -128,11 +128,17 @@ def _power_db(spectrum_db: np.ndarray) -> float:
     return float(10 * np.log10(np.mean(10 ** (spectrum_db / 10))))
 
 
-def _variance_ratio(original: np.ndarray, made: np.ndarray, mel: MelConfig) -> float:
-    """The variance over time of the made log-mel by the original's, in frames that sound."""
-    a, b = mel_spectrogram(original, mel), mel_spectrogram(made, mel)
-    sounding = audible_frames(a.max(axis=1) * DB_PER_NEPER)
-    return float(b[sounding].var(axis=0).mean() / max(a[sounding].var(axis=0).mean(), 1e-9))
+def variance_ratio(original: np.ndarray, made: np.ndarray) -> float:
+    """The variance over time of a made log-mel by the original's, in frames that sound.
+
+    Parameters
+    ----------
+    original, made : ndarray, shape (frames, n_mels)
+        Natural logarithms.
+    """
+    sounding = audible_frames(original.max(axis=1) * DB_PER_NEPER)
+    variances = [mel[sounding].var(axis=0).mean() for mel in (original, made)]
+    return float(variances[1] / max(variances[0], 1e-9))
 
 
 def _heard(played: np.ndarray, sound: np.ndarray, duration_s: float) -> float:

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from timbrel.bundles.bundle import Bundle, load_bundle
-from timbrel.bundles.weights import with_weights
 from timbrel.constants import DEFAULT_MODEL, LICENSE_NOT_STATED
 from timbrel.errors import InputError, OutputError
 from timbrel.fitting.material import DEEP_FLOOR
@@ -40,6 +39,7 @@ from timbrel.training.tasks.transcriber import (
 from timbrel.training.unlabelled import UnlabelledClips
 from timbrel.transcription.decoding import Thresholds
 from timbrel.transcription.export import write_transcriber_bundle
+from timbrel.transcription.network import Transcriber
 from timbrel.transcription.relaxed_roll import RollLayout
 from timbrel.transcription.sizes import KIND, TranscriberConfig
 from timbrel.transcription.transcriber import thresholds_of
@@ -159,10 +159,9 @@ class ScoreAutoencoderTask(TranscriberTask):
             clips = read_clips(folder, "train", bundle, progress=progress)
             self._renders = Renders(clips, bundle.instruments, folder)
 
-    def start(self, bundle: Bundle) -> str:
-        with_weights(self.model.transcriber, bundle)
-        self.model.train()
-        return ""
+    @property
+    def _transcriber(self) -> Transcriber:
+        return self.model.transcriber
 
     def batch(self, step: int) -> AutoencoderBatch:
         labelled = super().batch(step)

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from timbrel.bundles.weights import in_layout
+from timbrel.bundles.bundle import Bundle
+from timbrel.bundles.weights import in_layout, with_weights
 from timbrel.constants import N_PITCHES
 from timbrel.errors import InputError, need_packages
 from timbrel.progress import Progress
 from timbrel.training.augmentation import Augmentation, balance, gain, recorded, speech
 from timbrel.training.note_clips import Cut, NoteClips, merged
-from timbrel.training.recipe import Recipe, known
+from timbrel.training.recipe import Recipe, known, refuse_other_sizes
 from timbrel.training.task import FinishedRun, Task, Validation
 from timbrel.training.transcriber_validation import THRESHOLD_KEY, validated
 from timbrel.transcription.decoding import Thresholds
@@ -50,6 +51,10 @@ class TranscriberOptions:
     lead_s: float = 0.2
     augmentation: dict = field(default_factory=dict)  # fields of `Augmentation`
     valid_s: float = 8.0  # of each instrument
+    # Prepared data of other makers' instruments.
+    more_data: tuple[str, ...] = ()
+    more_share: float = 0.2  # of the parts
+    families: dict = field(default_factory=dict)  # how much likelier some are than others
     onset_weight: float = 0.2
     frame_weight: float = 0.05
     offset_weight: float = 0.075
@@ -57,6 +62,11 @@ class TranscriberOptions:
     bend_weight: float = 0.025
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "more_data", tuple(self.more_data))  # YAML gives lists
+        if not 0 <= self.more_share <= 1:
+            raise InputError("'more_share' must be from 0 to 1")
+        if not all(isinstance(f, int | float) and f > 0 for f in self.families.values()):
+            raise InputError("'families' must say by what factor, above 0, each is likelier")
         if not 0 <= self.lead_s < self.crop_s:
             raise InputError("'lead_s' must be shorter than 'crop_s'")
 
@@ -88,9 +98,12 @@ class TranscriberTask(Task):
         )
         self.config: TranscriberConfig = known(TranscriberConfig, recipe.model, "model")
         rate = self.config.sample_rate
-        self._train, self._valid = (
-            NoteClips(folder, split, rate, progress=progress) for split in ("train", "valid")
+        families = self._options.families
+        self._train, *self._more = (
+            NoteClips(path, "train", rate, families=families, progress=progress)
+            for path in (folder, *map(Path, self._options.more_data))
         )
+        self._valid = NoteClips(folder, "valid", rate, progress=progress)
         share = recipe.batch_size // world
         self._items = range(rank * share, (rank + 1) * share)
         self._n_frames = round(self._options.crop_s * self.config.frame_rate)
@@ -99,6 +112,30 @@ class TranscriberTask(Task):
         self.model = self.network(self.config, recipe)
         self._front_end = TorchFrontEnd(self.config)
 
+    def start(self, bundle: Bundle) -> str:
+        """As `Task.start`; what a bundle lacks of context and blocks changes nothing at first."""
+        theirs = known(TranscriberConfig, bundle.model, str(bundle.path))
+        n_blocks = min(len(theirs.dilations), len(self.config.dilations))
+        has_context = bool(theirs.context_size)
+        shared = replace(
+            self.config,
+            dilations=self.config.dilations[:n_blocks],
+            ahead=self.config.ahead[:n_blocks],
+            context_size=self.config.context_size if has_context else 0,
+            context_before=self.config.context_before if has_context else theirs.context_before,
+        )
+        refuse_other_sizes(theirs, shared, bundle.path)
+        self._transcriber.load_state_dict(
+            with_weights(Transcriber(theirs), bundle).state_dict(), strict=False
+        )
+        return ""
+
+    @property
+    def _transcriber(self) -> Transcriber:
+        """The network that is trained, or its part that transcribes."""
+        assert isinstance(self.model, Transcriber)
+        return self.model
+
     def batch(self, step: int) -> NotesInAudio:
         crops = [self._crop(np.random.default_rng((self._seed, step, i))) for i in self._items]
         audio, labels = (np.stack(column) for column in zip(*crops, strict=True))
@@ -106,8 +143,8 @@ class TranscriberTask(Task):
 
     def _crop(self, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Audio and labels of a crop, a function of the generator's seed."""
-        how, clips = self._augmentation, self._train
-        rate, length_s = clips.sample_rate, self._n_samples / clips.sample_rate
+        how, rate = self._augmentation, self.config.sample_rate
+        length_s = self._n_samples / rate
         is_empty = random.random() < how.empty_share
         others = (random.random() < how.second_share) + (random.random() < how.third_share)
         is_detuned = random.random() < how.detune_share
@@ -115,6 +152,7 @@ class TranscriberTask(Task):
         audio: np.ndarray = np.zeros(self._n_samples, np.float32)
         labels = []
         for i in range(0 if is_empty else 1 + others):
+            clips = self._source(random)
             cut = clips.draw(random, clips.pitched, length_s)
             cut = replace(cut, speed=float(2 ** (cents / 1200)))
             part = clips.audio(cut, self._n_samples)
@@ -122,6 +160,7 @@ class TranscriberTask(Task):
             audio = audio + (level if i else 1.0) * part
             labels.append(self._labels(clips, cut))
         drums_share = how.drums_share + is_empty * _EMPTY_DRUMS_SHARE
+        clips = self._source(random)
         if clips.background is not None and random.random() < drums_share:
             part = clips.audio(clips.draw(random, clips.background, length_s), self._n_samples)
             audio = audio + gain(random.uniform(*how.drums_db)) * balance(audio, part) * part
@@ -130,6 +169,12 @@ class TranscriberTask(Task):
             audio = audio + gain(random.uniform(*how.speech_db)) * balance(audio, part) * part
         nothing = np.zeros((self._n_frames, N_PITCHES, len(HEADS)), np.float32)
         return recorded(audio, rate, how, random), merged(labels) if labels else nothing
+
+    def _source(self, random: np.random.Generator) -> NoteClips:
+        """The data or, by chance, other makers'."""
+        if self._more and random.random() < self._options.more_share:
+            return self._more[int(random.integers(len(self._more)))]
+        return self._train
 
     def _labels(self, clips: NoteClips, cut: Cut) -> np.ndarray:
         config = self.config

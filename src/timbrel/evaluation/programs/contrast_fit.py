@@ -1,0 +1,76 @@
+"""The contrast with which a vocoder's sounds vary as much as their originals, and are as loud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from timbrel.evaluation.programs.melodic import variance_ratio
+from timbrel.measures.correlation import DB_PER_NEPER
+from timbrel.vocoder.contrast import Contrast
+
+_ROUNDS = 4
+_SMOOTHED_BANDS = 9  # offsets are means of so many neighbours
+_MOST_DB = 12.0  # by which a band of a single sound counts as wrong
+_FAINT_DB = -50.0  # of a band, against the loudest: beneath, it says nothing of an offset
+
+
+def fitted(
+    originals: Sequence[np.ndarray],
+    play: Callable[[Contrast], Sequence[np.ndarray]],
+    say: Callable[[str], object],
+) -> Contrast:
+    """Find it, round by round.
+
+    Parameters
+    ----------
+    originals
+        Log-mels of sounds, each (frames, n_mels).
+    play
+        Gives the log-mels of the same sounds as they are played with a contrast.
+    say
+        Told of what is left, round by round.
+    """
+    n_mels = originals[0].shape[1]
+    contrast = Contrast(1.0, (0.0,) * n_mels)
+    for turn in range(_ROUNDS):
+        played = play(contrast)
+        pairs = list(zip(originals, played, strict=True))
+        ratio = float(np.mean([variance_ratio(*pair) for pair in pairs]))
+        loud = np.mean([_loudness(one) for one in played], axis=0)
+        bias = _mean_bias(pairs)
+        say(
+            f"round {turn}: factor {contrast.factor:.3f}, variance {ratio:.3f}, level "
+            f"{DB_PER_NEPER * float(bias.mean()):+.2f} dB"
+        )
+        factor = contrast.factor / np.sqrt(ratio)
+        # What is loud is to become louder by the bias alone; the vocoder's input was
+        # (loud − offset) / factor.
+        was = (loud - np.array(contrast.offset)) / contrast.factor
+        offset = _smooth(loud - bias - factor * was)
+        contrast = Contrast(round(float(factor), 4), tuple(np.round(offset, 4).tolist()))
+    return contrast
+
+
+def _loudness(mel: np.ndarray) -> np.ndarray:
+    """Of each band, the logarithm of its mean power, halved: as a magnitude, (n_mels,)."""
+    return np.log(np.square(np.exp(mel.astype(np.float64))).mean(axis=0)) / 2
+
+
+def _mean_bias(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """How much louder than the original each band is, of the sounds in which it is heard."""
+    originals, made = (
+        np.array([_loudness(mel) for mel in one]) for one in zip(*pairs, strict=True)
+    )
+    most = _MOST_DB / DB_PER_NEPER
+    wrong = np.clip(made - originals, -most, most)
+    heard = originals > originals.max(axis=1, keepdims=True) + _FAINT_DB / DB_PER_NEPER
+    # A band that is heard in few sounds is wrong by less than it seems.
+    return np.asarray((wrong * heard).sum(axis=0) / np.maximum(heard.sum(axis=0), 1))
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    reach = _SMOOTHED_BANDS // 2
+    padded = np.pad(values, reach, mode="edge")
+    return np.convolve(padded, np.full(_SMOOTHED_BANDS, 1 / _SMOOTHED_BANDS), mode="valid")

@@ -1,0 +1,64 @@
+"""The range of a mel, widened before a vocoder plays it.
+
+Networks that are trained to come near, Mel2Mel and the vocoder alike, say the mean of what is
+likely, and means vary less than what they are the means of. So loud moments come out too soft, and
+soft ones too loud. As speech synthesis does with its "global variance" (Toda and Tokuda 2007), the
+range is stretched: a band's log magnitude m becomes ``factor · m + offset``, with one factor and an
+offset for each band. Both are found from sounds beside their originals
+(`timbrel.evaluation.programs.contrast_fit`), and are constants of a bundle, not weights: a training
+goes on without them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from timbrel.errors import InputError
+
+KEY = "contrast"  # of a bundle's config.json
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """How a mel's range is widened.
+
+    Raises
+    ------
+    InputError
+        If the factor is not above 0.
+    """
+
+    factor: float = 1.0
+    offset: tuple[float, ...] = ()  # of each band, natural logarithm; all 0 if empty
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "offset", tuple(self.offset))  # JSON gives lists
+        if not self.factor > 0:
+            raise InputError(f"the factor of a contrast must be above 0, not {self.factor}")
+
+    @classmethod
+    def of_bundle(cls, config: dict[str, Any], n_mels: int, where: object) -> Contrast | None:
+        """What a bundle's config.json says, if it says anything of it.
+
+        Raises
+        ------
+        InputError
+            If that is no contrast of so many bands.
+        """
+        if KEY not in config:
+            return None
+        try:
+            found = cls(**config[KEY])
+            fits = len(found.offset) == n_mels and np.isfinite([found.factor, *found.offset]).all()
+        except TypeError:
+            fits = False
+        if not fits:
+            raise InputError(f"{where}: its '{KEY}' must hold a factor and {n_mels} offsets")
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a bundle's configuration."""
+        return asdict(self)
