@@ -3,13 +3,15 @@
     python tools/fit_contrast.py MIDI_DIR --soundfont MuseScore_General_Lite.sf3 -o my-vocoder/
 
 See `timbrel.vocoder.contrast`. Excerpts of the corpus's validation split are played in every fourth
-program by FluidSynth and by the models; kits are left as they are.
+program by FluidSynth and by the models, and so are patterns by every fourth drum kit. The vocoder
+has to be one without a contrast.
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +20,14 @@ from timbrel.bundles.bundle import Bundle, load_bundle
 from timbrel.bundles.weights import with_weights
 from timbrel.corpus.soundfont import check_soundfont
 from timbrel.evaluation.originals import choose_excerpts
-from timbrel.evaluation.programs.contrast_fit import fitted
+from timbrel.evaluation.programs.contrast_fit import fitted, kits_offset
 from timbrel.evaluation.programs.pairs import Pairs
 from timbrel.evaluation.programs.run import EFFECTS
+from timbrel.measures.correlation import DB_PER_NEPER
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.score.midi import read_midi
 from timbrel.score.score import Score
+from timbrel.vocoder.contrast import KEY as CONTRAST
 from timbrel.vocoder.contrast import Contrast
 from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig
 from timbrel.vocoder.parallel_export import write_parallel_bundle
@@ -37,10 +41,15 @@ def main() -> None:
     parser.add_argument("--model", default="mel2mel-studio")
     parser.add_argument("--vocoder", default="parallel-studio")
     parser.add_argument("--every", type=int, default=4, help="take every so-many-th program")
+    parser.add_argument(
+        "--variance", type=float, default=1.0, help="by the originals'; 1 is as much"
+    )
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
 
     vocoder = load_bundle(arguments.vocoder, kind="parallel")
+    if CONTRAST in vocoder.config:
+        raise SystemExit(f"{vocoder.path}: has a contrast already; take the vocoder without it")
     splits = arguments.splits or arguments.midi / "splits.csv"
     excerpts = choose_excerpts(arguments.midi, splits=splits, split="valid")
     font = check_soundfont(arguments.soundfont)
@@ -68,8 +77,11 @@ def main() -> None:
             return [made for _, made in pairs_with(path)]
 
         originals = [original for original, _ in pairs_with(vocoder.path)]
-        found = fitted(originals, play, print)
-    write_with(vocoder, found, arguments.output)
+        found = fitted(originals, play, print, variance=arguments.variance)
+    kits = [i for i in model.instruments if i.is_kit][:: arguments.every]
+    louder = kits_offset(Pairs(arguments.model, str(vocoder.path), font), kits)
+    print(f"kits: {DB_PER_NEPER * louder:+.2f} dB")
+    write_with(vocoder, replace(found, kits=round(louder, 4)), arguments.output)
 
 
 def write_with(vocoder: Bundle, contrast: Contrast, output: Path) -> None:

@@ -32,6 +32,28 @@ def test_tables_are_written_and_printed(
     assert json.loads(again.stdout) == rows
 
 
+def test_recordings_of_single_notes_are_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, notes_data: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ("evaluate", "transcription", "--notes", notes_data)
+    done = run(*command, "--split", "train", "-o", "report", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == Path("report/transcription.md").read_text()
+    (row,) = json.loads(Path("report/transcription.json").read_text())
+    # Sines and tones of seven harmonics that fade.
+    assert row["transcriber"] == "transcriber"
+    assert row["notes"] == 6
+    assert row["right"] >= 5 / 6
+    assert row["right"] + row["octave"] + row["nothing"] <= 1
+    assert f"| transcriber | 6 | {100 * row['right']:.1f} |" in done.stdout
+    # The folder of a split by itself will do.
+    alone = run(*command[:-1], notes_data / "nsynth-train", "-o", "alone", "--json", "--quiet")
+    assert json.loads(alone.stdout) == [row]
+    assert "holds no nsynth-other" in failure_of(*command, "--split", "other", "-o", "none")
+    assert "exclude each other" in failure_of(*command, "--recordings", ".", "-o", "none")
+
+
 def test_what_cannot_be_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     begin = ("evaluate", "transcription", "-o", "report")

@@ -19,12 +19,13 @@ from timbrel.vocoder.parallel_export import write_parallel_bundle
 from timbrel.vocoder.parallel_stream import ParallelVocoder
 
 N_FRAMES = 120
-CONTRAST = Contrast(1.25, tuple(np.linspace(0.5, -0.25, MEL.n_mels).tolist()))
+CONTRAST = Contrast(1.25, tuple(np.linspace(0.5, -0.25, MEL.n_mels).tolist()), kits=0.25)
 NOTES = np.array([[0.1, 0.6, 60, 90], [0.3, 0.8, 67, 60]])
 
 
-def played(path: Path, mel: np.ndarray) -> np.ndarray:
-    roll = PerformanceRoll(NOTES, MEL.frame_rate, n_frames=N_FRAMES)
+def played(path: Path, mel: np.ndarray, *, is_kit: bool = False) -> np.ndarray:
+    notes = NOTES - [0, 0, 24, 0] if is_kit else NOTES  # 36 is a bass drum
+    roll = PerformanceRoll(notes, MEL.frame_rate, n_frames=N_FRAMES, is_kit=is_kit)
     return ParallelVocoder(load_bundle(path)).stream([roll]).process(mel[None], last=True)[0]
 
 
@@ -47,6 +48,11 @@ def test_a_vocoder_plays_a_mel_of_a_wider_range(tmp_path: Path) -> None:
     assert np.abs(expected).max() > 1e-3
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert np.abs(played(plain.path, mel) - found).max() > 1e-3
+    # Kits are as they were, but louder.
+    louder = np.maximum(mel + np.float32(CONTRAST.kits), MEL.log_floor)
+    expected = played(plain.path, louder, is_kit=True)
+    assert np.abs(expected).max() > 1e-3
+    np.testing.assert_allclose(played(wide.path, mel, is_kit=True), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

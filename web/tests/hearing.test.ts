@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, it } from "vitest";
+import constants from "../src/constants.json";
 import type { Instrument } from "../src/engine/bundle";
 import { ort } from "../src/engine/runtime";
 import { cloudOf } from "../src/hearing/cloud";
@@ -271,12 +272,13 @@ it("a stream in blocks of any length is heard as the whole, as late as stated", 
   for (const { number, pitch, startS, velocity } of begun) {
     expect(ended.get(number)).toMatchObject({ pitch, startS, velocity });
   }
-  // A peak lies up to half a frame beside its frame's centre.
+  // The mean time of an onset lies within a frame of the peak's.
   const latencyS = noteLatencyOf(config) + resampling.latencyS;
-  expect(noteLatencyOf(config) - latencyOf(config.model)).toBeCloseTo(1 / frameRate);
+  const { peakFrames } = constants.transcription;
+  expect(noteLatencyOf(config) - latencyOf(config.model)).toBeCloseTo(peakFrames / frameRate);
   for (const { lateS } of begun.slice(0, nLive)) {
-    expect(lateS).toBeGreaterThan(latencyS - 0.5 / frameRate - 1 / rate);
-    expect(lateS).toBeLessThan(latencyS + 0.5 / frameRate + size / rate);
+    expect(lateS).toBeGreaterThan(latencyS - 1 / frameRate - 1 / rate);
+    expect(lateS).toBeLessThan(latencyS + 1 / frameRate + size / rate);
   }
   expect(nLive).toBeGreaterThan(5);
 });

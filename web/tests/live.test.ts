@@ -100,8 +100,10 @@ it("how late a note is follows from the model's sizes, the block and the compute
   const delays = { inputS: 0.01, computeMs: 12.2, playingMs: 61 };
   const { windows, dilations, ahead } = config.model;
   const frames = dilations.reduce((sum, dilation, i) => sum + dilation * ahead[i], constants.transcription.stemAhead); // prettier-ignore
-  // Half of the longest window, what the network looks ahead, and the frame in which a peak is known.
-  const modelMs = (1000 * (Math.max(...windows) / 2 + (frames + 1) * HOP)) / RATE;
+  // Half of the longest window, what the network looks ahead, and the frames until a peak is known.
+  const modelMs =
+    (1000 * (Math.max(...windows) / 2 + (frames + constants.transcription.peakFrames) * HOP)) /
+    RATE;
   const found = liveLatency(config, RATE, delays);
   const blockMs = (1000 * liveBlockSize(config, RATE)) / RATE;
   expect(found.recognisingMs).toBe(Math.round(modelMs + 12.2));

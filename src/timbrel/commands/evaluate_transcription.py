@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,6 +49,13 @@ def transcription(
             rich_help_panel=DATA,
         ),
     ] = None,
+    notes: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of recordings of single notes in NSynth's layout, instead.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
     excerpts: Excerpts = None,
     splits: Splits = None,
     split: Split = "test",
@@ -90,14 +98,20 @@ def transcription(
     from timbrel.files import write_table
     from timbrel.transcription.sizes import KIND
 
+    if sum(one is not None for one in (midi, recordings, notes)) > 1:
+        raise InputError("--midi, --recordings and --notes exclude each other; give one")
+    models = shipped_bundles(KIND) if model is None else model
+    if notes is not None:
+        _single_notes(output, notes, split, models, quiet=quiet, as_json=as_json)
+        return
     failures = Failures(stop_at_first=stop_at_first)
     takes: list[Take]
     if recordings is not None:
-        if midi is not None or soundfont is not None:
-            raise InputError("--recordings and --midi exclude each other; give one")
+        if soundfont is not None:
+            raise InputError("--soundfont plays the files of --midi; leave it out")
         takes = recorded_takes(recordings, skip=failures)
     elif midi is None or soundfont is None:
-        raise InputError("give --midi and --soundfont, or --recordings")
+        raise InputError("give --midi and --soundfont, or --recordings, or --notes")
     else:
         chosen = ten_instruments(instrument)
         found = choose_excerpts(midi, excerpts=excerpts, splits=splits, split=split, skip=failures)
@@ -105,7 +119,7 @@ def transcription(
         takes = rendered_takes(midi, soundfont, found, chosen, gain=gain)
     verdicts, skipped = evaluate_transcription(
         takes,
-        models=shipped_bundles(KIND) if model is None else model,
+        models=models,
         others=INDEPENDENT if judge is None else judge,
         cache=cache or output / "cache",
         jobs=jobs,
@@ -119,3 +133,19 @@ def transcription(
     write_table(output / "transcription.csv", rows, list(rows[0]))
     print_report(output, "transcription", tables, content, as_json=as_json)
     failures.end()
+
+
+def _single_notes(
+    output: Path, notes: Path, split: str, models: list[str], *, quiet: bool, as_json: bool
+) -> None:
+    from timbrel.evaluation.single_notes import (
+        evaluate_single_notes,
+        notes_of,
+        single_notes_markdown,
+    )
+
+    found = evaluate_single_notes(notes_of(notes, split), models, progress=shown(quiet=quiet))
+    tables = single_notes_markdown(found)
+    content = json.dumps([asdict(one) for one in found], indent=2) + "\n"
+    write_report(output, "transcription", tables, content)
+    print_report(output, "transcription", tables, content, as_json=as_json)

@@ -17,9 +17,8 @@ from timbrel.corpus.preparation import Clip, as_played, read_clip, read_data
 from timbrel.corpus.presets import read_presets
 from timbrel.corpus.soundfont import KIT_BANK, render_parts
 from timbrel.errors import InputError
+from timbrel.evaluation.single_notes import notes_of
 from timbrel.hearing.from_audio import TimbreEncoder
-from timbrel.notes.dataset import read_folder, read_split
-from timbrel.notes.storage import EXAMPLES_FILE
 from timbrel.progress import Progress, silent
 
 _FIRST_S = 2.0  # where the first excerpt of a clip begins
@@ -142,8 +141,7 @@ def note_sounds(folder: str | os.PathLike, split: str) -> list[Sound]:
 
     It holds ``nsynth-SPLIT``, or is such a folder itself.
     """
-    is_split = Path(folder, EXAMPLES_FILE).is_file()
-    notes = read_folder(folder) if is_split else read_split(folder, split)
+    notes = notes_of(folder, split)
     rate = notes.notes[0].sample_rate
 
     def audio_of(index: int) -> Callable[[], np.ndarray]:

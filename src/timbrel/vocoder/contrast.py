@@ -4,9 +4,9 @@ Networks that are trained to come near, Mel2Mel and the vocoder alike, say the m
 likely, and means vary less than what they are the means of. So loud moments come out too soft, and
 soft ones too loud. As speech synthesis does with its "global variance" (Toda and Tokuda 2007), the
 range is stretched: a band's log magnitude m becomes ``factor · m + offset``, with one factor and an
-offset for each band. Both are found from sounds beside their originals
-(`timbrel.evaluation.programs.contrast_fit`), and are constants of a bundle, not weights: a training
-goes on without them.
+offset for each band. Strokes of kits, which vary enough, only become louder. What is wanted is
+found from sounds beside their originals (`timbrel.evaluation.programs.contrast_fit`). These are
+constants of a bundle, not weights: a training goes on without them.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Contrast:
 
     factor: float = 1.0
     offset: tuple[float, ...] = ()  # of each band, natural logarithm; all 0 if empty
+    kits: float = 0.0  # of all bands of kits, whose factor is 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "offset", tuple(self.offset))  # JSON gives lists
@@ -52,7 +53,10 @@ class Contrast:
             return None
         try:
             found = cls(**config[KEY])
-            fits = len(found.offset) == n_mels and np.isfinite([found.factor, *found.offset]).all()
+            fits = (
+                len(found.offset) == n_mels
+                and np.isfinite([found.factor, found.kits, *found.offset]).all()
+            )
         except TypeError:
             fits = False
         if not fits:

@@ -65,7 +65,7 @@ def graphs_of(
     """The graphs of a bundle, by the names of their files."""
     graphs = {GRAPH_FILE: streaming_graph(model, mel, contrast)}
     if model.config.plays_kits:
-        graphs[KITS_FILE] = kits_graph(model, mel)
+        graphs[KITS_FILE] = kits_graph(model, mel, contrast)
     return graphs
 
 

@@ -92,11 +92,14 @@ def streaming_graph(
     return graph.finished(graph.audio(total, "audio_tail"), inputs)
 
 
-def kits_graph(model: ParallelVocoder, mel: MelConfig) -> onnx.ModelProto:
+def kits_graph(
+    model: ParallelVocoder, mel: MelConfig, contrast: Contrast | None = None
+) -> onnx.ModelProto:
     """The network for kits as a step of a stream."""
     assert model.strokes is not None
     assert model.kit_head is not None
-    graph = _Streaming(model, mel)
+    louder = None if contrast is None else Contrast(1.0, (contrast.kits,))
+    graph = _Streaming(model, mel, louder)
     real, imaginary = graph.spectra_of("sources", N_SOURCES)
     ages = graph.dense(model.strokes, graph.faded("keys"))
     head = graph.dense(model.kit_head, graph.trunk(graph.add("Add", [graph.read_mel(), ages])))

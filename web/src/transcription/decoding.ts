@@ -240,22 +240,28 @@ function nothing(): Float32Array {
   return new Float32Array(nPitches * N_HEADS);
 }
 
-/** Of 2 · `gatheredFrames` + 1 frames the one in the middle, its onsets summed over all of them. */
+/**
+ * Of 2 · `gatheredFrames` + 1 frames the one in the middle, its onsets summed over all of them; in
+ * single precision step by step, as NumPy sums them.
+ */
 function gathered(window: Float32Array[]): { row: Float32Array; places: Float32Array } {
   const row = window[gatheredFrames].slice();
   const places = new Float32Array(nPitches);
+  const single = Math.fround;
+  const slope = single(gatheredSlope);
   for (let key = 0; key < nPitches; key++) {
-    let [total, weighed, moment] = [noOnset, 0, 0];
-    let velocity = noOnset * row[at(key, VELOCITY)];
+    let [total, weighed, moment] = [single(noOnset), 0, 0];
+    let velocity = single(total * row[at(key, VELOCITY)]);
     window.forEach((values, i) => {
       const away = i - gatheredFrames;
       const onset = values[at(key, ONSET)];
-      total += onset;
-      weighed += (1 - gatheredSlope * Math.abs(away)) * onset;
-      moment += away * onset;
-      velocity += onset * values[at(key, VELOCITY)];
+      const weight = single(1 - single(slope * Math.abs(away)));
+      total = single(total + onset);
+      weighed = single(weighed + single(weight * onset));
+      moment = single(moment + single(away * onset));
+      velocity = single(velocity + single(onset * values[at(key, VELOCITY)]));
     });
-    row[at(key, ONSET)] = weighed / sureOnsetFrames;
+    row[at(key, ONSET)] = weighed / single(sureOnsetFrames);
     row[at(key, VELOCITY)] = velocity / total;
     places[key] = moment / total;
   }

@@ -6,8 +6,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from timbrel.bundles.bundle import Instrument
+from timbrel.corpus.etudes import etude
+from timbrel.corpus.presets import Preset
+from timbrel.corpus.soundfont import KIT_BANK
 from timbrel.evaluation.programs.melodic import variance_ratio
+from timbrel.evaluation.programs.pairs import Pairs
 from timbrel.measures.correlation import DB_PER_NEPER
+from timbrel.measures.sound import level_error_db
 from timbrel.vocoder.contrast import Contrast
 
 _ROUNDS = 4
@@ -20,6 +26,8 @@ def fitted(
     originals: Sequence[np.ndarray],
     play: Callable[[Contrast], Sequence[np.ndarray]],
     say: Callable[[str], object],
+    *,
+    variance: float = 1.0,
 ) -> Contrast:
     """Find it, round by round.
 
@@ -31,6 +39,8 @@ def fitted(
         Gives the log-mels of the same sounds as they are played with a contrast.
     say
         Told of what is left, round by round.
+    variance
+        That is wanted, by the originals'.
     """
     n_mels = originals[0].shape[1]
     contrast = Contrast(1.0, (0.0,) * n_mels)
@@ -44,13 +54,22 @@ def fitted(
             f"round {turn}: factor {contrast.factor:.3f}, variance {ratio:.3f}, level "
             f"{DB_PER_NEPER * float(bias.mean()):+.2f} dB"
         )
-        factor = contrast.factor / np.sqrt(ratio)
+        factor = contrast.factor * np.sqrt(variance / ratio)
         # What is loud is to become louder by the bias alone; the vocoder's input was
         # (loud − offset) / factor.
         was = (loud - np.array(contrast.offset)) / contrast.factor
         offset = _smooth(loud - bias - factor * was)
         contrast = Contrast(round(float(factor), 4), tuple(np.round(offset, 4).tolist()))
     return contrast
+
+
+def kits_offset(pairs: Pairs, kits: Sequence[Instrument]) -> float:
+    """How much louder kits have to be, natural logarithm; in music of the validation split."""
+    wrong_db = []
+    for kit in kits:
+        groove = etude(Preset(kit.name, kit.program, KIT_BANK, kit.keys), 0, split="valid")
+        wrong_db.append(level_error_db(*pairs.of_midi(groove, kit)))
+    return -float(np.mean(wrong_db)) / DB_PER_NEPER
 
 
 def _loudness(mel: np.ndarray) -> np.ndarray:
