@@ -38,6 +38,8 @@ def test_two_instruments_are_mixed_and_told_apart(soundfont: Path) -> None:
     assert (found.kind, found.tracks) == (ONE_PIECE, ("duet.mid",))
     assert set(found.instruments) == set(PAIR)
     assert found.heard > 0.8
+    assert found.f1 > 0.8
+    assert found.f1_alone > 0.85
     assert found.right > 0.8
     assert found.number in (1, 2, 3)
     with pytest.raises(InputError, match="two instruments are mixed"):
@@ -53,12 +55,13 @@ def test_pieces_of_one_part_cannot_be_mixed(tmp_path: Path, soundfont: Path) -> 
 
 def test_the_table_is_by_kind() -> None:
     some = [
-        PartsMeasures(kind, (), ("harp", "trumpet"), 0.8, right, 0.6, number)
+        PartsMeasures(kind, (), ("harp", "trumpet"), 0.85, 0.9, 0.8, right, 0.6, number)
         for kind, right, number in (
             *((ONE_PIECE, 0.7, 1), (ONE_PIECE, 0.9, 2)),
             (TWO_PIECES, 0.75, 2),
         )
     ]
     text = markdown(some)
-    assert f"| {ONE_PIECE} | 2 | 0.800 [0.800, 0.800] | 0.800 [0.700, 0.900] |" in text
-    assert f"| {TWO_PIECES} | 1 | 0.800 | 0.750 | 0.600 | 0 | 1 | 0 |" in text
+    f1 = "0.850 [0.850, 0.850] | 0.900 [0.900, 0.900]"
+    assert f"| {ONE_PIECE} | 2 | {f1} | 0.800 [0.800, 0.800] | 0.800 [0.700, 0.900] |" in text
+    assert f"| {TWO_PIECES} | 1 | 0.850 | 0.900 | 0.800 | 0.750 | 0.600 | 0 | 1 | 0 |" in text

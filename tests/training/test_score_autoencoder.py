@@ -147,7 +147,7 @@ def learnt_from_the_cycle(seed: int) -> tuple[float, float]:
 
     descend(torch.optim.Adam(weights, lr=0.01), labelled, 180)
     before = f1(model, soft)
-    assert f1(model, loud) > 0.9
+    assert f1(model, loud) > 0.85
     losses = descend(torch.optim.Adam(weights, lr=0.002), cycle, 50)
     assert losses[-1] < 0.6 * losses[0]
     return before, f1(model, soft)

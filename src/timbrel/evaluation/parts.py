@@ -23,13 +23,14 @@ from timbrel.errors import InputError
 from timbrel.evaluation.formatting import number, table, with_interval
 from timbrel.evaluation.originals import Excerpt
 from timbrel.evaluation.results import Estimate
-from timbrel.measures.notes_heard import ONSET_TOLERANCE_S
+from timbrel.measures.notes_heard import ONSET_TOLERANCE_S, note_scores
 from timbrel.measures.statistics import drawn_means, draws, interval
 from timbrel.progress import Progress, silent
 from timbrel.recorded_parts import note_places
 from timbrel.score.midi import read_midi
 from timbrel.score.score import Score, note_table
 from timbrel.transcription.decoding import HeardNote
+from timbrel.transcription.heard import note_rows
 from timbrel.transcription.note_sounds import note_features
 from timbrel.transcription.parts import grouped
 from timbrel.transcription.transcriber import Transcriber
@@ -50,6 +51,8 @@ class PartsMeasures:
     kind: str
     tracks: tuple[str, ...]
     instruments: tuple[str, str]
+    f1: float  # of onset and pitch of all notes in the mix
+    f1_alone: float  # the same of each instrument by itself, mean of the two
     heard: float  # of the notes that were played, those that are heard at all
     right: float  # of these, those in the right part
     by_register: float  # those in the right part if the higher half of the notes were one part
@@ -153,14 +156,26 @@ def _length_s(mix: _Mix) -> float:
 def _measured(
     mix: _Mix, sounds: tuple[np.ndarray, np.ndarray], transcriber: Transcriber
 ) -> PartsMeasures:
-    audio = np.sum([one * (_LEVEL / max(np.sqrt(np.mean(one**2)), 1e-9)) for one in sounds], axis=0)
-    audio = soxr.resample(audio / max(np.abs(audio).max(), 1.0), _RATE, SAMPLE_RATE)
-    notes = transcriber.transcribe_audio(audio.astype(np.float32)).notes
-    true = _matched(mix, notes)
+    level = [one * (_LEVEL / max(np.sqrt(np.mean(one**2)), 1e-9)) for one in sounds]
+    audio, *alone = (
+        soxr.resample(one / max(np.abs(one).max(), 1.0), _RATE, SAMPLE_RATE).astype(np.float32)
+        for one in (np.sum(level, axis=0), *level)
+    )
+    notes = transcriber.transcribe_audio(audio).notes
+    played = [note_table(part.notes) for part in mix.parts]
+    f1 = _f1(np.concatenate(played), notes, _length_s(mix))
+    f1_alone = np.mean(
+        [
+            _f1(table, transcriber.transcribe_audio(sound).notes, _length_s(mix))
+            for table, sound in zip(played, alone, strict=True)
+        ]
+    )
+    scores = (f1, float(f1_alone))
+    true = _matched(played, notes)
     n_played = [part.n_notes for part in mix.parts]
     heard = float(np.mean([(true == place).sum() / n_played[place] for place in range(2)]))
     if min((true == place).sum() for place in range(2)) == 0:
-        return PartsMeasures(mix.kind, mix.tracks, mix.instruments, heard, 0.5, 0.5, 1)
+        return PartsMeasures(mix.kind, mix.tracks, mix.instruments, *scores, heard, 0.5, 0.5, 1)
     places = note_places(notes)
     features = note_features([audio], places)
     given = (features, places[:, 1] - places[:, 0], np.array([n.confidence for n in notes]))
@@ -169,6 +184,7 @@ def _measured(
         mix.kind,
         mix.tracks,
         mix.instruments,
+        *scores,
         heard,
         balanced_share(true, grouped(*given, 2)),
         balanced_share(true, (pitches > np.median(pitches)).astype(int)),
@@ -176,12 +192,15 @@ def _measured(
     )
 
 
-def _matched(mix: _Mix, notes: Sequence[HeardNote]) -> np.ndarray:
+def _f1(played: np.ndarray, notes: Sequence[HeardNote], duration_s: float) -> float:
+    return note_scores(played[:, :3], note_rows(notes)[:, :3], duration_s).pitch
+
+
+def _matched(played: Sequence[np.ndarray], notes: Sequence[HeardNote]) -> np.ndarray:
     """The instrument that played each note, 0 or 1; −1 where none did."""
     from mir_eval.transcription import match_notes
     from mir_eval.util import midi_to_hz
 
-    played = [note_table(part.notes) for part in mix.parts]
     rows = np.concatenate(played)
     whose = np.repeat([0, 1], [len(table) for table in played])
     found = np.full(len(notes), -1)
@@ -232,6 +251,8 @@ def markdown(results: Sequence[PartsMeasures]) -> str:
             [
                 kind,
                 str(len(some)),
+                _cell([one.f1 for one in some]),
+                _cell([one.f1_alone for one in some]),
                 _cell([one.heard for one in some]),
                 _cell([one.right for one in some]),
                 _cell([one.by_register for one in some]),
@@ -239,10 +260,19 @@ def markdown(results: Sequence[PartsMeasures]) -> str:
             ]
         )
     words = (
-        "Shares of notes, balanced over the two instruments; in brackets: 95 % intervals by the "
-        "bootstrap over mixes.\n\n"
+        "F1 of onset and pitch of the mix, and of its two instruments each by itself; shares of "
+        "notes, balanced over the two instruments. In brackets: 95 % intervals by the bootstrap "
+        "over mixes.\n\n"
     )
-    header = ["what is mixed", "mixes", "heard", "in the right part", "split by register"]
+    header = [
+        "what is mixed",
+        "mixes",
+        "F1",
+        "F1 of each alone",
+        "heard",
+        "in the right part",
+        "split by register",
+    ]
     return words + table([*header, *(f"{n} guessed" for n in (1, 2, 3))], rows) + "\n"
 
 

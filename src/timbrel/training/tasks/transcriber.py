@@ -58,7 +58,7 @@ class TranscriberOptions:
     onset_weight: float = 0.2
     frame_weight: float = 0.05
     offset_weight: float = 0.075
-    velocity_weight: float = 0.2
+    velocity_weight: float = 2.0
     bend_weight: float = 0.025
 
     def __post_init__(self) -> None:
