@@ -189,6 +189,8 @@ def _transcription() -> dict[str, Any]:
         "sureOnsetFrames": decoding.SURE_ONSET_FRAMES,
         "gatheredSlope": decoding.GATHERED_SLOPE,
         "noOnset": decoding.NO_ONSET,
+        "clearOnset": decoding.CLEAR_ONSET,
+        "earlyShare": decoding.EARLY_SHARE,
         "peakFrames": decoding.PEAK_FRAMES,
         "refractoryFrames": decoding.REFRACTORY_FRAMES,
         "shortestFrames": decoding.SHORTEST_FRAMES,

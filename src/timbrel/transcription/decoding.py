@@ -25,6 +25,10 @@ from timbrel.transcription.sizes import BEND, FRAME, OFFSET, ONSET, VELOCITY
 GATHERED_FRAMES = 3
 SURE_ONSET_FRAMES = 2.0
 GATHERED_SLOPE = 0.02  # of a frame
+# What begins so slowly that no frame is at least so likely is heard late: then it is not the middle
+# of the probability that counts, but where so much of it has passed.
+CLEAR_ONSET = 0.5
+EARLY_SHARE = 0.35
 PEAK_FRAMES = GATHERED_FRAMES + 1  # how many frames after it a peak is known as one
 REFRACTORY_FRAMES = 4  # a key is not struck twice within these
 SHORTEST_FRAMES = 2
@@ -213,26 +217,40 @@ def gathered(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         The same but for the first and last frames: the onset is how likely one lies in the frames
         around (a little above 1 at times), the velocity is the mean over these onsets.
     places : ndarray of float32, shape (frames − 2 · `GATHERED_FRAMES`, 88)
-        The mean time of these onsets, in frames after the row's own.
+        When that onset was, in frames after the row's own.
     """
     n_rows = max(len(values) - 2 * GATHERED_FRAMES, 0)
     rows = values[GATHERED_FRAMES : GATHERED_FRAMES + n_rows].copy()
+    frames = [
+        (np.float32(i - GATHERED_FRAMES), values[i : i + n_rows])
+        for i in range(2 * GATHERED_FRAMES + 1)
+    ]
     total = np.full(rows.shape[:2], NO_ONSET, np.float32)
-    weighed, moment, velocity = (
-        np.zeros_like(total),
-        np.zeros_like(total),
-        total * rows[..., VELOCITY],
-    )
-    for i in range(2 * GATHERED_FRAMES + 1):
-        away = np.float32(i - GATHERED_FRAMES)
-        onset = values[i : i + n_rows, :, ONSET]
+    weighed, moment, largest = (np.zeros_like(total) for _ in range(3))
+    velocity = total * rows[..., VELOCITY]
+    for away, near in frames:
+        onset = near[..., ONSET]
         total += onset
         weighed += (1 - np.float32(GATHERED_SLOPE) * abs(away)) * onset
         moment += away * onset
-        velocity += onset * values[i : i + n_rows, :, VELOCITY]
+        velocity += onset * near[..., VELOCITY]
+        largest = np.maximum(largest, onset)
     rows[..., ONSET] = weighed / np.float32(SURE_ONSET_FRAMES)
     rows[..., VELOCITY] = velocity / total
-    return rows, moment / total
+    return rows, np.where(largest < CLEAR_ONSET, _early(frames, total), moment / total)
+
+
+def _early(frames: list[tuple[np.float32, np.ndarray]], total: np.ndarray) -> np.ndarray:
+    """When `EARLY_SHARE` of the onsets' sum has passed, each frame's evenly over the frame."""
+    wanted = np.float32(EARLY_SHARE) * total
+    places, passed = np.zeros_like(total), np.zeros_like(total)
+    for away, near in frames:
+        onset = near[..., ONSET]
+        here = (passed < wanted) & (wanted <= passed + onset)
+        within = np.divide(wanted - passed, onset, out=np.zeros_like(total), where=here)
+        places = np.where(here, away - np.float32(0.5) + within, places)
+        passed = passed + onset
+    return places
 
 
 def _shift(before: float, peak: float, after: float) -> float:

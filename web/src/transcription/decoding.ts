@@ -6,8 +6,15 @@ import { roundHalfEven } from "../engine/rounding";
 import { BEND, FRAME, N_HEADS, OFFSET, ONSET, VELOCITY, type Thresholds } from "./sizes";
 
 const { refractoryFrames, shortestFrames, endedFrames, bentCents } = constants.transcription;
-const { gatheredFrames, gatheredSlope, sureOnsetFrames, noOnset, peakFrames } =
-  constants.transcription;
+const {
+  gatheredFrames,
+  gatheredSlope,
+  sureOnsetFrames,
+  noOnset,
+  clearOnset,
+  earlyShare,
+  peakFrames,
+} = constants.transcription;
 const { nPitches, lowestPitch } = constants;
 const SEMITONE_CENTS = 100;
 const MOST_VELOCITY = 127;
@@ -250,7 +257,7 @@ function gathered(window: Float32Array[]): { row: Float32Array; places: Float32A
   const single = Math.fround;
   const slope = single(gatheredSlope);
   for (let key = 0; key < nPitches; key++) {
-    let [total, weighed, moment] = [single(noOnset), 0, 0];
+    let [total, weighed, moment, largest] = [single(noOnset), 0, 0, 0];
     let velocity = single(total * row[at(key, VELOCITY)]);
     window.forEach((values, i) => {
       const away = i - gatheredFrames;
@@ -260,12 +267,29 @@ function gathered(window: Float32Array[]): { row: Float32Array; places: Float32A
       weighed = single(weighed + single(weight * onset));
       moment = single(moment + single(away * onset));
       velocity = single(velocity + single(onset * values[at(key, VELOCITY)]));
+      largest = Math.max(largest, onset);
     });
     row[at(key, ONSET)] = weighed / single(sureOnsetFrames);
     row[at(key, VELOCITY)] = velocity / total;
-    places[key] = moment / total;
+    places[key] = largest < clearOnset ? early(window, key, total) : moment / total;
   }
   return { row, places };
+}
+
+/** When `earlyShare` of the onsets' sum has passed, each frame's evenly over the frame. */
+function early(window: Float32Array[], key: number, total: number): number {
+  const single = Math.fround;
+  const wanted = single(single(earlyShare) * total);
+  let passed = 0;
+  for (const [i, values] of window.entries()) {
+    const onset = values[at(key, ONSET)];
+    const next = single(passed + onset);
+    if (passed < wanted && wanted <= next) {
+      return i - gatheredFrames - 0.5 + single(single(wanted - passed) / onset);
+    }
+    passed = next;
+  }
+  return 0;
 }
 
 function velocityOf(share: number): number {
