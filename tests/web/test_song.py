@@ -27,6 +27,7 @@ from timbrel.score.midi import parse_midi
 PROGRAMS = (0, 46, 56, 19, 48, 11, 73, 24, 40, 42, 71, 68, 60)
 ACROSS = [(0.25, 0.3), (0.5, 0.4), (0.75, 0.6)]  # a way over the map
 SLOW = 50  # a clock of such a pace makes any computer too slow
+_ATTEMPTS = 3  # to hear a song without a gap
 PHONE: Any = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 
 
@@ -201,9 +202,25 @@ def test_tracks_that_are_not_heard_are_not_computed(page: Page) -> None:
 
 def test_a_track_that_comes_in_late_sounds_as_if_it_had_been_computed(page: Page) -> None:
     notes = duo(times=12)
+    for _ in range(_ATTEMPTS):
+        heard, begun, gain, underruns = _with_a_late_track(page, notes)
+        if not underruns:  # a busy machine may lose some of the sound
+            break
+    duration_s = len(heard) / 16000 + 1
+    wanted = Synthesizer.load(SMALL_MODEL).render(
+        parse_midi(notes), gain_db=gain, duration_s=duration_s
+    )
+    n = round(16000 * begun)
+    assert len(heard) > n + 16000
+    assert_sounds_as(heard[n:], wanted[n:])
+
+
+def _with_a_late_track(page: Page, notes: bytes) -> tuple[np.ndarray, float, float, int]:
+    """What is heard, from when on of both tracks, the gain, and how often there was a gap."""
     open_song(page, notes)
     page.get_by_label("Solo track 1", exact=True).click()
     until(page, "transport.nTracks", lambda n: n == 1)
+    before = state(page, "transport.underruns")
     page.evaluate("timbrel.transport.startCapture()")
     press(page, "Play")
     until(page, "transport.seconds", lambda seconds: seconds > 1)
@@ -212,15 +229,8 @@ def test_a_track_that_comes_in_late_sounds_as_if_it_had_been_computed(page: Page
     begun = state(page, "transport.seconds") + 1
     until(page, "transport.seconds", lambda seconds: seconds > begun + 2)
     page.evaluate("timbrel.stop()")
-    heard = captured(page)
-    gain = state(page, "transport.gainDb")
-    duration_s = len(heard) / 16000 + 1
-    wanted = Synthesizer.load(SMALL_MODEL).render(
-        parse_midi(notes), gain_db=gain, duration_s=duration_s
-    )
-    n = round(16000 * begun)
-    assert len(heard) > n + 16000
-    assert_sounds_as(heard[n:], wanted[n:])
+    underruns = state(page, "transport.underruns") - before
+    return captured(page), begun, state(page, "transport.gainDb"), underruns
 
 
 def test_a_song_that_is_too_much_is_computed_ahead(context: BrowserContext) -> None:
