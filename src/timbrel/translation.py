@@ -127,6 +127,9 @@ class Translator:
         score = as_midi(heard)
         stream = self._synthesizer.stream(score, as_loud)
         difference_db = stream.gain_db  # of the recording from the sound, as far as one can expect
+        if options.target_lufs is None:  # an excerpt is as loud as it is in the whole
+            whole = replace(as_loud, start_s=0.0, duration_s=None)
+            difference_db = self._synthesizer.stream(score, whole).gain_db
         if options.loudness_lufs is not None or options.target_lufs is None:
             stream = self._synthesizer.stream(score, options)
         unheard = wanted_db[round(options.start_s / STEP_S) :]
