@@ -18,7 +18,7 @@ import numpy as np
 from timbrel import Synthesizer
 from timbrel.bundles.bundle import Bundle, load_bundle, write_sums
 from timbrel.bundles.graph import graph_files
-from timbrel.bundles.weights import WEIGHTS_FILE, with_weights
+from timbrel.bundles.weights import WEIGHTS_FILE
 from timbrel.files import atomic_path
 from timbrel.mel.export import graphs_of
 from timbrel.mel.mel2mel import load_mel2mel
@@ -26,7 +26,7 @@ from timbrel.score.channels import DRUM_CHANNEL
 from timbrel.score.score import Note, Score, Track
 from timbrel.vocoder import parallel_export
 from timbrel.vocoder.contrast import Contrast
-from timbrel.vocoder.parallel import ParallelVocoder, ParallelVocoderConfig
+from timbrel.vocoder.parallel import load_parallel
 
 _TOLERANCE = 1e-4  # of samples
 _SECONDS = 4.0
@@ -58,8 +58,7 @@ def _files_of(bundle: Bundle) -> dict[str, bytes]:
         mel2mel = load_mel2mel(bundle)
         return graph_files(mel2mel, graphs_of(mel2mel, bundle.mel.floor))
     if bundle.kind == "parallel":
-        sizes = ParallelVocoderConfig(**bundle.model)
-        vocoder = with_weights(ParallelVocoder(sizes, bundle.mel), bundle)
+        vocoder = load_parallel(bundle)
         contrast = Contrast.of_bundle(bundle.config, bundle.mel.n_mels, bundle.path)
         return graph_files(vocoder, parallel_export.graphs_of(vocoder, bundle.mel, contrast))
     raise SystemExit(f"{bundle.path}: is of kind {bundle.kind}, not mel2mel or parallel")

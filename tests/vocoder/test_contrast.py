@@ -65,4 +65,4 @@ def test_what_is_no_contrast_of_the_bands_is_refused(value: dict) -> None:
 
 def test_a_contrast_has_a_factor_above_0() -> None:
     with pytest.raises(InputError, match="must be above 0, not -1"):
-        Contrast(-1.0)
+        Contrast(-1.0, (0.0,))

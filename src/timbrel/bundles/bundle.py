@@ -37,6 +37,7 @@ _KEYS = {
     "training": dict,
 }
 _INSTRUMENT_KEYS = {"name": str, "program": int, "embedding": list}
+_KIT_KEYS = {"keys": list}  # beside them
 
 
 @dataclass(frozen=True)
@@ -320,8 +321,7 @@ def _part(cls: type, values: dict, where: Path) -> Any:
 
 def _instruments(values: list, where: Path) -> tuple[Instrument, ...]:
     for value in values:
-        is_kit = isinstance(value, dict) and "keys" in value
-        check_keys(value, _INSTRUMENT_KEYS | ({"keys": list} if is_kit else {}), where)
+        check_keys(value, _INSTRUMENT_KEYS, where, optional=_KIT_KEYS)
         if not all(isinstance(key, int) and 0 <= key < 128 for key in value.get("keys", [])):
             raise InputError(
                 f"{where}: the 'keys' of {value['name']} must be numbers from 0 to 127"
@@ -343,7 +343,10 @@ def check_keys(
     *,
     optional: Mapping[str, type] | None = None,
 ) -> None:
-    """Refuse what is not an object with just these keys, each with a value of its type."""
+    """Refuse what is not an object with just these keys, each with a value of its type.
+
+    Those of `optional` may be lacking.
+    """
     required, types = set(types), {**types, **(optional or {})}
     if not isinstance(values, dict):
         raise InputError(f"{where}: holds {values!r} where keys with values must be")

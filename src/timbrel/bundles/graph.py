@@ -89,9 +89,7 @@ class Graph:
         size = lstm.hidden_size
 
         def reordered(weight: str) -> str:  # PyTorch's gates i f g o → ONNX's i o f g
-            i, f, g, o = self.add("Split", [weight], 4, axis=0)
-            gates = self.add("Concat", [i, o, f, g], axis=0)
-            return self.add("Unsqueeze", [gates, self.integers(0)])
+            return self._gates(weight, (0, 3, 1, 2))
 
         weights = dict(lstm.named_parameters())
         # There is one bias for each gate; ONNX wants a second one as well.
@@ -115,8 +113,7 @@ class Graph:
         """A GRU over (batch, time, size); gives hidden states and the last, (1, batch, size)."""
 
         def reordered(weight: str) -> str:  # PyTorch's gates r z n → ONNX's z r n
-            r, z, n = self.add("Split", [weight], 3, axis=0)
-            return self.add("Unsqueeze", [self.add("Concat", [z, r, n], axis=0), self.integers(0)])
+            return self._gates(weight, (1, 0, 2))
 
         weights = {name: self.weight(part) for name, part in gru.named_parameters()}
         biases = [reordered(weights[f"bias_{gate}_l0"]) for gate in ("ih", "hh")]
@@ -132,6 +129,12 @@ class Graph:
         hidden, last = self.add("GRU", inputs, 2, hidden_size=size, linear_before_reset=1)
         squeezed = self.add("Squeeze", [hidden, self.integers(1)])  # of (time, 1, batch, size)
         return self.add("Transpose", [squeezed], perm=[1, 0, 2]), last
+
+    def _gates(self, weight: str, order: Sequence[int]) -> str:
+        """The gates of a recurrent layer in another order, as of one direction."""
+        gates = self.add("Split", [weight], len(order), axis=0)
+        joined = self.add("Concat", [gates[i] for i in order], axis=0)
+        return self.add("Unsqueeze", [joined, self.integers(0)])
 
     def model(
         self, inputs: dict[str, list], outputs: dict[str, tuple[str, list]]

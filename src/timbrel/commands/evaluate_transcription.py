@@ -138,13 +138,10 @@ def transcription(
 def _single_notes(
     output: Path, notes: Path, split: str, models: list[str], *, quiet: bool, as_json: bool
 ) -> None:
-    from timbrel.evaluation.single_notes import (
-        evaluate_single_notes,
-        notes_of,
-        single_notes_markdown,
-    )
+    from timbrel.evaluation.single_notes import evaluate_single_notes, single_notes_markdown
+    from timbrel.notes.dataset import read_notes
 
-    found = evaluate_single_notes(notes_of(notes, split), models, progress=shown(quiet=quiet))
+    found = evaluate_single_notes(read_notes(notes, split), models, progress=shown(quiet=quiet))
     tables = single_notes_markdown(found)
     content = json.dumps([asdict(one) for one in found], indent=2) + "\n"
     write_report(output, "transcription", tables, content)

@@ -164,13 +164,11 @@ def _measured(
     notes = transcriber.transcribe_audio(audio).notes
     played = [note_table(part.notes) for part in mix.parts]
     f1 = _f1(np.concatenate(played), notes, _length_s(mix))
-    f1_alone = np.mean(
-        [
-            _f1(table, transcriber.transcribe_audio(sound).notes, _length_s(mix))
-            for table, sound in zip(played, alone, strict=True)
-        ]
-    )
-    scores = (f1, float(f1_alone))
+    alone_f1 = [
+        _f1(table, transcriber.transcribe_audio(sound).notes, _length_s(mix))
+        for table, sound in zip(played, alone, strict=True)
+    ]
+    scores = (f1, float(np.mean(alone_f1)))
     true = _matched(played, notes)
     n_played = [part.n_notes for part in mix.parts]
     heard = float(np.mean([(true == place).sum() / n_played[place] for place in range(2)]))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import soxr
 
 from timbrel.bundles.bundle import load_bundle
 from timbrel.evaluation.formatting import number, table
-from timbrel.notes.dataset import NoteSplit, read_folder, read_split
-from timbrel.notes.storage import EXAMPLES_FILE
+from timbrel.notes.dataset import NoteSplit
 from timbrel.progress import Progress, silent
 from timbrel.transcription.sizes import KIND
 from timbrel.transcription.transcriber import Transcriber
@@ -32,18 +29,6 @@ class SingleNotes:
     extra: float  # notes beside the most confident one, of a recording
 
 
-def notes_of(folder: str | os.PathLike, split: str) -> NoteSplit:
-    """The notes of a folder that holds ``nsynth-SPLIT``, or is such a folder itself.
-
-    Raises
-    ------
-    InputError
-        If there are none, or their list is damaged.
-    """
-    is_split = Path(folder, EXAMPLES_FILE).is_file()
-    return read_folder(folder) if is_split else read_split(folder, split)
-
-
 def evaluate_single_notes(
     notes: NoteSplit, models: Sequence[str], *, progress: Progress = silent
 ) -> list[SingleNotes]:
@@ -52,7 +37,7 @@ def evaluate_single_notes(
     Parameters
     ----------
     notes
-        See `notes_of`.
+        See `timbrel.notes.dataset.read_notes`.
     models
         Names or folders of bundles of kind "transcriber".
     progress

@@ -17,8 +17,8 @@ from timbrel.corpus.preparation import Clip, as_played, read_clip, read_data
 from timbrel.corpus.presets import read_presets
 from timbrel.corpus.soundfont import KIT_BANK, render_parts
 from timbrel.errors import InputError
-from timbrel.evaluation.single_notes import notes_of
 from timbrel.hearing.from_audio import TimbreEncoder
+from timbrel.notes.dataset import read_notes
 from timbrel.progress import Progress, silent
 
 _FIRST_S = 2.0  # where the first excerpt of a clip begins
@@ -137,11 +137,8 @@ def font_sounds(
 
 
 def note_sounds(folder: str | os.PathLike, split: str) -> list[Sound]:
-    """The notes of a folder in NSynth's layout, whose families are known.
-
-    It holds ``nsynth-SPLIT``, or is such a folder itself.
-    """
-    notes = notes_of(folder, split)
+    """The notes of a folder in NSynth's layout, whose families are known; see `read_notes`."""
+    notes = read_notes(folder, split)
     rate = notes.notes[0].sample_rate
 
     def audio_of(index: int) -> Callable[[], np.ndarray]:

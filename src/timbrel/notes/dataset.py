@@ -90,6 +90,18 @@ def read_folder(folder: str | os.PathLike) -> NoteSplit:
     return _checked(JsonStorage(Path(folder)), folder)
 
 
+def read_notes(folder: str | os.PathLike, split: str) -> NoteSplit:
+    """Read the notes of a folder that holds ``nsynth-SPLIT``, or is such a folder itself.
+
+    Raises
+    ------
+    InputError
+        If there are none, or their list is damaged.
+    """
+    is_split = Path(folder, EXAMPLES_FILE).is_file()
+    return read_folder(folder) if is_split else read_split(folder, split)
+
+
 def _checked(storage: Storage, folder: str | os.PathLike) -> NoteSplit:
     found = sorted(storage.notes(), key=lambda note: note.key)
     wrong = [f"{error.where}: {error.words}" for error in storage.errors]

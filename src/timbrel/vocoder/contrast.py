@@ -11,7 +11,7 @@ constants of a bundle, not weights: a training goes on without them.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,8 +31,8 @@ class Contrast:
         If the factor is not above 0.
     """
 
-    factor: float = 1.0
-    offset: tuple[float, ...] = ()  # of each band, natural logarithm; all 0 if empty
+    factor: float
+    offset: tuple[float, ...]  # of each band, or one for all, natural logarithm
     kits: float = 0.0  # of all bands of kits, whose factor is 1
 
     def __post_init__(self) -> None:
@@ -62,7 +62,3 @@ class Contrast:
         if not fits:
             raise InputError(f"{where}: its '{KEY}' must hold a factor and {n_mels} offsets")
         return found
-
-    def as_dict(self) -> dict[str, Any]:
-        """For a bundle's configuration."""
-        return asdict(self)

@@ -23,6 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from timbrel.bundles.bundle import Bundle
+from timbrel.bundles.weights import with_weights
 from timbrel.constants import (
     A4_HZ,
     A4_PITCH,
@@ -403,3 +405,8 @@ class TimeConvolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         padded = functional.pad(x.transpose(1, 2), (self.behind, self.lookahead))
         return self.convolution(padded).transpose(1, 2)
+
+
+def load_parallel(bundle: Bundle) -> ParallelVocoder:
+    """Make the reference network of a bundle, in single precision, ready to compute."""
+    return with_weights(ParallelVocoder(ParallelVocoderConfig(**bundle.model), bundle.mel), bundle)

@@ -53,7 +53,7 @@ def write_parallel_bundle(
     """
     round_to_half(model)
     if contrast is not None:
-        about[CONTRAST] = contrast.as_dict()
+        about[CONTRAST] = asdict(contrast)
     config = bundle_config(model, "parallel", mel=asdict(mel), **about)
     files = graph_files(model, graphs_of(model, mel, contrast))
     write_bundle(output, config, files, card=_card(config))

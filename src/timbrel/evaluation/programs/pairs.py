@@ -47,14 +47,10 @@ class Pairs:
         self, score: Score, instrument: Instrument, duration_s: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """The original and the model's sound of all notes of a score, (samples,) each."""
-        original = render_score(
-            score,
-            instrument.program,
-            self.soundfont,
-            sample_rate=self.sample_rate,
-            gain=self.synthesizer.model.gain,
+        return (
+            self.original(score, instrument, duration_s),
+            self.made(score, instrument, duration_s),
         )
-        return self._beside(original, score, instrument, duration_s)
 
     def of_midi(self, midi: mido.MidiFile, instrument: Instrument) -> tuple[np.ndarray, np.ndarray]:
         """The same of a file, with its bends and its drum keys."""
@@ -67,11 +63,21 @@ class Pairs:
             sample_rate=self.sample_rate,
             gain=self.synthesizer.model.gain,
         )
-        return self._beside(original, midi, instrument, duration_s)
+        return original, self.made(midi, instrument, duration_s)
 
-    def _beside(
-        self, original: np.ndarray, source: Source, instrument: Instrument, duration_s: float
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def original(self, score: Score, instrument: Instrument, duration_s: float) -> np.ndarray:
+        """The sound of a score by FluidSynth alone."""
+        sound = render_score(
+            score,
+            instrument.program,
+            self.soundfont,
+            sample_rate=self.sample_rate,
+            gain=self.synthesizer.model.gain,
+        )
+        return sound[: round(duration_s * self.sample_rate)]
+
+    def made(self, source: Source, instrument: Instrument, duration_s: float) -> np.ndarray:
+        """That by the model alone."""
         length = round(duration_s * self.sample_rate)
         made = self.synthesizer.render(
             source,
@@ -82,7 +88,7 @@ class Pairs:
             normalize=False,
             dry=True,
         )[:length, 0]
-        return original[:length], np.pad(made, (0, length - len(made)))
+        return np.pad(made, (0, length - len(made)))
 
 
 @cache

@@ -115,14 +115,14 @@ class TranscriberTask(Task):
     def start(self, bundle: Bundle) -> str:
         """As `Task.start`; what a bundle lacks of context and blocks changes nothing at first."""
         theirs = known(TranscriberConfig, bundle.model, str(bundle.path))
-        n_blocks = min(len(theirs.dilations), len(self.config.dilations))
-        has_context = bool(theirs.context_size)
+        n_blocks = len(theirs.dilations)
+        context = self.config if theirs.context_size else theirs
         shared = replace(
             self.config,
             dilations=self.config.dilations[:n_blocks],
             ahead=self.config.ahead[:n_blocks],
-            context_size=self.config.context_size if has_context else 0,
-            context_before=self.config.context_before if has_context else theirs.context_before,
+            context_size=context.context_size,
+            context_before=context.context_before,
         )
         refuse_other_sizes(theirs, shared, bundle.path)
         self._transcriber.load_state_dict(
