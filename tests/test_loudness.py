@@ -126,6 +126,18 @@ def test_peaks_that_reach_a_level_are_all_found(above: float) -> None:
     assert (found[~reaching] <= above).all()
 
 
+@pytest.mark.parametrize("place", [0, 500, 511, 512, 520, 1023, 4990])
+@pytest.mark.parametrize("length", [5000, 1024 + 23, 1024 + 24, 1024 + 40])
+def test_a_peak_between_loud_samples_is_found_wherever_it_is(place: int, length: int) -> None:
+    sound = np.zeros((length, 1), np.float32)
+    place = min(place, length - 4)
+    sound[place : place + 4, 0] = (0.5, 0.9, 0.9, 0.5)
+    exact, found = true_peaks(sound), true_peaks(sound, above=0.9)
+    reaching = exact > 0.9
+    assert (found[reaching] == exact[reaching]).all()
+    assert (found[~reaching] <= 0.9).all()
+
+
 def test_true_peaks_lie_between_samples() -> None:
     rate = 16_000
     crests = np.sin(np.pi / 2 * np.arange(rate) + np.pi / 4)[:, None]

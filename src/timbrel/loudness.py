@@ -27,7 +27,8 @@ KAISER_BETA = 8.0
 
 _LEVEL_LU = 0.01  # blocks so near each other are gated as one
 _N_LEVELS = 10_000  # of blocks from the absolute gate up to +30 LUFS
-_CHUNK = 1 << 15  # samples that are filtered at a time
+_SIZE = 1 << 16  # of the transforms that filter
+_STRETCH = 512  # samples that are looked at together for whether peaks can lie between them
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class LoudnessMeter:
 
     def __init__(self, sample_rate: int, channels: int) -> None:
         self._kernel = weighting_kernel(sample_rate)
+        self._response = np.fft.rfft(self._kernel, _SIZE)[:, None]
+        self._chunk = _SIZE - len(self._kernel) + 1  # samples that are filtered at a time
         self._before = np.zeros((len(self._kernel) - 1, channels))
         self._gating = Gating()
         self._step = round(STEP_S * sample_rate)
@@ -67,8 +70,8 @@ class LoudnessMeter:
 
     def add(self, block: np.ndarray) -> None:
         """Hear the next samples, (samples, channels)."""
-        for start in range(0, len(block), _CHUNK):
-            chunk = block[start : start + _CHUNK]
+        for start in range(0, len(block), self._chunk):
+            chunk = block[start : start + self._chunk]
             self._add_loudness(chunk)
             near = np.concatenate([self._near, chunk])
             peaks = true_peaks(near, above=self._peak)
@@ -90,8 +93,9 @@ class LoudnessMeter:
         samples = np.concatenate([self._before, chunk])
         self._before = samples[len(chunk) :]
         size = 1 << (len(samples) - 1).bit_length()
-        response = np.fft.rfft(self._kernel, size)[:, None]
-        weighted = np.fft.irfft(np.fft.rfft(samples, size, axis=0) * response, size, axis=0)
+        # Every so many values of the spectrum are that of a shorter transform.
+        spectrum = np.fft.rfft(samples, size, axis=0) * self._response[:: _SIZE // size]
+        weighted = np.fft.irfft(spectrum, size, axis=0)
         heard = weighted[len(self._kernel) - 1 : len(samples)]
         squares = np.concatenate([self._squares, np.square(heard).sum(axis=1)])
         n_steps = len(squares) // self._step
@@ -205,9 +209,16 @@ def interpolation_kernels() -> np.ndarray:
 
 
 @cache
-def _largest_gain() -> float:
-    """How far values between samples can exceed the loudest sample, as a factor."""
-    return float(np.abs(interpolation_kernels()).sum(axis=1).max())
+def _swing() -> float:
+    """How far a value between two samples can exceed both, as a factor of the largest step around.
+
+    What is interpolated is a straight line and a sum of steps from sample to sample.
+    """
+    between = np.arange(1, OVERSAMPLING)[:, None] / OVERSAMPLING
+    straight = np.zeros((OVERSAMPLING - 1, 2 * REACH))
+    straight[:, REACH - 1 : REACH + 1] = np.hstack([1 - between, between])
+    steps = np.cumsum(interpolation_kernels() - straight, axis=1)
+    return float(np.abs(steps).sum(axis=1).max())
 
 
 def true_peaks(samples: np.ndarray, *, above: float = 0.0) -> np.ndarray:
@@ -231,9 +242,27 @@ def true_peaks(samples: np.ndarray, *, above: float = 0.0) -> np.ndarray:
     if not n:
         return peaks
     for channel in np.asarray(samples, np.float32).T:
-        np.maximum(peaks, np.abs(channel[REACH - 1 : REACH - 1 + n]), out=peaks)
-        if np.abs(channel).max() * _largest_gain() <= above:
-            continue
-        for kernel in interpolation_kernels():
-            np.maximum(peaks, np.abs(np.correlate(channel, kernel, "valid")), out=peaks)
+        magnitudes = np.abs(channel)
+        np.maximum(peaks, magnitudes[REACH - 1 : REACH - 1 + n], out=peaks)
+        for first, last in _where_louder(channel, magnitudes, n, above):
+            here = peaks[first:last]
+            near = channel[first : last + 2 * REACH - 1]
+            for kernel in interpolation_kernels():
+                np.maximum(here, np.abs(np.correlate(near, kernel, "valid")), out=here)
     return peaks
+
+
+def _where_louder(
+    samples: np.ndarray, magnitudes: np.ndarray, n: int, above: float
+) -> list[tuple[int, int]]:
+    """Stretches of n peaks, first and last + 1, in which one between samples can lie above that."""
+    starts = np.arange(0, n, _STRETCH)
+    steps = np.abs(np.diff(samples))
+    loudest, steepest = (np.maximum.reduceat(one, starts) for one in (magnitudes, steps))
+    for most in (loudest, steepest):
+        # What the last peaks of a stretch are interpolated from lies in the next one.
+        most[:-1] = np.maximum(most[:-1], most[1:])
+    possible = loudest + _swing() * steepest > above
+    edges = np.diff(np.concatenate([[False], possible, [False]]).astype(np.int8))
+    firsts, lasts = ((np.flatnonzero(edges == step) * _STRETCH).tolist() for step in (1, -1))
+    return [(first, min(last, n)) for first, last in zip(firsts, lasts, strict=True)]

@@ -162,12 +162,10 @@ def stack_notes(tracks: Sequence[NoteFrames[np.ndarray]]) -> NoteFrames[np.ndarr
         arrays = [getattr(notes, name) for notes in tracks]
         # A silent note's harmonics are divided by, so there must be one.
         fill = 1.0 if name == "harmonics" else 0.0
-        return np.stack(
-            [
-                np.pad(a, ((0, most - len(a)), *[(0, 0)] * (a.ndim - 1)), constant_values=fill)
-                for a in arrays
-            ]
-        )
+        found = np.full((len(tracks), most, *arrays[0].shape[1:]), fill, arrays[0].dtype)
+        for row, array in zip(found, arrays, strict=True):
+            row[: len(array)] = array
+        return found
 
     return NoteFrames(*(stacked(field.name) for field in fields(NoteFrames)))
 
