@@ -21,6 +21,7 @@ SMALL_SIZES = {
     "ahead": (3, 1),
     "context_size": 4,
     "context_before": 1,
+    "reader_size": 6,
 }
 
 
@@ -33,6 +34,8 @@ def small_transcriber() -> Transcriber:
             block.contract.weight.normal_(std=0.3)
         assert model.context is not None
         model.context.tell.weight.normal_(std=0.3)
+        assert model.reader is not None
+        model.reader.tell.weight.normal_(std=0.3)
         for parameter in model.parameters():
             parameter.copy_(parameter.half().float())
     return model

@@ -11,7 +11,7 @@ import pytest
 from timbrel.constants import LOWEST_PITCH
 from timbrel.corpus.preparation import read_clip
 from timbrel.score.midi import read_midi
-from timbrel.training.note_clips import Cut, NoteClips, merged
+from timbrel.training.note_clips import PART, Cut, NoteClips, merged
 from timbrel.transcription.front_end import FrontEnd
 from timbrel.transcription.sizes import (
     BEND,
@@ -125,7 +125,12 @@ def test_what_two_play_is_heard_together() -> None:
     two[5:18, 40, FRAME] = 1
     two[5:18, 40, BEND] = 20
     two[5, 40, ONSET], two[18, 40, OFFSET] = 1, 1
-    both = merged([one, two])
+    one[2, 40, VELOCITY], two[5, 40, VELOCITY] = 0.7, 0.3
+    both = merged([one, two], 20)
+    assert both.shape == (20, 88, 6)
+    assert both[[2, 5], 40, VELOCITY].tolist() == pytest.approx([0.7, 0.3])
+    assert both[[2, 5], 40, PART].tolist() == [0, 1]
+    assert not merged([], 20).any()
     assert both[2:18, 40, FRAME].all()
     assert both[[2, 5], 40, ONSET].all()
     # The first's release is hidden by the second.

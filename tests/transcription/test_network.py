@@ -13,7 +13,7 @@ from support.small_transcriber import small_transcriber
 from timbrel.bundles.weights import n_parameters
 from timbrel.errors import InputError
 from timbrel.transcription.network import Transcriber
-from timbrel.transcription.sizes import MAX_BEND_CENTS, TranscriberConfig
+from timbrel.transcription.sizes import MAX_BEND_CENTS, VELOCITY, TranscriberConfig
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +118,20 @@ def test_a_context_tells_all_keys_what_one_has_heard(model: Transcriber) -> None
     deaf = Transcriber(replace(model.config, context_size=0)).eval()
     deaf.load_state_dict(model.state_dict(), strict=False)
     assert torch.equal(deaf(spectra)[0][0, -1, -20:], deaf(changed)[0][0, -1, -20:])
+
+
+def test_velocities_are_read_beside_the_blocks_and_change_nothing_else(model: Transcriber) -> None:
+    spectra = spectra_of(model, 40)
+    plain = Transcriber(replace(model.config, reader_size=0)).eval()
+    plain.load_state_dict(model.state_dict(), strict=False)
+    with torch.no_grad():
+        read, unread = model(spectra)[0], plain(spectra)[0]
+    others = [head for head in range(5) if head != VELOCITY]
+    torch.testing.assert_close(read[..., others], unread[..., others], atol=0, rtol=0)
+    assert (read[..., VELOCITY] - unread[..., VELOCITY]).abs().mean() > 1e-3
+    reader = model.reader
+    assert reader is not None
+    values = spectra.new_ones(1, model.config.hidden_size, 40, 88, requires_grad=True)
+    stacked = model.stacked(spectra)
+    reader(stacked, values, torch.zeros((1, *reader.state_shape)))[0].sum().backward()
+    assert values.grad is None

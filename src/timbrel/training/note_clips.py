@@ -11,7 +11,7 @@ a celesta), the release cannot be heard, and a network learns where it is likely
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from timbrel.training.dataset import read_roll
 from timbrel.training.samples import excerpt, kept_samples
 from timbrel.transcription.sizes import BEND, FRAME, HEADS, OFFSET, ONSET, VELOCITY
 
+PART = len(HEADS)  # the column that says which of the sounds that are heard together strikes
 _REACH_FRAMES = 2  # of the triangles of onsets and releases
 _SILENCE_S = 0.5
 _SPARE = 64  # samples, for the ends of a resampler
@@ -188,12 +189,19 @@ class NoteClips:
         return labels
 
 
-def merged(parts: list[np.ndarray]) -> np.ndarray:
-    """The labels of sounds that are heard together, each (n_frames, 88, 5)."""
-    total = parts[0].copy()
-    for part in parts[1:]:
+def merged(parts: Sequence[np.ndarray], n_frames: int) -> np.ndarray:
+    """The labels of sounds that are heard together, of none or of some, each (n_frames, 88, 5).
+
+    Returns
+    -------
+    labels : ndarray of float32, shape (n_frames, 88, 6)
+        The last column, `PART`, is the number of the part that strikes, counted from 0.
+    """
+    total = np.zeros((n_frames, N_PITCHES, len(HEADS) + 1), np.float32)
+    for number, part in enumerate(parts):
         newer = part[..., FRAME] > 0
         total[..., BEND] = np.where(newer, part[..., BEND], total[..., BEND])
+        total[..., PART][part[..., VELOCITY] > total[..., VELOCITY]] = number
         for head in (ONSET, FRAME, OFFSET, VELOCITY):
             np.maximum(total[..., head], part[..., head], out=total[..., head])
     _drop_hidden_releases(total)

@@ -24,8 +24,9 @@ from timbrel.transcription.network import (
     Context,
     Stem,
     Transcriber,
+    VelocityReader,
 )
-from timbrel.transcription.sizes import BEND, HEADS, KIND, MAX_BEND_CENTS
+from timbrel.transcription.sizes import BEND, HEADS, KIND, MAX_BEND_CENTS, VELOCITY
 from timbrel.transcription.stream import GRAPH_FILE
 
 _CHANNELS_LAST = [0, 2, 3, 1]
@@ -52,6 +53,7 @@ def write_transcriber_bundle(
     OutputError
         If the folder exists, or its parent does not.
     """
+    model.requires_grad_(True)  # what was fixed in the last training is as much of the bundle
     round_to_half(model)
     config = bundle_config(model, KIND, thresholds=thresholds, **about)
     files = graph_files(model, {GRAPH_FILE: transcriber_graph(model)})
@@ -61,13 +63,16 @@ def write_transcriber_bundle(
 def transcriber_graph(model: Transcriber) -> onnx.ModelProto:
     """The network over a block of frames, continued from its states; gives probabilities."""
     config, graph = model.config, Graph(KIND, model)
-    values = _stacked(graph, model)
+    values = stacked = _stacked(graph, model)
+    read: str | None = None
     inputs = {"spectra": [1, len(config.windows), "frames", config.n_bands]}
     outputs: dict[str, tuple[str, list]] = {}
-    for i, (layer, state) in enumerate(zip(model.layers, model.states(1), strict=True)):
+    for i, (layer, state) in enumerate(zip(model.remembering, model.states(1), strict=True)):
         inputs[f"state_{i}"] = list(state.shape)
         if isinstance(layer, Context):
             values, memory = _context(graph, layer, values, f"state_{i}")
+        elif isinstance(layer, VelocityReader):
+            read, memory = _read(graph, layer, stacked, values, f"state_{i}")
         else:
             joined = graph.add("Concat", [f"state_{i}", values], axis=2)
             memory = graph.slice(joined, -state.shape[2], 2**31, 2)
@@ -76,7 +81,7 @@ def transcriber_graph(model: Transcriber) -> onnx.ModelProto:
             else:
                 values = _block(graph, layer, joined)
         outputs[f"next_{i}"] = (memory, list(state.shape))
-    found = graph.add("Transpose", [_heads(graph, model, values)], perm=_CHANNELS_LAST)
+    found = graph.add("Transpose", [_heads(graph, model, values, read)], perm=_CHANNELS_LAST)
     outputs["values"] = (found, [1, "frames", N_PITCHES, len(HEADS)])
     return graph.model(inputs=inputs, outputs=outputs)
 
@@ -145,16 +150,45 @@ def _context(graph: Graph, layer: Context, values: str, state: str) -> tuple[str
     return graph.add("Add", [scaled, shift]), graph.add("Squeeze", [memory, graph.integers(0)])
 
 
+def _read(
+    graph: Graph, layer: VelocityReader, stacked: str, values: str, state: str
+) -> tuple[str, str]:
+    """A velocity's logit, and the memory."""
+    n_in, n_kept, _ = layer.state_shape
+    by_key = graph.add(
+        "Reshape", [stacked, graph.integers(1, n_in // layer.per_key, -1, N_PITCHES, layer.per_key)]
+    )
+    bands = graph.add(
+        "Reshape",
+        [
+            graph.add("Transpose", [by_key], perm=[0, 1, 4, 2, 3]),
+            graph.integers(1, n_in, -1, N_PITCHES),
+        ],
+    )
+    joined = graph.add("Concat", [state, bands], axis=2)
+    read = graph.slice(joined, 0, layer.reach - n_kept, 2) if n_kept > layer.reach else joined
+    heard = graph.add(
+        "Conv",
+        [read, graph.weight(layer.hear.weight), graph.weight(layer.hear.bias)],
+        kernel_shape=list(layer.hear.kernel_size),
+    )
+    found = graph.add("Relu", [graph.add("Add", [heard, _dense(graph, layer.know, values)])])
+    found = graph.add("Relu", [_dense(graph, layer.weigh, found)])
+    return _dense(graph, layer.tell, found), graph.slice(joined, -n_kept, 2**31, 2)
+
+
 def _dense(graph: Graph, layer: nn.Linear, value: str) -> str:
     """A dense layer over the channels, which are not the last axis."""
     kernel = graph.add("Unsqueeze", [graph.weight(layer.weight), graph.integers(2, 3)])
     return graph.add("Conv", [value, kernel, graph.weight(layer.bias)], kernel_shape=[1, 1])
 
 
-def _heads(graph: Graph, model: Transcriber, values: str) -> str:
+def _heads(graph: Graph, model: Transcriber, values: str, read: str | None) -> str:
     hidden = graph.add("Relu", [_dense(graph, model.heads, values)])
     parts = graph.add("Split", [hidden], len(HEADS), axis=1)
     found = [_dense(graph, layer, part) for layer, part in zip(model.outputs, parts, strict=True)]
+    if read is not None:
+        found[VELOCITY] = read
     limited = [graph.add("Sigmoid", [part]) for part in found[:BEND]]
     bend = graph.add("Mul", [graph.add("Tanh", found[BEND:]), graph.constant(MAX_BEND_CENTS)])
     return graph.add("Concat", [*limited, bend], axis=1)

@@ -13,6 +13,9 @@ change what it says.
 What sounds like an octave in one timbre is a single note in another, and notes of some timbres are
 slow to speak. Keys alone cannot tell; a recurrent layer, the `Context`, hears all keys together and
 changes how each is read.
+
+How hard a key was struck is a matter of single decibels, which layers that decide whether it was
+struck at all do not keep apart. A `VelocityReader` of its own sees the spectra themselves.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from timbrel.transcription.sizes import HEADS, MAX_BEND_CENTS, TranscriberConfig
 
 STEM_KERNEL = (3, 5)  # frames, bands
 KEYS_AT_ONCE = 8.0  # by which sums over keys are divided, so that they are near 1
+READER_FRAMES = (4, 9)  # before and after a frame, of which a velocity is read
 
 
 class Stem(nn.Module):
@@ -124,6 +128,37 @@ class Context(nn.Module):
         return values * (1 + scale) + shift, memory[0]
 
 
+class VelocityReader(nn.Module):
+    """How hard a key was struck, if it was: a logit (batch, frames, keys, 1).
+
+    It reads some frames of the key's own harmonics, and what the blocks have found out of them,
+    without changing that in training.
+    """
+
+    def __init__(self, config: TranscriberConfig) -> None:
+        super().__init__()
+        size, self.per_key = config.reader_size, config.bands_per_semitone
+        before, after = READER_FRAMES[0], min(READER_FRAMES[1], config.frames_ahead)
+        n_in = len(config.windows) * len(config.harmonics) * self.per_key
+        self.reach = before + after
+        # What the blocks speak of lies so far behind what is heard.
+        self.state_shape = (n_in, config.frames_ahead + before, N_PITCHES)
+        self.hear = nn.Conv2d(n_in, size, (self.reach + 1, 1))
+        self.know = nn.Linear(config.hidden_size, size)
+        self.weigh = nn.Linear(size, size)
+        self.tell = nn.Linear(size, 1)
+
+    def forward(self, stacked: Tensor, values: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """`stacked` is (batch, windows · harmonics, frames, bands), `values` the blocks' output."""
+        n_frames = stacked.shape[2]
+        bands = stacked.unflatten(3, (N_PITCHES, self.per_key)).permute(0, 1, 4, 2, 3)
+        joined = torch.cat([state, bands.flatten(1, 2)], dim=2)
+        heard = self.hear(joined[:, :, : n_frames + self.reach]).permute(0, 2, 3, 1)
+        known = self.know(values.detach().permute(0, 2, 3, 1))
+        found = self.tell(functional.relu(self.weigh(functional.relu(heard + known))))
+        return found, joined[:, :, n_frames:]
+
+
 class Transcriber(nn.Module):
     """Spectra (batch, windows, frames, bands) → values (batch, frames, keys, heads), a while later.
 
@@ -147,6 +182,7 @@ class Transcriber(nn.Module):
             Block(config, *sizes) for sizes in zip(config.dilations, config.ahead, strict=True)
         )
         self.context = Context(config) if config.context_size else None
+        self.reader = VelocityReader(config) if config.reader_size else None
         self.heads = nn.Linear(config.hidden_size, len(HEADS) * config.head_size)
         self.outputs: Sequence[nn.Linear] = nn.ModuleList(  # type: ignore[assignment]
             nn.Linear(config.head_size, 1) for _ in HEADS
@@ -154,28 +190,37 @@ class Transcriber(nn.Module):
 
     @property
     def layers(self) -> list[Stem | Block | Context]:
-        """What has a memory, from the first to the last."""
+        """What follows each other, from the first to the last."""
         at = self.config.context_before
         context = [] if self.context is None else [self.context]
         return [self.stem1, self.stem2, *self.blocks[:at], *context, *self.blocks[at:]]
 
+    @property
+    def remembering(self) -> list[Stem | Block | Context | VelocityReader]:
+        """What has a memory, in the order of the states."""
+        return [*self.layers, *([] if self.reader is None else [self.reader])]
+
     def states(self, batch: int, device: torch.device | None = None) -> list[Tensor]:
         """What the network remembers before it has heard anything."""
-        return [torch.zeros((batch, *layer.state_shape), device=device) for layer in self.layers]
+        shapes = [(batch, *layer.state_shape) for layer in self.remembering]
+        return [torch.zeros(shape, device=device) for shape in shapes]
 
     def forward(
         self, spectra: Tensor, states: Sequence[Tensor] | None = None
     ) -> tuple[Tensor, list[Tensor]]:
         states = self.states(len(spectra), spectra.device) if states is None else states
         memories = []
-        values = self.stacked(spectra)
-        for layer, state in zip(self.layers, states, strict=True):
+        values = stacked = self.stacked(spectra)
+        for layer, state in zip(self.layers, states, strict=False):
             values, memory = layer(values, state.to(values.dtype))
             memories.append(memory)
         hidden = functional.relu(self.heads(values.permute(0, 2, 3, 1)))
         parts = hidden.chunk(len(HEADS), dim=-1)
         found = [layer(part) for layer, part in zip(self.outputs, parts, strict=True)]
         *logits, velocity, bend = found
+        if self.reader is not None:
+            velocity, memory = self.reader(stacked, values, states[-1].to(stacked.dtype))
+            memories.append(memory)
         velocity = torch.sigmoid(velocity.float())
         bend = MAX_BEND_CENTS * torch.tanh(bend.float())
         return torch.cat([*(logit.float() for logit in logits), velocity, bend], dim=-1), memories

@@ -44,6 +44,8 @@ class TranscriberConfig:
     # which of the blocks it speaks.
     context_size: int = 0
     context_before: int = 3
+    # What reads how hard a key was struck off its own spectrum: the width of its layers, none if 0.
+    reader_size: int = 0
 
     def __post_init__(self) -> None:
         for name in ("windows", "harmonics", "dilations", "ahead"):  # JSON and YAML give lists

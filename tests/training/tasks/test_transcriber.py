@@ -19,11 +19,12 @@ from timbrel.errors import InputError
 from timbrel.progress import silent
 from timbrel.training.export import export_run
 from timbrel.training.loop import train
+from timbrel.training.note_clips import PART
 from timbrel.training.recipe import Recipe, read_recipe
 from timbrel.training.tasks.transcriber import TranscriberTask, new_transcriber
 from timbrel.transcription.decoding import Thresholds
 from timbrel.transcription.export import write_transcriber_bundle
-from timbrel.transcription.sizes import FRAME, ONSET, VELOCITY, TranscriberConfig
+from timbrel.transcription.sizes import BEND, FRAME, OFFSET, ONSET, VELOCITY, TranscriberConfig
 from timbrel.transcription.stream import ProbabilityStream
 
 RECIPE = Path(__file__).parents[3] / "recipes" / "transcriber.yaml"
@@ -60,7 +61,7 @@ def task_of(small_data: Path, recipe: Recipe, *, rank: int = 0, world: int = 1) 
 def test_a_network_that_grows_begins_with_what_the_smaller_one_says(
     small_data: Path, tmp_path: Path
 ) -> None:
-    smaller = {**SMALL_SIZES, "context_size": 0, "dilations": (1,), "ahead": (3,)}
+    smaller = {**SMALL_SIZES, "context_size": 0, "reader_size": 0, "dilations": (1,), "ahead": (3,)}
     torch.manual_seed(4)
     known = new_transcriber(TranscriberConfig(**smaller))
     with torch.no_grad():
@@ -82,7 +83,8 @@ def test_a_network_that_grows_begins_with_what_the_smaller_one_says(
     spectra = 4 * torch.rand(2, 2, 30, known.config.n_bands)
     with torch.no_grad():
         expected, found = known(spectra)[0], task.model(spectra)[0]
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    told = [ONSET, FRAME, OFFSET, BEND]  # velocities are read anew
+    torch.testing.assert_close(found[..., told], expected[..., told], atol=1e-5, rtol=1e-5)
 
     other = task_of(small_data, recipe_of(model={**SMALL_SIZES, "hidden_size": 6}))
     with pytest.raises(InputError, match="hidden_size is 8, that of the recipe is 6"):
@@ -142,12 +144,42 @@ def test_a_perfect_answer_loses_least(small_data: Path) -> None:
     task = task_of(small_data, recipe_of())
     labels = torch.from_numpy(task.batch(1).labels)
     probability = labels[..., :3].clamp(1e-4, 1 - 1e-4)
-    perfect = torch.cat([torch.logit(probability), labels[..., 3:]], dim=-1)
+    perfect = torch.cat([torch.logit(probability), labels[..., 3:5]], dim=-1)
     best = float(task._loss(perfect, labels))
     for head, change in ((ONSET, 2.0), (FRAME, 2.0), (2, 2.0), (VELOCITY, 0.3), (4, 20.0)):
         wrong = perfect.clone()
         wrong[..., head] += change
         assert float(task._loss(wrong, labels)) > best + 1e-4, head
+
+
+def test_velocities_are_compared_within_each_part_of_a_clip(small_data: Path) -> None:
+    task = task_of(small_data, recipe_of())
+    labels = torch.from_numpy(task.batch(1).labels)
+    perfect = torch.cat([torch.logit(labels[..., :3].clamp(1e-4, 1 - 1e-4)), labels[..., 3:5]], -1)
+    best = float(task._loss(perfect, labels))
+    high = torch.arange(labels.shape[2]) >= labels.shape[2] // 2
+    louder, uneven = perfect.clone(), perfect.clone()
+    louder[..., VELOCITY] += 0.1
+    uneven[..., VELOCITY] += torch.where(high, 0.1, -0.1)
+    all_louder, some_louder = (float(task._loss(one, labels)) - best for one in (louder, uneven))
+    n_struck = float(labels[..., ONSET].sum()) / (labels.shape[0] * labels.shape[1])
+    weight = task._options.velocity_weight
+    assert all_louder == pytest.approx(0.1 * 0.1 * weight * n_struck, rel=0.01)
+    assert some_louder > 3 * all_louder
+    # Where the high keys are another part, there is nothing uneven within the parts.
+    labels[..., PART] = high.float()
+    assert float(task._loss(uneven, labels)) - best == pytest.approx(all_louder, rel=0.01)
+
+
+def test_the_velocities_alone_can_be_trained(small_data: Path) -> None:
+    options = {"crop_s": 1.0, "lead_s": 0.1, "only_velocities": True}
+    task = task_of(small_data, recipe_of(options=options))
+    task.loss(task.model, task.batch(1), 1).backward()
+    moved = {name for name, p in task.model.named_parameters() if p.grad is not None}
+    assert moved
+    assert all(name.startswith("reader.") for name in moved)
+    with pytest.raises(InputError, match="needs a model with a 'reader_size'"):
+        task_of(small_data, recipe_of(options=options, model={**SMALL_SIZES, "reader_size": 0}))
 
 
 def test_frames_that_are_not_known_yet_do_not_count(small_data: Path) -> None:

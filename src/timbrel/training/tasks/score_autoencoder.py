@@ -272,7 +272,7 @@ class ScoreAutoencoderTask(TranscriberTask):
         if recipe.start_from:
             thresholds = thresholds_of(load_bundle(recipe.start_from, kind=KIND))
         return ScoreAutoencoder(
-            new_transcriber(sizes),
+            new_transcriber(sizes, options),
             load_mel2mel(bundle).train(),
             bundle.mel,
             layout_of(bundle, sizes),

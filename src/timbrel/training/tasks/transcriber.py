@@ -13,11 +13,10 @@ from torch.nn import functional
 
 from timbrel.bundles.bundle import Bundle
 from timbrel.bundles.weights import in_layout, with_weights
-from timbrel.constants import N_PITCHES
 from timbrel.errors import InputError, need_packages
 from timbrel.progress import Progress
 from timbrel.training.augmentation import Augmentation, balance, gain, recorded, speech
-from timbrel.training.note_clips import Cut, NoteClips, merged
+from timbrel.training.note_clips import PART, Cut, NoteClips, merged
 from timbrel.training.recipe import Recipe, known, refuse_other_sizes
 from timbrel.training.task import FinishedRun, Task, Validation
 from timbrel.training.transcriber_validation import THRESHOLD_KEY, validated
@@ -26,7 +25,6 @@ from timbrel.transcription.network import Transcriber
 from timbrel.transcription.sizes import (
     BEND,
     FRAME,
-    HEADS,
     KIND,
     MAX_BEND_CENTS,
     OFFSET,
@@ -37,6 +35,7 @@ from timbrel.transcription.sizes import (
 from timbrel.transcription.torch_front_end import TorchFrontEnd
 
 _UNLIKELY = -4.0  # a logit
+_COMMON_SHARE = 0.1  # of the error of a part's velocities that is the same for all of them
 # How much likelier what is no note is where there are no notes.
 _EMPTY_DRUMS_SHARE, _EMPTY_SPEECH_SHARE = 0.4, 0.4
 
@@ -58,8 +57,9 @@ class TranscriberOptions:
     onset_weight: float = 0.2
     frame_weight: float = 0.05
     offset_weight: float = 0.075
-    velocity_weight: float = 2.0
+    velocity_weight: float = 0.2
     bend_weight: float = 0.025
+    only_velocities: bool = False  # train nothing but what reads velocities
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "more_data", tuple(self.more_data))  # YAML gives lists
@@ -76,7 +76,7 @@ class NotesInAudio:
     """A batch: audio, and what sounds in each frame."""
 
     audio: np.ndarray  # (batch, samples) float32
-    labels: np.ndarray  # (batch, frames, 88, heads) float32
+    labels: np.ndarray  # (batch, frames, 88, heads + 1) float32; see `merged`
 
 
 class TranscriberTask(Task):
@@ -110,10 +110,12 @@ class TranscriberTask(Task):
         self._margin = max(self.config.windows) // 2
         self._n_samples = (self._n_frames - 1) * self.config.hop_length + 2 * self._margin
         self.model = self.network(self.config, recipe)
+        # A reader takes the place of the head of velocities.
+        self.has_idle_parameters = self.config.reader_size > 0
         self._front_end = TorchFrontEnd(self.config)
 
     def start(self, bundle: Bundle) -> str:
-        """As `Task.start`; what a bundle lacks of context and blocks changes nothing at first."""
+        """As `Task.start`; the context and blocks that a bundle lacks change nothing at first."""
         theirs = known(TranscriberConfig, bundle.model, str(bundle.path))
         n_blocks = len(theirs.dilations)
         context = self.config if theirs.context_size else theirs
@@ -123,6 +125,7 @@ class TranscriberTask(Task):
             ahead=self.config.ahead[:n_blocks],
             context_size=context.context_size,
             context_before=context.context_before,
+            reader_size=(self.config if theirs.reader_size else theirs).reader_size,
         )
         refuse_other_sizes(theirs, shared, bundle.path)
         self._transcriber.load_state_dict(
@@ -167,8 +170,7 @@ class TranscriberTask(Task):
         if random.random() < how.speech_share + is_empty * _EMPTY_SPEECH_SHARE:
             part = speech(self._n_samples, rate, random)
             audio = audio + gain(random.uniform(*how.speech_db)) * balance(audio, part) * part
-        nothing = np.zeros((self._n_frames, N_PITCHES, len(HEADS)), np.float32)
-        return recorded(audio, rate, how, random), merged(labels) if labels else nothing
+        return recorded(audio, rate, how, random), merged(labels, self._n_frames)
 
     def _source(self, random: np.random.Generator) -> NoteClips:
         """The data or, by chance, other makers'."""
@@ -213,13 +215,14 @@ class TranscriberTask(Task):
             )
 
         struck, sounding = true[..., ONSET], true[..., FRAME]
-        velocity = struck * (values[..., VELOCITY] - true[..., VELOCITY]).square()
+        wrong = values[..., VELOCITY] - true[..., VELOCITY]
+        velocity = _velocity_error(wrong, struck, true[..., PART])
         bend = sounding * ((values[..., BEND] - true[..., BEND]) / MAX_BEND_CENTS).square()
         total = (
             options.onset_weight * entropy(ONSET)
             + options.frame_weight * entropy(FRAME)
             + options.offset_weight * entropy(OFFSET)
-            + options.velocity_weight * velocity.sum()
+            + options.velocity_weight * velocity
             + options.bend_weight * bend.sum()
         )
         return total / n_frames
@@ -240,8 +243,8 @@ class TranscriberTask(Task):
         }
 
     @classmethod
-    def network(cls, sizes: TranscriberConfig, recipe: Recipe) -> nn.Module:  # noqa: ARG003
-        return new_transcriber(sizes)
+    def network(cls, sizes: TranscriberConfig, recipe: Recipe) -> nn.Module:
+        return new_transcriber(sizes, known(cls.options_type, recipe.options, "options"))
 
     @classmethod
     def export(cls, run: FinishedRun, output: Path, about: dict[str, Any]) -> list[Path]:
@@ -249,9 +252,38 @@ class TranscriberTask(Task):
         return super().export(run, output, about)
 
 
-def new_transcriber(sizes: TranscriberConfig) -> Transcriber:
-    """Make a network that begins with what most keys are most of the time: silent."""
+def _velocity_error(wrong: Tensor, struck: Tensor, part: Tensor) -> Tensor:
+    """The sum of how wrong velocities (clips, frames, keys) are within each part of each clip.
+
+    How loud the whole of a part is says little: it may have been played, mixed and recorded at any
+    level. So the error that all its notes have in common counts only by `_COMMON_SHARE`.
+    """
+    total = wrong.new_zeros(())
+    for number in range(round(float(part.max())) + 1):
+        counts = struck * (part == number)
+        weight = counts.sum(dim=(1, 2))
+        common = (counts * wrong).sum(dim=(1, 2)) / weight.clamp(min=1e-6)
+        within = (counts * (wrong - common[:, None, None]).abs()).sum()
+        total = total + within + _COMMON_SHARE * (weight * common.abs()).sum()
+    return total
+
+
+def new_transcriber(
+    sizes: TranscriberConfig, options: TranscriberOptions | None = None
+) -> Transcriber:
+    """Make a network that begins with what most keys are most of the time: silent.
+
+    Raises
+    ------
+    InputError
+        If only velocities are to be trained, and the network has nothing that reads them.
+    """
     model = in_layout(Transcriber(sizes))
+    if options is not None and options.only_velocities:
+        if model.reader is None:
+            raise InputError("'only_velocities' needs a model with a 'reader_size'")
+        model.requires_grad_(False)
+        model.reader.requires_grad_(True)
     with torch.no_grad():
         for head in (ONSET, FRAME, OFFSET):
             nn.init.constant_(model.outputs[head].bias, _UNLIKELY)
