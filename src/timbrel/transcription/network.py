@@ -211,7 +211,8 @@ class Transcriber(nn.Module):
         states = self.states(len(spectra), spectra.device) if states is None else states
         memories = []
         values = stacked = self.stacked(spectra)
-        for layer, state in zip(self.layers, states, strict=False):
+        n_layers = len(self.layers)
+        for layer, state in zip(self.layers, states[:n_layers], strict=True):
             values, memory = layer(values, state.to(values.dtype))
             memories.append(memory)
         hidden = functional.relu(self.heads(values.permute(0, 2, 3, 1)))
@@ -219,7 +220,7 @@ class Transcriber(nn.Module):
         found = [layer(part) for layer, part in zip(self.outputs, parts, strict=True)]
         *logits, velocity, bend = found
         if self.reader is not None:
-            velocity, memory = self.reader(stacked, values, states[-1].to(stacked.dtype))
+            velocity, memory = self.reader(stacked, values, states[n_layers].to(stacked.dtype))
             memories.append(memory)
         velocity = torch.sigmoid(velocity.float())
         bend = MAX_BEND_CENTS * torch.tanh(bend.float())
