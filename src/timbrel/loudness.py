@@ -59,9 +59,9 @@ class LoudnessMeter:
 
     def __init__(self, sample_rate: int, channels: int) -> None:
         self._kernel = weighting_kernel(sample_rate)
-        self._response = np.fft.rfft(self._kernel, _SIZE)[:, None]
+        self._response = np.fft.rfft(self._kernel, _SIZE)
         self._chunk = _SIZE - len(self._kernel) + 1  # samples that are filtered at a time
-        self._before = np.zeros((len(self._kernel) - 1, channels))
+        self._before = np.zeros((channels, len(self._kernel) - 1))
         self._gating = Gating()
         self._step = round(STEP_S * sample_rate)
         self._squares = np.zeros(0)  # of a step that is not complete
@@ -90,14 +90,15 @@ class LoudnessMeter:
         return Loudness(lufs(power), 20 * math.log10(peak) if peak > 0 else -math.inf)
 
     def _add_loudness(self, chunk: np.ndarray) -> None:
-        samples = np.concatenate([self._before, chunk])
-        self._before = samples[len(chunk) :]
-        size = 1 << (len(samples) - 1).bit_length()
+        samples = np.concatenate([self._before, chunk.T], axis=1)
+        self._before = samples[:, len(chunk) :]
+        n_samples = samples.shape[1]
+        size = 1 << (n_samples - 1).bit_length()
         # Every so many values of the spectrum are that of a shorter transform.
-        spectrum = np.fft.rfft(samples, size, axis=0) * self._response[:: _SIZE // size]
-        weighted = np.fft.irfft(spectrum, size, axis=0)
-        heard = weighted[len(self._kernel) - 1 : len(samples)]
-        squares = np.concatenate([self._squares, np.square(heard).sum(axis=1)])
+        spectrum = np.fft.rfft(samples, size) * self._response[:: _SIZE // size]
+        weighted = np.fft.irfft(spectrum, size)
+        heard = weighted[:, len(self._kernel) - 1 : n_samples]
+        squares = np.concatenate([self._squares, np.square(heard).sum(axis=0)])
         n_steps = len(squares) // self._step
         self._squares = squares[n_steps * self._step :]
         self.add_steps(squares[: n_steps * self._step].reshape(n_steps, self._step).mean(axis=1))

@@ -183,7 +183,8 @@ class AudioWriter:
 
 def _dithered(block: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Float samples → int16; as many numbers are drawn whatever the samples are."""
-    noise = random.random((*block.shape, 2), np.float32).sum(axis=-1) - 1  # in levels
+    drawn = random.random((*block.shape, 2), np.float32)
+    noise = drawn[..., 0] + drawn[..., 1] - 1  # in levels
     levels = np.rint(block * np.float32(32768) + np.where(block == 0, 0, noise))
     return np.clip(levels, -32768, 32767).astype(np.int16)
 
