@@ -3,8 +3,8 @@
     python tools/fit_contrast.py MIDI_DIR --soundfont MuseScore_General_Lite.sf3 -o my-vocoder/
 
 See `timbrel.vocoder.contrast`. Excerpts of the corpus's validation split are played in every fourth
-program by FluidSynth and by the models, and so are patterns by every fourth drum kit. A contrast
-that the vocoder has is given up.
+program by FluidSynth and by the models, and so are patterns by every fourth drum kit, and single
+notes at four velocities. A contrast that the vocoder has is given up.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from timbrel.bundles.bundle import Bundle, load_bundle
 from timbrel.corpus.soundfont import check_soundfont
 from timbrel.evaluation.originals import choose_excerpts
-from timbrel.evaluation.programs.contrast_fit import fitted, kits_offset
+from timbrel.evaluation.programs.contrast_fit import fitted, kits_offset, notes_offset
 from timbrel.evaluation.programs.pairs import Pairs
 from timbrel.evaluation.programs.run import EFFECTS
 from timbrel.measures.correlation import DB_PER_NEPER
@@ -74,9 +74,11 @@ def main() -> None:
     originals = [mel_spectrogram(by_font.original(*passage), model.mel) for passage in passages]
     found = fitted(originals, play, print, variance=arguments.variance)
     with pairs_with(found) as pairs:
+        moved = notes_offset(pairs, music[:: arguments.every])
         louder = kits_offset(pairs, kits[:: arguments.every])
-    print(f"kits: {DB_PER_NEPER * louder:+.2f} dB")
-    write_with(vocoder, replace(found, kits=round(louder, 4)), arguments.output)
+    print(f"single notes: {DB_PER_NEPER * moved:+.2f} dB; kits: {DB_PER_NEPER * louder:+.2f} dB")
+    offset = tuple(round(one + moved, 4) for one in found.offset)
+    write_with(vocoder, replace(found, offset=offset, kits=round(louder, 4)), arguments.output)
 
 
 def write_with(vocoder: Bundle, contrast: Contrast, output: Path) -> None:

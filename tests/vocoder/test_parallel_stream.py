@@ -54,6 +54,7 @@ def exported(network: parallel.ParallelVocoder, folder: Path, **changes: object)
         "attribution": "Made by chance.",
         "training": {"steps": 3, "validation": {"log_cqt_correlation": 0.5}},
     }
+    folder.mkdir(exist_ok=True)
     write_parallel_bundle(network, folder / "small", **given | changes)
     return ParallelVocoder(load_bundle(folder / "small", kind="parallel"))
 
@@ -88,11 +89,13 @@ def streamed(
     return np.concatenate([*audio, stream.process(mel[:, :0], last=True)], axis=1)
 
 
-@pytest.mark.parametrize("conditioning", ["mel", "excitation"])
+@pytest.mark.parametrize(
+    ("conditioning", "lowest_bin"), [("mel", 0), ("excitation", 0), ("excitation", 2)]
+)
 def test_stream_is_the_reference_between_silences(
-    conditioning: str, rolls: list[PianoRoll], tmp_path: Path
+    conditioning: str, lowest_bin: int, rolls: list[PianoRoll], tmp_path: Path
 ) -> None:
-    network = small_network(conditioning=conditioning)
+    network = small_network(conditioning=conditioning, lowest_bin=lowest_bin)
     vocoder = exported(network, tmp_path)
     mel = random_mel()
     stream = vocoder.stream(rolls, seed=3)
@@ -115,6 +118,27 @@ def test_stream_is_the_reference_between_silences(
     expected = whole[:, before * 128 :][:, : N_FRAMES * 128].numpy()
     assert np.abs(expected).max() > 0.01
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_what_lies_below_the_lowest_bin_is_silent(tmp_path: Path, rolls: list[PianoRoll]) -> None:
+    def low_and_high(lowest_bin: int) -> tuple[float, float]:
+        network = small_network(conditioning="excitation", lowest_bin=lowest_bin)
+        vocoder = exported(network, tmp_path / str(lowest_bin))
+        sound = vocoder.stream(rolls[:1], seed=3).process(random_mel(1), last=True)[0]
+        power = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2
+        hz = np.fft.rfftfreq(len(sound), 1 / 16_000)
+        return power[hz < 10].mean(), power[hz > 200].mean()
+
+    (low, high), (cut, as_high) = (low_and_high(lowest_bin) for lowest_bin in (0, 2))
+    # A bin is 31 Hz wide, and what lies next to the window's main lobe is 31 dB below it.
+    assert cut < low / 300
+    assert as_high == pytest.approx(high, rel=0.01)
+
+
+def test_a_lowest_bin_lies_within_the_spectrum() -> None:
+    for lowest_bin in (-1, 257):
+        with pytest.raises(InputError, match="the lowest bin must be from 0 to 256"):
+            ParallelVocoderConfig(lowest_bin=lowest_bin)
 
 
 @pytest.mark.parametrize("block", [1, 7, 64])

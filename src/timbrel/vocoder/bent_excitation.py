@@ -20,10 +20,6 @@ from timbrel.vocoder.excitation import (
     silent_from,
 )
 
-# Where the denominator of the Dirichlet kernel is smaller, the limit of the kernel is used: with as
-# many partials as fit below 20 kHz, its peak is narrow.
-SMALLEST_SINE = 1e-5
-
 
 class BentExcitation:
     """What the notes of a track do, span by span.

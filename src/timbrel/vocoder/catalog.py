@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from timbrel.bundles.bundle import Bundle, load_bundle, shipped_bundles
+from timbrel.bundles.bundle import CONFIG_FILE, Bundle, load_bundle, shipped_bundles
 from timbrel.bundles.kinds import KINDS, loaded, vocoder_kinds
 from timbrel.constants import DEFAULT_MODEL, SMALL_MODEL
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
+from timbrel.vocoder.contrast import Contrast
 from timbrel.vocoder.griffin_lim import GriffinLim
 from timbrel.vocoder.sources import wanted_roll
 from timbrel.vocoder.vocoder import Sampling, Vocoder
@@ -45,6 +46,15 @@ def vocoder_for(model: Bundle) -> str:
         f"{model.name}: none of the vocoders that came with Timbrel was made for mels of "
         f"{model.mel}; name one that was, or '{GRIFFIN_LIM}', which takes any (--vocoder)"
     )
+
+
+def contrast_of(model: Bundle) -> Contrast | None:
+    """The contrast with which a Mel2Mel is heard where no vocoder is asked for, if there is one."""
+    try:
+        vocoder = load_bundle(vocoder_for(model))
+    except InputError:
+        return None
+    return Contrast.of_bundle(vocoder.config, vocoder.mel.n_mels, vocoder.file(CONFIG_FILE))
 
 
 def model_for(vocoder: str | os.PathLike | None) -> str:

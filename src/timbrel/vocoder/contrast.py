@@ -40,6 +40,16 @@ class Contrast:
         if not self.factor > 0:
             raise InputError(f"the factor of a contrast must be above 0, not {self.factor}")
 
+    @property
+    def of_kits(self) -> Contrast:
+        """That of strokes."""
+        return Contrast(1.0, (self.kits,))
+
+    def widened(self, mel: np.ndarray, log_floor: float) -> np.ndarray:
+        """A log-mel (…, n_mels), but of no kit, as the vocoder plays it; silence stays silence."""
+        wide = np.float32(self.factor) * mel + np.array(self.offset, np.float32)
+        return np.maximum(wide, np.float32(log_floor))
+
     @classmethod
     def of_bundle(cls, config: dict[str, Any], n_mels: int, where: object) -> Contrast | None:
         """What a bundle's config.json says, if it says anything of it.

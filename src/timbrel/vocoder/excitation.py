@@ -35,8 +35,9 @@ from timbrel.score.piano_roll import PianoRoll
 ENVELOPES = ((np.inf, 0.05), (1.5, 0.3), (0.25, 0.15))
 SILENT_AFTER_S = 1.5  # a released note is left out from then on
 BAND_SHARE = 0.98  # of half the sample rate is filled with harmonics
-# Where the denominator of the Dirichlet kernel is smaller, the limit of the kernel is used.
-SMALLEST_SINE = 1e-3
+# Half of the Dirichlet kernel's angle is no smaller, where the kernel is at its limit in single
+# precision: its denominator is never 0.
+SMALLEST_HALF_ANGLE = 1e-5
 
 Array = TypeVar("Array")
 
@@ -142,12 +143,9 @@ def pulses(frames: NoteFrames[np.ndarray], hop_length: int) -> np.ndarray:
     """Sums of the notes' pulse trains, float32, shape (envelopes, frames · hop_length)."""
     samples = np.arange(hop_length, dtype=np.float32)
     phase = frames.phase[..., None] + frames.step[..., None] * samples
-    half = np.pi * (phase - np.round(phase))  # half the angle, near 0
-    sine = np.sin(half)
-    limit = np.abs(sine) < SMALLEST_SINE
+    half = np.maximum(np.abs(np.pi * (phase - np.round(phase))), SMALLEST_HALF_ANGLE)
     harmonics = frames.harmonics[..., None]
-    ratio = np.sin((2 * harmonics + 1) * half) / np.where(limit, 1.0, 2 * sine)
-    train = np.where(limit, harmonics, ratio - 0.5)
+    train = np.sin((2 * harmonics + 1) * half) / (2 * np.sin(half)) - 0.5
     train = np.where(samples >= frames.first[..., None], train * np.sqrt(2 / harmonics), 0.0)
     # (frames, envelopes, notes) @ (frames, notes, hop_length)
     total = frames.gain.transpose(1, 2, 0) @ train.transpose(1, 0, 2)

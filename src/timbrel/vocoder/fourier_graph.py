@@ -85,11 +85,14 @@ class FourierGraph(Graph):
         real, imaginary = self.add("Split", [self.slice(x, 0, self._n_bins, 2)], 2, axis=1)
         return self.add("Reshape", [real, shape]), self.add("Reshape", [imaginary, shape])
 
-    def transformed_back(self, real: str, imaginary: str, shape: str) -> str:
+    def transformed_back(
+        self, real: str, imaginary: str, shape: str, *, lowest_bin: int = 0
+    ) -> str:
         """Frames of spectra (tracks, frames, n_bins), `n_fft` times as large, in a shape."""
         # Each bin but the first and the last stands for itself and its mirror image.
         share = np.full(self._n_bins, 2.0)
         share[[0, -1]] = 1.0
+        share[:lowest_bin] = 0.0
         parts = [
             self.add("Unsqueeze", [self.add("Mul", [part, self.constant(share)]), self.integers(2)])
             for part in (real, imaginary)

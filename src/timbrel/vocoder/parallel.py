@@ -40,8 +40,7 @@ from timbrel.mel.spectrogram import hann_window
 from timbrel.score.performance_roll import N_KEYS
 from timbrel.score.piano_roll import N_CHANNELS
 from timbrel.score.pitch import Timing
-from timbrel.vocoder import bent_excitation
-from timbrel.vocoder.excitation import ENVELOPES, SMALLEST_SINE, NoteFrames
+from timbrel.vocoder.excitation import ENVELOPES, SMALLEST_HALF_ANGLE, NoteFrames
 from timbrel.vocoder.masks import masked
 from timbrel.vocoder.mel_scale import natural, spread_of
 from timbrel.vocoder.strokes import (
@@ -81,6 +80,8 @@ class ParallelVocoderConfig:
     n_blocks: int = 8
     kernel_size: int = 7
     lookahead: int = 11  # frames of mel ahead of a spectrum that it depends on
+    # Of all but kits. What is below is not heard, but windows would bring it up to twice a bin.
+    lowest_bin: int = 0
     # When the notes of the training data begin: see `timbrel.score.pitch.Timing`.
     onset_grid_s: float = 0.002
     onset_clock_s: float = 0.0
@@ -94,6 +95,8 @@ class ParallelVocoderConfig:
             raise InputError(
                 f"n_fft {self.n_fft} is not an even multiple of the hop, {self.hop_length}"
             )
+        if not 0 <= self.lowest_bin < self.n_bins:
+            raise InputError(f"the lowest bin must be from 0 to {self.n_bins - 1}")
         if self.lookahead < 0 or max(self.lookaheads) >= self.kernel_size:
             raise InputError(
                 f"{self.n_blocks + 1} convolutions of {self.kernel_size} frames cannot look "
@@ -141,11 +144,6 @@ class ParallelVocoderConfig:
     @property
     def n_keys(self) -> int:
         return N_KEYS if self.plays_kits else N_PITCHES
-
-    @property
-    def smallest_sine(self) -> float:
-        """Where the pulses' denominator is smaller, its limit is taken."""
-        return bent_excitation.SMALLEST_SINE if self.plays_kits else SMALLEST_SINE
 
 
 class Block(nn.Module):
@@ -250,13 +248,7 @@ class ParallelVocoder(nn.Module):
             if isinstance(score, NoteFrames):
                 with torch.autocast(mel.device.type, enabled=False):
                     # (batch, envelopes, frames, n_bins)
-                    spectrum = self.spectrum(
-                        pulses(
-                            score,
-                            hop_length=self.config.hop_length,
-                            smallest_sine=self.config.smallest_sine,
-                        )
-                    )
+                    spectrum = self.spectrum(pulses(score, hop_length=self.config.hop_length))
                     spectrum = self.whitened(spectrum)
                     score = self.keys(score)
             x = x + self.score(score)
@@ -323,7 +315,9 @@ class ParallelVocoder(nn.Module):
         if spectrum is None:
             spectrum = torch.ones_like(noise_spectrum)
         spectra = torch.cat([noise_spectrum, spectrum], dim=1)
-        return masked(head, envelope, spectra, [0] * (1 + self.n_sources))[:, 0]
+        total = masked(head, envelope, spectra, [0] * (1 + self.n_sources))[:, 0]
+        lowest = self.config.lowest_bin
+        return functional.pad(total[..., lowest:], (lowest, 0)) if lowest else total
 
     def audio(self, spectrum: Tensor) -> Tensor:
         """Inverse transform of (batch, frames, n_bins) with overlap-add."""
@@ -353,9 +347,7 @@ def tensors(frames: Frames, device: torch.device | None = None) -> Frames:
     return type(frames)(*(torch.from_numpy(array).to(device) for array in arrays))
 
 
-def pulses(
-    notes: NoteFrames[Tensor], *, hop_length: int, smallest_sine: float = SMALLEST_SINE
-) -> Tensor:
+def pulses(notes: NoteFrames[Tensor], *, hop_length: int) -> Tensor:
     """Make the excitation, as `timbrel.vocoder.excitation.pulses` does.
 
     Parameters
@@ -364,8 +356,6 @@ def pulses(
         What the notes do, with a leading batch axis.
     hop_length
         Samples of a frame.
-    smallest_sine
-        Where the denominator of the pulses is smaller, its limit is taken.
 
     Returns
     -------
@@ -380,10 +370,8 @@ def pulses(
     step, harmonics = (part[track, note, varying, None] for part in (notes.step, notes.harmonics))
     cycles = notes.phase[track, note, frame, None] + step * samples
     half = torch.pi * (cycles - torch.round(cycles))  # (ringing, hop_length)
-    sine = torch.sin(half)
-    limit = sine.abs() < smallest_sine
-    ratio = torch.sin((2 * harmonics + 1) * half) / torch.where(limit, 1.0, 2 * sine)
-    train = torch.where(limit, harmonics, ratio - 0.5)
+    half = half.abs().clamp(min=SMALLEST_HALF_ANGLE)
+    train = torch.sin((2 * harmonics + 1) * half) / (2 * torch.sin(half)) - 0.5
     begun = samples >= notes.first[track, note, frame, None]
     train = torch.where(begun, train * torch.sqrt(2 / harmonics), 0.0)
     total = train.new_zeros(batch * n_frames, n_envelopes, hop_length)

@@ -29,7 +29,7 @@ from timbrel.geometry import MelConfig
 from timbrel.mel.spectrogram import hann_window
 from timbrel.score.performance_roll import N_KEYS
 from timbrel.vocoder.contrast import Contrast
-from timbrel.vocoder.excitation import ENVELOPES
+from timbrel.vocoder.excitation import ENVELOPES, SMALLEST_HALF_ANGLE
 from timbrel.vocoder.fourier_graph import FourierGraph
 from timbrel.vocoder.masks import LARGEST_LOG_MAGNITUDE, SMALLEST_SQUARE
 from timbrel.vocoder.mel_scale import spread_of
@@ -89,7 +89,8 @@ def streaming_graph(
             "gain": ["tracks", "notes", "frames", len(ENVELOPES)],
             "first": ["tracks", "notes", "frames"],
         }
-    return graph.finished(graph.audio(total, "audio_tail"), inputs)
+    audio = graph.audio(total, "audio_tail", lowest_bin=config.lowest_bin)
+    return graph.finished(audio, inputs)
 
 
 def kits_graph(
@@ -98,8 +99,7 @@ def kits_graph(
     """The network for kits as a step of a stream."""
     assert model.strokes is not None
     assert model.kit_head is not None
-    louder = None if contrast is None else Contrast(1.0, (contrast.kits,))
-    graph = _Streaming(model, mel, louder)
+    graph = _Streaming(model, mel, None if contrast is None else contrast.of_kits)
     real, imaginary = graph.spectra_of("sources", N_SOURCES)
     ages = graph.dense(model.strokes, graph.faded("keys"))
     head = graph.dense(model.kit_head, graph.trunk(graph.add("Add", [graph.read_mel(), ages])))
@@ -185,7 +185,13 @@ class _Streaming(FourierGraph):
     def block(self, block: Block, x: str) -> str:
         mixed, delayed = self.convolved(block.depthwise, x)
         hidden = self.gelu(self.dense(block.up, self.norm(block.norm, mixed)))
-        change = self.add("Mul", [self.dense(block.down, hidden), self.weight(block.scale)])
+        # The scale is multiplied into the weights when the graph is loaded.
+        turned = self.add("Transpose", [self.weight(block.down.weight)], perm=[1, 0])
+        scale = self.weight(block.scale)
+        weights, bias = (
+            self.add("Mul", [one, scale]) for one in (turned, self.weight(block.down.bias))
+        )
+        change = self.add("Add", [self.add("MatMul", [hidden, weights]), bias])
         return self.add("Add", [delayed, change])
 
     def history(self) -> tuple[str, list]:
@@ -281,7 +287,7 @@ class _Streaming(FourierGraph):
             spectra.append(tuple(self.add("Split", [one], 2, axis=-1)))
         return spectra
 
-    def audio(self, spectrum: Sequence[str], tail_name: str) -> str:
+    def audio(self, spectrum: Sequence[str], tail_name: str, *, lowest_bin: int = 0) -> str:
         """Inverse transform and overlap-add, on the tail of what came before."""
         c = self.config
         overlap = c.n_fft // c.hop_length
@@ -290,7 +296,9 @@ class _Streaming(FourierGraph):
         weight = window / c.n_fft / np.square(window)[:: c.hop_length].sum()
         shape = [self.integers(-1), self._n_frames, self.integers(c.n_fft)]
         real, imaginary = spectrum
-        frames = self.transformed_back(real, imaginary, self.add("Concat", shape, axis=0))
+        frames = self.transformed_back(
+            real, imaginary, self.add("Concat", shape, axis=0), lowest_bin=lowest_bin
+        )
         frames = self.add("Mul", [frames, self.constant(weight)])
         total = self.add("Concat", [tail_name, self.silence()], axis=1)
         hops = self.add("Reshape", [total, self.integers(0, -1, c.hop_length)])
@@ -327,25 +335,14 @@ class _Streaming(FourierGraph):
         cycles = self.add("Add", [phase, self.add("Mul", [step, samples])])
         rest = self.add("Sub", [cycles, self.add("Round", [cycles])])
         half = self.add("Abs", [self.add("Mul", [rest, self.constant(np.pi)])])
+        half = self.add("Max", [half, self.constant(SMALLEST_HALF_ANGLE)])
         two, one = self.constant(2.0), self.constant(1.0)
         order = self.add("Add", [self.add("Mul", [harmonics, two]), one])
         # sin(order · half) / sin(half) − 1 is twice the sum of cosines; it is even in `half`.
-        smallest = self.constant(self.config.smallest_sine)
-        if self.config.plays_kits:
-            half = self.add("Max", [half, smallest])
-            sine = self.add("Sin", [half])
-        else:
-            sine = self.add("Sin", [half])
         above = self.add("Sin", [self.add("Mul", [order, half])])
-        if self.config.plays_kits:
-            train = self.add("Sub", [self.add("Div", [above, sine]), one])
-        else:
-            limit = self.add("Less", [sine, smallest])
-            ratio = self.add("Div", [above, self.add("Where", [limit, one, sine])])
-            twice = self.add("Mul", [harmonics, two])
-            train = self.add("Where", [limit, twice, self.add("Sub", [ratio, one])])
+        train = self.add("Sub", [self.add("Div", [above, self.add("Sin", [half])]), one])
         begun = self.add("GreaterOrEqual", [samples, first])
-        notes = self.add("Where", [begun, train, self.constant(0.0)])
+        notes = self.add("Mul", [train, self.add("Cast", [begun], to=TensorProto.FLOAT)])
         # Of each note, √(2 / harmonics), and half of what is twice as much.
         amplitude = self.add("Sqrt", [self.add("Div", [self.constant(0.5), harmonics])])
         gain = self.add("Transpose", ["gain"], perm=[0, 2, 1, 3])  # (…, notes, envelopes)

@@ -10,7 +10,7 @@ from timbrel.bundles.bundle import Instrument
 from timbrel.corpus.etudes import etude
 from timbrel.corpus.presets import Preset
 from timbrel.corpus.soundfont import KIT_BANK
-from timbrel.evaluation.programs.melodic import variance_ratio
+from timbrel.evaluation.programs.melodic import variance_ratio, velocity_errors_db
 from timbrel.evaluation.programs.pairs import Pairs
 from timbrel.measures.correlation import DB_PER_NEPER
 from timbrel.measures.sound import level_error_db
@@ -70,6 +70,16 @@ def kits_offset(pairs: Pairs, kits: Sequence[Instrument]) -> float:
         groove = etude(Preset(kit.name, kit.program, KIT_BANK, kit.keys), 0, split="valid")
         wrong_db.append(level_error_db(*pairs.of_midi(groove, kit)))
     return -float(np.mean(wrong_db)) / DB_PER_NEPER
+
+
+def notes_offset(pairs: Pairs, instruments: Sequence[Instrument]) -> float:
+    """What is to be added to all bands for the sake of single notes, natural logarithm.
+
+    Where music has the level of its originals, single notes are too loud. Each shall be wrong by
+    half of that.
+    """
+    wrong_db = [velocity_errors_db(pairs, instrument) for instrument in instruments]
+    return -float(np.mean(wrong_db)) / 2 / DB_PER_NEPER
 
 
 def _loudness(mel: np.ndarray) -> np.ndarray:
