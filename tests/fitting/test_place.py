@@ -11,10 +11,12 @@ from timbrel.bundles.bundle import load_bundle
 from timbrel.fitting.place import Heard, Place, find_place
 from timbrel.hearing.from_audio import neighbour_distance
 from timbrel.hearing.sizes import embeddings_of
+from timbrel.measures.correlation import DB_PER_NEPER
 from timbrel.mel.generator import MelGenerator
 from timbrel.score.performance_roll import roll_of
 from timbrel.score.score import Note, Track
 from timbrel.timbre.timbre import Timbre
+from timbrel.vocoder.catalog import contrast_of
 
 LENGTH = 400  # frames
 GAIN = 0.7  # nepers by which the clip is softer than what is played
@@ -44,13 +46,21 @@ def studio() -> Studio:
     return Studio(MelGenerator(bundle), points, neighbour_distance(bundle.instruments), true, start)
 
 
-def heard(studio: Studio, told: tuple[Note, ...]) -> Heard:
-    """What all `NOTES` sound like at the true place, of which some notes are told."""
+def heard(studio: Studio, told: tuple[Note, ...], noise_db: float | None = None) -> Heard:
+    """What all `NOTES` sound like at the true place, of which some notes are told.
+
+    In each band there may be noise, at a level against the loudest point.
+    """
     bundle = studio.generator.bundle
     roll = roll_of(bundle.roll, Track("", 0, 0, NOTES), NOTES, bundle.mel.frame_rate)
     blocks = studio.generator.stream([roll], [Timbre.constant(tuple(studio.true))], LENGTH)
-    mel = np.concatenate(list(blocks), axis=1)[0]
-    return Heard(Track("", 0, 0, told), mel - np.float32(GAIN))
+    contrast = contrast_of(bundle)
+    assert contrast is not None
+    mel = contrast.widened(np.concatenate(list(blocks), axis=1)[0], bundle.mel.log_floor)
+    if noise_db is not None:
+        noise = np.random.default_rng(0).normal(mel.max() + noise_db / DB_PER_NEPER, 0.1, mel.shape)
+        mel = np.logaddexp(2 * mel, 2 * noise) / 2
+    return Heard(Track("", 0, 0, told), (mel - GAIN).astype(np.float32))
 
 
 def found(studio: Studio, told: tuple[Note, ...], *starts: np.ndarray) -> tuple[Place, float]:
@@ -66,6 +76,12 @@ def test_the_place_is_found_whatever_the_level(studio: Studio) -> None:
     assert place.error_db < 0.3
     assert place.first_error_db > 2
     assert np.linalg.eigvalsh(place.covariance).min() > 0
+
+
+@pytest.mark.parametrize("noise_db", [-80.0, -50.0])
+def test_noise_changes_little(studio: Studio, noise_db: float) -> None:
+    place = find_place(studio.generator, [heard(studio, NOTES, noise_db)], [studio.start])
+    assert np.linalg.norm(place.point - studio.true) < 0.1 * studio.neighbours
 
 
 def test_wrong_velocities_and_a_missed_note_change_little(studio: Studio) -> None:

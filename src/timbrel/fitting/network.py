@@ -10,12 +10,13 @@ from torch.nn import functional
 from timbrel.bundles.bundle import Bundle
 from timbrel.mel.film import FilmSizes
 from timbrel.mel.mel2mel import load_mel2mel
+from timbrel.vocoder.catalog import contrast_of
 
 _AT_ONCE = 8  # points of the space
 
 
 class FrozenMel2Mel:
-    """A bundle's network, whose weights stay as they are.
+    """A bundle's network, whose weights stay as they are, and the contrast with which it is heard.
 
     Parameters
     ----------
@@ -26,6 +27,7 @@ class FrozenMel2Mel:
     def __init__(self, bundle: Bundle) -> None:
         self._model = load_mel2mel(bundle).requires_grad_(False)
         self._window, self._mel = bundle.window, bundle.mel
+        self._contrast = contrast_of(bundle)
         self.film_size = FilmSizes.of(bundle.model).total
 
     def mel(self, roll: Tensor, timbre: Tensor) -> Tensor:
@@ -46,7 +48,11 @@ class FrozenMel2Mel:
         past, _ = model.past(features[:, :n_frames])
         future = model.windowed_future(features, n_whole, hop, context)[:, :n_frames]
         alone = model.alone_in_rolls(roll[None], timbre, self._mel)
-        return model.mel(past, future, timbre, alone)
+        mel = model.mel(past, future, timbre, alone)
+        if self._contrast is None:
+            return mel
+        # What is below the floor still says in which direction to go.
+        return self._contrast.factor * mel + torch.tensor(self._contrast.offset)
 
     @torch.no_grad()
     def mels(self, roll: np.ndarray, points: np.ndarray) -> np.ndarray:

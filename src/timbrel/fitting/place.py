@@ -17,11 +17,12 @@ import numpy as np
 from timbrel.fitting.material import audible
 from timbrel.fitting.search import level_gain
 from timbrel.hearing.sizes import embeddings_of
-from timbrel.measures.correlation import DB_PER_NEPER, SILENCE_DB
+from timbrel.measures.correlation import DB_PER_NEPER
 from timbrel.mel.generator import MelGenerator
 from timbrel.score.performance_roll import roll_of
 from timbrel.score.score import Track, note_table
 from timbrel.timbre.timbre import Timbre
+from timbrel.vocoder.catalog import contrast_of
 
 _NUDGE = 0.05  # of the places' deviations, and of a velocity's logarithm: for the differences
 _STEPS = 25
@@ -34,9 +35,17 @@ _ENOUGH = 0.003  # of the error: where a step gains less, the derivatives are co
 # Weights of the priors, a point of the mel being 1: of places far from the instruments, and of
 # other velocities.
 _PLACE_PRIOR, _VELOCITY_PRIOR = 0.01, 0.05
+_NOTE_PRIOR, _LARGEST_CHANGE = 1e-3, 0.7  # of single notes' velocities; of their logarithms
 _LEAST_DEVIATION = 1e-3  # where all instruments lie in one place
 _RIDGE = 1e-6  # of what nothing depends on, as a gain where all is silent
 _KEPT = (0.6, 0.4)  # of the frames, for the last steps
+# A clip's softest frames are pauses if they are so much softer than its loudest point. They hold
+# noise, which may be a little louder.
+_PAUSES_SHARE, _PAUSES_DB, _ABOVE_NOISE_DB = 0.015, 40.0, 3.0
+# Of a clip without pauses: the softest frames of a band, and how far below these noise is taken to
+# lie; and how far below the loudest point it does at least.
+_SOFT_SHARE, _BELOW_SOFT_DB, _NOISE_DB = 0.05, 3.0, 60.0
+_INAUDIBLE_DB = 90.0
 _LEAST_DIFFERENCE = 0.1  # nepers; smaller ones count as squares
 
 
@@ -84,6 +93,8 @@ def find_place(
     states = search.begun(np.stack(list(starts)))
     ends = [search.descended(one, thorough=False) for one in _different(states)]
     best = search.descended(min(ends, key=lambda one: one.error))
+    search.hear_velocities(best)
+    best = search.descended(search.again(best))
     for share in _KEPT:
         search.trim(best, share)
         best = search.descended(search.again(best))
@@ -122,6 +133,23 @@ def _different(states: Sequence[_State]) -> list[_State]:
     return chosen
 
 
+def _noise(mel: np.ndarray) -> np.ndarray:
+    """Below what each band of a log-mel (frames, n_mels) holds noise, or as good as none.
+
+    Where the clip pauses, noise is all that is left. Where it never does, a band's noise is no
+    louder than the band's softest frames, nor than what lies far below the loudest point.
+    """
+    loudness = mel.max(axis=1)
+    pauses = mel[loudness <= np.quantile(loudness, _PAUSES_SHARE)]
+    peak, neper = float(mel.max()), 1 / DB_PER_NEPER
+    if pauses.max() < peak - _PAUSES_DB * neper:
+        least = pauses.mean(axis=0) + _ABOVE_NOISE_DB * neper
+    else:
+        softest = np.quantile(mel, _SOFT_SHARE, axis=0) - _BELOW_SOFT_DB * neper
+        least = np.minimum(softest, peak - _NOISE_DB * neper)
+    return np.maximum(least, peak - _INAUDIBLE_DB * neper)
+
+
 class _Search:
     def __init__(
         self,
@@ -131,12 +159,15 @@ class _Search:
         deviation: np.ndarray,
     ) -> None:
         self._generator, self._heard = generator, heard
+        self._contrast = contrast_of(generator.bundle)
         self._centre, self._deviation = centre, deviation
         self._floor = generator.bundle.mel.log_floor
-        # Of each clip, what is so soft beside its loudest point is noise, or as good as none.
-        self._least = [float(one.mel.max()) - SILENCE_DB / DB_PER_NEPER for one in heard]
+        # Of each clip, in each band, what is softer is noise, or as good as none.
+        self._least = [_noise(one.mel) for one in heard]
         n_places, n_parts = len(centre), len(heard)
         self._bounds = [n_places, n_places + n_parts]
+        # Of each part, logarithms of factors of single notes' velocities.
+        self._of_notes = [np.zeros(len(one.track.notes)) for one in heard]
         self._prior = np.repeat([_PLACE_PRIOR, 0.0, _VELOCITY_PRIOR], [n_places, n_parts, n_parts])
         self.count_all()
 
@@ -181,6 +212,35 @@ class _Search:
             kept = self._counted[number].copy()
             kept[self._counted[number]] = part <= np.quantile(part, share)
             self._counted[number] = kept
+
+    def hear_velocities(self, state: _State) -> None:
+        """Change the velocities of single notes, which were heard less well than when they begin.
+
+        One step of least absolute differences for each note, at the place where the search is.
+        """
+        place, gains, velocities = np.split(state.numbers, self._bounds)
+        weights = 1 / np.maximum(np.abs(state.differences), _LEAST_DIFFERENCE)
+        ends = np.cumsum([counted.sum() * len(self._least[0]) for counted in self._counted])
+        found = []
+        for number, own in enumerate(self._of_notes):
+            nudged = velocities[number] + own + _NUDGE * np.eye(len(own))
+            mels = self._part_mels(number, np.repeat(place[None], len(own), axis=0), nudged)
+            rows = slice(ends[number - 1] if number else 0, ends[number])
+            was, weight = state.differences[rows], weights[rows]
+            slopes = np.stack(
+                [
+                    (self._part_differences(number, mel, gains[number]) - was) / _NUDGE
+                    for mel in mels
+                ],
+                axis=1,
+            )
+            normal = slopes.T @ (weight[:, None] * slopes) + _NOTE_PRIOR * len(was) * np.eye(
+                len(own)
+            )
+            step = np.linalg.solve(normal, -slopes.T @ (weight * was))
+            found.append(np.clip(step, -_LARGEST_CHANGE, _LARGEST_CHANGE))
+        for number, step in enumerate(found):
+            self._of_notes[number] = self._of_notes[number] + step
 
     def descended(self, state: _State, *, thorough: bool = True) -> _State:
         """The end of the steps from a state.
@@ -240,12 +300,15 @@ class _Search:
 
     def _differences(self, mels: Sequence[np.ndarray], numbers: np.ndarray) -> np.ndarray:
         """Of what is played from what was heard, one part after the other, in nepers."""
-        gains, parts = np.split(numbers, self._bounds)[1], []
-        for number, (one, mel, gain) in enumerate(zip(self._heard, mels, gains, strict=True)):
-            counted, floor = self._counted[number], max(self._floor, self._least[number] + gain)
-            played = np.maximum(mel[counted], floor)
-            parts.append((played - np.maximum(one.mel[counted] + gain, floor)).ravel())
-        return np.concatenate(parts)
+        gains = np.split(numbers, self._bounds)[1]
+        parts = enumerate(zip(mels, gains, strict=True))
+        return np.concatenate([self._part_differences(n, mel, gain) for n, (mel, gain) in parts])
+
+    def _part_differences(self, number: int, mel: np.ndarray, gain: float) -> np.ndarray:
+        heard, counted = self._heard[number].mel, self._counted[number]
+        floor = np.maximum(self._floor, self._least[number] + gain)
+        played = np.maximum(mel[counted], floor)
+        return (played - np.maximum(heard[counted] + gain, floor)).ravel()
 
     def _slopes(self, state: _State) -> np.ndarray:
         """How the differences change with each number of the state, (points, numbers)."""
@@ -268,17 +331,26 @@ class _Search:
         return np.stack(columns, axis=1)
 
     def _mels(self, places: np.ndarray, velocities: np.ndarray) -> list[np.ndarray]:
-        """Of each part, what is played at some places in deviations: (places, frames, n_mels)."""
+        """Of each part, what is heard at some places in deviations: (places, frames, n_mels)."""
+        return [
+            self._part_mels(number, places, (velocity + own)[None])
+            for number, (velocity, own) in enumerate(zip(velocities, self._of_notes, strict=True))
+        ]
+
+    def _part_mels(self, number: int, places: np.ndarray, velocities: np.ndarray) -> np.ndarray:
+        """Of one part, with logarithms of factors of its velocities, (places or 1, notes)."""
+        one, bundle = self._heard[number], self._generator.bundle
         points = places * self._deviation + self._centre
         timbres = [Timbre.constant(point) for point in points.tolist()]
-        bundle, found = self._generator.bundle, []
-        for one, velocity in zip(self._heard, velocities, strict=True):
+        rolls = []
+        for own in velocities:
             notes = note_table(one.track.notes)
-            notes[:, 3] = (notes[:, 3] * np.exp(velocity)).clip(1, 127)
-            roll = roll_of(bundle.roll, one.track, notes, bundle.mel.frame_rate)
-            parts = []
-            for some in (timbres[i : i + _AT_ONCE] for i in range(0, len(timbres), _AT_ONCE)):
-                blocks = self._generator.stream([roll] * len(some), some, len(one.mel))
-                parts.append(np.concatenate(list(blocks), axis=1))
-            found.append(np.concatenate(parts))
-        return found
+            notes[:, 3] = (notes[:, 3] * np.exp(own)).clip(1, 127)
+            rolls.append(roll_of(bundle.roll, one.track, notes, bundle.mel.frame_rate))
+        rolls *= len(timbres) // len(rolls)
+        parts = []
+        for some in (slice(i, i + _AT_ONCE) for i in range(0, len(timbres), _AT_ONCE)):
+            blocks = self._generator.stream(rolls[some], timbres[some], len(one.mel))
+            parts.append(np.concatenate(list(blocks), axis=1))
+        mels = np.concatenate(parts)
+        return mels if self._contrast is None else self._contrast.widened(mels, self._floor)

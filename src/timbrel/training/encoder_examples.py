@@ -25,6 +25,7 @@ from timbrel.progress import Progress, silent
 from timbrel.training.augmentation import speech
 from timbrel.training.dataset import MelClips
 from timbrel.training.mel_augmentation import noise_power
+from timbrel.vocoder.catalog import contrast_of
 
 SILENT_NATS = -3.0  # a mel that is nowhere louder is silent
 WARM_UP_FRAMES = 48  # that a Mel2Mel hears before what counts
@@ -137,10 +138,14 @@ class Truth:
 
 
 class Maker:
-    """Has a Mel2Mel play scores of the data at random points of its space."""
+    """Has a Mel2Mel play scores of the data at random points of its space.
+
+    Its mels have the contrast with which they are heard.
+    """
 
     def __init__(self, bundle: Bundle, renders: Renders, truth: Truth, making: Making) -> None:
         self._network: Mel2Mel = load_mel2mel(bundle).requires_grad_(False)
+        self._contrast = contrast_of(bundle)
         self._renders, self._truth, self._making = renders, truth, making
 
     def make(self, random: np.random.Generator, number: int, n_frames: int) -> MadeMels:
@@ -168,6 +173,10 @@ class Maker:
             alone = self._network.alone_in_rolls(roll, timbre, config, is_kit)
             mel = self._network(roll, timbre, alone)
         found = mel[:, WARM_UP_FRAMES:].float().cpu().numpy()
+        if self._contrast is not None:
+            for one, of_kit in zip(found, is_kit, strict=True):
+                contrast = self._contrast.of_kits if of_kit else self._contrast
+                one[:] = contrast.widened(one, config.log_floor)
         return np.maximum(found, np.float32(config.log_floor))
 
 
