@@ -191,6 +191,8 @@ def _transcription() -> dict[str, Any]:
         "noOnset": decoding.NO_ONSET,
         "clearOnset": decoding.CLEAR_ONSET,
         "earlyShare": decoding.EARLY_SHARE,
+        "nearShare": decoding.NEAR_SHARE,
+        "nearS": decoding.NEAR_S,
         "peakFrames": decoding.PEAK_FRAMES,
         "refractoryFrames": decoding.REFRACTORY_FRAMES,
         "shortestFrames": decoding.SHORTEST_FRAMES,

@@ -190,3 +190,17 @@ def test_probabilities_of_logits() -> None:
     found = probabilities(values)
     np.testing.assert_allclose(found[..., : OFFSET + 1], 1 / (1 + np.exp(-0.5)), rtol=1e-6)
     np.testing.assert_array_equal(found[..., VELOCITY:], 0.5)
+
+
+def test_velocities_lean_on_those_just_before_and_beside_them() -> None:
+    values = empty(300)
+    note(values, 39, 10, 20, velocity=100 / 127)
+    note(values, 45, 40, 60, velocity=60 / 127)
+    note(values, 52, 40, 60, velocity=20 / 127)
+    note(values, 39, 150, 170, velocity=30 / 127)  # 1.76 s after the others
+    (first, low, high, last) = decoded(values)
+    assert (first.velocity, last.velocity) == (100, 30)
+    # The mean of the three that begin within 1.5 s is 60.
+    assert (low.velocity, high.velocity) == (60, 20 + 0.2 * 40)
+    # How the stream is cut changes nothing.
+    assert [one.velocity for one in decoded(values, block=7)] == [100, 60, 28, 30]

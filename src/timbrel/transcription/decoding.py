@@ -11,6 +11,7 @@ end if the note was not bent.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
@@ -35,6 +36,9 @@ SHORTEST_FRAMES = 2
 ENDED_FRAMES = 2  # a key that has been below the threshold for so long no longer sounds
 BENT_CENTS = 25.0  # a note whose pitch stays within so much of its mean is not bent
 _SEMITONE_CENTS = 100.0
+# Notes are about as loud as those before them and with them, and each is heard a little wrongly: so
+# much of a velocity is the mean of those in so many seconds.
+NEAR_SHARE, NEAR_S = 0.2, 1.5
 NO_ONSET = 1e-6  # a sum of probabilities below which nothing is known of an onset
 
 
@@ -95,6 +99,7 @@ class NoteDecoder:
         self._active = np.zeros(N_PITCHES, bool)
         self._below = np.zeros(N_PITCHES, np.int64)  # for how many frames
         self._started = np.full(N_PITCHES, -(10**9), np.int64)
+        self._near: deque[tuple[int, float]] = deque()  # frames and velocities of the last notes
         # Frames that are not decided yet, with those before them; nothing precedes the first one.
         self._values = np.zeros((GATHERED_FRAMES, N_PITCHES, 5), np.float32)
         # The last two frames, and where in the last one onsets lie.
@@ -126,13 +131,15 @@ class NoteDecoder:
             peaks &= self._time - 1 - self._started >= REFRACTORY_FRAMES
         if self._active.any():
             yield from self._ends(row, peaks)
-        for key in np.flatnonzero(peaks).tolist():
+        struck = np.flatnonzero(peaks).tolist()
+        usual = self._usual_velocity(struck)
+        for key in struck:
             start = self._time - 1.0
             if self._time > 1:  # before the first frame nothing is known
                 start += float(self._places[key])
             if key in self._sounding:
                 yield self._end(key, start)
-            self._begin(key, start)
+            self._begin(key, start, usual)
         for key, note in self._sounding.items():
             note.frame_sum += float(row[key, FRAME])
             note.n_frames += 1
@@ -140,10 +147,19 @@ class NoteDecoder:
         self._before, self._last, self._places = last, row, places
         self._time += 1
 
-    def _begin(self, key: int, start: float) -> None:
+    def _usual_velocity(self, struck: list[int]) -> float:
+        """The mean velocity of notes that begin now and of those just before them."""
+        if not struck:
+            return 0.0
+        self._near.extend((self._time, float(self._last[key, VELOCITY])) for key in struck)
+        while self._near[0][0] <= self._time - NEAR_S * self._rate:
+            self._near.popleft()
+        return sum(velocity for _, velocity in self._near) / len(self._near)
+
+    def _begin(self, key: int, start: float, usual: float) -> None:
         last = self._last[key]
-        onset = min(float(last[ONSET]), 1.0)
-        note = _Sounding(key, max(start, 0.0), onset, float(last[VELOCITY]))
+        onset, own = min(float(last[ONSET]), 1.0), float(last[VELOCITY])
+        note = _Sounding(key, max(start, 0.0), onset, own + NEAR_SHARE * (usual - own))
         note.frame_sum, note.n_frames = float(last[FRAME]), 1
         note.bend.append(float(last[BEND]))
         self._sounding[key] = note

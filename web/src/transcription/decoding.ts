@@ -13,6 +13,8 @@ const {
   noOnset,
   clearOnset,
   earlyShare,
+  nearShare,
+  nearS,
   peakFrames,
 } = constants.transcription;
 const { nPitches, lowestPitch } = constants;
@@ -71,6 +73,8 @@ export class NoteDecoder {
   /** By the key that sounds now; in the order in which they began. */
   private readonly sounding = new Map<number, Sounding>();
   private readonly started = new Int32Array(nPitches).fill(-(2 ** 30));
+  /** Frames and velocities of the last notes. */
+  private near: { time: number; velocity: number }[] = [];
   /** Frames that are not decided yet, with those before them; nothing precedes the first one. */
   private readonly window: Float32Array[] = Array.from({ length: gatheredFrames }, nothing);
   private last = nothing();
@@ -119,11 +123,12 @@ export class NoteDecoder {
       (key) => this.time - 1 - this.started[key] >= refractoryFrames,
     );
     this.ends(row, new Set(peaks), found);
+    const usual = this.usualVelocity(peaks);
     for (const key of peaks) {
       // Before the first frame nothing is known.
       const start = this.time - 1 + (this.time > 1 ? this.places[key] : 0);
       if (this.sounding.has(key)) found.push(this.end(key, start));
-      this.begin(key, start);
+      this.begin(key, start, usual);
     }
     const longest = this.watcher ? this.watcher.longestS * this.frameRate : Infinity;
     for (const [key, note] of this.sounding) {
@@ -149,8 +154,21 @@ export class NoteDecoder {
     return keys;
   }
 
-  private begin(key: number, start: number): void {
+  /** The mean velocity of notes that begin now and of those just before them. */
+  private usualVelocity(struck: number[]): number {
+    if (!struck.length) return 0;
+    const first = this.time - nearS * this.frameRate;
+    this.near = this.near.filter(({ time }) => time > first);
+    for (const key of struck) {
+      this.near.push({ time: this.time, velocity: this.last[at(key, VELOCITY)] });
+    }
+    return this.near.reduce((sum, { velocity }) => sum + velocity, 0) / this.near.length;
+  }
+
+  private begin(key: number, start: number, usual: number): void {
     const { last } = this;
+    const own = last[at(key, VELOCITY)];
+    const velocity = own + nearShare * (usual - own);
     this.started[key] = this.time - 1;
     const number = this.begun++;
     this.sounding.set(key, {
@@ -158,7 +176,7 @@ export class NoteDecoder {
       key,
       start: Math.max(start, 0),
       onset: Math.min(last[at(key, ONSET)], 1),
-      velocity: last[at(key, VELOCITY)],
+      velocity,
       frameSum: last[at(key, FRAME)],
       nFrames: 1,
       bend: [last[at(key, BEND)]],
@@ -168,7 +186,7 @@ export class NoteDecoder {
       number,
       pitch: key + lowestPitch,
       startS: Math.max(start, 0) / this.frameRate,
-      velocity: velocityOf(last[at(key, VELOCITY)]),
+      velocity: velocityOf(velocity),
     });
   }
 
