@@ -5,17 +5,31 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from conftest import EXAMPLES
 from support.small_studio import small_mel2mel, small_vocoder
 from timbrel.bundles.bundle import SHIPPED, Bundle, load_bundle
 from timbrel.constants import DEFAULT_MODEL, SMALL_MODEL
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
+from timbrel.measures.correlation import DB_PER_NEPER
+from timbrel.mel.generator import MelGenerator
+from timbrel.mel.spectrogram import mel_spectrogram
+from timbrel.score.midi import read_midi
+from timbrel.score.performance_roll import roll_of
 from timbrel.synthesizer import Synthesizer
+from timbrel.timbre.timbre import Timbre
 from timbrel.vocoder import parallel
-from timbrel.vocoder.catalog import load_vocoder, model_for, vocoder_for, vocoder_names
+from timbrel.vocoder.catalog import (
+    contrast_of,
+    load_vocoder,
+    model_for,
+    vocoder_for,
+    vocoder_names,
+)
 from timbrel.vocoder.griffin_lim import GriffinLim
 from timbrel.vocoder.parallel_export import write_parallel_bundle
 from timbrel.vocoder.parallel_stream import ParallelVocoder
@@ -108,3 +122,37 @@ def test_what_is_no_vocoder_is_refused(tiny_bundle: Bundle, tmp_path: Path) -> N
         load_vocoder(tiny_bundle.path, MelConfig())
     with pytest.raises(InputError, match="no SHA256SUMS"):
         load_vocoder(tmp_path, MelConfig())
+
+
+def test_a_models_contrast_is_that_of_the_vocoder_that_plays_it(tmp_path: Path) -> None:
+    contrast = contrast_of(load_bundle(DEFAULT_MODEL))
+    assert contrast is not None
+    assert 1.05 < contrast.factor < 1.25
+    assert len(contrast.offset) == load_bundle(DEFAULT_MODEL).mel.n_mels
+    assert contrast_of(load_bundle(SMALL_MODEL)) is None
+    # No vocoder that came with Timbrel plays these mels.
+    assert contrast_of(small_mel2mel(tmp_path / "small")) is None
+
+
+def test_what_is_heard_of_a_mel_is_the_mel_with_its_contrast() -> None:
+    """Otherwise recordings would be compared with what nobody hears."""
+    synthesizer = Synthesizer.load(threads=1)
+    bundle, contrast = synthesizer.model, contrast_of(synthesizer.model)
+    assert contrast is not None
+    score, rate = read_midi(EXAMPLES / "duet.mid").merged(), bundle.mel.frame_rate
+    piano = bundle.instruments[0]
+    sound = synthesizer.render(
+        score, timbre=piano.name, duration_s=5.0, channels=1, normalize=False, dry=True
+    )
+    heard = mel_spectrogram(sound[:, 0], bundle.mel)
+    roll = roll_of(bundle.roll, score.tracks[0], score.tracks[0].notes, rate)
+    timbre = Timbre.constant(piano.embedding)
+    blocks = MelGenerator(bundle).stream([roll], [timbre], len(heard))
+    mel = np.concatenate(list(blocks), axis=1)[0]
+
+    def error_db(made: np.ndarray) -> float:
+        return float(np.abs(heard - made).mean() * DB_PER_NEPER)
+
+    wide = contrast.widened(mel, bundle.mel.log_floor)
+    assert error_db(wide) < 0.85 * error_db(mel)
+    assert error_db(wide) < 3.0
