@@ -221,7 +221,6 @@ class _Search:
         place, gains, velocities = np.split(state.numbers, self._bounds)
         weights = 1 / np.maximum(np.abs(state.differences), _LEAST_DIFFERENCE)
         ends = np.cumsum([counted.sum() * len(self._least[0]) for counted in self._counted])
-        found = []
         for number, own in enumerate(self._of_notes):
             nudged = velocities[number] + own + _NUDGE * np.eye(len(own))
             mels = self._part_mels(number, np.repeat(place[None], len(own), axis=0), nudged)
@@ -238,9 +237,7 @@ class _Search:
                 len(own)
             )
             step = np.linalg.solve(normal, -slopes.T @ (weight * was))
-            found.append(np.clip(step, -_LARGEST_CHANGE, _LARGEST_CHANGE))
-        for number, step in enumerate(found):
-            self._of_notes[number] = self._of_notes[number] + step
+            self._of_notes[number] = own + np.clip(step, -_LARGEST_CHANGE, _LARGEST_CHANGE)
 
     def descended(self, state: _State, *, thorough: bool = True) -> _State:
         """The end of the steps from a state.
