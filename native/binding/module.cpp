@@ -67,6 +67,10 @@ Config config_from(const nb::dict& values) {
     return c;
 }
 
+Precision precision_of(const std::string& word) {
+    return one_of<Precision>(word, "the precision", {"float32", "int16", "int8", "bfloat16"});
+}
+
 std::unique_ptr<Engine> make_engine(const nb::dict& config, const nb::dict& weights,
                                     const std::string& precision, const std::string& isa) {
     Model model([&] {
@@ -86,7 +90,9 @@ std::unique_ptr<Engine> make_engine(const nb::dict& config, const nb::dict& weig
     for (const std::string& known : instruction_sets()) found = found || known == isa;
     if (!found)
         throw nb::value_error(("this processor has no instruction set '" + isa + "'").c_str());
-    const auto chosen = one_of<Precision>(precision, "the precision", {"float32", "int16", "int8"});
+    const Precision chosen = precision_of(precision);
+    if (!has_precision(isa, chosen))
+        throw nb::value_error(("the instruction set '" + isa + "' has no " + precision).c_str());
     return std::make_unique<Engine>(model, chosen, isa);
 }
 
@@ -167,6 +173,12 @@ class CheckedSession {
 NB_MODULE(_wavenet, m) {
     m.doc() = "The native WaveNet engine.";
     m.def("instruction_sets", &instruction_sets, "Those this processor has, the best one last.");
+    m.def(
+        "has_precision",
+        [](const std::string& isa, const std::string& precision) {
+            return has_precision(isa, precision_of(precision));
+        },
+        "isa"_a, "precision"_a, "Whether an instruction set has products of a precision.");
     nb::class_<Engine>(m, "Engine")
         .def(nb::new_(&make_engine), "config"_a, "weights"_a, "precision"_a, "isa"_a)
         .def_prop_ro("bytes_a_stream", &Engine::bytes_a_stream)

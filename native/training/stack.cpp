@@ -2,50 +2,15 @@
 
 #include <stdexcept>
 
-#if TIMBREL_AMX
-#include <cpuid.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
+#include "processor/amx.hpp"
 
 namespace timbrel::training {
 
 #if TIMBREL_AMX
-
 std::unique_ptr<Pass> make_amx_pass(const Sizes&);
-
-namespace {
-
-// Linux keeps the tiles of a process that has asked for it.
-bool tiles_permitted() {
-    constexpr int kRequestPermission = 0x1023, kTileData = 18;
-    return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-}
-
-bool has_instructions() {
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
-        !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))
-        return false;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
-    const bool tiles = (d >> 24) & 1, products = (d >> 22) & 1;
-    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d)) return false;
-    const bool conversions = (a >> 5) & 1;
-    return tiles && products && conversions;
-}
-
-}  // namespace
-
-bool available() {
-    static const bool found = has_instructions() && tiles_permitted();
-    return found;
-}
-
-#else
-
-bool available() { return false; }
-
 #endif
+
+bool available() { return has_amx(); }
 
 std::unique_ptr<Pass> make_pass(const Sizes& sizes) {
     if (!available()) throw std::invalid_argument("this processor has no tiles for bfloat16");

@@ -42,6 +42,10 @@ class Buffer {
     std::size_t size_ = 0;
 };
 
+// The compiler does not know that tiles are loaded from memory: what was stored before must be
+// there.
+inline void settle() { asm volatile("" ::: "memory"); }
+
 // All eight tiles full-sized, for the thread; released at the end of its work.
 class TileSession {
   public:
@@ -55,6 +59,7 @@ class TileSession {
             config.columns[i] = 64;
             config.rows[i] = kTile;
         }
+        settle();
         _tile_loadconfig(&config);
     }
     ~TileSession() {
@@ -63,10 +68,6 @@ class TileSession {
     }
     TileSession(const TileSession&) = delete;
 };
-
-// The compiler does not know that tiles are loaded from memory: what was stored before must be
-// there.
-inline void settle() { asm volatile("" ::: "memory"); }
 
 // Tiles 0 to 3 are the sums of a block of 32 × 32: (0, 1) above (2, 3).
 inline void zero_sums() {

@@ -10,10 +10,10 @@ import torch
 
 from conftest import EXAMPLES
 from support.philox import philox_uniform
-from support.small_wavenet import engine_of, mel_of, predicted, samples_of, small_wavenet
+from support.small_wavenet import KERNELS, engine_of, mel_of, predicted, samples_of, small_wavenet
 from timbrel.corpus.soundfont import render_score
 from timbrel.engine.mulaw import mu_law_encode
-from timbrel.engine.wavenet import AUTO, CATEGORICAL, PRECISIONS, Engine, instruction_sets
+from timbrel.engine.wavenet import AUTO, CATEGORICAL, Engine, instruction_sets, precisions
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.mel.spectrogram import mel_spectrogram
@@ -23,15 +23,19 @@ from timbrel.vocoder.wavenet import OUTPUTS, WaveNet, WaveNetConfig
 
 ISAS = instruction_sets()
 # Largest and mean error of the small models' logits, whose standard deviation is about 1.
-TOLERANCES = {"float32": (1e-4, 1e-5), "int16": (2e-2, 2e-3), "int8": (1.5, 0.15)}
-ALL = [(isa, precision) for isa in ISAS for precision in PRECISIONS]
+TOLERANCES = {
+    "float32": (1e-4, 1e-5),
+    "int16": (2e-2, 2e-3),
+    "int8": (1.5, 0.15),
+    "bfloat16": (0.5, 0.05),
+}
 
 
 def test_every_machine_has_the_portable_kernels() -> None:
     assert ISAS[0] == "portable"
 
 
-@pytest.mark.parametrize(("isa", "precision"), ALL)
+@pytest.mark.parametrize(("isa", "precision"), KERNELS)
 @pytest.mark.parametrize("kernel_size", [1, 2, 3])
 def test_forced_predictions_are_those_of_the_reference(
     isa: str, precision: str, kernel_size: int
@@ -47,6 +51,29 @@ def test_forced_predictions_are_those_of_the_reference(
     assert abs(found - expected).mean() < mean
     if precision == "int8":  # that it is this precision indeed
         assert abs(found - expected).max() > 1e-4
+
+
+@pytest.mark.skipif("amx" not in ISAS, reason="this processor has no AMX")
+@pytest.mark.parametrize("precision", ["int8", "bfloat16"])
+@pytest.mark.parametrize("n_streams", [1, 2, 3, 8, 11])
+def test_tiles_predict_as_the_reference(precision: str, n_streams: int) -> None:
+    """Sizes of whole tiles, some of several steps, in uneven blocks."""
+    model = small_wavenet(residual_size=128, skip_size=192)
+    samples, mel = samples_of(model, 6, n_streams), mel_of(model, 6, n_streams)
+    found = {}
+    for isa in ("amx", "avx512"):
+        if precision in precisions(isa):
+            session = engine_of(model, precision, isa).session(range(n_streams))
+            session.feed(mel)
+            found[isa] = session.force(samples)
+    expected = predicted(model, samples, mel)
+    scale = expected.std()
+    assert scale > 0.5
+    largest, mean = TOLERANCES[precision]
+    np.testing.assert_allclose(found["amx"], expected, atol=largest * scale, rtol=0)
+    assert abs(found["amx"] - expected).mean() < mean * scale
+    if "avx512" in found:  # tiles sum the same integers
+        np.testing.assert_array_equal(found["amx"], found["avx512"])
 
 
 @pytest.mark.parametrize("output", list(OUTPUTS))
@@ -78,13 +105,18 @@ def test_the_published_sizes_on_sound(trumpet: np.ndarray) -> None:
     mel = np.concatenate([mel[:1], mel, mel[-1:], mel[-1:]])[None, :67]
     expected = predicted(model, levels, mel)
     for isa in ISAS:
-        for precision, tolerance in (("float32", 1e-3), ("int16", 1e-2), ("int8", 0.3)):
-            session = engine_of(model, precision, isa).session([0])
-            session.feed(mel)
-            np.testing.assert_allclose(session.force(levels), expected, atol=tolerance, rtol=0)
+        tolerances = {"float32": 1e-3, "int16": 1e-2, "int8": 0.3, "bfloat16": 0.1}
+        for precision in precisions(isa):
+            # As many as share a tile, and one alone.
+            for n in (1, 3):
+                session = engine_of(model, precision, isa).session(range(n))
+                session.feed(np.repeat(mel, n, axis=0))
+                found = session.force(np.repeat(levels, n, axis=0))
+                atol = tolerances[precision]
+                np.testing.assert_allclose(found, np.repeat(expected, n, axis=0), atol=atol, rtol=0)
 
 
-@pytest.mark.parametrize(("isa", "precision"), ALL)
+@pytest.mark.parametrize(("isa", "precision"), KERNELS)
 @pytest.mark.parametrize("output", list(OUTPUTS))
 def test_cuts_copies_threads_and_streams_change_no_byte(
     isa: str, precision: str, output: str
@@ -359,7 +391,12 @@ def test_bytes_a_sample_are_those_of_the_weights() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"precision": "int4"}, "no precision 'int4'; known: auto, float32, int16, int8"),
+        ({"precision": "int4"}, "no precision 'int4'; known: auto, float32, int16, int8, bfloat16"),
+        (
+            {"precision": "bfloat16", "isa": "portable"},
+            "bfloat16 needs a processor with AMX, and its instruction set; portable has: float32, "
+            "int16, int8",
+        ),
         ({"isa": "mmx"}, "no instruction set 'mmx'; it has: portable"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from timbrel.engine.wavenet import Engine
+from timbrel.engine.wavenet import Engine, instruction_sets, precisions
 from timbrel.vocoder.mel_scale import N_AROUND
 from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
 from timbrel.vocoder.wavenet_stream import engine_config, engine_weights
@@ -24,7 +24,10 @@ SMALL: dict[str, Any] = {
 }
 
 # What rounding may cost in teacher-forced likelihood, by precision, in nats a sample.
-MOST_NLL = {"float32": 1e-4, "int16": 0.002, "int8": 0.01}
+MOST_NLL = {"float32": 1e-4, "int16": 0.002, "int8": 0.01, "bfloat16": 0.005}
+
+# Instruction sets of this processor with each of their precisions.
+KERNELS = [(isa, precision) for isa in instruction_sets() for precision in precisions(isa)]
 
 
 def small_wavenet(**sizes: object) -> WaveNet:

@@ -57,7 +57,9 @@ Engine::~Engine() = default;
 
 const Config& Engine::config() const { return impl_->config; }
 
-std::size_t Engine::bytes_a_stream() const { return impl_->plan->state_bytes; }
+std::size_t Engine::bytes_a_stream() const {
+    return impl_->plan->state_bytes + impl_->plan->row_bytes + impl_->plan->bytes_behind;
+}
 
 double Engine::bytes_a_sample() const {
     const Plan& p = *impl_->plan;
@@ -82,6 +84,7 @@ struct Session::Impl {
     std::uint64_t position = 0;
     std::uint64_t mel_start = 0, mel_stop = 0;
     Aligned states;                        // of all streams, one after the other
+    Aligned rows;                          // of all groups
     std::vector<std::vector<float>> mels;  // of each stream: frames × padded size
     std::vector<Group> groups;
     std::vector<std::vector<std::int32_t>> slots;  // of each group
@@ -99,8 +102,14 @@ struct Session::Impl {
           mels(streams.size()),
           workers(std::min<int>(threads, int(streams.size()))) {
         states = aligned_zeros(streams.size() * plan->state_bytes);
+        rows = aligned_zeros(rows_from(streams.size()));
         start();
         make_groups();
+    }
+
+    // How far the rows reach that come before those of a group which begins with this stream.
+    std::size_t rows_from(std::size_t stream) const {
+        return stream * (plan->row_bytes + plan->bytes_behind);
     }
 
     unsigned char* state(std::size_t stream) { return states.get() + stream * plan->state_bytes; }
@@ -130,6 +139,7 @@ struct Session::Impl {
                 group.n = std::min({kMaxLockstep, n - first, thread_first + share - first});
                 group.seed = seed;
                 group.temperature = temperature;
+                group.rows = rows.get() + rows_from(first);
                 for (int s = 0; s < group.n; ++s) {
                     group.states[s] = state(first + s);
                     group.streams[s] = streams[first + s];
@@ -181,6 +191,7 @@ Session::Session(const Session& other)
     impl_->mels = from.mels;
     std::memcpy(impl_->states.get(), from.states.get(),
                 from.streams.size() * from.plan->state_bytes);
+    std::memcpy(impl_->rows.get(), from.rows.get(), from.rows_from(from.streams.size()));
     for (std::size_t i = 0; i < from.groups.size(); ++i) {
         impl_->groups[i].conditioned = from.groups[i].conditioned;
         impl_->groups[i].position = from.groups[i].position;

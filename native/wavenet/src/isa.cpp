@@ -1,5 +1,6 @@
 #include "isa.hpp"
 
+#include "processor/amx.hpp"
 #include "timbrel/wavenet.hpp"
 
 #if defined(__aarch64__) && defined(__linux__)
@@ -12,6 +13,9 @@ namespace timbrel {
 extern const Kernels kPortableKernels;
 #if defined(__x86_64__) || defined(_M_X64)
 extern const Kernels kAvx2Kernels, kAvxVnniKernels, kAvx512Kernels;
+#if TIMBREL_AMX
+extern const Kernels kAmxKernels;
+#endif
 #elif defined(__aarch64__)
 extern const Kernels kNeonKernels, kNeonDotKernels;
 #elif defined(__wasm__)
@@ -44,6 +48,9 @@ std::vector<const Kernels*> available_kernels() {
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512vnni"))
         found.push_back(&kAvx512Kernels);
+#if TIMBREL_AMX
+    if (has_amx()) found.push_back(&kAmxKernels);
+#endif
 #elif defined(__aarch64__)
     found.push_back(&kNeonKernels);
 #if defined(__linux__)
@@ -67,6 +74,11 @@ std::vector<std::string> instruction_sets() {
     std::vector<std::string> names;
     for (const Kernels* kernels : available_kernels()) names.emplace_back(kernels->name);
     return names;
+}
+
+bool has_precision(const std::string& isa, Precision precision) {
+    const Kernels* kernels = find_kernels(isa);
+    return kernels && kernels->sample[int(precision)];
 }
 
 }  // namespace timbrel

@@ -1,420 +1,44 @@
-// The kernels, written once for all instruction sets. The including file defines, in its own
-// unnamed namespace, before this is included there:
-//
-//   kLanes, kRegisters           float32 lanes of a vector; vector registers
-//   F, I                         vectors of float and of int32, as the compilers' extensions
-//   fma(a, b, c)                 a · b + c
-//   min(a, b), max(a, b)         of numbers
-//   dot_u7(sum, a, w)            adds to each lane Σ of 4 products of bytes, a in 0…127, w signed
-//   dot_i16(sum, a, w)           adds to each lane Σ of 2 products of 16-bit numbers
-//
-// Every number is computed by a fixed sequence of operations, whatever the number of streams, the
-// block or the thread, so that all of these give the same bytes.
-
-// Sums must live in registers, so the loops over them have to go.
-#ifdef __clang__
-#define TIMBREL_UNROLL _Pragma("unroll")
-#else
-#define TIMBREL_UNROLL _Pragma("GCC unroll 16")
-#endif
-
-inline F load(const float* p) {
-    F v;
-    __builtin_memcpy(&v, p, sizeof v);
-    return v;
-}
-template <class T>
-inline I load_bits(const T* p) {
-    I v;
-    __builtin_memcpy(&v, p, sizeof v);
-    return v;
-}
-inline I load(const std::int32_t* p) { return load_bits(p); }
-inline void store(float* p, F v) { __builtin_memcpy(p, &v, sizeof v); }
-inline void store(std::int32_t* p, I v) { __builtin_memcpy(p, &v, sizeof v); }
-inline F splat(float x) { return x - F{}; }
-inline I splat(std::int32_t x) { return x - I{}; }
-// The 32 bits at an address, in all lanes.
-template <class T>
-inline I splat_bits(const T* p) {
-    std::int32_t bits;
-    __builtin_memcpy(&bits, p, sizeof bits);
-    return splat(bits);
-}
-inline F to_float(I v) { return __builtin_convertvector(v, F); }
-inline F clamp(F v, float low, float high) { return max(min(v, splat(high)), splat(low)); }
-inline F absolute(F v) { return (F)((I)v & 0x7fffffff); }
-
-// Rounds |v| < 2^22 to the nearest integer, half to even.
-inline I round_to_int(F v) {
-    const F magic = splat(12582912.0f);
-    return (I)(v + magic) - (I)magic;
-}
-
-template <int... i>
-struct Numbers {};
-template <int n, int... i>
-struct UpTo : UpTo<n - 1, n - 1, i...> {};
-template <int... i>
-struct UpTo<0, i...> {
-    using Type = Numbers<i...>;
-};
-
-template <int by, int... lane>
-inline F rotated(F v, Numbers<lane...>) {
-    return __builtin_shufflevector(v, v, (lane + by) % kLanes...);
-}
-
-// The largest lane, in all lanes: it need not leave the vector registers.
-template <int by = kLanes / 2>
-inline F largest(F v) {
-    v = max(v, rotated<by>(v, typename UpTo<kLanes>::Type()));
-    if constexpr (by > 1) v = largest<by / 2>(v);
-    return v;
-}
-
-// e^v to 2e-7, for v in [-87, 88].
-inline F exponential(F v) {
-    v = clamp(v, -87.0f, 88.0f);
-    const I n = round_to_int(v * splat(1.44269504f));
-    const F whole = to_float(n);
-    F r = fma(whole, splat(-0.693359375f), v);
-    r = fma(whole, splat(2.12194440e-4f), r);
-    F p = splat(1.9875691500e-4f);
-    p = fma(p, r, splat(1.3981999507e-3f));
-    p = fma(p, r, splat(8.3334519073e-3f));
-    p = fma(p, r, splat(4.1665795894e-2f));
-    p = fma(p, r, splat(1.6666665459e-1f));
-    p = fma(p, r, splat(5.0000001201e-1f));
-    p = fma(p, r * r, r) + splat(1.0f);
-    return (F)((I)p + (n << 23));
-}
-
-// tanh(v) = numerator / denominator, to 3e-7: a rational minimax approximation.
-inline void tanh_parts(F v, F& numerator, F& denominator) {
-    v = clamp(v, -7.90531110763549805f, 7.90531110763549805f);
-    const F s = v * v;
-    F p = splat(-2.76076847742355e-16f);
-    p = fma(p, s, splat(2.00018790482477e-13f));
-    p = fma(p, s, splat(-8.60467152213735e-11f));
-    p = fma(p, s, splat(5.12229709037114e-08f));
-    p = fma(p, s, splat(1.48572235717979e-05f));
-    p = fma(p, s, splat(6.37261928875436e-04f));
-    p = fma(p, s, splat(4.89352455891786e-03f));
-    numerator = p * v;
-    F q = splat(1.19825839466702e-06f);
-    q = fma(q, s, splat(1.18534705686654e-04f));
-    q = fma(q, s, splat(2.26843463243900e-03f));
-    denominator = fma(q, s, splat(4.89352518554385e-03f));
-}
-
-// The same to 8e-4, for half the work: enough where the result is rounded to 1/63.
-inline void coarse_tanh_parts(F v, F& numerator, F& denominator) {
-    v = clamp(v, -4.3f, 4.3f);
-    const F s = v * v;
-    numerator = fma(splat(7.954928e-02f), s, splat(0.99833029f)) * v;
-    denominator = fma(fma(splat(6.04785e-03f), s, splat(0.40876973f)), s, splat(1.0f));
-}
-
-// tanh(a) · σ(b), with one division.
-template <class P>
-inline F gated(F a, F b) {
-    F an, ad, bn, bd;
-    b *= splat(0.5f);
-    if constexpr (P::kCoarseGates) {
-        coarse_tanh_parts(a, an, ad);
-        coarse_tanh_parts(b, bn, bd);
-    } else {
-        tanh_parts(a, an, ad);
-        tanh_parts(b, bn, bd);
-    }
-    return (an * splat(0.5f)) * (bd + bn) / (ad * bd);
-}
-
-// ---- Precisions: how activations are kept and multiplied ------------------------------------
-
-struct Float32 {
-    using Weight = float;
-    using Activation = float;
-    using Sum = F;
-    using Number = float;  // a lane of Sum
-    static constexpr int kGroup = 1;
-    static constexpr bool kScaled = false, kHasZero = false, kCoarseGates = false;
-    static constexpr bool kHasRests = false;
-    // How far ahead of the sums weights are asked for, in bytes: those of four bytes come from
-    // beyond the second-level cache, and the loads alone follow each other too slowly there.
-    template <int S>
-    static constexpr int kAhead = S == 1 ? 2048 : 8192;
-
-    template <int TI, int S>
-    static inline void multiply(const float* w, const float* const* a, int k, F (&sum)[S][TI]) {
-        F tile[TI];
-        TIMBREL_UNROLL
-        for (int i = 0; i < TI; ++i) tile[i] = load(w + i * kLanes);
-        TIMBREL_UNROLL
-        for (int s = 0; s < S; ++s) {
-            const F x = splat(a[s][k]);
-            TIMBREL_UNROLL
-            for (int i = 0; i < TI; ++i) sum[s][i] = fma(tile[i], x, sum[s][i]);
-        }
-    }
-    static inline F total(F sum) { return sum; }
-    template <Range>
-    static inline void keep(float* to, F v) {
-        store(to, v);
-    }
-    static constexpr float most(Range) { return 1.0f; }
-};
-
-struct Int16 {
-    using Weight = std::int16_t;
-    using Activation = std::int16_t;
-    using Sum = I;
-    using Number = std::int32_t;
-    static constexpr int kGroup = 2;
-    static constexpr bool kScaled = true, kHasZero = false, kCoarseGates = true;
-    static constexpr bool kHasRests = false;
-    template <int S>
-    static constexpr int kAhead = 0;
-
-    template <int TI, int S>
-    static inline void multiply(const std::int16_t* w, const std::int16_t* const* a, int k,
-                                I (&sum)[S][TI]) {
-        I tile[TI];
-        TIMBREL_UNROLL
-        for (int i = 0; i < TI; ++i) tile[i] = load_bits(w + i * kLanes * kGroup);
-        TIMBREL_UNROLL
-        for (int s = 0; s < S; ++s) {
-            const I x = splat_bits(a[s] + k);
-            TIMBREL_UNROLL
-            for (int i = 0; i < TI; ++i) sum[s][i] = dot_i16(sum[s][i], x, tile[i]);
-        }
-    }
-    static inline F total(I sum) { return to_float(sum); }
-    template <Range>
-    static inline void keep(std::int16_t* to, F v) {
-        typedef std::int16_t Short __attribute__((vector_size(kLanes * 2)));
-        const Short q = __builtin_convertvector(round_to_int(v), Short);
-        __builtin_memcpy(to, &q, sizeof q);
-    }
-    static constexpr float most(Range) { return kInt16Max; }
-};
-
-struct Int8 {
-    using Weight = std::int8_t;
-    using Activation = std::uint8_t;
-    using Sum = I;
-    using Number = std::int32_t;
-    static constexpr int kGroup = 4;
-    static constexpr bool kScaled = true, kHasZero = true, kCoarseGates = true;
-    static constexpr bool kHasRests = true;
-    template <int S>
-    static constexpr int kAhead = 0;
-
-    template <int TI, int S>
-    static inline void multiply(const std::int8_t* w, const std::uint8_t* const* a, int k,
-                                I (&sum)[S][TI]) {
-        I tile[TI];
-        TIMBREL_UNROLL
-        for (int i = 0; i < TI; ++i) tile[i] = load_bits(w + i * kLanes * kGroup);
-        TIMBREL_UNROLL
-        for (int s = 0; s < S; ++s) {
-            const I x = splat_bits(a[s] + k);
-            TIMBREL_UNROLL
-            for (int i = 0; i < TI; ++i) sum[s][i] = dot_u7(sum[s][i], x, tile[i]);
-        }
-    }
-    static inline F total(I sum) { return to_float(sum); }
-    template <Range kRange>
-    static inline void keep(std::uint8_t* to, F v) {
-        typedef std::uint8_t Byte __attribute__((vector_size(kLanes)));
-        const Byte q = __builtin_convertvector(round_to_int(v) + zero_of(kRange), Byte);
-        __builtin_memcpy(to, &q, sizeof q);
-    }
-    static constexpr float most(Range range) { return float(kBytesMost - zero_of(range)); }
-};
-
-// ---- Products -------------------------------------------------------------------------------
-
-template <class P>
-struct Operands {
-    int n;
-    const typename P::Activation* activations[kMaxOperands];
-    float scales[kMaxOperands];
-    float* results[kMaxOperands];                 // of rows; the product is added to them
-    typename P::Number* sums[kMaxOperands];       // the same, for Finish::sum
-    typename P::Activation* gated[kMaxOperands];  // where Finish::gate puts the gates' products
-};
-
-// Rounds tanh(a) · σ(b); what rounding leaves is put `rests` elements behind it.
-template <class P>
-inline void keep_gated(typename P::Activation* to, int rests, F a, F b) {
-    const F z = gated<P>(a, b) * splat(P::most(Range::both_signs));
-    P::template keep<Range::both_signs>(to, z);
-    if constexpr (P::kHasRests)
-        P::template keep<Range::both_signs>(to + rests,
-                                            (z - to_float(round_to_int(z))) * splat(float(kRests)));
-}
-
-// What becomes of results: they are stored, or, as pairs of tiles, they are gates and only the
-// rounded product of each pair is, or they stay sums that have no scale yet. Operands of `fine`
-// products have their rests behind them, where there are any.
-enum class Finish { add, fine, gate, sum };
-
-// Steps of a loop's turn. Processors foresee what an instruction loads from the distance of its
-// last addresses, and on some a distance of 2 or 4 KiB makes this harmful: a turn covers one, or
-// eight of them, which also leaves few ends of loops to foresee. Browsers, and loops of many
-// products a step, do best when they are short.
-template <int S>
-constexpr int kSteps = sizeof(I) == 64 && S <= 2 ? 16
-                       : sizeof(I) == 32         ? 4
-                                                 : 1;
-
-// sums += tiles · activations. Inline wherever the compiler would think better of it: it would pass
-// the sums in memory.
-template <class P, int TI, int S>
-[[gnu::always_inline]] inline void multiply_all(const typename P::Weight* w, int stride,
-                                                int columns, const typename P::Activation* const* a,
-                                                typename P::Sum (&sums)[S][TI]) {
-    const int step = stride * kLanes * P::kGroup;
-    int k = 0;
-    for (; k + kSteps<S> * P::kGroup <= columns; k += kSteps<S> * P::kGroup) {
-        TIMBREL_UNROLL
-        for (int i = 0; i < kSteps<S>; ++i, w += step) {
-            TIMBREL_UNROLL
-            for (int tile = 0; P::template kAhead<S> && tile < TI; tile += kAlign / sizeof(I))
-                __builtin_prefetch(reinterpret_cast<const char*>(w) + P::template kAhead<S> +
-                                   tile * sizeof(I));
-            P::template multiply<TI, S>(w, a, k + i * P::kGroup, sums);
-        }
-    }
-    for (; k < columns; k += P::kGroup, w += step) P::template multiply<TI, S>(w, a, k, sums);
-}
-
-// Not inline: compilers run out of registers where all this meets in one function.
-template <class P, Finish kFinish, int TI, int S>
-__attribute__((noinline)) void add_tiles(const Matrix& m, const typename P::Weight* w, int stride,
-                                         int row, const Operands<P>& o, int first) {
-    typename P::Sum sums[S][TI] = {};
-    if constexpr (kFinish == Finish::sum) {
-        TIMBREL_UNROLL
-        for (int s = 0; s < S; ++s) {
-            TIMBREL_UNROLL
-            for (int i = 0; i < TI; ++i) sums[s][i] = load(o.sums[first + s] + row + i * kLanes);
-        }
-    } else if constexpr (P::kHasZero) {
-        if (m.offsets) {
-            TIMBREL_UNROLL
-            for (int i = 0; i < TI; ++i) {
-                const I offset = load(m.offsets + row + i * kLanes);
-                TIMBREL_UNROLL
-                for (int s = 0; s < S; ++s) sums[s][i] = offset;
-            }
-        }
-    }
-    multiply_all<P>(w, stride, m.columns, o.activations + first, sums);
-    if constexpr (kFinish == Finish::fine && P::kHasRests) {
-        const typename P::Activation* rests[S];
-        TIMBREL_UNROLL
-        for (int s = 0; s < S; ++s) {
-            rests[s] = o.activations[first + s] + m.columns;
-            TIMBREL_UNROLL
-            for (int i = 0; i < TI; ++i) sums[s][i] *= splat(kRests);
-        }
-        multiply_all<P>(w, stride, m.columns, rests, sums);
-    }
-    if constexpr (kFinish == Finish::sum) {
-        TIMBREL_UNROLL
-        for (int s = 0; s < S; ++s) {
-            TIMBREL_UNROLL
-            for (int i = 0; i < TI; ++i) store(o.sums[first + s] + row + i * kLanes, sums[s][i]);
-        }
-        return;
-    }
-    const float* const scales = P::kScaled ? m.scales + row : nullptr;
-    TIMBREL_UNROLL
-    for (int s = 0; s < S; ++s) {
-        float* const result = o.results[first + s] + row;
-        const F unit = splat(o.scales[first + s]);
-        F values[TI];
-        TIMBREL_UNROLL
-        for (int i = 0; i < TI; ++i) {
-            const F sum = P::total(sums[s][i]), before = load(result + i * kLanes);
-            if constexpr (P::kScaled)
-                values[i] = fma(sum, load(scales + i * kLanes) * unit, before);
-            else
-                values[i] = before + sum;
-        }
-        if constexpr (kFinish != Finish::gate) {
-            TIMBREL_UNROLL
-            for (int i = 0; i < TI; ++i) store(result + i * kLanes, values[i]);
-        } else {
-            TIMBREL_UNROLL
-            for (int i = 0; i < TI; i += 2)
-                keep_gated<P>(o.gated[first + s] + (row + i * kLanes) / 2, m.columns, values[i],
-                              values[i + 1]);
-        }
-    }
-}
-
-// The tiles from `i` on, TI at once, what is left over in smaller numbers.
-template <class P, Finish kFinish, int S, int TI>
-inline void add_block(const Matrix& m, const typename P::Weight* w, int tiles, int row,
-                      const Operands<P>& o, int first, int i = 0) {
-    for (; i + TI <= tiles; i += TI)
-        add_tiles<P, kFinish, TI, S>(m, w + i * kLanes * P::kGroup, tiles, row + i * kLanes, o,
-                                     first);
-    if constexpr (TI > (kFinish == Finish::gate ? 2 : 1))
-        if (i < tiles) add_block<P, kFinish, S, TI / 2>(m, w, tiles, row, o, first, i);
-}
-
-constexpr int kOperandsAtOnce = operands_at_once(kRegisters);
-template <int S>
-constexpr int kTilesAtOnce = tiles_at_once(kRegisters, S);
-
-template <class P, Finish kFinish, int S>
-inline void add_operands(const Matrix& m, const typename P::Weight* w, int tiles, int row,
-                         const Operands<P>& o, int s) {
-    for (; s + S <= o.n; s += S) add_block<P, kFinish, S, kTilesAtOnce<S>>(m, w, tiles, row, o, s);
-    if constexpr (S > 1)
-        if (s < o.n) add_operands<P, kFinish, S / 2>(m, w, tiles, row, o, s);
-}
-
-// results += matrix · activations.
-template <class P, Finish kFinish = Finish::add>
-inline void add_product(const Matrix& m, const Operands<P>& o) {
-    const auto* w = static_cast<const typename P::Weight*>(m.weights);
-    for (int tile = 0; tile < m.tiles; tile += m.tiles_in_block) {
-        const int left = m.tiles - tile;
-        const int tiles = left < m.tiles_in_block ? left : m.tiles_in_block;
-        add_operands<P, kFinish, kOperandsAtOnce>(m, w, tiles, tile * kLanes, o, 0);
-        w += std::size_t(tiles) * kLanes * m.columns;
-    }
-}
+// The kernels, written once for all instruction sets, of the arithmetic in products.inl.
+#include "products.inl"
 
 // ---- The network ----------------------------------------------------------------------------
 
-template <class T>
-inline T* at(unsigned char* state, std::size_t offset) {
-    return reinterpret_cast<T*>(state + offset);
+// A stream's row of those that lie from `offset` on, as the plan counts it.
+template <class P>
+inline typename P::Activation* row_of(const Group& g, std::size_t offset, int index,
+                                      std::size_t bytes, int s) {
+    return at<typename P::Activation>(g.rows,
+                                      offset * g.n + (std::size_t(index) * g.n + s) * bytes);
 }
 
 // Rounds floats to activations with a scale of their own; gives the number that undoes it.
 template <class P, Range kRange>
 inline float quantise(typename P::Activation* to, const float* from, int n) {
-    if constexpr (!P::kScaled) {
-        for (int i = 0; i < n; i += kLanes) P::template keep<kRange>(to + i, load(from + i));
-        return 1.0f;
-    } else {
+    float scale = 1.0f;
+    F up = splat(1.0f);
+    if constexpr (P::kScaled) {
         constexpr float most_kept = P::most(kRange);
         F most = absolute(load(from));
         for (int i = kLanes; i < n; i += kLanes) most = max(most, absolute(load(from + i)));
         // Silence has a scale, too, and no inverse that overflows.
         const F peak = max(largest(most), splat(1e-30f));
-        const F up = splat(most_kept) / peak;
-        for (int i = 0; i < n; i += kLanes) P::template keep<kRange>(to + i, load(from + i) * up);
-        return peak[0] * (1.0f / most_kept);
+        up = splat(most_kept) / peak;
+        scale = peak[0] * (1.0f / most_kept);
     }
+    const auto keep = [&]<int many>(int i, Numbers<many>) {
+        F v[many];
+        TIMBREL_UNROLL
+        for (int j = 0; j < many; ++j) {
+            v[j] = load(from + i + j * kLanes);
+            if constexpr (P::kScaled) v[j] *= up;
+        }
+        P::template keep<kRange>(to + i, v);
+        return i + many * kLanes;
+    };
+    int i = 0;
+    while (i + 4 * kLanes <= n) i = keep(i, Numbers<4>());
+    while (i < n) i = keep(i, Numbers<1>());
+    return scale;
 }
 
 // Conditioning of the next frames: all layers' rows of each.
@@ -481,6 +105,15 @@ inline int older_slot(const Layer& layer, int slot, int tap) {
     return slot < layer.ring ? slot : slot - layer.ring;
 }
 
+// Whether a group's products are computed by whole tiles.
+template <class P>
+inline bool is_tiled(const Group& g) {
+    if constexpr (Tiles<P>::kThere)
+        return g.plan->tiled && g.n >= Tiles<P>::kLeast;
+    else
+        return false;
+}
+
 // The conditioning of a layer's gates, and the products of its older taps, for the samples that
 // begin now. Rows are worked off ahead up to the next multiple of what is worked off together, or
 // to the end of the frame, whose successor may not be there yet.
@@ -510,15 +143,19 @@ inline void prepare_gates(Group& g, const Layer& layer, int index, int row) {
         const int slot = older_slot(layer, g.slots[index], tap);
         // The samples of all streams' blocks share a load of the weights.
         Operands<P> o;
+        o.tiled = is_tiled<P>(g);
         o.n = 0;
-        for (int s = 0; s < g.n; ++s)
-            for (int i = 0; i < tapped; ++i, ++o.n) {
-                o.activations[o.n] = at<typename P::Activation>(
-                    g.states[s], layer.inputs + (slot + i) * p.activation_bytes);
+        const int most = (o.tiled ? Tiles<P>::kMost : kMaxBlock) * g.n;
+        for (int i = 0; i < tapped; ++i) {
+            for (int s = 0; s < g.n; ++s, ++o.n) {
+                o.activations[o.n] = row_of<P>(g, layer.inputs, slot + i, p.activation_bytes, s);
                 o.scales[o.n] = at<float>(g.states[s], layer.input_scales)[slot + i];
                 o.results[o.n] = at<float>(g.states[s], layer.gates) + (row + i) * rows;
             }
-        add_product<P>(layer.taps[tap], o);
+            if (i + 1 < tapped && o.n < most) continue;
+            add_product<P>(layer.taps[tap], o);
+            o.n = 0;
+        }
     }
 }
 
@@ -546,7 +183,7 @@ inline void start_sample(const Plan& p, unsigned char* state) {
 // The first layer's gates where its inputs are levels: their products are looked up.
 template <class P>
 inline void look_up_gates(const Plan& p, unsigned char* state, int slot, const float* before,
-                          typename P::Activation* to) {
+                          typename P::Activation* to, int rests) {
     const Layer& layer = p.layers[0];
     const int rows = 2 * p.residual, n_taps = p.n_older_taps + 1;
     const float* products[kMaxTaps];
@@ -565,7 +202,7 @@ inline void look_up_gates(const Plan& p, unsigned char* state, int slot, const f
             a += load(products[tap] + 2 * i);
             b += load(products[tap] + 2 * i + kLanes);
         }
-        keep_gated<P>(to + i, p.residual, a, b);
+        keep_gated<P, 1>(to + i, rests, {a, b});
     }
 }
 
@@ -575,10 +212,11 @@ inline void look_up_gates(const Plan& p, unsigned char* state, int slot, const f
 // done in two parts, while the next layer's input and its gates are on their way.
 template <class P>
 inline void layers(Group& g) {
-    using Activation = typename P::Activation;
     const Plan& p = *g.plan;
     Operands<P> inputs, gated, skip[2];
     inputs.n = gated.n = skip[0].n = skip[1].n = g.n;
+    const bool tiled = inputs.tiled = gated.tiled = is_tiled<P>(g);
+    inputs.rests = gated.rests = g.n * p.residual;
     const int half = p.layers[0].skip[0].tiles * kLanes;
     for (int s = 0; s < g.n; ++s) {
         gated.scales[s] = 1.0f / (P::most(Range::both_signs) * (P::kHasRests ? kRests : 1));
@@ -597,12 +235,13 @@ inline void layers(Group& g) {
         for (int s = 0; s < g.n; ++s) {
             float* x = at<float>(g.states[s], p.x);
             inputs.results[s] = at<float>(g.states[s], layer.gates) + row * 2 * p.residual;
-            inputs.gated[s] = at<Activation>(g.states[s], p.z) + l % 2 * 2 * p.residual;
+            inputs.gated[s] = row_of<P>(g, p.z, l % p.z_layers * 2, p.activation_bytes, s);
             gated.activations[s] = inputs.gated[s];
             if (layer.looked_up) {
-                look_up_gates<P>(p, g.states[s], slot, inputs.results[s], inputs.gated[s]);
+                look_up_gates<P>(p, g.states[s], slot, inputs.results[s], inputs.gated[s],
+                                 inputs.rests);
             } else {
-                auto* input = at<Activation>(g.states[s], layer.inputs + slot * p.activation_bytes);
+                auto* input = row_of<P>(g, layer.inputs, slot, p.activation_bytes, s);
                 inputs.scales[s] = quantise<P, Range::both_signs>(input, x, p.residual);
                 at<float>(g.states[s], layer.input_scales)[slot] = inputs.scales[s];
                 inputs.activations[s] = input;
@@ -615,7 +254,8 @@ inline void layers(Group& g) {
                 start.results[s] = at<float>(g.states[s], p.skip_start_sum);
             add_product<P>(p.skip_start_matrix, start);
         }
-        const Matrix* before = l > 0 ? p.layers[l - 1].skip : nullptr;
+        // By tiles, all layers' skip products come last: their sums need not be stored in between.
+        const Matrix* before = l > 0 && !tiled ? p.layers[l - 1].skip : nullptr;
         if (before) add_product<P, Finish::sum>(before[0], skip[0]);
         if (!layer.looked_up) add_product<P, Finish::gate>(layer.current, inputs);
         if (before) add_product<P, Finish::sum>(before[1], skip[1]);
@@ -623,6 +263,8 @@ inline void layers(Group& g) {
         for (int s = 0; s < g.n; ++s)
             skip[0].activations[s] = skip[1].activations[s] = gated.activations[s];
     }
+    if constexpr (Tiles<P>::kThere)
+        if (tiled) return Tiles<P>::add_skips(g);
     for (int i = 0; i < 2; ++i)
         add_product<P, Finish::sum>(p.layers[p.n_layers - 1].skip[i], skip[i]);
 }
@@ -638,10 +280,11 @@ inline void output(Group& g) {
     const Plan& p = *g.plan;
     Operands<P> o;
     o.n = g.n;
+    o.tiled = is_tiled<P>(g);
     for (int s = 0; s < g.n; ++s) {
         unsigned char* state = g.states[s];
         float *skip = at<float>(state, p.skip_start_sum), *head = at<float>(state, p.head);
-        auto* activations = at<Activation>(state, p.head_activations);
+        auto* activations = row_of<P>(g, p.head_activations, 0, p.skip * sizeof(Activation), s);
         const auto* sums = at<typename P::Number>(state, p.skip_sum);
         for (int i = 0; i < p.skip; i += kLanes) {
             const F sum = P::total(load(sums + i)), start = load(skip + i);
@@ -664,7 +307,7 @@ inline void output(Group& g) {
     for (int s = 0; s < g.n; ++s) {
         unsigned char* state = g.states[s];
         float* head = at<float>(state, p.head);
-        auto* activations = at<Activation>(state, p.head_activations);
+        auto* activations = row_of<P>(g, p.head_activations, 0, p.skip * sizeof(Activation), s);
         rectify(head, p.skip);
         o.scales[s] = quantise<P, Range::positive>(activations, head, p.skip);
         o.results[s] = at<float>(state, p.logits);
@@ -815,6 +458,7 @@ inline void finish_sample(Group& g, const Strip& strip, int s, std::size_t i) {
 template <class P>
 void sample(Group& g, const Strip& strip) {
     const Plan& p = *g.plan;
+    [[maybe_unused]] const typename Tiles<P>::Session session(g.n);
     for (std::size_t i = 0; i < strip.n_samples; ++i) {
         if (g.position % p.hop == 0)
             while (g.conditioned < g.position / p.hop + p.n_around) condition_frames(g);
@@ -877,6 +521,11 @@ std::uint64_t stream_weights(const Plan& p, std::size_t n_samples) {
 }
 
 constexpr Kernels make_kernels(const char* name) {
-    return {name,           kLanes,  kRegisters, {sample<Float32>, sample<Int16>, sample<Int8>},
-            stream_weights, load_all};
+    return {name,
+            kLanes,
+            kRegisters,
+            0,
+            {sample<Float32>, sample<Int16>, sample<Int8>, nullptr},
+            stream_weights,
+            load_all};
 }

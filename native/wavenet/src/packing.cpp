@@ -1,5 +1,6 @@
 // A model's weights → one arena, quantised, in the order in which sampling reads them.
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -65,6 +66,7 @@ class Packer {
         : model_(model),
           c_(model.config),
           precision_(precision),
+          kernels_(kernels),
           lanes_(kernels.lanes),
           registers_(kernels.registers),
           plan_(plan),
@@ -113,10 +115,16 @@ class Packer {
         plan_.condition_ring = c_.n_around + kConditionFrames;
         plan_.activation_bytes = plan_.residual * activation_size();
         plan_.silence_level = c_.n_parameters / 2;
+        const bool by_tiles = precision_ == Precision::int8 || precision_ == Precision::bfloat16;
+        const std::size_t row = kernels_.tile_bytes;
+        plan_.tiled = by_tiles && row && plan_.activation_bytes % row == 0 &&
+                      plan_.skip * activation_size() % row == 0;
+        plan_.z_layers = plan_.tiled ? plan_.n_layers : 2;
     }
 
     std::size_t activation_size() const {
-        const std::size_t sizes[] = {sizeof(float), sizeof(std::int16_t), sizeof(std::uint8_t)};
+        const std::size_t sizes[] = {sizeof(float), sizeof(std::int16_t), sizeof(std::uint8_t),
+                                     sizeof(std::uint16_t)};
         return sizes[int(precision_)];
     }
 
@@ -334,7 +342,7 @@ class Packer {
             Matrix* taps = plan_.all_taps.data() + std::size_t(l) * plan_.n_older_taps;
             // The samples of a block are operands that share the weights' loads.
             const int operands = std::min(plan_.all_layers[l].block, operands_at_once(registers_));
-            const int in_block = tiles_at_once(registers_, operands);
+            const int in_block = plan_.tiled ? kTilesInBlock : tiles_at_once(registers_, operands);
             for (int tap = 0; tap < plan_.n_older_taps; ++tap)
                 if (!plan_.all_layers[l].looked_up)
                     taps[tap] = matrix(gate_rows(tap_name(l, tap)), Range::both_signs, in_block);
@@ -390,7 +398,7 @@ class Packer {
 
     // `range`: of the activations that it meets, where what undoes their zero is not elsewhere.
     Matrix matrix(const Dense& dense, Range range, int in_block = kTilesInBlock, int factor = 1) {
-        if (precision_ == Precision::float32) return packed(stream_, dense, {}, in_block);
+        if (!is_scaled()) return packed(stream_, dense, {}, in_block);
         const std::vector<float> scales = row_scales({&dense, 1}, factor);
         const std::int32_t* offsets = nullptr;
         if (precision_ == Precision::int8 && range == Range::both_signs)
@@ -399,6 +407,16 @@ class Packer {
         m.scales = copied<float>(stream_, scales, dense.rows);
         m.offsets = offsets;
         return m;
+    }
+
+    bool is_scaled() const {
+        return precision_ == Precision::int16 || precision_ == Precision::int8;
+    }
+
+    // The nearest bfloat16, of two as near the even one.
+    static std::uint16_t halved(float value) {
+        const auto bits = std::bit_cast<std::uint32_t>(value);
+        return std::uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
     }
 
     static std::int32_t rounded(float value, float scale) {
@@ -415,6 +433,9 @@ class Packer {
         if (precision_ == Precision::float32)
             m.weights = interleaved<float>(arena, dense, 1, in_block,
                                            [](int, float value) { return value; });
+        else if (precision_ == Precision::bfloat16)
+            m.weights = interleaved<std::uint16_t>(arena, dense, 2, in_block,
+                                                   [](int, float value) { return halved(value); });
         else if (precision_ == Precision::int16)
             m.weights = interleaved<std::int16_t>(
                 arena, dense, 2, in_block,
@@ -445,28 +466,47 @@ class Packer {
             return at;
         };
         plan_.x = take(plan_.residual * sizeof(float));
-        plan_.z = take(4 * plan_.residual * activation_size());  // of two layers, with their rests
         plan_.skip_sum = take(plan_.skip * sizeof(float));
         plan_.skip_start_sum = take(plan_.skip * sizeof(float));
         plan_.head = take(plan_.skip * sizeof(float));
-        plan_.head_activations = take(plan_.skip * activation_size());
         plan_.logits = take(plan_.parameters * sizeof(float));
         plan_.history = take(std::max(1, c_.input_taps) * sizeof(float));
         for (Layer& layer : plan_.all_layers)
             layer.gates = take(std::size_t(kMaxBlock) * 2 * plan_.residual * sizeof(float));
         for (Layer& layer : plan_.all_layers) {
             layer.input_scales = take(layer.ring * sizeof(float));
-            layer.inputs = take(layer.ring * plan_.activation_bytes);
+            if (layer.looked_up) layer.inputs = take(layer.ring * sizeof(std::int32_t));
         }
         plan_.conditions =
             take(std::size_t(plan_.condition_ring) * plan_.condition_rows * sizeof(float));
+        rows();
         // A distance of streams at which what they hold of one kind does not meet in the cache.
         plan_.state_bytes = (a.used() + kPage - 1) / kPage * kPage + kPage / 8 + kAlign;
+    }
+
+    // Where a group's rows hold what.
+    void rows() {
+        Arena a(nullptr);
+        const std::size_t of_layer = plan_.activation_bytes,
+                          of_head = plan_.skip * activation_size();
+        const auto take = [&](std::size_t bytes) {
+            const std::size_t at = a.used();
+            a.take<unsigned char>(bytes);
+            return at;
+        };
+        plan_.head_activations = take(of_head);
+        plan_.z = take(2 * plan_.z_layers * of_layer);
+        for (Layer& layer : plan_.all_layers)
+            if (!layer.looked_up) layer.inputs = take(layer.ring * of_layer);
+        plan_.row_bytes = a.used();
+        a.take<unsigned char>(kRowsBehind * std::max(2 * of_layer, of_head));
+        plan_.bytes_behind = a.used() - plan_.row_bytes;
     }
 
     const Model& model_;
     const Config& c_;
     Precision precision_;
+    const Kernels& kernels_;
     int lanes_, registers_;
     OwningPlan& plan_;
     Arena& stream_;

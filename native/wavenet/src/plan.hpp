@@ -14,6 +14,7 @@ constexpr int kTilesInBlock = 8;  // most tiles of rows whose weights lie togeth
 constexpr int kMaxBlock = 8;      // samples whose older taps are worked off together
 constexpr int kMaxLockstep = 8;   // streams that share a load of the weights
 constexpr int kMaxOperands = kMaxBlock * kMaxLockstep;
+constexpr int kRowsBehind = 16;      // of any kind: they may be read and are not used
 constexpr int kMaxTaps = 16;         // of a layer
 constexpr int kMaxAround = 16;       // frames that a sample's conditioning mixes
 constexpr int kConditionFrames = 8;  // frames whose conditioning is computed together
@@ -60,8 +61,10 @@ struct Layer {
     Matrix skip[2];  // of the first half of the rows, and of the others
     const float* residual_bias;
     bool looked_up;  // its inputs are levels, and its products with them in the plan's tables
+    // Where the group's rows hold the inputs: ring × activation bytes a stream. Levels that are
+    // looked up are in the stream's state.
+    std::size_t inputs;
     // Where the stream's state holds what:
-    std::size_t inputs;  // ring × activation bytes
     std::size_t input_scales;
     std::size_t gates;  // block × gate rows: conditioning and older taps
 };
@@ -74,6 +77,8 @@ struct Plan {
     std::int32_t output;  // of enum Output
     std::int32_t input_taps;
     bool layer_condition, output_condition, skip_start;
+    bool tiled;             // its products can be computed by whole tiles
+    std::int32_t z_layers;  // whose gates' products a stream's state holds
     const Layer* layers;
     Matrix skip_start_matrix, hidden, last;
     Matrix condition;  // all layers' and the output's, in single precision
@@ -90,8 +95,12 @@ struct Plan {
     std::int32_t silence_level;
     std::int32_t condition_rows, condition_ring;
     std::size_t activation_bytes;  // of a layer's input
+    // Where a group's rows hold the gates' products, with their rests, and the head's activations.
+    std::size_t z, head_activations;
+    std::size_t row_bytes;     // a stream's, in all
+    std::size_t bytes_behind;  // a group's
     // A stream's state:
-    std::size_t x, z, skip_sum, skip_start_sum, head, head_activations, logits, history, conditions;
+    std::size_t x, skip_sum, skip_start_sum, head, logits, history, conditions;
     std::size_t state_bytes;
     const unsigned char* stretch;  // what each sample reads, together
     std::size_t stretch_bytes;
@@ -102,6 +111,8 @@ struct Group {
     const Plan* plan;
     std::int32_t n;
     unsigned char* states[kMaxLockstep];
+    // Rows of activations: of one kind, those of all streams lie side by side.
+    unsigned char* rows;
     const float* mels[kMaxLockstep];    // frames × padded mels; row 0 is frame `mel_start`
     std::uint64_t mel_start, mel_stop;  // frames that are there
     std::uint64_t conditioned;          // frames whose conditioning has been computed
@@ -122,7 +133,8 @@ struct Strip {  // of a request, for one group
 struct Kernels {
     const char* name;
     std::int32_t lanes, registers;
-    void (*sample[3])(Group&, const Strip&);  // by precision
+    std::int32_t tile_bytes;                  // of a row of activations; 0 where there are no tiles
+    void (*sample[4])(Group&, const Strip&);  // by precision; null where it has none
     std::uint64_t (*stream_weights)(const Plan&, std::size_t);
     std::uint64_t (*load)(const unsigned char*, std::size_t);
 };

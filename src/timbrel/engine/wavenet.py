@@ -15,16 +15,21 @@ import numpy as np
 from timbrel import _wavenet
 from timbrel.errors import InputError
 
-PRECISIONS = ("float32", "int16", "int8")
+PRECISIONS = ("float32", "int16", "int8", "bfloat16")
 AUTO = "auto"
 CATEGORICAL = "categorical"  # the output that is one of the levels; others are amplitudes
 # Instruction sets that multiply bytes faster than 16-bit numbers.
-_FAST_INT8 = ("avx-vnni", "avx512", "neon-dot")
+_FAST_INT8 = ("avx-vnni", "avx512", "amx", "neon-dot")
 
 
 def instruction_sets() -> list[str]:
     """Instruction sets that the engine can use on this processor, the best one last."""
     return _wavenet.instruction_sets()
+
+
+def precisions(isa: str) -> tuple[str, ...]:
+    """Those of `PRECISIONS` that an instruction set has: bfloat16 is for the tiles of AMX alone."""
+    return tuple(name for name in PRECISIONS if _wavenet.has_precision(isa, name))
 
 
 class Engine:
@@ -45,8 +50,8 @@ class Engine:
     Raises
     ------
     InputError
-        If the precision is not known, the processor lacks the instruction set, or the weights are
-        not those of the configuration.
+        If the precision is not known or the instruction set does not have it, the processor lacks
+        the instruction set, or the weights are not those of the configuration.
     """
 
     def __init__(
@@ -71,6 +76,12 @@ class Engine:
         if self.precision not in PRECISIONS:
             raise InputError(
                 f"there is no precision '{precision}'; known: {AUTO}, {', '.join(PRECISIONS)}"
+            )
+        there = precisions(self.isa)
+        if self.precision not in there:
+            raise InputError(
+                f"the precision {precision} needs a processor with AMX, and its instruction set; "
+                f"{self.isa} has: {', '.join(there)}"
             )
         arrays = {
             name: np.ascontiguousarray(values, np.float32) for name, values in weights.items()

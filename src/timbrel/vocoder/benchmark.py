@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from timbrel.constants import N_MELS, SAMPLE_RATE
-from timbrel.engine.wavenet import PRECISIONS, Engine, instruction_sets
+from timbrel.engine.wavenet import Engine, instruction_sets, precisions
 from timbrel.machine import description
 from timbrel.vocoder.wavenet_stream import engine_config, engine_weights
 
@@ -51,12 +51,12 @@ def measure_wavenet(seconds: float) -> dict[str, Any]:
     isas = instruction_sets()
     others = [_torch_reference(seconds * _OTHERS_SHARE), _peer(seconds * _OTHERS_SHARE)]
     peer = others[1]["samples_per_s"] if others[1] else None
-    n_cases = len(isas) * len(PRECISIONS) * len(_STREAMS) * len(_THREADS)
+    n_cases = sum(len(precisions(isa)) for isa in isas) * len(_STREAMS) * len(_THREADS)
     share = seconds * (1 - 2 * _OTHERS_SHARE) / n_cases
     weights = random_weights()
     results = []
     for isa in reversed(isas):
-        for precision in PRECISIONS:
+        for precision in precisions(isa):
             engine = Engine(engine_config(PUBLISHED), weights, precision=precision, isa=isa)
             floor = 1 / _seconds_a_sample(engine.stream_weights, share / 2)
             for threads in _THREADS:

@@ -19,7 +19,7 @@
 
 namespace timbrel {
 
-enum class Precision { float32, int16, int8 };
+enum class Precision { float32, int16, int8, bfloat16 };
 enum class Output { categorical, gaussian, logistics };
 
 struct Config {
@@ -68,9 +68,13 @@ class Model {
 // Names of the instruction sets that this build holds and this processor has, the best one last.
 std::vector<std::string> instruction_sets();
 
+// Whether one of them has products of a precision: bfloat16 is for AMX alone.
+bool has_precision(const std::string& isa, Precision precision);
+
 class Engine {
   public:
-    // `isa` must be one of instruction_sets(), and the model without problem().
+    // `isa` must be one of instruction_sets() that has the precision, and the model without
+    // problem().
     Engine(const Model& model, Precision precision, const std::string& isa);
     ~Engine();
 
