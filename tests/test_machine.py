@@ -43,6 +43,19 @@ def test_this_machine_has_some() -> None:
     assert within_cores(10**6) == n_cores()
 
 
+def test_the_second_level_cache_is_read_where_the_system_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_CPUS", tmp_path)
+    assert description()["second_level_cache"] is None
+    for index, (level, size) in enumerate((("1", "48K"), ("2", "2048K"), ("3", "491520K"))):
+        folder = tmp_path / "cpu0" / "cache" / f"index{index}"
+        folder.mkdir(parents=True)
+        (folder / "level").write_text(f"{level}\n")
+        (folder / "size").write_text(f"{size}\n")
+    assert description()["second_level_cache"] == 2 << 20
+
+
 def test_the_processor_is_named() -> None:
     found = description()
     assert len(found["processor"]) > 3

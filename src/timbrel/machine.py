@@ -65,14 +65,29 @@ def n_processes(jobs: int) -> int:
 
 def description() -> dict[str, Any]:
     """What measurements of speed depend on, and whether something else ran: the processor's name,
-    its cores, the system, the load.
+    its cores, the bytes of a core's second-level cache (None where no one tells), the system, the
+    load.
     """
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
+        "second_level_cache": _second_level_cache(),
         "system": platform.platform(),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan"),
     }
+
+
+def _second_level_cache() -> int | None:
+    for cache in sorted((_CPUS / "cpu0" / "cache").glob("index*")):
+        try:
+            level, size = (
+                (cache / name).read_text(encoding="utf-8").strip() for name in ("level", "size")
+            )
+        except OSError:
+            continue
+        if level == "2" and size.endswith("K"):
+            return 1024 * int(size[:-1])
+    return None
 
 
 def _processor() -> str:

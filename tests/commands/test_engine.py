@@ -40,12 +40,22 @@ def test_bench_prints_an_object_or_a_table(monkeypatch: pytest.MonkeyPatch) -> N
         "samples_per_s",
         "real_time_factor",
         "floor_fraction",
+        "weight_bytes",
         "peer_ratio",
     }
     assert all(row.keys() == keys for row in report["results"])
     monkeypatch.setattr("timbrel.vocoder.benchmark.measure_wavenet", lambda _: report)
+    report["machine"]["second_level_cache"] = 2 << 20
     lines = run("bench", "wavenet", "--seconds", 1).stdout.splitlines()
-    assert len(lines) == 2 + len(report["results"])
+    assert len(lines) == 2 + len(report["results"]) + 1
+    first = report["results"][0]
+    assert (first["precision"], first["threads"], first["streams"]) == ("float32", 1, 1)
+    most = 1 / first["real_time_factor"] / first["floor_fraction"]
+    assert lines[-1] == (
+        "float32: 2.9 MB of weights a sample do not fit into the second-level cache of 2.1 MB; "
+        f"loading them alone allows {most:.2f} × real time. Streams that advance together share "
+        "the loads."
+    )
 
 
 def test_bench_refuses_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

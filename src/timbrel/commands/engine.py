@@ -92,4 +92,21 @@ def _table(report: dict[str, Any]) -> str:
             f"{row['precision']:10}{row['isa']:10}{row['threads']:8}{row['streams']:8}"
             f"{row['samples_per_s']:12,.0f}{1 / row['real_time_factor']:12.2f}{floor:>10}{peer:>9}"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *_bounds(report)])
+
+
+def _bounds(report: dict[str, Any]) -> list[str]:
+    """What keeps precisions slow whose weights the second-level cache does not hold."""
+    best = report["results"][0]["isa"]
+    cache = report["machine"]["second_level_cache"]
+    lines = []
+    for row in report["results"]:
+        alone = row["isa"] == best and row["threads"] == row["streams"] == 1
+        if alone and cache is not None and row["weight_bytes"] > cache:
+            most = 1 / row["real_time_factor"] / row["floor_fraction"]
+            lines.append(
+                f"{row['precision']}: {row['weight_bytes'] / 1e6:.1f} MB of weights a sample do "
+                f"not fit into the second-level cache of {cache / 1e6:.1f} MB; loading them alone "
+                f"allows {most:.2f} × real time. Streams that advance together share the loads."
+            )
+    return lines

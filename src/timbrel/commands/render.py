@@ -187,8 +187,8 @@ def render(
         str | None,
         typer.Option(
             help="The precision of a vocoder that draws samples, such as a WaveNet: float32, "
-            "int16, int8, or auto: the fastest, but float32 if the WaveNet's output is continuous. "
-            "By default auto.",
+            "int16, int8, bfloat16 (on processors with AMX), or auto: the fastest, but float32 if "
+            "the WaveNet's output is continuous. By default auto.",
             rich_help_panel=EXPERT,
         ),
     ] = None,

@@ -45,8 +45,8 @@ def measure_wavenet(seconds: float) -> dict[str, Any]:
         "machine" and "results"; each of these with the keys precision, isa, threads, streams,
         samples_per_s (of all streams together), real_time_factor (time taken / time played, of all
         streams), floor_fraction (of the speed at which the weights can be loaded for each step of
-        all streams), and peer_ratio (times the peer package's speed; null where it is not
-        installed). The isa of other programs is "torch" or "wavenet-vocoder".
+        all streams), weight_bytes (of such a step), and peer_ratio (times the peer package's speed;
+        null where it is not installed). The isa of other programs is "torch" or "wavenet-vocoder".
     """
     isas = instruction_sets()
     others = [_torch_reference(seconds * _OTHERS_SHARE), _peer(seconds * _OTHERS_SHARE)]
@@ -62,9 +62,12 @@ def measure_wavenet(seconds: float) -> dict[str, Any]:
             for threads in _THREADS:
                 for streams in _STREAMS:
                     speed = streams / _sampling_time(engine, streams, threads, share)
-                    results.append(_result(precision, isa, threads, streams, speed, floor, peer))
+                    row = _result(precision, isa, threads, streams, speed, floor, peer)
+                    results.append(row | {"weight_bytes": round(engine.bytes_a_sample)})
     results.extend(
-        other | {"peer_ratio": _ratio(other["samples_per_s"], peer)} for other in others if other
+        other | {"weight_bytes": None, "peer_ratio": _ratio(other["samples_per_s"], peer)}
+        for other in others
+        if other
     )
     return {"machine": description() | {"sample_rate": SAMPLE_RATE}, "results": results}
 
