@@ -181,7 +181,7 @@ def test_licence_and_attribution_are_the_datas(small_data: Path, run: Path, tmp_
     second, _ = card_of(tmp_path / "next", tmp_path / "second")
     assert second.license == "CC BY 4.0 (the weights it began with: CC0)"
     assert second.attribution == "Played by someone else. Of no use."
-    assert second.training["start"] == "bundle (steps: 6, start: random)"
+    assert second.training["start"] == "bundle (steps: 6); before it, random"
 
     run_on(quick(start_from=str(tmp_path / "bundle")), small_data, tmp_path / "same", steps=2)
     third, _ = card_of(tmp_path / "same", tmp_path / "third")

@@ -15,6 +15,7 @@ import torch
 
 from timbrel.bundles.bundle import Bundle
 from timbrel.errors import InputError
+from timbrel.training.attribution import combined
 from timbrel.training.recipe import Recipe, differences, recipe_from
 from timbrel.training.task import Task, Validation
 
@@ -137,13 +138,10 @@ class Record:
         license_ = notes["license"]
         if start["license"] not in ("", license_):
             license_ += f" (the weights it began with: {start['license']})"
-        attribution = [notes["attribution"]]
-        if start["attribution"] != notes["attribution"]:
-            attribution.append(start["attribution"])
         changes = "; ".join(str(change) for change in self.changes if change.step < step)
         return {
             "license": license_,
-            "attribution": " ".join(filter(None, attribution)),
+            "attribution": combined(notes["attribution"], start["attribution"]),
             "training": {
                 **notes.get("card", {}),
                 **({"status": recipe.status} if recipe.status else {}),
@@ -171,8 +169,9 @@ def start_notes(start: Bundle, missing: str) -> dict[str, str]:
     """
     steps, before = (start.training.get(key, "unknown") for key in ("steps", "start"))
     return {
-        "origin": f"{start.name} (steps: {steps}, start: {before})"
-        + (f", but for {missing}, which begin at random" if missing else ""),
+        "origin": f"{start.name} (steps: {steps})"
+        + (f", but for {missing}, which begin at random" if missing else "")
+        + f"; before it, {before}",
         "missing": missing,
         "license": start.license,
         "attribution": start.attribution,

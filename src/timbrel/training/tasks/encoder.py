@@ -16,6 +16,7 @@ from timbrel.errors import InputError
 from timbrel.hearing.encoder import Encoder, negative_log_likelihood
 from timbrel.hearing.sizes import Calibration, EncoderConfig, normalised_points
 from timbrel.progress import Progress
+from timbrel.training.attribution import combined
 from timbrel.training.encoder_examples import (
     Known,
     MadeMels,
@@ -183,7 +184,7 @@ class EncoderTask(Task):
     def describe(self) -> dict:
         about = self._train.clips.origin()
         others = [more.clips.settings.attribution for more in self._more]
-        about["attribution"] = " ".join([about["attribution"], *others]).strip()
+        about["attribution"] = combined(about["attribution"], *others)
         return {
             "config": asdict(self.config),
             "bundle": {

@@ -25,6 +25,7 @@ from timbrel.mel.losses import LOSSES
 from timbrel.mel.mel2mel import load_mel2mel
 from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.progress import Progress
+from timbrel.training.attribution import combined
 from timbrel.training.encoder_examples import WARM_UP_FRAMES, Renders, part, read_clips
 from timbrel.training.recipe import Recipe, known
 from timbrel.training.score_autoencoder import Heard, Played, Said, ScoreAutoencoder, cycle_loss
@@ -249,8 +250,7 @@ class ScoreAutoencoderTask(TranscriberTask):
     def describe(self) -> dict:
         about, options, bundle = super().describe(), self._options, self._mel2mel
         about["license"] += f" (the audio without labels: {options.unlabelled_license})"
-        if bundle.attribution not in about["attribution"]:
-            about["attribution"] = f"{about['attribution']} {bundle.attribution}".strip()
+        about["attribution"] = combined(about["attribution"], bundle.attribution)
         minutes = self._clips.duration_s / 60
         sums = hashlib.sha256("\n".join(sorted(self._clips.hashes)).encode()).hexdigest()
         is_used = "trained on" if options.cycle_weight else "measured on, not trained on"
