@@ -382,7 +382,7 @@ def test_bytes_a_sample_are_those_of_the_weights() -> None:
     each = 19 * 2 * 64 * 64 + 20 * 256 * 64 + 19 * 64 * 64 + 2 * 256 * 256
     assert engine_of(model, "float32").bytes_a_sample == 4 * (older + each)
     # And a scale for each row of a layer and of the head, and an offset where inputs have signs.
-    scales = 4 * (19 * (2 * 128 + 64) + 2 * 256)
+    scales = 4 * (19 * (2 * 128 + 2 * 64) + 2 * 256)
     engine = engine_of(model, "int8")
     assert engine.bytes_a_sample == older + each + scales
     engine.stream_weights(3)

@@ -117,9 +117,9 @@ class Packer {
         plan_.silence_level = c_.n_parameters / 2;
         const bool by_tiles = precision_ == Precision::int8 || precision_ == Precision::bfloat16;
         const std::size_t row = kernels_.tile_bytes;
-        plan_.tiled = by_tiles && row && plan_.activation_bytes % row == 0 &&
-                      plan_.skip * activation_size() % row == 0;
-        plan_.z_layers = plan_.tiled ? plan_.n_layers : 2;
+        // Whole rows of bytes, and tiles in pairs.
+        plan_.tiled = by_tiles && row && plan_.residual % row == 0 && plan_.skip % row == 0 &&
+                      plan_.parameters % (2 * kernels_.lanes) == 0;
     }
 
     std::size_t activation_size() const {
@@ -283,8 +283,8 @@ class Packer {
             if (l + 1 < plan_.n_layers) {
                 const Dense residual =
                     padded_dense(name + "residual.weight", c_.residual_size, c_.residual_size);
-                layer.residual = matrix(residual, Range::positive, kTilesInBlock, kRests + 1);
-                layer.residual_bias = residual_bias(residual, weight(name + "residual.bias"));
+                layer.residual = matrix(residual, Range::both_signs, kTilesInBlock, kRests + 1);
+                layer.residual_bias = floats(weight(name + "residual.bias"), plan_.residual);
             }
         }
         for (int part = 0; part < 2; ++part) skip_part(plan_.n_layers - 1, part, skips, scales);
@@ -302,20 +302,6 @@ class Packer {
         for (int i = 0; i < rows; ++i)
             std::copy_n(skips[l].row(from + i), plan_.residual, some.row(i));
         layer.skip[part] = packed(stream_, some, scales.subspan(from), kTilesInBlock);
-    }
-
-    // The gates' products have one scale, so that what undoes their zero is a constant.
-    float* residual_bias(const Dense& dense, std::span<const float> bias) {
-        std::vector<float> all(plan_.residual);
-        std::copy(bias.begin(), bias.end(), all.begin());
-        if (precision_ == Precision::int8) {
-            const std::vector<float> scales = row_scales({&dense, 1}, kRests + 1);
-            const std::vector<std::int32_t> offsets = zero_offsets(dense, scales);
-            constexpr float with_rests = float(kRests + 1) / kRests;
-            for (int i = 0; i < plan_.residual; ++i)
-                all[i] += float(offsets[i]) * scales[i] / gate_steps() * with_rests;
-        }
-        return floats(all, plan_.residual);
     }
 
     float gate_steps() const {
@@ -466,7 +452,6 @@ class Packer {
             return at;
         };
         plan_.x = take(plan_.residual * sizeof(float));
-        plan_.skip_sum = take(plan_.skip * sizeof(float));
         plan_.skip_start_sum = take(plan_.skip * sizeof(float));
         plan_.head = take(plan_.skip * sizeof(float));
         plan_.logits = take(plan_.parameters * sizeof(float));
@@ -495,7 +480,13 @@ class Packer {
             return at;
         };
         plan_.head_activations = take(of_head);
-        plan_.z = take(2 * plan_.z_layers * of_layer);
+        plan_.z = take(2 * (plan_.tiled ? plan_.n_layers : 2) * of_layer);
+        plan_.skip_sums = take(plan_.skip * sizeof(float));
+        if (plan_.tiled) {
+            const int gates = 2 * plan_.residual;
+            plan_.tile_sums = take(std::max({gates, plan_.skip, plan_.parameters}) * sizeof(float));
+            plan_.tap_sums = take(plan_.n_older_taps * gates * sizeof(float));
+        }
         for (Layer& layer : plan_.all_layers)
             if (!layer.looked_up) layer.inputs = take(layer.ring * of_layer);
         plan_.row_bytes = a.used();

@@ -35,10 +35,12 @@ constexpr int tiles_at_once(int registers, int operands) {
 enum class Range { both_signs, positive };
 constexpr int kBytesMost = 127;
 constexpr int zero_of(Range range) { return range == Range::both_signs ? 64 : 0; }
-// What rounding leaves of a gate's product, as integers of the same range: the residual stream sums
-// the products of all layers, and 7 bits of them lose the most of all roundings.
-constexpr int kRests = 2 * (kBytesMost - zero_of(Range::both_signs));
-constexpr int kInt16Max = 2047;  // leaves 20 bits to the weights of a sum
+// What rounding leaves of a gate's product, as integers of the same range, is so much finer: the
+// residual stream sums the products of all layers, and 7 bits of them lose the most of all
+// roundings.
+constexpr int kRestBits = 7, kRests = 1 << kRestBits;
+constexpr float kMostHalf = 6e4f;  // nearly the largest float of 16 bits
+constexpr int kInt16Max = 2047;    // leaves 20 bits to the weights of a sum
 
 // A packed matrix: tiles of `lanes` rows, `tiles_in_block` of them interleaved, column after
 // column.
@@ -77,8 +79,7 @@ struct Plan {
     std::int32_t output;  // of enum Output
     std::int32_t input_taps;
     bool layer_condition, output_condition, skip_start;
-    bool tiled;             // its products can be computed by whole tiles
-    std::int32_t z_layers;  // whose gates' products a stream's state holds
+    bool tiled;  // its products can be computed by whole tiles
     const Layer* layers;
     Matrix skip_start_matrix, hidden, last;
     Matrix condition;  // all layers' and the output's, in single precision
@@ -95,12 +96,15 @@ struct Plan {
     std::int32_t silence_level;
     std::int32_t condition_rows, condition_ring;
     std::size_t activation_bytes;  // of a layer's input
-    // Where a group's rows hold the gates' products, with their rests, and the head's activations.
-    std::size_t z, head_activations;
+    // Where a group's rows hold the gates' products, with their rests, of all layers if by tiles,
+    // or of two; the sums of all layers' skip products; and the head's activations.
+    std::size_t z, skip_sums, head_activations;
+    // By tiles: sums of a product, and of a layer's older taps.
+    std::size_t tile_sums, tap_sums;
     std::size_t row_bytes;     // a stream's, in all
     std::size_t bytes_behind;  // a group's
     // A stream's state:
-    std::size_t x, skip_sum, skip_start_sum, head, logits, history, conditions;
+    std::size_t x, skip_start_sum, head, logits, history, conditions;
     std::size_t state_bytes;
     const unsigned char* stretch;  // what each sample reads, together
     std::size_t stretch_bytes;

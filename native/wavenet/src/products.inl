@@ -47,6 +47,20 @@ inline F to_float(I v) { return __builtin_convertvector(v, F); }
 inline F clamp(F v, float low, float high) { return max(min(v, splat(high)), splat(low)); }
 inline F absolute(F v) { return (F)((I)v & 0x7fffffff); }
 
+// How conditioning is kept for products of bytes.
+#ifdef TIMBREL_HALF
+using FrameOfBytes = TIMBREL_HALF;
+#else
+using FrameOfBytes = float;
+#endif
+
+// Stores what a Frame keeps of numbers.
+template <class Frame, class T>
+inline void keep(T* to, F v) {
+    if constexpr (sizeof(Frame) < sizeof(T)) v = Frame::rounded(v);
+    store(to, v);
+}
+
 // Rounds |v| < 2^22 to the nearest integer, half to even.
 inline I round_to_int(F v) {
 #ifdef TIMBREL_ROUND
@@ -124,8 +138,12 @@ inline F gated(F a, F b, float most) {
 
 // The same to 8e-4, for half the work: enough where the result is rounded to 1/63.
 inline F coarsely_gated(F a, F b, float most) {
-    constexpr float n0 = 0.99833029f, n1 = 7.954928e-02f, d1 = 0.40876973f, d2 = 6.04785e-03f;
     const float half = 0.5f * most;
+#ifdef TIMBREL_COARSE_TANH
+    const F once = TIMBREL_COARSE_TANH(a) * splat(half);
+    return fma(once, TIMBREL_COARSE_TANH(b * splat(0.5f)), once);
+#else
+    constexpr float n0 = 0.99833029f, n1 = 7.954928e-02f, d1 = 0.40876973f, d2 = 6.04785e-03f;
     a = clamp(a, -4.3f, 4.3f);
     b = clamp(b, -8.6f, 8.6f);
     const F s = a * a, t = b * b;
@@ -133,9 +151,6 @@ inline F coarsely_gated(F a, F b, float most) {
     const F bn = fma(splat(n1 / 8), t, splat(n0 / 2)) * b;
     const F ad = fma(fma(splat(d2), s, splat(d1)), s, splat(1.0f));
     const F bd = fma(fma(splat(d2 / 16), t, splat(d1 / 4)), t, splat(1.0f));
-#ifdef TIMBREL_RECIPROCAL
-    return an * (bd + bn) * TIMBREL_RECIPROCAL(ad * bd);
-#else
     return an * (bd + bn) / (ad * bd);
 #endif
 }
@@ -147,6 +162,7 @@ struct Float32 {
     using Activation = float;
     using Sum = F;
     using Number = float;  // a lane of Sum
+    using Frame = float;   // how conditioning is kept
     static constexpr int kGroup = 1;
     static constexpr bool kScaled = false, kHasZero = false, kCoarseGates = false;
     static constexpr bool kHasRests = false;
@@ -181,6 +197,7 @@ struct Int16 {
     using Activation = std::int16_t;
     using Sum = I;
     using Number = std::int32_t;
+    using Frame = float;
     static constexpr int kGroup = 2;
     static constexpr bool kScaled = true, kHasZero = false, kCoarseGates = true;
     static constexpr bool kHasRests = false;
@@ -213,13 +230,17 @@ struct Int16 {
     static constexpr float most(Range) { return kInt16Max; }
 };
 
-struct Int8 {
+// kUnsigned: activations of both signs are kept with their zero in the middle, for products that
+// take no signs.
+template <bool kUnsigned>
+struct Bytes {
     using Weight = std::int8_t;
     using Activation = std::uint8_t;
     using Sum = I;
     using Number = std::int32_t;
+    using Frame = FrameOfBytes;
     static constexpr int kGroup = 4;
-    static constexpr bool kScaled = true, kHasZero = true, kCoarseGates = true;
+    static constexpr bool kScaled = true, kHasZero = kUnsigned, kCoarseGates = true;
     static constexpr bool kHasRests = true;
     template <int S>
     static constexpr int kAhead = 0;
@@ -240,26 +261,41 @@ struct Int8 {
     static inline F total(I sum) { return to_float(sum); }
     template <Range kRange, int n>
     static inline void keep(std::uint8_t* to, const F (&v)[n]) {
-#ifdef TIMBREL_STORE_BYTES
-        if constexpr (n % 2 == 0) {
-            I q[n];
-            TIMBREL_UNROLL
-            for (int i = 0; i < n; ++i) q[i] = round_to_int(v[i]);
-            TIMBREL_UNROLL
-            for (int i = 0; i < n; i += 2)
-                TIMBREL_STORE_BYTES(to + i * kLanes, q[i], q[i + 1], zero_of(kRange));
-            return;
+        I q[n];
+        TIMBREL_UNROLL
+        for (int i = 0; i < n; ++i) q[i] = round_to_int(v[i]);
+        keep_bytes<kUnsigned ? zero_of(kRange) : 0>(to, q);
+    }
+    // Numbers kRests times as fine: rounded, and what that leaves.
+    template <int n>
+    static inline void keep_with_rests(std::uint8_t* to, std::uint8_t* rests, const F (&v)[n]) {
+        constexpr int zero = zero_of(Range::both_signs);
+        static_assert(kRests == 2 * zero);
+        I whole[n], left[n];
+        TIMBREL_UNROLL
+        for (int i = 0; i < n; ++i) {
+            const I q = round_to_int(v[i]) + zero;
+            whole[i] = q >> kRestBits;
+            left[i] = q & (kRests - 1);
         }
+        keep_bytes<kUnsigned ? zero : 0>(to, whole);
+        keep_bytes<kUnsigned ? 0 : -zero>(rests, left);
+    }
+    template <int zero, int n>
+    static inline void keep_bytes(std::uint8_t* to, const I (&v)[n]) {
+#ifdef TIMBREL_STORE_BYTES
+        if constexpr (n % 2 == 0) return TIMBREL_STORE_BYTES<zero>(to, v);
 #endif
         typedef std::uint8_t Byte __attribute__((vector_size(kLanes)));
         TIMBREL_UNROLL
         for (int i = 0; i < n; ++i) {
-            const Byte q = __builtin_convertvector(round_to_int(v[i]) + zero_of(kRange), Byte);
+            const Byte q = __builtin_convertvector(v[i] + zero, Byte);
             __builtin_memcpy(to + i * kLanes, &q, sizeof q);
         }
     }
     static constexpr float most(Range range) { return float(kBytesMost - zero_of(range)); }
 };
+using Int8 = Bytes<true>;
 
 // ---- Products -------------------------------------------------------------------------------
 
@@ -267,7 +303,6 @@ struct Int8 {
 template <class P>
 struct Tiles {
     static constexpr bool kThere = false;
-    static constexpr int kMost = kMaxBlock;
     struct Session {
         explicit Session(int) {}
     };
@@ -276,7 +311,8 @@ struct Tiles {
 template <class P>
 struct Operands {
     int n;
-    bool tiled = false;  // for Tiles: the activations lie at equal distances
+    // For Tiles, with activations at equal distances: where sums go. Null where vectors multiply.
+    unsigned char* tile_sums = nullptr;
     int rests = 0;  // how far behind gates' products their rests are: those of all streams together
     const typename P::Activation* activations[kMaxOperands];
     float scales[kMaxOperands];
@@ -288,17 +324,17 @@ struct Operands {
 // Rounds tanh · σ of n pairs; what rounding leaves is put `rests` elements behind them.
 template <class P, int n>
 inline void keep_gated(typename P::Activation* to, int rests, const F (&pairs)[2 * n]) {
-    F z[n], left[n];
+    constexpr float most = P::most(Range::both_signs) * (P::kHasRests ? kRests : 1);
+    F z[n];
     TIMBREL_UNROLL
     for (int i = 0; i < n; ++i) {
         const F a = pairs[2 * i], b = pairs[2 * i + 1];
-        constexpr float most = P::most(Range::both_signs);
         z[i] = P::kCoarseGates ? coarsely_gated(a, b, most) : gated(a, b, most);
-        if constexpr (P::kHasRests)
-            left[i] = (z[i] - to_float(round_to_int(z[i]))) * splat(float(kRests));
     }
-    P::template keep<Range::both_signs>(to, z);
-    if constexpr (P::kHasRests) P::template keep<Range::both_signs>(to + rests, left);
+    if constexpr (P::kHasRests)
+        P::keep_with_rests(to, to + rests, z);
+    else
+        P::template keep<Range::both_signs>(to, z);
 }
 
 // What becomes of results: they are stored, or, as pairs of tiles, they are gates and only the
@@ -364,7 +400,10 @@ __attribute__((noinline)) void add_tiles(const Matrix& m, const typename P::Weig
         for (int s = 0; s < S; ++s) {
             rests[s] = o.activations[first + s] + o.rests;
             TIMBREL_UNROLL
-            for (int i = 0; i < TI; ++i) sums[s][i] *= splat(kRests);
+            for (int i = 0; i < TI; ++i) {
+                sums[s][i] <<= kRestBits;
+                if (P::kHasZero && m.offsets) sums[s][i] += load(m.offsets + row + i * kLanes);
+            }
         }
         multiply_all<P>(w, stride, m.columns, rests, sums);
     }
@@ -425,8 +464,8 @@ inline void add_operands(const Matrix& m, const typename P::Weight* w, int tiles
 // results += matrix · activations.
 template <class P, Finish kFinish = Finish::add>
 inline void add_product(const Matrix& m, const Operands<P>& o) {
-    if constexpr (Tiles<P>::kThere)
-        if (o.tiled) return Tiles<P>::template add_product<kFinish>(m, o);
+    if constexpr (Tiles<P>::kThere && kFinish == Finish::add)
+        if (o.tile_sums) return Tiles<P>::add_product(m, o);
     const auto* w = static_cast<const typename P::Weight*>(m.weights);
     for (int tile = 0; tile < m.tiles; tile += m.tiles_in_block) {
         const int left = m.tiles - tile;

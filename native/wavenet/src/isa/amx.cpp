@@ -11,7 +11,7 @@ namespace {
 
 #include "vector512.inl"
 
-#include "../products.inl"
+#include "../steps.inl"
 
 struct BFloat16 {
     using Weight = std::uint16_t;
@@ -21,6 +21,7 @@ struct BFloat16 {
     static constexpr int kGroup = 2;
     static constexpr bool kScaled = false, kHasZero = false, kCoarseGates = true;
     static constexpr bool kHasRests = false;
+    using Frame = Half;
     template <int S>
     static constexpr int kAhead = 0;
 
@@ -53,17 +54,41 @@ struct BFloat16 {
 constexpr int kTileRow = 64;  // bytes
 constexpr int kTileRows = 16;
 
-// Tiles 0 to 3 are sums, 4 is activations, with a row for each operand, and 6 and 7 are weights.
-// All have all rows: fewer would not be faster, and what is in rows without an operand is not used.
-template <class P>
+// Tiles 0 to 3 are sums, 4 and 5 activations, with a row for each stream, and 6 and 7 weights.
+template <int tile>
+inline void zero_tile() {
+    asm volatile("tilezero %%tmm%c0" : : "i"(tile));
+}
+template <int tile>
+inline void load_tile(const void* from, std::size_t distance) {
+    asm volatile("tileloadd (%0,%1,1), %%tmm%c2"
+                 :
+                 : "r"(from), "r"(distance), "i"(tile)
+                 : "memory");
+}
+template <int tile>
+inline void store_tile(void* to, std::size_t distance) {
+    asm volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(to), "r"(distance), "i"(tile) : "memory");
+}
+template <class P, int sums, int activations, int weights>
+inline void multiply_tiles() {
+    if constexpr (P::kScaled)
+        asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0"
+                     :
+                     : "i"(sums), "i"(activations), "i"(weights));
+    else
+        asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0"
+                     :
+                     : "i"(sums), "i"(activations), "i"(weights));
+}
+
+// Kept: how activations of both signs are kept. Tiles multiply signed bytes, which need no zero.
+template <class P, class Kept>
 struct TileProducts {
     using Activation = typename P::Activation;
+    using Sum = typename P::Sum;
+    using Gate = typename P::Frame;
     static constexpr bool kThere = true;
-    static constexpr int kMost = 1;  // samples whose operands are multiplied together
-
-    // The compiler does not know that tiles are loaded from memory: what was stored before must be
-    // there.
-    static inline void settle() { asm volatile("" ::: "memory"); }
 
     struct Session {
         explicit Session(int n_streams) {
@@ -76,263 +101,320 @@ struct TileProducts {
                 config.columns[i] = kTileRow;
                 config.rows[i] = std::uint8_t(i < 6 ? n_streams : kTileRows);
             }
-            settle();
-            _tile_loadconfig(&config);
+            asm volatile("ldtilecfg %0" : : "m"(config));
         }
         ~Session() { _tile_release(); }
     };
 
-    // Of a tile of rows: a row of weights, and how far it is to the next.
-    struct Weights {
-        const unsigned char* first;
+    // Rows at equal distances.
+    struct Rows {
+        unsigned char* first;
         std::size_t distance;
     };
 
     static inline int steps(const Matrix& m) { return m.columns * sizeof(Activation) / kTileRow; }
 
-    // Adds a step of the activations in tile 4 to the sums of tile i. GCC wants the numbers of
-    // tiles as they are written here.
-    template <int i>
-    static inline void add_step(const unsigned char* first, std::size_t distance) {
-        if constexpr (i % 2 == 0)
-            _tile_loadd(6, first, distance);
-        else
-            _tile_loadd(7, first, distance);
-        if constexpr (P::kScaled) {
-            if constexpr (i == 0) _tile_dpbusd(0, 4, 6);
-            if constexpr (i == 1) _tile_dpbusd(1, 4, 7);
-            if constexpr (i == 2) _tile_dpbusd(2, 4, 6);
-            if constexpr (i == 3) _tile_dpbusd(3, 4, 7);
-        } else {
-            if constexpr (i == 0) _tile_dpbf16ps(0, 4, 6);
-            if constexpr (i == 1) _tile_dpbf16ps(1, 4, 7);
-            if constexpr (i == 2) _tile_dpbf16ps(2, 4, 6);
-            if constexpr (i == 3) _tile_dpbf16ps(3, 4, 7);
+    // The first step of a tile of a matrix's rows; the next is kTileRows rows further.
+    static inline Rows weights(const Matrix& m, int tile) {
+        const int in_block = tile % kTilesInBlock, block = tile - in_block;
+        const int left = m.tiles - block;
+        auto* first = static_cast<unsigned char*>(const_cast<void*>(m.weights));
+        return {first + (std::size_t(block) * kTileRows * steps(m) + in_block) * kTileRow,
+                std::size_t(left < kTilesInBlock ? left : kTilesInBlock) * kTileRow};
+    }
+
+    static inline Rows activations(const Activation* first, int columns) {
+        return {reinterpret_cast<unsigned char*>(const_cast<Activation*>(first)),
+                columns * sizeof(Activation)};
+    }
+
+    // Products of pairs of tiles, one pair after the other, in tiles 0 and 1 or 2 and 3. A pair's
+    // sums are stored when the next is being multiplied: a load that follows a store which waits
+    // for its sums may wait with it.
+    class Pairs {
+      public:
+        // `multiply` is given the number of the pair; the second tile's sums go `gap` bytes behind.
+        template <class Multiply>
+        inline void next(Rows to, std::size_t gap, const Multiply& multiply) {
+            odd_ = !odd_;
+            if (odd_) {
+                multiply(Numbers<1>());
+                if (to_.first) store(Numbers<0>());
+            } else {
+                multiply(Numbers<0>());
+                if (to_.first) store(Numbers<1>());
+            }
+            to_ = to;
+            gap_ = gap;
         }
-    }
-
-    // Adds the products of n tiles of rows, side by side, to the sums.
-    template <int n>
-    static inline void add_tiles(Weights w, int steps, const void* activations,
-                                 std::size_t distance) {
-        const auto* a = static_cast<const unsigned char*>(activations);
-        for (int k = 0; k < steps; ++k, a += kTileRow, w.first += kTileRows * w.distance) {
-            _tile_loadd(4, a, distance);
-            add_step<0>(w.first, w.distance);
-            if constexpr (n > 1) add_step<1>(w.first + kTileRow, w.distance);
-            if constexpr (n > 2) add_step<2>(w.first + 2 * kTileRow, w.distance);
-            if constexpr (n > 3) add_step<3>(w.first + 3 * kTileRow, w.distance);
+        inline void flush() {
+            if (!to_.first) return;
+            if (odd_)
+                store(Numbers<1>());
+            else
+                store(Numbers<0>());
+            to_.first = nullptr;
         }
-    }
 
-    template <int n>
-    static inline void zero() {
-        _tile_zero(0);
-        if constexpr (n > 1) _tile_zero(1);
-        if constexpr (n > 2) _tile_zero(2);
-        if constexpr (n > 3) _tile_zero(3);
-    }
-
-    template <int n>
-    static inline void store_sums(unsigned char* to, std::size_t distance) {
-        _tile_stored(0, to, distance);
-        if constexpr (n > 1) _tile_stored(1, to + kTileRow, distance);
-        if constexpr (n > 2) _tile_stored(2, to + 2 * kTileRow, distance);
-        if constexpr (n > 3) _tile_stored(3, to + 3 * kTileRow, distance);
-        settle();
-    }
-
-    // Sums of n tiles of rows, those of an operand side by side.
-    template <int n>
-    struct alignas(kAlign) Sums {
-        unsigned char rows[kMaxLockstep][n][kTileRow];
-        inline typename P::Sum at(int operand, int i) const {
-            typename P::Sum sum;
-            __builtin_memcpy(&sum, rows[operand][i], sizeof sum);
-            return sum;
+      private:
+        template <int pair>
+        inline void store(Numbers<pair>) {
+            store_tile<2 * pair>(to_.first, to_.distance);
+            store_tile<2 * pair + 1>(to_.first + gap_, to_.distance);
         }
-        inline void store() { store_sums<n>(rows[0][0], n * kTileRow); }
+
+        Rows to_ = {};
+        std::size_t gap_ = 0;
+        bool odd_ = false;
     };
 
-    template <Finish kFinish>
-    static constexpr bool kWithRests = kFinish == Finish::fine && P::kHasRests;
-
-    // The sums stay in tiles, and go to memory when they are ready: a load that follows a store
-    // which waits for its sums waits with it.
-    template <int n>
-    static inline void multiply(const Matrix& m, Weights w, const Activation* activations) {
-        settle();
-        zero<n>();
-        add_tiles<n>(w, steps(m), activations, m.columns * sizeof(Activation));
-    }
-
-    template <Finish kFinish, int n>
-    static inline void finish(const Matrix& m, int row, const Operands<P>& o, const Sums<n>& sums,
-                              const Sums<n>* rests) {
-        typename P::Sum offsets[n] = {};
-        F scales[n];
-        TIMBREL_UNROLL
-        for (int i = 0; i < n; ++i) {
-            if constexpr (P::kScaled) scales[i] = load(m.scales + row + i * kLanes);
-            if constexpr (P::kHasZero)
-                if (m.offsets) offsets[i] = load(m.offsets + row + i * kLanes);
-        }
-        for (int s = 0; s < o.n; ++s) {
-            float* const result = o.results[s] + row;
-            const F unit = splat(o.scales[s]);
-            F values[n];
-            TIMBREL_UNROLL
-            for (int i = 0; i < n; ++i) {
-                typename P::Sum sum = sums.at(s, i) + offsets[i];
-                if constexpr (kWithRests<kFinish>) sum = sum * splat(kRests) + rests->at(s, i);
-                const F before = load(result + i * kLanes);
-                if constexpr (P::kScaled)
-                    values[i] = fma(P::total(sum), scales[i] * unit, before);
-                else
-                    values[i] = before + P::total(sum);
-            }
-            if constexpr (kFinish != Finish::gate) {
-                TIMBREL_UNROLL
-                for (int i = 0; i < n; ++i) store(result + i * kLanes, values[i]);
-            } else {
-                keep_gated<P, n / 2>(o.gated[s] + row / 2, o.rests, values);
-            }
-        }
-    }
-
-    template <Finish kFinish, int n>
-    static inline void add_few(const Matrix& m, Weights w, int row, const Operands<P>& o) {
-        Sums<n> sums, rests;
-        multiply<n>(m, w, o.activations[0]);
-        sums.store();
-        if constexpr (kWithRests<kFinish>) {
-            multiply<n>(m, w, o.activations[0] + o.rests);
-            rests.store();
-        }
-        finish<kFinish, n>(m, row, o, sums, &rests);
-    }
-
-    // While the vectors' units finish four tiles of rows, the next four are multiplied.
-    template <Finish kFinish>
-    static void add_product(const Matrix& m, const Operands<P>& o) {
-        Sums<4> sums[2];
-        const auto* first = static_cast<const unsigned char*>(m.weights);
-        int n_multiplied = 0, unfinished = 0;
-        for (int block = 0; block < m.tiles; block += m.tiles_in_block) {
-            const int left = m.tiles - block;
-            const int tiles = left < m.tiles_in_block ? left : m.tiles_in_block;
-            const std::size_t distance = std::size_t(tiles) * kTileRow;
-            int tile = 0;
-            for (; !kWithRests<kFinish> && tile + 4 <= tiles; tile += 4) {
-                multiply<4>(m, {first + tile * kTileRow, distance}, o.activations[0]);
-                sums[n_multiplied % 2].store();
-                if (n_multiplied++)
-                    finish<kFinish, 4>(m, unfinished * kLanes, o, sums[n_multiplied % 2], nullptr);
-                unfinished = block + tile;
-            }
-            for (; kWithRests<kFinish> && tile + 4 <= tiles; tile += 4)
-                add_few<kFinish, 4>(m, {first + tile * kTileRow, distance}, (block + tile) * kLanes,
-                                    o);
-            for (; tile + 2 <= tiles; tile += 2)
-                add_few<kFinish, 2>(m, {first + tile * kTileRow, distance}, (block + tile) * kLanes,
-                                    o);
-            if constexpr (kFinish != Finish::gate)
-                if (tile < tiles)
-                    add_few<kFinish, 1>(m, {first + tile * kTileRow, distance},
-                                        (block + tile) * kLanes, o);
-            first += distance * (m.columns / P::kGroup);
-        }
-        if (n_multiplied)
-            finish<kFinish, 4>(m, unfinished * kLanes, o, sums[(n_multiplied - 1) % 2], nullptr);
-    }
-
-    // A pair of tiles of rows of all layers' skip products, which are one product: tiles 0 and 1
-    // take the sums of every other pair, 2 and 3 those between. The sums of the pair before are
-    // stored when they are ready: loads that follow a store which waits for its sums wait, too.
     template <int pair>
-    static inline void multiply_skips(const Group& g, int part, std::size_t first,
-                                      std::size_t distance, Sums<2>* before) {
-        const Plan& p = *g.plan;
-        const unsigned char* z = g.rows + p.z * g.n;
-        settle();
-        if constexpr (pair == 0) {
-            _tile_zero(0);
-            _tile_zero(1);
-        } else {
-            _tile_zero(2);
-            _tile_zero(3);
-        }
-        for (int l = 0; l < p.n_layers; ++l, z += 2 * p.activation_bytes * g.n) {
-            if (before && l == p.n_layers / 2) store_pair<1 - pair>(*before);
-            const Matrix& m = p.layers[l].skip[part];
-            const auto* w = static_cast<const unsigned char*>(m.weights) + first;
-            for (int k = 0; k < steps(m); ++k, w += kTileRows * distance) {
-                _tile_loadd(4, z + k * kTileRow, p.activation_bytes);
-                add_step<2 * pair>(w, distance);
-                add_step<2 * pair + 1>(w + kTileRow, distance);
-            }
-        }
+    static inline void zero_pair() {
+        zero_tile<2 * pair>();
+        zero_tile<2 * pair + 1>();
     }
 
+    // Adds the products of two tiles of rows, side by side.
     template <int pair>
-    static inline void store_pair(Sums<2>& to) {
-        unsigned char* row = to.rows[0][0];
-        if constexpr (pair == 0) {
-            _tile_stored(0, row, 2 * kTileRow);
-            _tile_stored(1, row + kTileRow, 2 * kTileRow);
-        } else {
-            _tile_stored(2, row, 2 * kTileRow);
-            _tile_stored(3, row + kTileRow, 2 * kTileRow);
-        }
-        settle();
-    }
-
-    static inline void add_sums(const Group& g, int tile, const Sums<2>& sums) {
-        for (int s = 0; s < g.n; ++s) {
-            auto* to = at<typename P::Number>(g.states[s], g.plan->skip_sum) + tile * kLanes;
-            for (int i = 0; i < 2; ++i, to += kLanes) store(to, load(to) + sums.at(s, i));
+    static inline void add_pair(const Matrix& m, int tile, Rows a) {
+        Rows w = weights(m, tile);
+        for (int k = 0; k < steps(m); ++k, a.first += kTileRow, w.first += kTileRows * w.distance) {
+            load_tile<4>(a.first, a.distance);
+            load_tile<6>(w.first, w.distance);
+            load_tile<7>(w.first + kTileRow, w.distance);
+            multiply_tiles<P, 2 * pair, 4, 6>();
+            multiply_tiles<P, 2 * pair + 1, 4, 7>();
         }
     }
 
-    static void add_skips(const Group& g) {
-        Sums<2> sums[2];
-        int tile = 0;
-        for (int part = 0; part < 2; ++part) {
-            const Matrix& m = g.plan->layers[0].skip[part];
-            std::size_t first = 0;
-            for (int block = 0; block < m.tiles; block += m.tiles_in_block) {
-                const int left = m.tiles - block;
-                const int tiles = left < m.tiles_in_block ? left : m.tiles_in_block;
-                const std::size_t distance = std::size_t(tiles) * kTileRow;
-                for (int i = 0; i < tiles; i += 2, tile += 2) {
-                    const bool odd = tile / 2 % 2;
-                    Sums<2>* before = tile ? &sums[!odd] : nullptr;
-                    if (odd)
-                        multiply_skips<1>(g, part, first + i * kTileRow, distance, before);
-                    else
-                        multiply_skips<0>(g, part, first + i * kTileRow, distance, before);
-                    if (before) add_sums(g, tile - 2, *before);
-                }
-                first += distance * (m.columns / P::kGroup);
-            }
-        }
-        const bool odd = tile / 2 % 2;
-        if (odd)
-            store_pair<0>(sums[0]);
+    // sums = matrix · activations, those of a stream side by side.
+    static inline void multiply_all(const Matrix& m, Rows a, unsigned char* sums) {
+        Pairs pairs;
+        for (int tile = 0; tile < m.tiles; tile += 2)
+            pairs.next({sums + tile * kTileRow, std::size_t(m.tiles) * kTileRow}, kTileRow,
+                       [&]<int pair>(Numbers<pair>) {
+                           zero_pair<pair>();
+                           add_pair<pair>(m, tile, a);
+                       });
+        pairs.flush();
+    }
+
+    // What was before, and a tile's sums for one stream, of the rows from `row` on.
+    static inline F added(F before, const unsigned char* sums, const Matrix& m, int row, F unit) {
+        Sum sum;
+        __builtin_memcpy(&sum, sums, sizeof sum);
+        if constexpr (P::kScaled)
+            return fma(P::total(sum), load(m.scales + row) * unit, before);
         else
-            store_pair<1>(sums[1]);
-        add_sums(g, tile - 2, sums[!odd]);
+            return before + P::total(sum);
     }
+
+    static void add_product(const Matrix& m, const Operands<P>& o) {
+        multiply_all(m, activations(o.activations[0], m.columns), o.tile_sums);
+        const unsigned char* sums = o.tile_sums;
+        for (int s = 0; s < o.n; ++s) {
+            const F unit = splat(o.scales[s]);
+            for (int i = 0; i < m.tiles * kLanes; i += kLanes, sums += kTileRow) {
+                float* result = o.results[s] + i;
+                store(result, added(load(result), sums, m, i, unit));
+            }
+        }
+    }
+
+    // All layers for one sample.
+    class Layers {
+      public:
+        explicit Layers(Group& g)
+            : g_(g),
+              p_(*g.plan),
+              gates_(2 * p_.residual / kLanes),
+              sums_(g.rows + p_.tile_sums * g.n) {}
+
+        void run() {
+            // Before any tile: until a tenth of a microsecond after one is used, vectors of 512
+            // bits find only one of two units that compute with floats.
+            for (int l = 0; l < p_.n_layers; ++l) condition_gates<P, Gate>(g_, l, gates_row(l));
+            for (int l = 0; l < p_.n_layers; ++l) {
+                const Layer& layer = p_.layers[l];
+                const int slot = g_.slots[l];
+                auto* input = row_of<P>(g_, layer.inputs, slot, p_.activation_bytes, 0);
+                // Before the oldest input gives its place to this sample's.
+                if (!layer.looked_up) multiply_taps(layer, slot);
+                for (int s = 0; s < g_.n; ++s) {
+                    if (l > 0) finish_residual(p_.layers[l - 1], s);
+                    if (!layer.looked_up) keep_input(layer, slot, s, input + s * p_.residual);
+                }
+                if (l == 0 && p_.skip_start) start_skips(input);
+                if (!layer.looked_up)
+                    multiply_all(layer.current, activations(input, p_.residual), sums_);
+                for (int s = 0; s < g_.n; ++s) gates(l, slot, s);
+                g_.slots[l] = slot + 1 == layer.ring ? 0 : slot + 1;
+                if (l + 1 < p_.n_layers) multiply_residual(l);
+            }
+            multiply_skips();
+        }
+
+      private:
+        int gates_row(int l) const { return int((g_.position + l) % kMaxBlock); }
+        float* x(int s) const { return at<float>(g_.states[s], p_.x); }
+        Activation* z(int l, int s) const {
+            return row_of<P>(g_, p_.z, 2 * l, p_.activation_bytes, s);
+        }
+        unsigned char* tap_sums(int tap) const {
+            return g_.rows + (p_.tap_sums + tap * 2 * p_.residual * sizeof(float)) * g_.n;
+        }
+
+        void multiply_taps(const Layer& layer, int slot) {
+            for (int tap = 0; tap < p_.n_older_taps; ++tap) {
+                const int older = older_slot(layer, slot, tap);
+                const auto* input = row_of<P>(g_, layer.inputs, older, p_.activation_bytes, 0);
+                multiply_all(layer.taps[tap], activations(input, p_.residual), tap_sums(tap));
+                for (int s = 0; s < g_.n; ++s)
+                    tap_scales_[tap][s] = at<float>(g_.states[s], layer.input_scales)[older];
+            }
+        }
+
+        void keep_input(const Layer& layer, int slot, int s, Activation* to) {
+            scales_[s] = quantise<Kept, Range::both_signs>(to, x(s), p_.residual);
+            at<float>(g_.states[s], layer.input_scales)[slot] = scales_[s];
+        }
+
+        // All layers' skip products are one sum.
+        void multiply_skips() {
+            unsigned char* sums = reinterpret_cast<unsigned char*>(skip_sums<P>(g_, 0));
+            const int half = p_.layers[0].skip[0].tiles;
+            Pairs pairs;
+            for (int tile = 0; tile < p_.skip / kLanes; tile += 2)
+                pairs.next({sums + tile * kTileRow, p_.skip * sizeof(float)}, kTileRow,
+                           [&]<int pair>(Numbers<pair>) {
+                               const int part = tile >= half;
+                               zero_pair<pair>();
+                               for (int l = 0; l < p_.n_layers; ++l)
+                                   add_pair<pair>(p_.layers[l].skip[part], tile - part * half,
+                                                  activations(z(l, 0), p_.residual));
+                           });
+            pairs.flush();
+        }
+
+        void start_skips(const Activation* input) {
+            Operands<P> start;
+            start.n = g_.n;
+            start.tile_sums = sums_;
+            start.activations[0] = input;
+            for (int s = 0; s < g_.n; ++s) {
+                start.scales[s] = scales_[s];
+                start.results[s] = at<float>(g_.states[s], p_.skip_start_sum);
+            }
+            add_product(p_.skip_start_matrix, start);
+        }
+
+        void gates(int l, int slot, int s) {
+            ask_ahead(l, s);
+            const Layer& layer = p_.layers[l];
+            const Gate* before = gates_of<Gate>(g_, layer, s, gates_row(l));
+            if (layer.looked_up)
+                look_up_gates<Kept>(p_, g_.states[s], slot, before, z(l, s), g_.n * p_.residual);
+            else
+                finish_gates(l, s, before);
+        }
+
+        // Older inputs come from beyond the second-level cache.
+        void ask_ahead(int l, int s) const {
+            if (l + 2 >= p_.n_layers) return;
+            const Layer& layer = p_.layers[l + 2];
+            for (int tap = 0; tap < p_.n_older_taps; ++tap) {
+                const int older = older_slot(layer, g_.slots[l + 2], tap);
+                const auto* input = row_of<P>(g_, layer.inputs, older, p_.activation_bytes, s);
+                for (int i = 0; i < p_.residual; i += kTileRow / sizeof(Activation))
+                    __builtin_prefetch(input + i);
+            }
+        }
+
+        // So many at once as fill a row of bytes.
+        void finish_gates(int l, int s, const Gate* before) {
+            constexpr int kPairs = 4, kMany = 2 * kPairs;
+            const Layer& layer = p_.layers[l];
+            for (int tile = 0; tile < gates_; tile += kMany) {
+                F values[kMany];
+                TIMBREL_UNROLL
+                for (int i = 0; i < kMany; ++i) values[i] = load(before + (tile + i) * kLanes);
+                const auto add = [&](const Matrix& m, const unsigned char* sums, float scale) {
+                    sums += (s * gates_ + tile) * kTileRow;
+                    TIMBREL_UNROLL
+                    for (int i = 0; i < kMany; ++i)
+                        values[i] = added(values[i], sums + i * kTileRow, m, (tile + i) * kLanes,
+                                          splat(scale));
+                };
+                for (int tap = 0; tap < p_.n_older_taps; ++tap)
+                    add(layer.taps[tap], tap_sums(tap), tap_scales_[tap][s]);
+                add(layer.current, sums_, scales_[s]);
+                keep_gated<Kept, kPairs>(z(l, s) + tile / 2 * kLanes, g_.n * p_.residual, values);
+            }
+        }
+
+        // Each row meets the gates' products, and the rests of these.
+        void multiply_residual(int l) {
+            const Matrix& m = p_.layers[l].residual;
+            const Rows gated = activations(z(l, 0), p_.residual);
+            if constexpr (!P::kHasRests) return multiply_all(m, gated, sums_);
+            Pairs pairs;
+            for (int tile = 0; tile < m.tiles; ++tile)
+                pairs.next({sums_ + tile * kTileRow, 2 * std::size_t(m.tiles) * kTileRow},
+                           m.tiles * kTileRow, [&]<int pair>(Numbers<pair>) {
+                               zero_pair<pair>();
+                               add_with_rests<pair>(m, tile, gated);
+                           });
+            pairs.flush();
+        }
+
+        // Adds the products of a tile of rows with the gates' products, and with their rests.
+        template <int pair>
+        void add_with_rests(const Matrix& m, int tile, Rows a) {
+            Rows w = weights(m, tile);
+            for (int k = 0; k < steps(m); ++k) {
+                load_tile<4>(a.first, a.distance);
+                load_tile<5>(a.first + g_.n * a.distance, a.distance);
+                load_tile<6 + pair>(w.first, w.distance);
+                multiply_tiles<P, 2 * pair, 4, 6 + pair>();
+                multiply_tiles<P, 2 * pair + 1, 5, 6 + pair>();
+                a.first += kTileRow;
+                w.first += kTileRows * w.distance;
+            }
+        }
+
+        void finish_residual(const Layer& layer, int s) {
+            constexpr float unit = 1.0f / (P::most(Range::both_signs) * kRests);
+            const Matrix& m = layer.residual;
+            const std::size_t distance = m.tiles * kTileRow;
+            const unsigned char* sums = sums_ + (P::kHasRests ? 2 : 1) * s * distance;
+            for (int i = 0; i < m.tiles * kLanes; i += kLanes, sums += kTileRow) {
+                const F before = load(x(s) + i) + load(layer.residual_bias + i);
+                if constexpr (P::kHasRests) {
+                    const F sum =
+                        to_float((load_bits(sums) << kRestBits) + load_bits(sums + distance));
+                    store(x(s) + i, fma(sum, load(m.scales + i) * splat(unit), before));
+                } else {
+                    store(x(s) + i, added(before, sums, m, i, F{}));
+                }
+            }
+        }
+
+        Group& g_;
+        const Plan& p_;
+        const int gates_;  // tiles of rows
+        unsigned char* const sums_;
+        float scales_[kMaxLockstep], tap_scales_[kMaxTaps][kMaxLockstep];
+    };
 };
 
 // For fewer streams the vectors are faster, and give the same integers.
 template <>
-struct Tiles<Int8> : TileProducts<Int8> {
+struct Tiles<Int8> : TileProducts<Int8, Bytes<false>> {
     static constexpr int kLeast = 3;
 };
 // Sums of bfloat16 depend on their order.
 template <>
-struct Tiles<BFloat16> : TileProducts<BFloat16> {
+struct Tiles<BFloat16> : TileProducts<BFloat16, BFloat16> {
     static constexpr int kLeast = 1;
 };
 
