@@ -224,7 +224,7 @@ void instruction_sets_agree(const Config& c) {
             most = std::max(most, std::fabs(first[i] - logits[i]));
             size = std::max(size, std::fabs(first[i]));
         }
-        check(most < tolerances[int(precision)] && size > 0.3f,
+        check(most < tolerances[int(precision)] && size > 0.2f,
               name + ": differs from portable by " + std::to_string(most));
     });
 }
