@@ -5,6 +5,8 @@ export declare const PRECISIONS: Precision[];
 /** A WaveNet's sizes, as `engine_config` in Python makes them. */
 export interface WaveNetConfig {
   dilations: number[];
+  kernel_size: number;
+  input_taps: number;
   n_mels: number;
   hop_length: number;
   n_around: number;

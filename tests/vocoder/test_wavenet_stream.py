@@ -24,7 +24,7 @@ from timbrel.vocoder.mel_scale import normalised
 from timbrel.vocoder.vocoder import Sampling
 from timbrel.vocoder.wavenet import WaveNet
 from timbrel.vocoder.wavenet_export import load_wavenet, write_wavenet_bundle
-from timbrel.vocoder.wavenet_stream import WaveNetVocoder, interpolation
+from timbrel.vocoder.wavenet_stream import WaveNetVocoder, frames_of_silence, interpolation
 
 MEL = MelConfig(n_mels=12, hop_length=32, n_fft=128)
 
@@ -118,6 +118,13 @@ def test_a_gaussian_bundle_plays_amplitudes_of_any_number(tmp_path: Path) -> Non
     conservative = load_vocoder(bundle.path, MEL, sampling=Sampling(temperature=0.01))
     quiet = conservative.stream(rolls(2), seed=2).process(mel, last=True)
     assert quiet.std() < 0.5 * whole.std()
+
+
+def test_only_what_draws_amplitudes_begins_with_silence_as_long_as_it_remembers() -> None:
+    sizes = {"dilations": [1, 2, 4], "kernel_size": 2, "hop_length": 4}
+    assert frames_of_silence(sizes | {"output": "categorical", "input_taps": 0}) == 0
+    assert frames_of_silence(sizes | {"output": "gaussian", "input_taps": 1}) == 2
+    assert frames_of_silence(sizes | {"output": "gaussian", "input_taps": 2}) == 3
 
 
 def test_a_track_keeps_its_random_numbers_and_a_restart_draws_others(bundle: Bundle) -> None:

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { BundleConfig, MelGeometry } from "../src/engine/bundle";
 import { tensors } from "../src/engine/safetensors";
-import { normalised, precisionOf, WaveNet } from "../src/engine/wavenet";
+import { framesOfSilence, normalised, precisionOf, WaveNet } from "../src/engine/wavenet";
 import { PianoRoll } from "../src/score/roll";
 import { timeLeft } from "../src/ui/time_left";
 
@@ -31,10 +31,17 @@ it("mels are brought to where WaveNets want them", () => {
 });
 
 it("levels are drawn as fast as can be, amplitudes with all digits", () => {
-  const sizes = { dilations: [1], n_mels: 2, hop_length: 4, n_around: 4 };
+  const sizes = { dilations: [1], kernel_size: 2, input_taps: 0, n_mels: 2, hop_length: 4, n_around: 4 }; // prettier-ignore
   const build = { file: "wavenet.wasm", precision: "int8" as const };
   expect(precisionOf({ ...sizes, output: "categorical" }, build)).toBe("int8");
   expect(precisionOf({ ...sizes, output: "gaussian" }, build)).toBe("float32");
+});
+
+it("only what draws amplitudes begins with silence, as long as it remembers", () => {
+  const sizes = { dilations: [1, 2, 4], kernel_size: 2, n_mels: 2, hop_length: 4, n_around: 4 };
+  expect(framesOfSilence({ ...sizes, input_taps: 0, output: "categorical" })).toBe(0);
+  expect(framesOfSilence({ ...sizes, input_taps: 1, output: "gaussian" })).toBe(2);
+  expect(framesOfSilence({ ...sizes, input_taps: 2, output: "gaussian" })).toBe(3);
 });
 
 it("hops of mel become hops of sound, two frames later, of each track", async () => {

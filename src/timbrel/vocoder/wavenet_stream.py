@@ -71,6 +71,7 @@ class WaveNetVocoder:
         self.roll: str | None = None
         self._threads, self._temperature = within_cores(threads), temperature
         config, arrays = engine_parts(bundle)
+        self._silent_frames = frames_of_silence(config)
         self.engine = Engine(config, arrays, precision=precision, isa=isa)
 
     def stream(
@@ -80,7 +81,8 @@ class WaveNetVocoder:
         begin = partial(
             self.engine.session, seed=seed, temperature=self._temperature, threads=self._threads
         )
-        return WaveNetStream(begin, self.mel, range(len(rolls)) if numbers is None else numbers)
+        known = range(len(rolls)) if numbers is None else numbers
+        return WaveNetStream(begin, self.mel, known, self._silent_frames)
 
 
 def wavenet_vocoder(bundle: Bundle, *, threads: int, sampling: Sampling) -> WaveNetVocoder:
@@ -93,16 +95,22 @@ class WaveNetStream:
     """Some tracks on their way from mel to audio."""
 
     def __init__(
-        self, begin: Callable[[Sequence[int]], Session], mel: MelConfig, numbers: Sequence[int]
+        self,
+        begin: Callable[[Sequence[int]], Session],
+        mel: MelConfig,
+        numbers: Sequence[int],
+        silent_frames: int,
     ) -> None:
         self._begin, self._mel, self._numbers = begin, mel, numbers
+        self._silent_frames = silent_frames
         self._n_tracks = len(numbers)
         self.restart(0)
 
     def restart(self, frame: int) -> None:
         """Go on at a frame as after long silence, with other random numbers for each frame."""
         self._session = self._begin([stream_number(number, frame) for number in self._numbers])
-        self._feed_silence(FRAMES_BEFORE)
+        self._feed_silence(FRAMES_BEFORE + self._silent_frames)
+        self._silent_samples = self._silent_frames * self._mel.hop_length
 
     def process(self, mel: np.ndarray, *, last: bool = False) -> np.ndarray:
         """Take a block of mel (tracks, frames, n_mels) and give what is finished."""
@@ -110,6 +118,10 @@ class WaveNetStream:
         self._session.feed(normalised(mel, self._mel))
         if last:
             self._feed_silence(_FRAMES_AFTER)
+        silent = min(self._silent_samples, self._session.ready)
+        if silent:
+            self._session.force(np.zeros((self._n_tracks, silent), np.float32))
+            self._silent_samples -= silent
         return self._session.sample(self._session.ready)
 
     def _feed_silence(self, n_frames: int) -> None:
@@ -125,6 +137,23 @@ def stream_number(number: int, frame: int) -> int:
 def dilations_of(sizes: Mapping[str, Any]) -> list[int]:
     """The dilation of each layer of a WaveNet, or of a student's flow, in samples."""
     return [2 ** (layer % sizes["n_cycle"]) for layer in range(sizes["n_layers"])]
+
+
+def frames_of_silence(config: Mapping[str, Any]) -> int:
+    """How many frames a stream is silent, by force, before it begins.
+
+    A network with a continuous output has seen no sample without those before it: left to itself
+    at its beginning, it is as loud as it can be until its receptive field is full.
+
+    Parameters
+    ----------
+    config
+        As `engine_config` gives it.
+    """
+    if config["output"] == CATEGORICAL:  # it knows what comes after nothing
+        return 0
+    reach = sum(config["dilations"]) * (config["kernel_size"] - 1) + config["input_taps"]
+    return math.ceil(reach / config["hop_length"])
 
 
 def engine_config(sizes: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,14 +37,24 @@ export function precisionOf({ output }: WaveNetConfig, { precision }: Build): Pr
   return output === undefined || output === "categorical" ? precision : "float32";
 }
 
+/** Frames that a stream is silent, by force, before it begins: `frames_of_silence` in Python. */
+export function framesOfSilence(config: WaveNetConfig): number {
+  if (config.output === undefined || config.output === "categorical") return 0;
+  const reach = config.dilations.reduce((sum, dilation) => sum + dilation, 0);
+  return Math.ceil((reach * (config.kernel_size - 1) + config.input_taps) / config.hop_length);
+}
+
 export interface WaveNetState {
   session: WaveNetSession;
   begun: boolean;
+  /** Samples that are still to be silent. */
+  silent: number;
 }
 
 export class WaveNet implements Vocoder<WaveNetState> {
   readonly mel: MelGeometry;
   readonly latencyFrames: number;
+  private readonly silentFrames: number;
 
   constructor(
     config: BundleConfig,
@@ -53,6 +63,7 @@ export class WaveNet implements Vocoder<WaveNetState> {
   ) {
     this.mel = config.mel;
     this.latencyFrames = config.engine!.n_around - 1 - wavenetFramesBefore;
+    this.silentFrames = framesOfSilence(config.engine!);
   }
 
   static async load(
@@ -68,21 +79,24 @@ export class WaveNet implements Vocoder<WaveNetState> {
 
   async start({ tracks }: Ensemble): Promise<WaveNetState> {
     const session = this.engine.session(tracks.length, { seed: this.seed });
-    const silence = new Float32Array(tracks.length * wavenetFramesBefore * this.mel.n_mels);
+    const frames = wavenetFramesBefore + this.silentFrames;
+    const silence = new Float32Array(tracks.length * frames * this.mel.n_mels);
     session.feed(normalised(silence.fill(Math.log(this.mel.floor)), this.mel));
-    return { session, begun: false };
+    return { session, begun: false, silent: this.silentFrames * this.mel.hop_length };
   }
 
   async step(
     { tracks }: Ensemble,
     mel: Float32Array,
     _frame: number,
-    { session, begun }: WaveNetState,
+    { session, begun, silent }: WaveNetState,
   ): Promise<{ audio: Float32Array; state: WaveNetState }> {
     const n = tracks.length;
     const nSamples = (mel.length / n / this.mel.n_mels) * this.mel.hop_length;
     const audio = new Float32Array(n * nSamples);
     session.feed(normalised(mel, this.mel));
+    const forced = Math.min(silent, session.ready);
+    if (forced) session.force(new Float32Array(n * forced));
     // Before the first sample there is silence.
     let done = begun ? 0 : this.latencyFrames * this.mel.hop_length;
     let began = performance.now();
@@ -97,7 +111,7 @@ export class WaveNet implements Vocoder<WaveNetState> {
       await new Promise((resolve) => setTimeout(resolve, 0));
       began = performance.now();
     }
-    return { audio, state: { session, begun: true } };
+    return { audio, state: { session, begun: true, silent: silent - forced } };
   }
 
   end({ session }: WaveNetState): void {
