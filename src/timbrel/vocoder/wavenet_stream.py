@@ -72,6 +72,7 @@ class WaveNetVocoder:
         self._threads, self._temperature = within_cores(threads), temperature
         config, arrays = engine_parts(bundle)
         self._silent_frames = frames_of_silence(config)
+        self._silence = N_LEVELS // 2 if config["output"] == CATEGORICAL else 0
         self.engine = Engine(config, arrays, precision=precision, isa=isa)
 
     def stream(
@@ -82,7 +83,7 @@ class WaveNetVocoder:
             self.engine.session, seed=seed, temperature=self._temperature, threads=self._threads
         )
         known = range(len(rolls)) if numbers is None else numbers
-        return WaveNetStream(begin, self.mel, known, self._silent_frames)
+        return WaveNetStream(begin, self.mel, known, self._silent_frames, self._silence)
 
 
 def wavenet_vocoder(bundle: Bundle, *, threads: int, sampling: Sampling) -> WaveNetVocoder:
@@ -100,9 +101,10 @@ class WaveNetStream:
         mel: MelConfig,
         numbers: Sequence[int],
         silent_frames: int,
+        silence: int,
     ) -> None:
         self._begin, self._mel, self._numbers = begin, mel, numbers
-        self._silent_frames = silent_frames
+        self._silent_frames, self._silence = silent_frames, silence
         self._n_tracks = len(numbers)
         self.restart(0)
 
@@ -120,7 +122,7 @@ class WaveNetStream:
             self._feed_silence(_FRAMES_AFTER)
         silent = min(self._silent_samples, self._session.ready)
         if silent:
-            self._session.force(np.zeros((self._n_tracks, silent), np.float32))
+            self._session.force(np.full((self._n_tracks, silent), self._silence, np.float32))
             self._silent_samples -= silent
         return self._session.sample(self._session.ready)
 
@@ -140,18 +142,16 @@ def dilations_of(sizes: Mapping[str, Any]) -> list[int]:
 
 
 def frames_of_silence(config: Mapping[str, Any]) -> int:
-    """How many frames a stream is silent, by force, before it begins.
+    """How many frames a stream is silent, by force, before it begins: until it remembers no more.
 
-    A network with a continuous output has seen no sample without those before it: left to itself
-    at its beginning, it is as loud as it can be until its receptive field is full.
+    A network has seen no sample without those before it: left to itself at its beginning, it may
+    be as loud as it can.
 
     Parameters
     ----------
     config
         As `engine_config` gives it.
     """
-    if config["output"] == CATEGORICAL:  # it knows what comes after nothing
-        return 0
     reach = sum(config["dilations"]) * (config["kernel_size"] - 1) + config["input_taps"]
     return math.ceil(reach / config["hop_length"])
 

@@ -32,14 +32,17 @@ export function wavenetBuild(): Build {
   return hasRelaxedSimd() ? RELAXED : PLAIN;
 }
 
+function isCategorical(output: unknown): boolean {
+  return output === undefined || output === "categorical";
+}
+
 /** That of the products: means of a continuous output have more digits than rounded ones give. */
 export function precisionOf({ output }: WaveNetConfig, { precision }: Build): Precision {
-  return output === undefined || output === "categorical" ? precision : "float32";
+  return isCategorical(output) ? precision : "float32";
 }
 
 /** Frames that a stream is silent, by force, before it begins: `frames_of_silence` in Python. */
 export function framesOfSilence(config: WaveNetConfig): number {
-  if (config.output === undefined || config.output === "categorical") return 0;
   const reach = config.dilations.reduce((sum, dilation) => sum + dilation, 0);
   return Math.ceil((reach * (config.kernel_size - 1) + config.input_taps) / config.hop_length);
 }
@@ -55,6 +58,7 @@ export class WaveNet implements Vocoder<WaveNetState> {
   readonly mel: MelGeometry;
   readonly latencyFrames: number;
   private readonly silentFrames: number;
+  private readonly silence: number; // as a sample
 
   constructor(
     config: BundleConfig,
@@ -64,6 +68,8 @@ export class WaveNet implements Vocoder<WaveNetState> {
     this.mel = config.mel;
     this.latencyFrames = config.engine!.n_around - 1 - wavenetFramesBefore;
     this.silentFrames = framesOfSilence(config.engine!);
+    const { output, n_parameters: levels } = config.engine!;
+    this.silence = isCategorical(output) ? (levels as number) / 2 : 0;
   }
 
   static async load(
@@ -96,7 +102,7 @@ export class WaveNet implements Vocoder<WaveNetState> {
     const audio = new Float32Array(n * nSamples);
     session.feed(normalised(mel, this.mel));
     const forced = Math.min(silent, session.ready);
-    if (forced) session.force(new Float32Array(n * forced));
+    if (forced) session.force(new Float32Array(n * forced).fill(this.silence));
     // Before the first sample there is silence.
     let done = begun ? 0 : this.latencyFrames * this.mel.hop_length;
     let began = performance.now();
