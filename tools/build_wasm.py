@@ -35,7 +35,14 @@ def build(output: Path) -> None:
     sources = [engine / "src" / f"{name}.cpp" for name in SOURCES]
     for name, flags in BUILDS.items():
         command = [sys.executable, "-m", "ziglang", "c++", *FLAGS, *flags]
-        command += ["-I", engine / "include", *sources, NATIVE / "wasm" / "interface.cpp"]
+        command += [
+            "-I",
+            engine / "include",
+            "-I",
+            NATIVE,
+            *sources,
+            NATIVE / "wasm" / "interface.cpp",
+        ]
         subprocess.run([*command, "-s", "-o", output / name], check=True)
     shutil.copy(NATIVE / "wasm" / "wavenet.mjs", output)
 
