@@ -41,10 +41,9 @@ def test_a_file_a_stream_and_an_array_give_the_same_notes(bundle: Bundle, tmp_pa
         sorted(some, key=lambda note: (note.pitch, note.start_s))
         for some in ([*notes, *stream.finish()], whole.notes)
     )
-    assert [(note.pitch, note.velocity) for note in found] == [
-        (note.pitch, note.velocity) for note in true
-    ]
+    assert [note.pitch for note in found] == [note.pitch for note in true]
     for a, b in zip(found, true, strict=True):
+        assert abs(a.velocity - b.velocity) <= 1  # a rounding may go either way
         assert a.start_s == pytest.approx(b.start_s, abs=1e-4)
         assert a.end_s == pytest.approx(b.end_s, abs=1e-4)
     assert all(0 <= note.confidence <= 1 and note.end_s > note.start_s for note in found)

@@ -114,7 +114,9 @@ def test_a_wavenet_makes_the_wav_that_python_makes(
     assert state(page, "models.vocoder") == "parallel"
     found = read_wav(tmp_path / "two.wav")
     relaxed = any("wavenet-relaxed.wasm" in url for url in asked)
-    vocoder = WaveNetVocoder(load_bundle(wavenet), precision="int8" if relaxed else "int16")
+    precision = "int8" if relaxed else "int16"
+    # Other instruction sets compute the gates by another formula.
+    vocoder = WaveNetVocoder(load_bundle(wavenet), precision=precision, isa="portable")
     synthesizer = Synthesizer(MelGenerator(load_bundle("mel2mel")), vocoder)
     wanted = synthesizer.render(parse_midi(two_notes()), dry=True)
     assert found.shape == wanted.shape

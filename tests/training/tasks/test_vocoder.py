@@ -268,7 +268,7 @@ def test_a_gaussian_wavenet_starts_from_a_categorical_ones_layers(
     start = {"start_from": str(tmp_path / "categorical"), "learning_rate": 1e-9}
     wanted = recipe("wavenet", steps=1, warmup_steps=0, model={"output": "gaussian"}, **start)
     train(wanted, small_data, tmp_path / "run", say=said.append, device="cpu")
-    origin = "levels (steps: 7, start: unknown), but for the layers input and last, which begin"
+    origin = "levels (steps: 7), but for the layers input and last, which begin"
     assert said[0].startswith(f"starts from {origin}")
     checkpoint = load_checkpoint(tmp_path / "run")
     # So its average forgets the beginning quickly, unlike that of a run that has all weights.
