@@ -9,6 +9,7 @@
 #include <cstring>
 #include <memory>
 
+#include "processor/tile_config.hpp"
 #include "stack.hpp"
 
 namespace timbrel::training {
@@ -42,25 +43,16 @@ class Buffer {
     std::size_t size_ = 0;
 };
 
-// The compiler does not know that tiles are loaded from memory: what was stored before must be
-// there.
-inline void settle() { asm volatile("" ::: "memory"); }
-
 // All eight tiles full-sized, for the thread; released at the end of its work.
 class TileSession {
   public:
     TileSession() {
-        struct alignas(64) {
-            std::uint8_t palette = 1, start = 0, reserved[14] = {};
-            std::uint16_t columns[16] = {};
-            std::uint8_t rows[16] = {};
-        } config;
+        TileConfig config;
         for (int i = 0; i < 8; ++i) {
             config.columns[i] = 64;
             config.rows[i] = kTile;
         }
-        settle();
-        _tile_loadconfig(&config);
+        config.load();
     }
     ~TileSession() {
         _tile_release();
@@ -68,6 +60,10 @@ class TileSession {
     }
     TileSession(const TileSession&) = delete;
 };
+
+// The compiler does not know that tiles are loaded from memory: what was stored before must be
+// there.
+inline void settle() { asm volatile("" ::: "memory"); }
 
 // Tiles 0 to 3 are the sums of a block of 32 × 32: (0, 1) above (2, 3).
 inline void zero_sums() {

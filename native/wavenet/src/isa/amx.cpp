@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include "../plan.hpp"
+#include "processor/tile_config.hpp"
 
 namespace timbrel {
 namespace {
@@ -92,16 +93,12 @@ struct TileProducts {
 
     struct Session {
         explicit Session(int n_streams) {
-            struct alignas(64) {
-                std::uint8_t palette = 1, start = 0, reserved[14] = {};
-                std::uint16_t columns[16] = {};
-                std::uint8_t rows[16] = {};
-            } config;
+            TileConfig config;
             for (int i = 0; i < 8; ++i) {
                 config.columns[i] = kTileRow;
                 config.rows[i] = std::uint8_t(i < 6 ? n_streams : kTileRows);
             }
-            asm volatile("ldtilecfg %0" : : "m"(config));
+            config.load();
         }
         ~Session() { _tile_release(); }
     };
