@@ -19,7 +19,7 @@ import numpy as np
 import timbrel
 from timbrel import Synthesizer
 from timbrel.bundles.bundle import load_bundle, shipped_bundles
-from timbrel.engine.wavenet import PRECISIONS, Engine, instruction_sets
+from timbrel.engine.wavenet import Engine, instruction_sets, precisions
 from timbrel.vocoder.benchmark import PUBLISHED, random_weights
 from timbrel.vocoder.wavenet_stream import engine_config
 
@@ -43,7 +43,7 @@ def main() -> None:
     assert np.isfinite(audio).all()
     assert np.abs(audio).max() > 0.01
     for isa in instruction_sets():
-        for precision in PRECISIONS:
+        for precision in precisions(isa):
             engine = Engine(
                 engine_config(PUBLISHED), random_weights(), precision=precision, isa=isa
             )
