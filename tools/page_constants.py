@@ -44,7 +44,7 @@ from timbrel.timbre import lookup, timbre
 from timbrel.transcription import decoding, front_end, recording, sizes
 from timbrel.transcription import midi as transcription_midi
 from timbrel.transcription.heard import TRACK_NAME
-from timbrel.vocoder import excitation, pre_echo, sources, strokes, wavenet_stream
+from timbrel.vocoder import excitation, post_filter, pre_echo, sources, strokes, wavenet_stream
 
 # Of `timbrel render`: what the command that the page offers to copy makes use of.
 RENDER_OPTIONS = ("timbre", "model", "vocoder", "dry")
@@ -135,6 +135,7 @@ def shared() -> dict[str, Any]:
         "bandShare": excitation.BAND_SHARE,
         "a4Hz": excitation.A4_HZ,
         "wavenetFramesBefore": wavenet_stream.FRAMES_BEFORE,
+        "postFilterMostGainDb": post_filter.MOST_GAIN_DB,
         "loudness": _loudness(),
         "limiter": _limiter(),
         "smoothingBlockS": mixer.SMOOTHING_BLOCK_S,

@@ -18,6 +18,7 @@ from timbrel.score.piano_roll import PianoRoll
 from timbrel.vocoder.catalog import load_vocoder
 from timbrel.vocoder.chance import normal
 from timbrel.vocoder.mel_scale import normalised
+from timbrel.vocoder.post_filter import PostFiltered
 from timbrel.vocoder.shaping import filters_of, n_taps, shaped
 from timbrel.vocoder.student import NativeStudent, Student, StudentConfig, can_be_native, divergence
 from timbrel.vocoder.student_export import write_student_bundle
@@ -76,8 +77,9 @@ def vocoder(model: Student, tmp_path_factory: pytest.TempPathFactory) -> Student
         training={"steps": 0, "validation": {"kl": 1.5, "silence_dbfs": -99.0}},
     )
     found = load_vocoder(path, MEL)
-    assert isinstance(found, StudentVocoder)
-    return found
+    assert isinstance(found, PostFiltered)
+    assert isinstance(found.vocoder, StudentVocoder)
+    return found.vocoder
 
 
 @torch.no_grad()

@@ -21,7 +21,8 @@ from timbrel.geometry import MelConfig
 from timbrel.score.piano_roll import PianoRoll
 from timbrel.vocoder.catalog import load_vocoder
 from timbrel.vocoder.mel_scale import normalised
-from timbrel.vocoder.vocoder import Sampling
+from timbrel.vocoder.post_filter import PostFiltered
+from timbrel.vocoder.vocoder import Sampling, Vocoder
 from timbrel.vocoder.wavenet import WaveNet
 from timbrel.vocoder.wavenet_export import load_wavenet, write_wavenet_bundle
 from timbrel.vocoder.wavenet_stream import (
@@ -60,6 +61,13 @@ def bundle(model: WaveNet, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 def rolls(n: int) -> list[PianoRoll]:
     return [PianoRoll([], FRAME_RATE) for _ in range(n)]
+
+
+def drawing(vocoder: Vocoder) -> WaveNetVocoder:
+    """The WaveNet before its post-filter."""
+    assert isinstance(vocoder, PostFiltered)
+    assert isinstance(vocoder.vocoder, WaveNetVocoder)
+    return vocoder.vocoder
 
 
 def mel_of(n_tracks: int, n_frames: int) -> np.ndarray:
@@ -111,16 +119,15 @@ def test_a_gaussian_bundle_plays_amplitudes_of_any_number(tmp_path: Path) -> Non
     assert "gaussian output" in card
     assert "nll is that of a density" in card
     mel = mel_of(2, 12)
-    vocoder = load_vocoder(bundle.path, MEL)
-    assert isinstance(vocoder, WaveNetVocoder)
+    vocoder = drawing(load_vocoder(bundle.path, MEL))
     assert vocoder.engine.precision == "float32"
     whole = vocoder.stream(rolls(2), seed=2).process(mel, last=True)
     assert len(np.unique(whole)) > 700  # of 768: there are 256 levels
     assert 0.01 < whole.std() < 0.3
-    stream = load_vocoder(bundle.path, MEL, threads=2).stream(rolls(2), seed=2)
+    stream = drawing(load_vocoder(bundle.path, MEL, threads=2)).stream(rolls(2), seed=2)
     parts = [stream.process(mel[:, a:b], last=b == 12) for a, b in ((0, 3), (3, 4), (4, 12))]
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
-    conservative = load_vocoder(bundle.path, MEL, sampling=Sampling(temperature=0.01))
+    conservative = drawing(load_vocoder(bundle.path, MEL, sampling=Sampling(temperature=0.01)))
     quiet = conservative.stream(rolls(2), seed=2).process(mel, last=True)
     assert quiet.std() < 0.5 * whole.std()
 
@@ -160,12 +167,11 @@ def test_samples_lie_where_training_puts_them(model: WaveNet, bundle: Bundle) ->
 
 
 def test_precision_and_temperature_are_passed_on(bundle: Bundle) -> None:
-    vocoder = load_vocoder(bundle.path, MEL, sampling=Sampling("int16", 0.5))
-    assert isinstance(vocoder, WaveNetVocoder)
+    vocoder = drawing(load_vocoder(bundle.path, MEL, sampling=Sampling("int16", 0.5)))
     assert vocoder.engine.precision == "int16"
     mel = mel_of(1, 10)
     cold, warm = (
-        load_vocoder(bundle.path, MEL, sampling=Sampling("float32", temperature))
+        drawing(load_vocoder(bundle.path, MEL, sampling=Sampling("float32", temperature)))
         .stream(rolls(1))
         .process(mel, last=True)
         for temperature in (0.05, 1.0)

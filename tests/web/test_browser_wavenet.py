@@ -18,6 +18,7 @@ from timbrel.bundles.bundle import load_bundle
 from timbrel.constants import SMALL_MODEL
 from timbrel.mel.generator import MelGenerator
 from timbrel.score.midi import parse_midi
+from timbrel.vocoder.post_filter import DRAWN, PostFiltered
 from timbrel.vocoder.wavenet import WaveNet, WaveNetConfig
 from timbrel.vocoder.wavenet_export import write_wavenet_bundle
 from timbrel.vocoder.wavenet_stream import WaveNetVocoder
@@ -116,12 +117,15 @@ def test_a_wavenet_makes_the_wav_that_python_makes(
     relaxed = any("wavenet-relaxed.wasm" in url for url in asked)
     precision = "int8" if relaxed else "int16"
     # Other instruction sets compute the gates by another formula.
-    vocoder = WaveNetVocoder(load_bundle(wavenet), precision=precision, isa="portable")
+    drawn = WaveNetVocoder(load_bundle(wavenet), precision=precision, isa="portable")
+    vocoder = PostFiltered(drawn, DRAWN)
     synthesizer = Synthesizer(MelGenerator(load_bundle("mel2mel")), vocoder)
     wanted = synthesizer.render(parse_midi(two_notes()), dry=True)
     assert found.shape == wanted.shape
     assert 2 * 16000 < len(found) < 2.2 * 16000
-    same = np.abs(found - wanted).max(axis=1) <= 1 / 32768
+    # After the end the page goes on with silence, where Python's last windows meet no more.
+    last = vocoder.post_filter.passes * vocoder.mel.n_fft
+    same = (np.abs(found - wanted).max(axis=1) <= 1 / 32768)[:-last]
     assert same.mean() >= LEAST_SAME_SAMPLES
     assert_sounds_as(found, wanted, most_mel_error=MOST_SAMPLED_MEL_ERROR)
     other = synthesizer.render(parse_midi(two_notes()), seed=1)

@@ -56,6 +56,7 @@ KINDS: dict[str, Kind] = {
         runner="timbrel.vocoder.wavenet_stream:wavenet_vocoder",
         page="exports",
         keys=_MEL,
+        optional={"post_filter": dict},
     ),
     "student": Kind(
         sizes="timbrel.vocoder.student:StudentConfig",
@@ -63,6 +64,7 @@ KINDS: dict[str, Kind] = {
         exporter="timbrel.vocoder.student_export:write_student_bundle",
         runner="timbrel.vocoder.student_stream:student_vocoder",
         keys=_MEL,
+        optional={"post_filter": dict},
     ),
     "notes-autoencoder": Kind(
         sizes="timbrel.notes.sizes:AutoencoderConfig",

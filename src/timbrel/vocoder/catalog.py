@@ -12,6 +12,7 @@ from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.vocoder.contrast import Contrast
 from timbrel.vocoder.griffin_lim import GriffinLim
+from timbrel.vocoder.post_filter import PostFilter, PostFiltered
 from timbrel.vocoder.sources import wanted_roll
 from timbrel.vocoder.vocoder import Sampling, Vocoder
 
@@ -107,7 +108,9 @@ def load_vocoder(
         raise InputError(
             f"{name}: this vocoder expects mels of {bundle.mel}; the model makes {mel}"
         )
-    return loaded(KINDS[bundle.kind].runner)(bundle, threads=threads, sampling=sampling)
+    post_filter = PostFilter.of_bundle(bundle.config, bundle.file(CONFIG_FILE))
+    vocoder = loaded(KINDS[bundle.kind].runner)(bundle, threads=threads, sampling=sampling)
+    return vocoder if post_filter is None else PostFiltered(vocoder, post_filter)
 
 
 def _exists(name: str | os.PathLike) -> bool:

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from timbrel.geometry import MelConfig
-from timbrel.mel.spectrogram import hann_window, mel_filters
+from timbrel.mel.spectrogram import mel_filters
 from timbrel.score.piano_roll import PianoRoll
+from timbrel.vocoder.overlap_add import OverlapAdd
 from timbrel.vocoder.vocoder import VocoderStream, check_mel
 
 _CHUNK = 32  # frames settled at a time
@@ -74,8 +75,7 @@ class _GriffinLimStream:
         mel = vocoder.mel
         self._vocoder, self._numbers, self._seed = vocoder, numbers, seed
         self._n_tracks = len(numbers)
-        self._hop, self._n_fft, self._n_bins = mel.hop_length, mel.n_fft, mel.n_fft // 2 + 1
-        self._window = hann_window(mel.n_fft)
+        self._n_bins = mel.n_fft // 2 + 1
         self._past = mel.n_fft // mel.hop_length  # settled frames that overlap a chunk
         self.restart(0)
 
@@ -85,9 +85,7 @@ class _GriffinLimStream:
         self._settled = np.zeros((n_tracks, self._past, self._n_bins), np.complex64)
         self._tried = np.zeros((n_tracks, 0, self._n_bins), np.complex64)
         self._chunk = frame // _CHUNK
-        self._overlap = np.zeros((n_tracks, mel.n_fft), np.float32)
-        self._weight = np.zeros(mel.n_fft, np.float32)
-        self._skip = mel.n_fft // 2  # the first frame's window reaches that far before the start
+        self._overlap = OverlapAdd(n_tracks, n_fft=mel.n_fft, hop_length=mel.hop_length)
 
     def process(self, mel: np.ndarray, *, last: bool = False) -> np.ndarray:
         mel = check_mel(mel, self._n_tracks, self._vocoder.mel)
@@ -97,11 +95,8 @@ class _GriffinLimStream:
             n_new = min(_CHUNK, self._waiting.shape[1])
             spectrum = self._settle(self._waiting[:, : _CHUNK + _AHEAD], n_new)
             self._waiting = self._waiting[:, n_new:]
-            audio.append(self._add(spectrum))
-        if last:
-            # The last frames reach half a window further, of which whole hops are given.
-            silence = np.zeros((self._n_tracks, self._past // 2, self._n_bins), np.complex64)
-            audio.append(self._add(silence))
+            ends = last and self._waiting.shape[1] == 0
+            audio.append(self._overlap.add(spectrum, last=ends))
         return np.concatenate([*audio, np.zeros((self._n_tracks, 0), np.float32)], axis=1)
 
     def _settle(self, mel: np.ndarray, n_new: int) -> np.ndarray:
@@ -124,9 +119,8 @@ class _GriffinLimStream:
         spectrum = np.concatenate([self._settled, spectrum], axis=1)
 
         previous = np.zeros_like(spectrum[:, self._past :])
-        weight = self._overlap_weight(spectrum.shape[1])
         for _ in range(self._vocoder.iterations):
-            consistent = self._consistent(spectrum, weight)[:, self._past :]
+            consistent = self._overlap.consistent(spectrum)[:, self._past :]
             moved = consistent + _MOMENTUM * (consistent - previous)
             previous = consistent
             spectrum[:, self._past :] = magnitude * moved / (np.abs(moved) + 1e-12)
@@ -135,40 +129,3 @@ class _GriffinLimStream:
         self._settled = np.concatenate([self._settled, new], axis=1)[:, -self._past :]
         self._chunk += 1
         return new
-
-    def _consistent(self, spectrum: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """The spectra of the audio that has, as nearly as possible, these spectra."""
-        audio = self._overlap_add(spectrum) / weight
-        frames = np.lib.stride_tricks.sliding_window_view(audio, self._n_fft, axis=1)
-        return np.fft.rfft(frames[:, :: self._hop] * self._window, axis=-1)
-
-    def _overlap_add(self, spectrum: np.ndarray) -> np.ndarray:
-        """Windowed inverse transforms, added where they overlap: (tracks, samples)."""
-        frames = np.fft.irfft(spectrum, self._n_fft, axis=-1).astype(np.float32) * self._window
-        n_tracks, n_frames, _ = frames.shape
-        parts = frames.reshape(n_tracks, n_frames, self._past, self._hop)
-        audio = np.zeros((n_tracks, n_frames + self._past - 1, self._hop), np.float32)
-        for i in range(self._past):
-            audio[:, i : i + n_frames] += parts[:, :, i]
-        return audio.reshape(n_tracks, -1)
-
-    def _overlap_weight(self, n_frames: int) -> np.ndarray:
-        parts = np.square(self._window).reshape(self._past, self._hop)
-        weight = np.zeros((n_frames + self._past - 1, self._hop), np.float32)
-        for i in range(self._past):
-            weight[i : i + n_frames] += parts[i]
-        return np.maximum(weight.reshape(-1), 1e-3)
-
-    def _add(self, spectrum: np.ndarray) -> np.ndarray:
-        """Add settled frames to the audio; gives the samples that no later frame will touch."""
-        n_frames = spectrum.shape[1]
-        n_samples = n_frames * self._hop
-        audio = self._overlap_add(spectrum)
-        weight = self._overlap_weight(n_frames)
-        rest = self._n_fft - self._hop
-        audio[:, :rest] += self._overlap[:, :rest]
-        weight[:rest] += self._weight[:rest]
-        self._overlap, self._weight = audio[:, n_samples:], weight[n_samples:]
-        skip = min(self._skip, n_samples)
-        self._skip -= skip
-        return audio[:, skip:n_samples] / weight[skip:n_samples]

@@ -15,6 +15,8 @@ from timbrel.bundles.weights import (
     training_rows,
 )
 from timbrel.geometry import MelConfig
+from timbrel.vocoder.post_filter import DRAWN
+from timbrel.vocoder.post_filter import KEY as POST_FILTER
 from timbrel.vocoder.student import Student
 from timbrel.vocoder.student_graph import streaming_graph
 from timbrel.vocoder.student_stream import GRAPH_FILE
@@ -41,6 +43,7 @@ def write_student_bundle(model: Student, output: Path, *, mel: MelConfig, **abou
     """
     round_to_half(model)
     config = bundle_config(model, "student", mel=asdict(mel), **about)
+    config[POST_FILTER] = asdict(DRAWN)
     files = graph_files(model, {GRAPH_FILE: streaming_graph(model)})
     write_bundle(output, config, files, card=_card(config))
 
@@ -52,6 +55,7 @@ def _card(config: dict[str, Any]) -> str:
 Parallel student (inverse autoregressive flows, Ping et al. 2019): mel spectrogram and noise to
 audio at {config["mel"]["sample_rate"]} Hz, {sizes["n_flows"]} flows of {sizes["n_layers"]} layers,
 {sizes["residual_size"]} residual and {sizes["skip_size"]} skip channels. Distilled from a WaveNet.
+A post-filter of {config[POST_FILTER]["passes"]} passes holds its sound to the mel.
 
 {config["attribution"]}
 

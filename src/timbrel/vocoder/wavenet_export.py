@@ -16,6 +16,8 @@ from timbrel.bundles.weights import (
     with_weights,
 )
 from timbrel.geometry import MelConfig
+from timbrel.vocoder.post_filter import DRAWN
+from timbrel.vocoder.post_filter import KEY as POST_FILTER
 from timbrel.vocoder.wavenet import Continuous, WaveNet, WaveNetConfig
 
 
@@ -46,6 +48,7 @@ def write_wavenet_bundle(
     """
     round_to_half(model)
     config = bundle_config(model, "wavenet", mel=asdict(mel), **about)
+    config[POST_FILTER] = asdict(DRAWN)
     write_bundle(
         output, config, {WEIGHTS_FILE: packed_weights(model)}, card=_card(config, _unit(model))
     )
@@ -82,7 +85,8 @@ def _card(config: dict[str, Any], unit: str) -> str:
 
 WaveNet vocoder (van den Oord et al. 2016; sizes of Kim et al. 2019 by default): mel spectrogram to
 audio at {config["mel"]["sample_rate"]} Hz, {sizes["n_layers"]} layers, {sizes["residual_size"]}
-residual and {sizes["skip_size"]} skip channels, {sizes["output"]} output.
+residual and {sizes["skip_size"]} skip channels, {sizes["output"]} output. A post-filter of
+{config[POST_FILTER]["passes"]} passes holds its sound to the mel.
 
 {config["attribution"]}
 

@@ -38,6 +38,8 @@ export interface BundleConfig {
   mel2mel?: string;
   /** Of a WaveNet. */
   engine?: WaveNetConfig;
+  /** Of a vocoder whose sound is held to its mel. */
+  post_filter?: { passes: number };
   attribution: string;
   license: string;
   /** What its makers say of its worth; mostly nothing. */

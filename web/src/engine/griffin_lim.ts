@@ -4,9 +4,9 @@
 import { joined } from "../audio/joined";
 import type { MelGeometry } from "./bundle";
 import type { Ensemble } from "./ensemble";
-import { Fft, hannWindow } from "./fft";
-import { melBands } from "./mel_bands";
 import { scattered } from "./chance";
+import { melBands, type Band } from "./mel_bands";
+import { OverlapAdd, type Overlap, type Spectra } from "./overlap_add";
 import type { Vocoder } from "./vocoder";
 
 export const GRIFFIN_LIM = "griffin-lim";
@@ -18,35 +18,22 @@ const SPREAD_ITERATIONS = 24;
 const SILENCE = 1e-5;
 const LATENCY = 48; // frames, after which every hop has its sound
 
-interface Spectra {
-  n: number; // frames
-  re: Float64Array; // (frames, bins)
-  im: Float64Array;
-}
-
 interface Voice {
   chunk: number; // that is settled next
   waiting: Float32Array; // mel
   settled: Spectra;
   tried: Spectra;
-  overlap: Float64Array;
-  weight: Float64Array;
+  overlap: Overlap;
   ready: Float32Array;
 }
 
 export class GriffinLim implements Vocoder<Voice[]> {
   readonly latencyFrames = LATENCY;
-  private readonly nBins: number;
-  private readonly past: number; // settled frames that overlap a chunk
-  private readonly window: Float64Array;
-  private readonly fft: Fft;
-  private readonly bands: { first: number; weights: Float64Array }[];
+  private readonly transform: OverlapAdd;
+  private readonly bands: Band[];
 
   constructor(readonly mel: MelGeometry) {
-    this.nBins = mel.n_fft / 2 + 1;
-    this.past = mel.n_fft / mel.hop_length;
-    this.window = hannWindow(mel.n_fft);
-    this.fft = new Fft(mel.n_fft);
+    this.transform = new OverlapAdd(mel.n_fft, mel.hop_length);
     this.bands = melBands(mel);
   }
 
@@ -55,10 +42,9 @@ export class GriffinLim implements Vocoder<Voice[]> {
     return tracks.map(() => ({
       chunk: 0,
       waiting: new Float32Array(0),
-      settled: this.silence(this.past),
-      tried: this.silence(0),
-      overlap: new Float64Array(n_fft),
-      weight: new Float64Array(n_fft),
+      settled: this.transform.silence(this.transform.past),
+      tried: this.transform.silence(0),
+      overlap: this.transform.begin(),
       // What comes before the first frame, and half a window that the first chunk gives too much.
       ready: new Float32Array(LATENCY * hop_length - n_fft / 2),
     }));
@@ -95,11 +81,12 @@ export class GriffinLim implements Vocoder<Voice[]> {
 
   /** Find phases for a chunk, and make its sound. */
   private settle(voice: Voice, track: number): void {
-    const { n_mels, hop_length, n_fft } = this.mel;
-    const { nBins, past } = this;
+    const { n_mels } = this.mel;
+    const { transform } = this;
+    const { nBins, past } = transform;
     const n = CHUNK + AHEAD;
     const magnitude = this.magnitudes(voice.waiting.subarray(0, n * n_mels), n);
-    const spectra = this.silence(past + n);
+    const spectra = transform.silence(past + n);
     spectra.re.set(voice.settled.re);
     spectra.im.set(voice.settled.im);
     const base = past * nBins;
@@ -112,9 +99,9 @@ export class GriffinLim implements Vocoder<Voice[]> {
       spectra.re[base + i] = magnitude[i] * Math.cos(angle);
       spectra.im[base + i] = magnitude[i] * Math.sin(angle);
     }
-    const previous = this.silence(n);
+    const previous = transform.silence(n);
     for (let iteration = 0; iteration < ITERATIONS; iteration++) {
-      const consistent = this.consistent(spectra);
+      const consistent = transform.consistent(spectra);
       for (let i = 0; i < n * nBins; i++) {
         const re = consistent.re[base + i];
         const im = consistent.im[base + i];
@@ -127,30 +114,19 @@ export class GriffinLim implements Vocoder<Voice[]> {
         spectra.im[base + i] = scale * y;
       }
     }
-    voice.tried = this.part(spectra, past + CHUNK, past + n);
-    voice.settled = this.part(spectra, CHUNK, past + CHUNK);
+    voice.tried = transform.part(spectra, past + CHUNK, past + n);
+    voice.settled = transform.part(spectra, CHUNK, past + CHUNK);
     voice.waiting = voice.waiting.slice(CHUNK * n_mels);
-    const fresh = this.part(spectra, past, past + CHUNK);
-    const sound = this.overlapAdd(fresh);
-    const weight = this.overlapWeight(CHUNK);
-    const rest = n_fft - hop_length;
-    for (let i = 0; i < rest; i++) {
-      sound[i] += voice.overlap[i];
-      weight[i] += voice.weight[i];
-    }
-    const nSamples = CHUNK * hop_length;
-    voice.overlap = sound.slice(nSamples);
-    voice.weight = weight.slice(nSamples);
-    const finished = Float32Array.from(
-      { length: nSamples },
-      (_, i) => sound[i] / Math.max(weight[i], 1e-3),
-    );
-    voice.ready = joined(voice.ready, finished);
+    const fresh = transform.part(spectra, past, past + CHUNK);
+    const { sound, left } = transform.add(fresh, voice.overlap);
+    voice.overlap = left;
+    voice.ready = joined(voice.ready, sound);
   }
 
   /** Spread mels to non-negative magnitudes by multiplicative updates (Lee and Seung 2001). */
   private magnitudes(mel: Float32Array, n: number): Float64Array {
-    const { nBins, bands } = this;
+    const { bands } = this;
+    const { nBins } = this.transform;
     const { n_mels } = this.mel;
     const out = new Float64Array(n * nBins);
     const numerator = new Float64Array(nBins);
@@ -180,92 +156,5 @@ export class GriffinLim implements Vocoder<Voice[]> {
       for (let bin = 0; bin < nBins; bin++) if (spread[bin] <= silence) spread[bin] = 0;
     }
     return out;
-  }
-
-  /** The spectra of the sound that has, as nearly as possible, these spectra. */
-  private consistent(spectra: Spectra): Spectra {
-    const sound = this.overlapAdd(spectra);
-    const weight = this.overlapWeight(spectra.n);
-    for (let i = 0; i < sound.length; i++) sound[i] /= Math.max(weight[i], 1e-3);
-    const { n_fft, hop_length } = this.mel;
-    const { nBins } = this;
-    const out = this.silence(spectra.n);
-    const re = new Float64Array(n_fft);
-    const im = new Float64Array(n_fft);
-    // Two real frames make one complex transform.
-    for (let frame = 0; frame < spectra.n; frame += 2) {
-      const at = frame * hop_length;
-      for (let i = 0; i < n_fft; i++) {
-        re[i] = sound[at + i] * this.window[i];
-        im[i] = (sound[at + hop_length + i] ?? 0) * this.window[i];
-      }
-      this.fft.forward(re, im);
-      for (let bin = 0; bin < nBins; bin++) {
-        const mirror = (n_fft - bin) % n_fft;
-        const here = frame * nBins + bin;
-        out.re[here] = (re[bin] + re[mirror]) / 2;
-        out.im[here] = (im[bin] - im[mirror]) / 2;
-        if (frame + 1 === spectra.n) continue;
-        out.re[here + nBins] = (im[bin] + im[mirror]) / 2;
-        out.im[here + nBins] = (re[mirror] - re[bin]) / 2;
-      }
-    }
-    return out;
-  }
-
-  /** Windowed inverse transforms, added where they overlap. */
-  private overlapAdd(spectra: Spectra): Float64Array {
-    const { n_fft, hop_length } = this.mel;
-    const { nBins } = this;
-    const sound = new Float64Array((spectra.n + this.past - 1) * hop_length);
-    const re = new Float64Array(n_fft);
-    const im = new Float64Array(n_fft);
-    for (let frame = 0; frame < spectra.n; frame += 2) {
-      const second = frame + 1 < spectra.n;
-      for (let bin = 0; bin < nBins; bin++) {
-        const here = frame * nBins + bin;
-        // The first and the last bin of a real signal's spectrum are real.
-        const real = bin === 0 || bin === nBins - 1;
-        const a = spectra.re[here];
-        const b = real ? 0 : spectra.im[here];
-        const c = second ? spectra.re[here + nBins] : 0;
-        const d = second && !real ? spectra.im[here + nBins] : 0;
-        re[bin] = a - d;
-        im[bin] = b + c;
-        if (real) continue;
-        re[n_fft - bin] = a + d;
-        im[n_fft - bin] = c - b;
-      }
-      this.fft.inverse(re, im);
-      const at = frame * hop_length;
-      for (let i = 0; i < n_fft; i++) {
-        const weight = this.window[i] / n_fft;
-        sound[at + i] += re[i] * weight;
-        if (second) sound[at + hop_length + i] += im[i] * weight;
-      }
-    }
-    return sound;
-  }
-
-  private overlapWeight(n: number): Float64Array {
-    const { n_fft, hop_length } = this.mel;
-    const weight = new Float64Array((n + this.past - 1) * hop_length);
-    for (let frame = 0; frame < n; frame++) {
-      for (let i = 0; i < n_fft; i++) weight[frame * hop_length + i] += this.window[i] ** 2;
-    }
-    return weight;
-  }
-
-  private silence(n: number): Spectra {
-    return { n, re: new Float64Array(n * this.nBins), im: new Float64Array(n * this.nBins) };
-  }
-
-  private part({ re, im }: Spectra, start: number, stop: number): Spectra {
-    const { nBins } = this;
-    return {
-      n: stop - start,
-      re: re.slice(start * nBins, stop * nBins),
-      im: im.slice(start * nBins, stop * nBins),
-    };
   }
 }

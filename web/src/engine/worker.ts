@@ -28,6 +28,7 @@ import { Output } from "./output";
 import { ParallelVocoder } from "./parallel";
 import { computeAll, turn, type Taker } from "./offline";
 import { Player, type LiveTrack } from "./player";
+import { postFiltered } from "./post_filter";
 import { Rendering } from "./rendering";
 import { ort, prepareRuntime } from "./runtime";
 import { aligned, type Playing } from "./source";
@@ -397,7 +398,7 @@ class Engine {
     });
   }
 
-  private async waveNet(name: string): Promise<WaveNet> {
+  private async waveNet(name: string): Promise<Vocoder> {
     const { file } = wavenetBuild();
     const wasm = await checkedBytes(
       "the WaveNet engine",
@@ -405,7 +406,9 @@ class Engine {
       this.manifest.wavenet[file],
       (path) => this.bytesOf(path),
     );
-    return this.load(name, (config, files) => WaveNet.load(config, files, wasm));
+    return this.load(name, async (config, files) =>
+      postFiltered(await WaveNet.load(config, files, wasm), config),
+    );
   }
 
   private isWaveNet(name: string): boolean {
