@@ -138,12 +138,13 @@ NOTES_RUNS ?= runs/notes runs/notes-baseline runs/notes-classifier
 
 .PHONY: results notes-results media
 results: $(VENV)/.dev system  ## Measure the shipped models on MIDI=… (piano-midi.de); writes docs/
-	$(BIN)/timbrel evaluate --midi $(MIDI) --soundfont $(SOUNDFONT) -o out/report \
+	$(BIN)/timbrel evaluate synthesis --midi $(MIDI) --soundfont $(SOUNDFONT) -o out/report \
 		--vocoder parallel --vocoder griffin-lim --cache out/evaluation
 	cp out/report/results.md out/report/results.json docs/
-	$(BIN)/timbrel evaluate --midi $(MIDI) --soundfont $(SOUNDFONT) -o out/report-wavenet \
-		--model mel2mel --vocoder wavenet --vocoder parallel --vocoder griffin-lim \
-		--cache out/evaluation
+	$(BIN)/python tools/without_post_filter.py wavenet out/wavenet-alone
+	$(BIN)/timbrel evaluate synthesis --midi $(MIDI) --soundfont $(SOUNDFONT) -o out/report-wavenet \
+		--model mel2mel --vocoder wavenet --vocoder out/wavenet-alone --vocoder wavenet-gaussian \
+		--vocoder parallel --vocoder griffin-lim --cache out/evaluation
 	cp out/report-wavenet/results.md docs/results-wavenet.md
 	$(BIN)/python tools/picture_report.py
 	$(BIN)/python tools/picture_vocoder.py $(MIDI) $(SOUNDFONT) out/evaluation
