@@ -12,11 +12,11 @@ from timbrel.notes.autoencoder import (
     TemporalConv,
     TemporalEncoder,
 )
-from timbrel.notes.sizes import AutoencoderConfig
+from timbrel.notes.sizes import NoteAutoencoderConfig
 from timbrel.training.recipe import read_recipe
 
 
-def n_parameters(config: AutoencoderConfig) -> int:
+def n_parameters(config: NoteAutoencoderConfig) -> int:
     with torch.device("meta"):
         return sum(p.numel() for p in Autoencoder(config).parameters())
 
@@ -26,7 +26,7 @@ def random_levels(*shape: int) -> torch.Tensor:
 
 
 def test_published_size() -> None:
-    config = AutoencoderConfig()
+    config = NoteAutoencoderConfig()
     assert n_parameters(config) == 61_804_048
     assert config.encoder_reach == 3 * 1023 + 1
     assert config.receptive_field == 6_141
@@ -35,11 +35,13 @@ def test_published_size() -> None:
 
 def test_the_preset_is_small_enough_to_ship() -> None:
     recipe = read_recipe("recipes/notes.yaml")
-    assert n_parameters(AutoencoderConfig(**recipe.model)) <= 2_500_000  # 5 MB in half precision
+    assert (
+        n_parameters(NoteAutoencoderConfig(**recipe.model)) <= 2_500_000
+    )  # 5 MB in half precision
 
 
 def test_four_seconds_make_125_codes_of_16() -> None:
-    encoder = TemporalEncoder(AutoencoderConfig(encoder_layers=2, encoder_size=8))
+    encoder = TemporalEncoder(NoteAutoencoderConfig(encoder_layers=2, encoder_size=8))
     assert encoder(random_levels(1, 64_000)).shape == (1, 125, 16)
 
 
@@ -55,7 +57,7 @@ def test_the_convolution_is_the_usual_one() -> None:
 
 def test_gates_are_sigmoid_then_tanh() -> None:
     torch.manual_seed(0)
-    config = AutoencoderConfig(residual_size=4, skip_size=3)
+    config = NoteAutoencoderConfig(residual_size=4, skip_size=3)
     layer = DecoderLayer(config, 1)
     with torch.no_grad():
         for parameter in layer.parameters():
@@ -107,16 +109,17 @@ def test_context_around_a_crop_gives_the_codes_of_the_whole(tiny_autoencoder: Au
     with torch.no_grad():
         codes = tiny_autoencoder.encoder(levels)[:, 3:5]
         expected = tiny_autoencoder.decoder(levels[:, 3 * 512 : 5 * 512], codes)
-        found, own_codes = tiny_autoencoder(levels[:, 2 * 512 : 6 * 512], 1)
+        found, own_codes, mel = tiny_autoencoder(levels[:, 2 * 512 : 6 * 512], 1)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(own_codes, codes)
+    assert mel is None
 
 
 def test_noise_reaches_the_decoder_alone(tiny_autoencoder: Autoencoder) -> None:
     levels = random_levels(1, 2 * 512)
     noise = torch.full_like(levels, 300.0)  # cut at the highest level
     with torch.no_grad():
-        logits, codes = tiny_autoencoder(levels, 0, noise)
+        logits, codes, _ = tiny_autoencoder(levels, 0, noise)
         torch.testing.assert_close(codes, tiny_autoencoder.encoder(levels))
         expected = tiny_autoencoder.decoder(torch.full_like(levels, 127.0), codes)
     torch.testing.assert_close(logits, expected)

@@ -11,7 +11,7 @@ from timbrel.errors import InputError
 from timbrel.notes.autoencoder import Autoencoder
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.sampling import QueueDecoder
-from timbrel.notes.sizes import AutoencoderConfig
+from timbrel.notes.sizes import NoteAutoencoderConfig
 
 
 def queue_decoder(model: Autoencoder) -> QueueDecoder:
@@ -27,14 +27,14 @@ def random_codes(*shape: int) -> np.ndarray:
 @pytest.mark.parametrize(
     "config",
     [
-        AutoencoderConfig(residual_size=16, skip_size=24, decoder_layers=12, decoder_cycle=10),
-        AutoencoderConfig(
+        NoteAutoencoderConfig(residual_size=16, skip_size=24, decoder_layers=12, decoder_cycle=10),
+        NoteAutoencoderConfig(
             residual_size=32, skip_size=16, decoder_layers=5, decoder_cycle=2, hop_length=128
         ),
-        AutoencoderConfig(residual_size=16, skip_size=24, decoder_layers=3, n_prototypes=24),
+        NoteAutoencoderConfig(residual_size=16, skip_size=24, decoder_layers=3, n_prototypes=24),
     ],
 )
-def test_logits_equal_the_full_convolution(config: AutoencoderConfig) -> None:
+def test_logits_equal_the_full_convolution(config: NoteAutoencoderConfig) -> None:
     torch.manual_seed(5)
     model = Autoencoder(config).eval()
     with torch.no_grad():

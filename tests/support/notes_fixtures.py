@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from support.notes_data import write_notes
 from timbrel.notes.autoencoder import Autoencoder
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.export import write_autoencoder_bundle
-from timbrel.notes.sizes import AutoencoderConfig
+from timbrel.notes.sizes import NoteAutoencoderConfig
 from timbrel.translation_network.export import write_translation_network_bundle
 from timbrel.translation_network.network import TranslationNetwork
 from timbrel.translation_network.sizes import TranslationNetworkConfig
@@ -26,7 +27,7 @@ TRAINED_SIZES = {
     "residual_size": 8,
     "skip_size": 16,
 }
-TINY = AutoencoderConfig(
+TINY = NoteAutoencoderConfig(
     encoder_layers=6,
     encoder_cycle=3,
     encoder_size=16,
@@ -59,8 +60,18 @@ def notes_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_autoencoder() -> Autoencoder:
     """A small autoencoder with random weights and biases that half precision holds exactly."""
+    return _autoencoder(TINY)
+
+
+@pytest.fixture(scope="session")
+def held_autoencoder() -> Autoencoder:
+    """One whose codes tell a mel, too."""
+    return _autoencoder(replace(TINY, spectrum_size=24))
+
+
+def _autoencoder(config: NoteAutoencoderConfig) -> Autoencoder:
     torch.manual_seed(2)
-    model = Autoencoder(TINY).eval()
+    model = Autoencoder(config).eval()
     _randomise(model)
     return model
 
@@ -79,9 +90,20 @@ def tiny_codec(
     tiny_autoencoder: Autoencoder, tmp_path_factory: pytest.TempPathFactory
 ) -> NoteCodec:
     """The bundle of `tiny_autoencoder`, loaded."""
-    path = tmp_path_factory.mktemp("bundles") / "tiny-notes"
+    return _codec(tiny_autoencoder, tmp_path_factory.mktemp("bundles") / "tiny-notes")
+
+
+@pytest.fixture(scope="session")
+def held_codec(
+    held_autoencoder: Autoencoder, tmp_path_factory: pytest.TempPathFactory
+) -> NoteCodec:
+    """The bundle of `held_autoencoder`, loaded."""
+    return _codec(held_autoencoder, tmp_path_factory.mktemp("bundles") / "held-notes")
+
+
+def _codec(model: Autoencoder, path: Path) -> NoteCodec:
     write_autoencoder_bundle(
-        tiny_autoencoder,
+        model,
         path,
         name="tiny",
         sample_rate=16_000,

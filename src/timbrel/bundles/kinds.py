@@ -67,10 +67,11 @@ KINDS: dict[str, Kind] = {
         optional={"post_filter": dict},
     ),
     "notes-autoencoder": Kind(
-        sizes="timbrel.notes.sizes:AutoencoderConfig",
+        sizes="timbrel.notes.sizes:NoteAutoencoderConfig",
         task="timbrel.training.tasks.autoencoder:AutoencoderTask",
         exporter="timbrel.notes.export:write_autoencoder_bundle",
         keys=_AUDIO,
+        optional={"post_filter": dict},
     ),
     "notes-baseline": Kind(
         sizes="timbrel.notes.baseline:BaselineConfig",

@@ -10,6 +10,7 @@ Samples are levels −128…127 (`timbrel.engine.companding`); both networks are
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import cast
 
@@ -18,7 +19,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from timbrel.engine.companding import HALF, N_LEVELS
-from timbrel.notes.sizes import KERNEL_SIZE, AutoencoderConfig
+from timbrel.errors import InputError
+from timbrel.notes.sizes import (
+    KERNEL_SIZE,
+    SPECTRUM_MEL,
+    SPECTRUM_REACH,
+    AutoencoderConfig,
+    NoteAutoencoderConfig,
+)
+from timbrel.vocoder.mel_scale import natural
 
 
 class TemporalConv(nn.Module):
@@ -102,6 +111,12 @@ class Decoder(nn.Module):
         self.hidden_condition = published_dense(config.condition_size, config.skip_size)
         self.logits = published_dense(config.skip_size, N_LEVELS)
 
+    def conditions(self, codes: Tensor) -> Tensor:
+        """Codes, and how near they are to each prototype: (batch, frames, condition_size)."""
+        if self.prototypes is None:
+            return codes
+        return torch.cat([codes, self.prototypes(codes).softmax(dim=-1)], dim=-1)
+
     def forward(self, levels: Tensor, codes: Tensor) -> Tensor:
         """Logits of each sample, teacher-forced.
 
@@ -116,9 +131,7 @@ class Decoder(nn.Module):
         -------
         Tensor, shape (batch, frames · hop_length, 256)
         """
-        conditions = codes
-        if self.prototypes is not None:
-            conditions = torch.cat([codes, self.prototypes(codes).softmax(dim=-1)], dim=-1)
+        conditions = self.conditions(codes)
         shifted = functional.pad(levels / HALF, (1, 0))[:, :-1]
         x = self.input(shifted[..., None])
         skip = self.skip_start(x)
@@ -130,19 +143,68 @@ class Decoder(nn.Module):
         return self.logits(functional.relu(hidden))
 
 
-class Autoencoder(nn.Module):
-    """Both networks."""
+class SpectrumHead(nn.Module):
+    """Codes → the mel of what they are the codes of.
 
-    def __init__(self, config: AutoencoderConfig) -> None:
+    The decoder's sound is held to it (`timbrel.vocoder.post_filter`).
+    """
+
+    def __init__(self, config: NoteAutoencoderConfig) -> None:
+        super().__init__()
+        hop = SPECTRUM_MEL.hop_length
+        if config.hop_length % hop:
+            raise InputError(
+                f"codes of {config.hop_length} samples are no whole number of a mel's hops of "
+                f"{hop}, as a model with 'spectrum_size' needs"
+            )
+        self.code_size = config.code_size
+        around = 2 * SPECTRUM_REACH * config.code_size
+        sizes = [config.condition_size + around, config.spectrum_size, config.spectrum_size]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
+        per_code = config.hop_length // hop
+        self.output = nn.Linear(config.spectrum_size, per_code * SPECTRUM_MEL.n_mels)
+
+    def forward(self, conditions: Tensor) -> Tensor:
+        """Natural-log mel of all codes but the outer ones.
+
+        Parameters
+        ----------
+        conditions
+            As `Decoder.conditions` gives them, shape (batch, frames, condition_size).
+
+        Returns
+        -------
+        Tensor, shape (batch, (frames - 2 · SPECTRUM_REACH) · hops, n_mels)
+            With as many hops of the mel as a code has.
+        """
+        n = conditions.shape[1] - 2 * SPECTRUM_REACH
+        codes = conditions[..., : self.code_size]
+        around = [codes[:, i : i + n] for i in range(2 * SPECTRUM_REACH + 1) if i != SPECTRUM_REACH]
+        x = torch.cat([conditions[:, SPECTRUM_REACH : SPECTRUM_REACH + n], *around], dim=-1)
+        for layer in self.layers:
+            x = functional.relu(layer(x))
+        return natural(self.output(x).reshape(len(x), -1, SPECTRUM_MEL.n_mels), SPECTRUM_MEL)
+
+
+class Autoencoder(nn.Module):
+    """Both networks, and the mel of the codes where the sizes say so."""
+
+    def __init__(self, config: NoteAutoencoderConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = TemporalEncoder(config)
         self.decoder = Decoder(config)
+        self.spectrum = SpectrumHead(config) if config.spectrum_size else None
 
     def forward(
-        self, levels: Tensor, context: int = 0, noise: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Logits of the levels, given their own codes, and the codes.
+        self,
+        levels: Tensor,
+        context: int = 0,
+        noise: Tensor | None = None,
+        *,
+        spectrum_only: bool = False,
+    ) -> tuple[Tensor | None, Tensor, Tensor | None]:
+        """Logits of the levels, given their own codes; the codes; and the mel that these tell.
 
         Parameters
         ----------
@@ -152,19 +214,29 @@ class Autoencoder(nn.Module):
             Frames at either end that only the encoder is given.
         noise
             Added to the levels that the decoder is given, shape (batch, frames · hop_length).
+        spectrum_only
+            Leave the decoder out.
 
         Returns
         -------
-        logits : Tensor, shape (batch, frames · hop_length, 256)
+        logits : Tensor, shape (batch, frames · hop_length, 256); or None
         codes : Tensor, shape (batch, frames, code_size)
+        mel : Tensor, as `SpectrumHead.forward` gives it; or None
+            No gradient comes from it to the codes.
         """
-        codes = self.encoder(levels)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not spectrum_only):
+            codes = self.encoder(levels)
         if context:
             margin = context * self.config.hop_length
             codes, levels = codes[:, context:-context], levels[:, margin:-margin]
+        mel = None
+        if self.spectrum is not None:
+            mel = self.spectrum(self.decoder.conditions(codes).detach())
+        if spectrum_only:
+            return None, codes, mel
         if noise is not None:
             levels = (levels + noise).clamp(-HALF, HALF - 1)
-        return self.decoder(levels, codes), codes
+        return self.decoder(levels, codes), codes, mel
 
 
 def add_frames(samples: Tensor, frames: Tensor) -> Tensor:

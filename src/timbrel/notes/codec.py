@@ -22,10 +22,12 @@ from timbrel.bundles.session import open_session
 from timbrel.engine.companding import compress
 from timbrel.errors import InputError
 from timbrel.files import atomic_path
-from timbrel.notes.sampling import Decoder, QueueDecoder
-from timbrel.notes.sizes import AutoencoderConfig
+from timbrel.notes.code_mel import CodeMel
+from timbrel.notes.sampling import Conditioning, Decoder, QueueDecoder
+from timbrel.notes.sizes import SPECTRUM_MEL, AutoencoderConfig, NoteAutoencoderConfig
 from timbrel.progress import Progress, silent
 from timbrel.sound import read_audio
+from timbrel.vocoder.post_filter import PostFilter, PostFilterPass
 
 KIND = "notes-autoencoder"
 ENCODER_FILE = "encoder.onnx"
@@ -135,10 +137,13 @@ class WaveNetCodec:
         )
 
     def _decoder_weights(self) -> dict[str, np.ndarray]:
+        return self._weights(self._decoder_prefix)
+
+    def _weights(self, prefix: str) -> dict[str, np.ndarray]:
+        """Those whose names begin so, without that."""
         from safetensors.numpy import load_file
 
         weights = load_file(self.bundle.file(WEIGHTS_FILE))
-        prefix = self._decoder_prefix
         return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
 
@@ -159,9 +164,16 @@ class NoteCodec(WaveNetCodec):
     """
 
     def __init__(self, bundle: Bundle, *, threads: int = 1) -> None:
-        check_keys(bundle.model, get_type_hints(AutoencoderConfig), bundle.file(CONFIG_FILE))
-        super().__init__(bundle, AutoencoderConfig(**bundle.model), threads=threads)
+        where = bundle.file(CONFIG_FILE)
+        sizes = {"spectrum_size": 0} | bundle.model  # of which older bundles say nothing
+        check_keys(sizes, get_type_hints(NoteAutoencoderConfig), where)
+        super().__init__(bundle, NoteAutoencoderConfig(**sizes), threads=threads)
         self.identity = bundle_hash(bundle.path)
+        self._post_filter = PostFilter.of_bundle(bundle.config, where)
+        if self._post_filter is not None and not sizes["spectrum_size"]:
+            raise InputError(
+                f"{where}: has a post-filter, but no 'spectrum_size': nothing tells its mel"
+            )
 
     @classmethod
     def load(cls, name_or_path: str | os.PathLike, *, threads: int = 1) -> NoteCodec:
@@ -218,7 +230,23 @@ class NoteCodec(WaveNetCodec):
         sound_s = sum(map(len, codes)) * self.hop_length / self.sample_rate
         frames = progress(range(longest), longest, "decoding", sound_s=sound_s)
         audio = np.concatenate([stream.process(padded[:, i : i + 1]) for i in frames], axis=1)
-        return [row[: len(some) * self.hop_length] for row, some in zip(audio, codes, strict=True)]
+        sounds = [
+            row[: len(some) * self.hop_length] for row, some in zip(audio, codes, strict=True)
+        ]
+        return self._held(sounds, codes)
+
+    def _held(self, sounds: list[np.ndarray], codes: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Sounds, held to the mels that their codes tell."""
+        if self._post_filter is None:
+            return sounds
+        mel_of = CodeMel(self._weights("spectrum."), Conditioning(self._decoder_weights()))
+        held = []
+        for sound, some in zip(sounds, codes, strict=True):
+            audio, mel = sound[None], mel_of(some[None])
+            for _ in range(self._post_filter.passes):
+                audio = PostFilterPass(1, SPECTRUM_MEL).process(audio, mel, last=True)
+            held.append(audio[0])
+        return held
 
     def save_codes(self, path: str | os.PathLike, clips: Sequence[Clip]) -> None:
         """Write codes as an .npz file that says which model made them."""

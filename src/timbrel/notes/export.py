@@ -29,6 +29,8 @@ from timbrel.notes.baseline import SpectralBaseline
 from timbrel.notes.classifier import NoteClassifier
 from timbrel.notes.codec import ENCODER_FILE, KIND
 from timbrel.notes.sizes import KERNEL_SIZE, AutoencoderConfig
+from timbrel.vocoder.post_filter import DRAWN
+from timbrel.vocoder.post_filter import KEY as POST_FILTER
 
 BASELINE_KIND, CLASSIFIER_KIND = "notes-baseline", "notes-classifier"
 NORMS_FILE = "norms.safetensors"
@@ -48,6 +50,8 @@ def write_autoencoder_bundle(
     """
     round_to_half(model)
     config = bundle_config(model, KIND, **about)
+    if model.config.spectrum_size:
+        config[POST_FILTER] = asdict(DRAWN)
     files = graph_files(model, {ENCODER_FILE: encoder_graph(model, model.encoder)})
     write_bundle(output, config, files, card=_card(config, model.config))
 
@@ -167,8 +171,16 @@ def _card(config: dict[str, Any], sizes: AutoencoderConfig) -> str:
 WaveNet autoencoder of musical notes (Engel et al. 2017): audio at 16 kHz to {sizes.code_size}
 numbers every {sizes.hop_length} samples, and back. Encoder: {sizes.encoder_layers} layers of
 {sizes.encoder_size}; decoder: {sizes.decoder_layers} layers of {sizes.residual_size}, skip
-connections of {sizes.skip_size}, receptive field {sizes.receptive_field:,} samples.
+connections of {sizes.skip_size}, receptive field {sizes.receptive_field:,} samples.{_held(config)}
 {card_end(config)}"""
+
+
+def _held(config: dict[str, Any]) -> str:
+    if POST_FILTER not in config:
+        return ""
+    return f"""
+A post-filter of {config[POST_FILTER]["passes"]} passes holds its sound to the mel that a small
+network of {config["model"]["spectrum_size"]} units tells from the codes."""
 
 
 def card_end(config: dict[str, Any]) -> str:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from timbrel.geometry import MelConfig
+
 KERNEL_SIZE = 3
+SPECTRUM_REACH = 2  # codes to each side of one that tell its mel
+SPECTRUM_MEL = MelConfig()  # of that mel
 
 
 @dataclass(frozen=True)
@@ -52,3 +56,12 @@ class AutoencoderConfig:
     def receptive_field(self) -> int:
         """Samples that a prediction depends on, those of the input convolution included."""
         return (KERNEL_SIZE - 1) * (sum(self.decoder_dilations) + 1) + 1
+
+
+@dataclass(frozen=True)
+class NoteAutoencoderConfig(AutoencoderConfig):
+    """Sizes of the autoencoder of notes."""
+
+    # Units of each layer of what tells a mel from the codes, to which the decoder's sound is held
+    # (`timbrel.vocoder.post_filter`); 0: there is none. None was published.
+    spectrum_size: int = 0

@@ -51,7 +51,7 @@ class Task(ABC):
     # A row of `timbrel.bundles.kinds.KINDS`: what a run begins with, and what it is exported as.
     kind: ClassVar[str]
     # The measure of a validation that says which weights of a run are the best.
-    judged_by: ClassVar[str]
+    judged_by: str
     lower_is_better: ClassVar[bool] = True
     # Whether some of the model's parameters never get a gradient, which DDP must know.
     has_idle_parameters: bool = False

@@ -10,15 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 
 from support.notes_fixtures import TRAINED_SIZES
 from timbrel.bundles.kinds import KINDS, loaded
-from timbrel.engine.companding import compress
+from timbrel.engine.companding import compress, expand
+from timbrel.errors import InputError
+from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.notes.baseline import BaselineConfig, SpectralBaseline
 from timbrel.notes.codec import NoteCodec
 from timbrel.notes.dataset import data_sha256, read_split
 from timbrel.notes.export import load_spectral
-from timbrel.notes.sizes import AutoencoderConfig
+from timbrel.notes.sizes import NoteAutoencoderConfig
 from timbrel.progress import silent
 from timbrel.training.export import export_run
 from timbrel.training.loop import train
@@ -165,7 +168,7 @@ def test_qualities_that_were_not_measured_are_not_learnt(notes_data: Path, tmp_p
 def test_crops_are_levels_of_the_notes_with_context(notes_data: Path) -> None:
     wanted = recipe("notes-autoencoder")
     task = AutoencoderTask(wanted, notes_data, rank=0, world=1, progress=silent)
-    context = AutoencoderConfig(**MODELS["notes-autoencoder"]).context_frames
+    context = NoteAutoencoderConfig(**MODELS["notes-autoencoder"]).context_frames
     batch = task.batch(5)
     assert batch.levels.shape == (4, (2 + 2 * context) * 512)
     torch.testing.assert_close(task.batch(5).levels, batch.levels)
@@ -176,6 +179,67 @@ def test_crops_are_levels_of_the_notes_with_context(notes_data: Path) -> None:
     for crop in batch.levels.numpy():
         windows = [np.lib.stride_tricks.sliding_window_view(w, len(crop)) for w in whole]
         assert any((w == crop).all(axis=1).any() for w in windows)
+
+
+def test_the_spectrum_is_trained_beside_the_others(notes_data: Path, tmp_path: Path) -> None:
+    """Its error falls, the other weights stay, and the bundle holds decoded sounds to it."""
+    start = tmp_path / "start"
+    train(recipe("notes-autoencoder", steps=3, validate_every=3), notes_data, tmp_path / "plain")
+    export_run(tmp_path / "plain", start)
+    wanted = recipe(
+        "notes-autoencoder",
+        model=TRAINED_SIZES | {"spectrum_size": 32},
+        options={"crop_frames": 8, "spectrum_only": True},
+        start_from=str(start),
+        steps=60,
+        validate_every=20,
+        ema_decay=0.9,
+    )
+    train(wanted, notes_data, tmp_path / "run")
+    found = [line["mel_error"] for line in lines(tmp_path / "run", "valid")]
+    assert found == sorted(found, reverse=True)
+    task = AutoencoderTask(wanted, notes_data, rank=0, world=1, progress=silent)
+    assert found[0] < 0.6 * task.validate(task.model.eval()).measures["mel_error"]
+    assert all("nll" not in line for line in lines(tmp_path / "run", "valid"))
+    export_run(tmp_path / "run", tmp_path / "bundle")
+    codec = NoteCodec.load(tmp_path / "bundle")
+    assert codec.bundle.config["post_filter"] == {"passes": 3}
+    assert (
+        "the mel that a small\nnetwork of 32 units tells"
+        in codec.bundle.file("README.md").read_text()
+    )
+    assert "but for the layers of the spectrum" in codec.bundle.training["start"]
+    before, after = (
+        load_file(tmp_path / name / "weights.safetensors") for name in ("start", "bundle")
+    )
+    for name, weight in before.items():
+        np.testing.assert_array_equal(after[name], weight)
+
+
+def test_the_mel_is_that_of_the_crop(notes_data: Path) -> None:
+    options = {"crop_frames": 6}
+    sizes = TRAINED_SIZES | {"spectrum_size": 8}
+    wanted = recipe("notes-autoencoder", model=sizes, options=options)
+    task = AutoencoderTask(wanted, notes_data, rank=0, world=1, progress=silent)
+    batch = task.batch(2)
+    assert batch.mel.shape == (4, 2 * 4, 80)
+    context = NoteAutoencoderConfig(**sizes).context_frames
+    first = (context + 2) * 4
+    for levels, mel in zip(batch.levels.numpy(), batch.mel.numpy(), strict=True):
+        heard = mel_spectrogram(expand(levels))[first : first + 8]
+        loud = mel > 1
+        np.testing.assert_allclose(mel[loud], heard[loud], atol=0.1)  # of 256 levels
+
+
+def test_a_spectrum_that_cannot_be_trained_is_refused(notes_data: Path) -> None:
+    def made(sizes: dict, options: dict) -> None:
+        wanted = recipe("notes-autoencoder", model=TRAINED_SIZES | sizes, options=options)
+        AutoencoderTask(wanted, notes_data, rank=0, world=1, progress=silent)
+
+    with pytest.raises(InputError, match="spectrum_only wants a model with 'spectrum_size'"):
+        made({}, {"spectrum_only": True})
+    with pytest.raises(InputError, match="crop_frames is 4; a model with 'spectrum_size' wants"):
+        made({"spectrum_size": 8}, {"crop_frames": 4})
 
 
 def test_two_processes_hold_what_one_would(notes_data: Path) -> None:

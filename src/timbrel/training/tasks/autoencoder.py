@@ -6,7 +6,7 @@ It maximises the likelihood of each sample, given the previous samples and the c
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +14,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from timbrel.bundles.bundle import Bundle
+from timbrel.bundles.weights import with_weights
 from timbrel.engine.companding import HALF, compress
+from timbrel.errors import InputError
+from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.notes.autoencoder import Autoencoder
 from timbrel.notes.baseline import N_PITCHES
 from timbrel.notes.codec import KIND
 from timbrel.notes.dataset import NoteSplit
-from timbrel.notes.sizes import AutoencoderConfig
+from timbrel.notes.sizes import SPECTRUM_MEL, SPECTRUM_REACH, NoteAutoencoderConfig
 from timbrel.progress import Progress
-from timbrel.training.recipe import Recipe
+from timbrel.training.recipe import Recipe, known, refuse_other_sizes
 from timbrel.training.task import Validation
 from timbrel.training.tasks.notes import NotesTask, TensorBatch
 
@@ -49,6 +53,9 @@ class AutoencoderOptions:
     past_noise: float = 0.0
     # And the codes are taught the pitch, by the likelihood of the note's own among all.
     pitch_weight: float = 0.0
+    # Train nothing but what tells the mel from the codes (`spectrum_size`), which learns beside the
+    # others and changes nothing about them.
+    spectrum_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class AutoencoderBatch(TensorBatch):
     levels: Tensor  # (batch, samples) float32, with the context
     noise: Tensor  # (batch, samples without the context)
     pitches: Tensor  # (batch,) int64
+    mel: Tensor  # (batch, hops, n_mels), of all codes but the outer ones, or of none
 
 
 class AutoencoderTask(NotesTask):
@@ -74,6 +82,15 @@ class AutoencoderTask(NotesTask):
         super().__init__(recipe, folder, rank=rank, world=world, progress=progress)
         self._context = self.config.context_frames if self._options.context else 0
         self._directions = pitch_directions(self.config.code_size)
+        if self._options.spectrum_only:
+            if not self.config.spectrum_size:
+                raise InputError("options: spectrum_only wants a model with 'spectrum_size'")
+            self.judged_by = "mel_error"
+        if self.config.spectrum_size and self._options.crop_frames <= 2 * SPECTRUM_REACH:
+            raise InputError(
+                f"options: crop_frames is {self._options.crop_frames}; a model with "
+                f"'spectrum_size' wants more than {2 * SPECTRUM_REACH}"
+            )
         prototypes = self.model.decoder.prototypes
         if prototypes is not None and self._options.pitch_weight:
             # Where codes are taught the pitch, that is what the first prototypes begin as.
@@ -82,44 +99,70 @@ class AutoencoderTask(NotesTask):
                 prototypes.weight[:n] = self._directions[:n]
 
     @classmethod
-    def network(cls, sizes: AutoencoderConfig, recipe: Recipe) -> Autoencoder:  # noqa: ARG003
+    def network(cls, sizes: NoteAutoencoderConfig, recipe: Recipe) -> Autoencoder:  # noqa: ARG003
         return Autoencoder(sizes)
+
+    def start(self, bundle: Bundle) -> str:
+        """As `Task.start`; the bundle's network may lack what tells the mel."""
+        sizes = known(NoteAutoencoderConfig, bundle.model, str(bundle.path))
+        if sizes.spectrum_size or not self.config.spectrum_size:
+            return super().start(bundle)
+        wanted = replace(self.config, spectrum_size=0)
+        refuse_other_sizes(sizes, wanted, bundle.path)
+        given = dict(with_weights(Autoencoder(wanted), bundle).named_parameters())
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                if name in given:
+                    parameter.copy_(given[name])
+        return "the layers of the spectrum"
 
     def batch(self, step: int) -> AutoencoderBatch:
         return self._crops(self._train, step, self._items, self._options.past_noise)
 
     def loss(self, model: nn.Module, batch: AutoencoderBatch, step: int) -> Tensor:  # noqa: ARG002
-        nll, pitch_loss, _ = self._losses(model, batch)
-        return nll + self._options.pitch_weight * pitch_loss
+        measured = self._measures(model, batch)
+        total = measured.get("mel_error", torch.zeros(()))
+        if not self._options.spectrum_only:
+            total = total + measured["nll"] + self._options.pitch_weight * measured["pitch_loss"]
+        return total
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> Validation:
-        found = []
+        found: dict[str, list[float]] = {}
         for i in range(_VALID_BATCHES):
             items = range(i * _VALID_SIZE, (i + 1) * _VALID_SIZE)
-            nll, _, accuracy = self._losses(model, self._crops(self._valid, _VALID_STEP, items))
-            found.append((float(nll), float(accuracy)))
-        nll, accuracy = np.mean(found, axis=0).tolist()
-        measures = {"nll": nll}
-        if self._options.pitch_weight:
-            measures["pitch_accuracy"] = accuracy
+            batch = self._crops(self._valid, _VALID_STEP, items)
+            for name, value in self._measures(model, batch).items():
+                found.setdefault(name, []).append(float(value))
+        measures = {name: float(np.mean(values)) for name, values in found.items()}
+        measures.pop("pitch_loss", None)
+        if not self._options.pitch_weight:
+            measures.pop("pitch_accuracy", None)
         return Validation(measures)
 
-    def _losses(self, model: nn.Module, batch: AutoencoderBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """Give both losses, and how often the pitch was found in audible frames."""
+    def _measures(self, model: nn.Module, batch: AutoencoderBatch) -> dict[str, Tensor]:
+        """Losses, and how often the pitch was found in audible frames."""
         batch = batch.to(next(model.parameters()).device)
-        logits, codes = model(batch.levels, self._context, batch.noise)
+        only = self._options.spectrum_only
+        logits, codes, mel = model(batch.levels, self._context, batch.noise, spectrum_only=only)
+        measured = {}
+        if mel is not None:
+            measured["mel_error"] = (mel.float() - batch.mel).abs().mean()
+        if logits is None:
+            return measured
         margin = self._context * self.config.hop_length
         levels = batch.levels[:, margin : batch.levels.shape[1] - margin]
         labels = levels.long() + HALF
-        nll = functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten())
+        measured["nll"] = functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten())
         audible = levels.abs().unflatten(1, (-1, self.config.hop_length)).mean(dim=-1) > _AUDIBLE
         chances = codes.float() @ self._directions.to(codes.device).T  # (batch, frames, 128)
         pitches = batch.pitches[:, None].expand(audible.shape)
         each = functional.cross_entropy(chances.transpose(1, 2), pitches, reduction="none")
         n_audible = audible.sum().clamp(min=1)
         hits = (chances.argmax(dim=-1) == pitches) & audible
-        return nll, (each * audible).sum() / n_audible, hits.sum() / n_audible
+        measured["pitch_loss"] = (each * audible).sum() / n_audible
+        measured["pitch_accuracy"] = hits.sum() / n_audible
+        return measured
 
     def _crops(
         self, split: NoteSplit, step: int, items: Iterable[int], past_noise: float = 0.0
@@ -127,14 +170,16 @@ class AutoencoderTask(NotesTask):
         """A step's crops, a pure function of its arguments."""
         hop = self.config.hop_length
         length, margin = self._options.crop_frames * hop, self._context * hop
-        crops, noises, pitches = [], [], []
+        crops, noises, pitches, mels = [], [], [], []
         for item in items:
             random = np.random.default_rng((self._seed, step, item))
             index = int(random.integers(len(split)))
             audio = split.audio(index)
             start = int(random.integers(0, max(len(audio) - length, 0) + 1))
             padded = np.pad(audio, (margin, margin + length))
-            crops.append(padded[start : start + length + 2 * margin])
+            crop = padded[start : start + length + 2 * margin]
+            crops.append(crop)
+            mels.append(self._inner_mel(crop, margin))
             deviation = past_noise * random.random()
             noises.append((deviation * random.standard_normal(length)).astype(np.float32))
             pitches.append(split.notes[index].pitch)
@@ -142,7 +187,16 @@ class AutoencoderTask(NotesTask):
             torch.from_numpy(compress(np.stack(crops))).float(),
             torch.from_numpy(np.stack(noises)),
             torch.tensor(pitches),
+            torch.from_numpy(np.stack(mels)),
         )
+
+    def _inner_mel(self, crop: np.ndarray, margin: int) -> np.ndarray:
+        """The mel of all codes of a crop, a margin at either end left out, but the outer ones."""
+        if not self.config.spectrum_size:
+            return np.zeros((0, SPECTRUM_MEL.n_mels), np.float32)
+        hop = SPECTRUM_MEL.hop_length
+        edge = (margin + SPECTRUM_REACH * self.config.hop_length) // hop
+        return mel_spectrogram(crop, SPECTRUM_MEL)[edge : len(crop) // hop - edge]
 
 
 def pitch_directions(code_size: int) -> Tensor:
