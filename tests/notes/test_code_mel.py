@@ -17,6 +17,7 @@ from timbrel.mel.spectrogram import mel_spectrogram
 from timbrel.notes.autoencoder import Autoencoder, SpectrumHead
 from timbrel.notes.code_mel import CodeMel
 from timbrel.notes.codec import NoteCodec
+from timbrel.notes.morphing import mix
 from timbrel.notes.sampling import Conditioning
 from timbrel.notes.sizes import SPECTRUM_MEL, SPECTRUM_REACH, NoteAutoencoderConfig
 
@@ -62,6 +63,20 @@ def test_decoded_sounds_are_held_to_it(held_codec: NoteCodec, tiny_codec: NoteCo
         assert error(after, mel) < 0.4 * error(before, mel)
     alone = held_codec.decode([CODES[1]], numbers=[1], seed=3)
     np.testing.assert_allclose(alone[0], held[1], atol=1e-6)
+
+
+def test_mixes_are_of_the_mels_too(held_codec: NoteCodec, tiny_codec: NoteCodec) -> None:
+    first, second = (held_codec.with_mels(codes) for codes in CODES)
+    assert first.shape == (9, 16 + 4 * 80)
+    np.testing.assert_array_equal(first[:, :16], CODES[0])
+    np.testing.assert_array_equal(tiny_codec.with_mels(CODES[0]), CODES[0])
+    (plain,) = held_codec.decode([CODES[0]], seed=3)
+    np.testing.assert_array_equal(held_codec.decode([first], seed=3)[0], plain)
+    # Half way to what is louder by two nepers, with the same codes, all is louder by one.
+    louder = np.concatenate([first[:, :16], first[:, 16:] + 2], axis=1)
+    (sound,) = held_codec.decode([mix([first, louder], [0.5, 0.5])], seed=3)
+    assert np.log(sound.std() / plain.std()) == pytest.approx(1, abs=0.05)
+    assert mix([first, second], [0.5, 0.5]).shape == first.shape
 
 
 def test_no_gradient_goes_from_the_mel_to_the_codes(held_autoencoder: Autoencoder) -> None:

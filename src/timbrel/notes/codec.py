@@ -174,6 +174,10 @@ class NoteCodec(WaveNetCodec):
             raise InputError(
                 f"{where}: has a post-filter, but no 'spectrum_size': nothing tells its mel"
             )
+        self._mel_of: CodeMel | None = None
+        if self._post_filter is not None:
+            conditioning = Conditioning(self._decoder_weights())
+            self._mel_of = CodeMel(self._weights("spectrum."), conditioning)
 
     @classmethod
     def load(cls, name_or_path: str | os.PathLike, *, threads: int = 1) -> NoteCodec:
@@ -211,7 +215,7 @@ class NoteCodec(WaveNetCodec):
         Parameters
         ----------
         codes
-            Of each sound, (frames, code_size).
+            Of each sound, (frames, code_size), or as `with_mels` gives them.
         numbers
             Of the sounds; 0, 1, 2 … where it is None.
         seed, temperature
@@ -219,12 +223,13 @@ class NoteCodec(WaveNetCodec):
         progress
             Wraps the frames.
         """
+        codes = [self.with_mels(c) if c.shape[1] == self.code_size else c for c in codes]
         longest = max((len(some) for some in codes), default=0)
         if longest == 0:
             return [np.zeros(0, np.float32) for _ in codes]
         padded = np.zeros((len(codes), longest, self.code_size), np.float32)
         for row, some in zip(padded, codes, strict=True):
-            row[: len(some)] = some
+            row[: len(some)] = some[:, : self.code_size]
         numbers = range(len(codes)) if numbers is None else numbers
         stream = self.decoder().stream(numbers, seed=seed, temperature=temperature)
         sound_s = sum(map(len, codes)) * self.hop_length / self.sample_rate
@@ -235,14 +240,33 @@ class NoteCodec(WaveNetCodec):
         ]
         return self._held(sounds, codes)
 
+    def with_mels(self, codes: np.ndarray) -> np.ndarray:
+        """Codes with the mels that they tell, side by side, where the sound is held to a mel.
+
+        What is mixed of such, or stretched, is mixed in both: the mel half way between two is the
+        mean of theirs, and not what the mean of their codes would tell.
+
+        Parameters
+        ----------
+        codes
+            Shape (frames, code_size).
+
+        Returns
+        -------
+        ndarray of float32, shape (frames, code_size + hops · n_mels); or the codes as they are
+        """
+        if self._mel_of is None:
+            return codes
+        return np.concatenate([codes, self._mel_of(codes[None]).reshape(len(codes), -1)], axis=1)
+
     def _held(self, sounds: list[np.ndarray], codes: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Sounds, held to the mels that their codes tell."""
+        """Sounds, held to the mels beside their codes."""
         if self._post_filter is None:
             return sounds
-        mel_of = CodeMel(self._weights("spectrum."), Conditioning(self._decoder_weights()))
         held = []
         for sound, some in zip(sounds, codes, strict=True):
-            audio, mel = sound[None], mel_of(some[None])
+            mel = some[None, :, self.code_size :].reshape(1, -1, SPECTRUM_MEL.n_mels)
+            audio = sound[None]
             for _ in range(self._post_filter.passes):
                 audio = PostFilterPass(1, SPECTRUM_MEL).process(audio, mel, last=True)
             held.append(audio[0])

@@ -23,7 +23,7 @@ from timbrel.bundles.bundle import bundle_hash, load_bundle
 from timbrel.errors import InputError, Skip, refuse
 from timbrel.files import write_text
 from timbrel.notes.classifier import ClassifierConfig, NoteClassifier
-from timbrel.notes.codec import KIND
+from timbrel.notes.codec import KIND, NoteCodec
 from timbrel.notes.dataset import NoteSplit, measured_qualities, read_split
 from timbrel.notes.export import BASELINE_KIND, load_spectral
 from timbrel.notes.measures import (
@@ -158,7 +158,7 @@ class _Autoencoder:
         self, name_or_path: str, plan: EvaluationPlan, workers: Workers, audio: Path
     ) -> None:
         bundle = load_bundle(name_or_path, kind=KIND)
-        self._model, self._plan, self.workers = bundle.path, plan, workers
+        self.path, self._plan, self.workers = bundle.path, plan, workers
         drawn = f"{bundle_hash(bundle.path)[:12]}-seed-{plan.seed}-temperature-{plan.temperature:g}"
         self._sounds, self.morphs = audio / f"{self.name}-{drawn}", audio / f"morphs-{drawn}"
         self._codes = audio.parent / f"codes-{bundle_hash(bundle.path)[:12]}"
@@ -175,7 +175,7 @@ class _Autoencoder:
             Clip(self._codes / f"{split.path.name}-{split.notes[i].note_str}.npy", audio)
             for i, audio in heard.items()
         ]
-        codes = self.workers.each(codes_of_clips, notes, "encoding", model=self._model)
+        codes = self.workers.each(codes_of_clips, notes, "encoding", model=self.path)
         return dict(zip(heard, codes, strict=True))
 
     def decoded(self, sounds: Sequence[Sound]) -> list[np.ndarray]:
@@ -185,7 +185,7 @@ class _Autoencoder:
             sounds,
             "decoding",
             numbered=True,
-            model=self._model,
+            model=self.path,
             seed=self._plan.seed,
             temperature=self._plan.temperature,
         )
@@ -351,6 +351,8 @@ def _morphs(
         first, last = (model.morphs / END.format(number, names) for number in (1, 2))
         ways.append((first, model.morphs / f"{names}.wav", last))
     codes = model.encoded(split, {i: heard[i] for i in sum(pairs, ())})
+    codec = NoteCodec.load(model.path)
+    codes = {i: codec.with_mels(some) for i, some in codes.items()}
     sounds = [
         Sound(path, mix([codes[a], codes[b]], [1 - share, share]), len(heard[a]))
         for (a, b), way in zip(pairs, ways, strict=True)

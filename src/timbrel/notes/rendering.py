@@ -26,7 +26,7 @@ class Sound:
     """Codes that will become a file."""
 
     path: Path
-    codes: np.ndarray  # (frames, code_size)
+    codes: np.ndarray  # (frames, code_size), or as `NoteCodec.with_mels` gives them
     n_samples: int  # of the file; at most what the codes give
 
 
@@ -90,13 +90,14 @@ def render_numbered(
 
 
 def encode_together(codec: NoteCodec, paths: Sequence[Path]) -> tuple[list[np.ndarray], int]:
-    """Codes of clips that are to be mixed, and the samples of the longest.
+    """Codes of clips that are to be mixed, with their mels, and the samples of the longest.
 
     Shorter clips are filled with silence.
     """
     clips = [codec.read(path) for path in paths]
     longest = max(len(clip) for clip in clips)
-    return [codec.encode(np.pad(clip, (0, longest - len(clip)))) for clip in clips], longest
+    padded = [np.pad(clip, (0, longest - len(clip))) for clip in clips]
+    return [codec.with_mels(codec.encode(clip)) for clip in padded], longest
 
 
 def corner_notes(paths: Sequence[Path]) -> dict[int | None, list[Path]]:

@@ -196,10 +196,10 @@ def test_the_spectrum_is_trained_beside_the_others(notes_data: Path, tmp_path: P
         ema_decay=0.9,
     )
     train(wanted, notes_data, tmp_path / "run")
-    found = [line["mel_error"] for line in lines(tmp_path / "run", "valid")]
+    found = [line["mel_loss"] for line in lines(tmp_path / "run", "valid")]
     assert found == sorted(found, reverse=True)
     task = AutoencoderTask(wanted, notes_data, rank=0, world=1, progress=silent)
-    assert found[-1] < 0.8 * task.validate(task.model.eval()).measures["mel_error"]
+    assert found[-1] < 0.8 * task.validate(task.model.eval()).measures["mel_loss"]
     assert all("nll" not in line for line in lines(tmp_path / "run", "valid"))
     export_run(tmp_path / "run", tmp_path / "bundle")
     codec = NoteCodec.load(tmp_path / "bundle")

@@ -37,6 +37,7 @@ _VALID_BATCHES, _VALID_SIZE, _VALID_STEP = 8, 8, 10**9
 _SMALLEST_CIRCLE, _PITCH_SCALE = 12, 4.0
 # Frames whose mean level, out of 128, is lower are too faint to have a recognisable pitch.
 _AUDIBLE = 4.0
+_LOUD = 2.5  # nepers below the loudest band of a crop at which another counts a third of it
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class AutoencoderTask(NotesTask):
         if self._options.spectrum_only:
             if not self.config.spectrum_size:
                 raise InputError("options: spectrum_only wants a model with 'spectrum_size'")
-            self.judged_by = "mel_error"
+            self.judged_by = "mel_loss"
         if self.config.spectrum_size and self._options.crop_frames <= 2 * SPECTRUM_REACH:
             raise InputError(
                 f"options: crop_frames is {self._options.crop_frames}; a model with "
@@ -121,7 +122,7 @@ class AutoencoderTask(NotesTask):
 
     def loss(self, model: nn.Module, batch: AutoencoderBatch, step: int) -> Tensor:  # noqa: ARG002
         measured = self._measures(model, batch)
-        total = measured.get("mel_error", torch.zeros(()))
+        total = measured.get("mel_loss", torch.zeros(()))
         if not self._options.spectrum_only:
             total = total + measured["nll"] + self._options.pitch_weight * measured["pitch_loss"]
         return total
@@ -147,7 +148,10 @@ class AutoencoderTask(NotesTask):
         logits, codes, mel = model(batch.levels, self._context, batch.noise, spectrum_only=only)
         measured = {}
         if mel is not None:
-            measured["mel_error"] = (mel.float() - batch.mel).abs().mean()
+            errors = (mel.float() - batch.mel).abs()
+            measured["mel_error"] = errors.mean()
+            # What is loud is heard, and least of a mel is loud.
+            measured["mel_loss"] = (errors * loudness_weights(batch.mel)).mean()
         if logits is None:
             return measured
         margin = self._context * self.config.hop_length
@@ -197,6 +201,18 @@ class AutoencoderTask(NotesTask):
         hop = SPECTRUM_MEL.hop_length
         edge = (margin + SPECTRUM_REACH * self.config.hop_length) // hop
         return mel_spectrogram(crop, SPECTRUM_MEL)[edge : len(crop) // hop - edge]
+
+
+def loudness_weights(mel: Tensor) -> Tensor:
+    """How much each band of a crop counts: 1.1 for its loudest one, 0.1 far below.
+
+    Parameters
+    ----------
+    mel
+        Natural logarithm, shape (batch, hops, n_mels).
+    """
+    below = mel.amax(dim=(1, 2), keepdim=True) - mel
+    return 0.1 + torch.exp(-below / _LOUD)
 
 
 def pitch_directions(code_size: int) -> Tensor:
