@@ -143,8 +143,8 @@ results: $(VENV)/.dev system  ## Measure the shipped models on MIDI=… (piano-m
 	cp out/report/results.md out/report/results.json docs/
 	$(BIN)/python tools/without_post_filter.py wavenet out/wavenet-alone
 	$(BIN)/timbrel evaluate synthesis --midi $(MIDI) --soundfont $(SOUNDFONT) -o out/report-wavenet \
-		--model mel2mel --vocoder wavenet --vocoder out/wavenet-alone \
-		--vocoder parallel --vocoder griffin-lim --cache out/evaluation
+		--model mel2mel --vocoder wavenet --vocoder out/wavenet-alone --judge basic-pitch \
+		--cache out/evaluation
 	cp out/report-wavenet/results.md docs/results-wavenet.md
 	$(BIN)/python tools/picture_report.py
 	$(BIN)/python tools/picture_vocoder.py $(MIDI) $(SOUNDFONT) out/evaluation

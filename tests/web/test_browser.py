@@ -34,7 +34,7 @@ def test_other_sounds_and_models_and_links(page: Page) -> None:
     # Unless a WaveNet is chosen, the WAV is what is heard.
     choice = page.get_by_label("Vocoder for the WAV")
     expect(choice).to_have_value("griffin-lim")
-    offered = choice.get_by_role("option", name="wavenet (experimental)", exact=True)
+    offered = choice.get_by_role("option", name="wavenet", exact=True)
     expect(offered).to_have_count(1)
     command = page.locator("code").inner_text()
     assert command.startswith("timbrel render prelude.mid --timbre ")
