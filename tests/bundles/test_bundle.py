@@ -195,9 +195,9 @@ def test_format_1_is_read(bundle_copy: Path) -> None:
 
 
 def test_notes_of_format_1_keep_the_rate_of_their_mel() -> None:
-    bundle = load_bundle("notes")
+    bundle = load_bundle("notes-classifier")
     assert json.loads(bundle.file(CONFIG_FILE).read_text())["format"] == 1
     assert bundle.sample_rate == 16_000
     assert "gain" not in bundle.config
-    with pytest.raises(InputError, match="'notes-autoencoder' has no mel spectrogram"):
+    with pytest.raises(InputError, match="'notes-classifier' has no mel spectrogram"):
         _ = bundle.mel

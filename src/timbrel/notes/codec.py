@@ -34,6 +34,9 @@ ENCODER_FILE = "encoder.onnx"
 CHUNK_FRAMES = 64
 _SILENCE = 1e-4
 _CODES_FORMAT = 1
+# Exponent of magnitudes of which mixes are means: logarithms (an exponent of 0) make what only one
+# sound has too soft, and magnitudes make of a mix two sounds at once.
+_COMPRESSION = 0.3
 
 
 @dataclass(frozen=True)
@@ -244,7 +247,8 @@ class NoteCodec(WaveNetCodec):
         """Codes with the mels that they tell, side by side, where the sound is held to a mel.
 
         What is mixed of such, or stretched, is mixed in both: the mel half way between two is the
-        mean of theirs, and not what the mean of their codes would tell.
+        mean of theirs, and not what the mean of their codes would tell. The mean is of compressed
+        magnitudes.
 
         Parameters
         ----------
@@ -257,19 +261,25 @@ class NoteCodec(WaveNetCodec):
         """
         if self._mel_of is None:
             return codes
-        return np.concatenate([codes, self._mel_of(codes[None]).reshape(len(codes), -1)], axis=1)
+        compressed = np.exp(_COMPRESSION * self._mel_of(codes[None]))
+        return np.concatenate([codes, compressed.reshape(len(codes), -1)], axis=1)
 
     def _held(self, sounds: list[np.ndarray], codes: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Sounds, held to the mels beside their codes."""
+        """Sounds, held to the mels beside their codes, and as loud as before.
+
+        How loud all is, the decoder knows better than what tells the mel.
+        """
         if self._post_filter is None:
             return sounds
+        least = np.exp(_COMPRESSION * SPECTRUM_MEL.log_floor)
         held = []
         for sound, some in zip(sounds, codes, strict=True):
-            mel = some[None, :, self.code_size :].reshape(1, -1, SPECTRUM_MEL.n_mels)
+            compressed = some[None, :, self.code_size :].reshape(1, -1, SPECTRUM_MEL.n_mels)
+            mel = (np.log(np.maximum(compressed, least)) / _COMPRESSION).astype(np.float32)
             audio = sound[None]
             for _ in range(self._post_filter.passes):
                 audio = PostFilterPass(1, SPECTRUM_MEL).process(audio, mel, last=True)
-            held.append(audio[0])
+            held.append(_as_loud(audio[0], sound))
         return held
 
     def save_codes(self, path: str | os.PathLike, clips: Sequence[Clip]) -> None:
@@ -316,3 +326,11 @@ class NoteCodec(WaveNetCodec):
             raise InputError(f"{path}: is damaged (its codes do not fit together)")
         parts = np.split(codes, np.cumsum(n_frames)[:-1])
         return [Clip(*values) for values in zip(names, parts, n_samples, strict=True)]
+
+
+def _as_loud(audio: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """A sound with the mean square of another one, but not beyond full scale."""
+    level, peak = np.sqrt(np.square(audio).mean()), np.abs(audio).max()
+    if not peak:
+        return audio
+    return audio * np.float32(min(np.sqrt(np.square(other).mean()) / level, 1 / peak))
