@@ -255,7 +255,8 @@ def test_a_midi_keyboard_is_heard_in_tune(context: BrowserContext, url: str) -> 
     until(page, "transport.seconds", lambda seconds: seconds > 5)
     page.evaluate("timbrel.stop()")
     levels = np.sqrt(np.square(captured(page).mean(axis=1)[: 5 * 16000]).reshape(-1, 1600).mean(1))
-    assert levels.max() > 3e-3  # the short note may lie across two of the spans
+    # Of some 0.02 at the note's beginning, a busy computer may lose the first moments.
+    assert levels.max() > 1e-3
     assert levels[-5:].max() < 1e-2 * levels.max()
     # What is held sounds on, in tune.
     page.evaluate("timbrel.transport.startCapture()")
