@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -177,10 +178,6 @@ class NoteCodec(WaveNetCodec):
             raise InputError(
                 f"{where}: has a post-filter, but no 'spectrum_size': nothing tells its mel"
             )
-        self._mel_of: CodeMel | None = None
-        if self._post_filter is not None:
-            conditioning = Conditioning(self._decoder_weights())
-            self._mel_of = CodeMel(self._weights("spectrum."), conditioning)
 
     @classmethod
     def load(cls, name_or_path: str | os.PathLike, *, threads: int = 1) -> NoteCodec:
@@ -243,6 +240,11 @@ class NoteCodec(WaveNetCodec):
         ]
         return self._held(sounds, codes)
 
+    @cached_property
+    def _mel_of(self) -> CodeMel:
+        """Read when it is first wanted: encoding alone needs no weights of a decoder."""
+        return CodeMel(self._weights("spectrum."), Conditioning(self._decoder_weights()))
+
     def with_mels(self, codes: np.ndarray) -> np.ndarray:
         """Codes with the mels that they tell, side by side, where the sound is held to a mel.
 
@@ -259,7 +261,7 @@ class NoteCodec(WaveNetCodec):
         -------
         ndarray of float32, shape (frames, code_size + hops · n_mels); or the codes as they are
         """
-        if self._mel_of is None:
+        if self._post_filter is None:
             return codes
         compressed = np.exp(_COMPRESSION * self._mel_of(codes[None]))
         return np.concatenate([codes, compressed.reshape(len(codes), -1)], axis=1)
