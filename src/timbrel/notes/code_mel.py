@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from timbrel.notes.sampling import Conditioning
+from timbrel.notes.sampling import Conditioning, dense_layer
 from timbrel.notes.sizes import SPECTRUM_MEL, SPECTRUM_REACH
 from timbrel.vocoder.mel_scale import natural
 
@@ -25,16 +25,11 @@ class CodeMel:
 
     def __init__(self, weights: Mapping[str, np.ndarray], conditioning: Conditioning) -> None:
         self._conditioning = conditioning
-
-        def dense(name: str) -> tuple[np.ndarray, np.ndarray]:
-            weight, bias = (weights[f"{name}.{part}"] for part in ("weight", "bias"))
-            return weight.T.astype(np.float32), bias.astype(np.float32)
-
         names = itertools.takewhile(
             lambda name: f"{name}.weight" in weights, (f"layers.{i}" for i in itertools.count())
         )
-        self._layers = [dense(name) for name in names]
-        self._output = dense("output")
+        self._layers = [dense_layer(weights, name) for name in names]
+        self._output = dense_layer(weights, "output")
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
         """From (sounds, frames, code_size) to natural-log mels (sounds, hops, n_mels).

@@ -10,6 +10,7 @@ by side and share the weights; they can be interrupted and continued between any
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -65,6 +66,12 @@ def check_codes(codes: np.ndarray, n_streams: int, code_size: int) -> None:
         raise InputError("the codes hold numbers that are not finite")
 
 
+def dense_layer(weights: Mapping[str, np.ndarray], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """What a layer multiplies inputs with, (inputs, outputs), and its bias."""
+    weight = np.ascontiguousarray(weights[f"{name}.weight"].T, np.float32)
+    return weight, weights[f"{name}.bias"].astype(np.float32)
+
+
 class Conditioning:
     """What the decoder is given for a code: it, and how near it is to each prototype, if any.
 
@@ -78,9 +85,8 @@ class Conditioning:
         self._prototypes = None
         self.n_prototypes = 0
         if "prototypes.weight" in weights:
-            weight, bias = (weights[f"prototypes.{name}"] for name in ("weight", "bias"))
-            self._prototypes = (weight.T.astype(np.float32), bias.astype(np.float32))
-            self.n_prototypes = len(bias)
+            self._prototypes = dense_layer(weights, "prototypes")
+            self.n_prototypes = len(self._prototypes[1])
 
     def __call__(self, codes: np.ndarray) -> np.ndarray:
         """From (streams, frames, code_size) to (streams, frames, condition_size)."""
@@ -114,10 +120,7 @@ class QueueDecoder:
     ) -> None:
         self.dilations, self.hop_length = dilations, hop_length
 
-        def dense(name: str) -> tuple[np.ndarray, np.ndarray]:
-            weight = np.ascontiguousarray(weights[f"{name}.weight"].T, np.float32)
-            return weight, weights[f"{name}.bias"].astype(np.float32)
-
+        dense = partial(dense_layer, weights)
         self.conditioning = Conditioning(weights)
         self.input = dense("input.dense")
         start, skip_bias = dense("skip_start")
