@@ -15,7 +15,7 @@ inline void layers(Group& g) {
     Operands<P> inputs, gated, skip[2];
     inputs.n = gated.n = skip[0].n = skip[1].n = g.n;
     inputs.rests = gated.rests = g.n * p.residual;
-    const int half = p.layers[0].skip[0].tiles * kLanes;
+    const int half = p.layers[0].skip[0].tiles * kLanes, of_frame = left_of_frame(g);
     for (int s = 0; s < g.n; ++s) {
         gated.scales[s] = 1.0f / (P::most(Range::both_signs) * (P::kHasRests ? kRests : 1));
         gated.results[s] = at<float>(g.states[s], p.x);
@@ -28,17 +28,17 @@ inline void layers(Group& g) {
         // Layers begin their blocks at different samples: were it the same, that sample's weights
         // would not fit into the second-level cache, and the next would miss them.
         const int slot = g.slots[l], row = int((g.position + l) % kMaxBlock);
-        condition_gates<P, float>(g, l, row);
-        add_older_taps<P>(g, layer, slot, row);
+        condition_gates<P, typename P::Gate>(g, l, of_frame, row);
+        add_older_taps<P>(g, layer, slot, of_frame, row);
         g.slots[l] = slot + 1 == layer.ring ? 0 : slot + 1;
         const bool last = l + 1 == p.n_layers;
         for (int s = 0; s < g.n; ++s) {
             float* x = at<float>(g.states[s], p.x);
-            inputs.results[s] = gates_of<float>(g, layer, s, row);
+            inputs.gates[s] = gates_of<typename P::Gate>(g, layer, s, row);
             inputs.gated[s] = row_of<P>(g, p.z, l % 2 * 2, p.activation_bytes, s);
             gated.activations[s] = inputs.gated[s];
             if (layer.looked_up) {
-                look_up_gates<P>(p, g.states[s], slot, inputs.results[s], inputs.gated[s],
+                look_up_gates<P>(p, g.states[s], slot, inputs.gates[s], inputs.gated[s],
                                  inputs.rests);
             } else {
                 auto* input = row_of<P>(g, layer.inputs, slot, p.activation_bytes, s);

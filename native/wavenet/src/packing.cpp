@@ -276,9 +276,7 @@ class Packer {
             layer.ring = std::max(1, plan_.n_older_taps) * layer.dilation;
             // With levels as inputs there are only so many products.
             layer.looked_up = l == 0 && c_.input_taps == 0 && !c_.skip_start;
-            if (!layer.looked_up)
-                layer.current =
-                    matrix(gate_rows(tap_name(l, plan_.n_older_taps)), Range::both_signs);
+            if (!layer.looked_up) layer.current = gate_matrix(tap_name(l, plan_.n_older_taps));
             if (l > 0) skip_part(l - 1, 1, skips, scales);
             if (l + 1 < plan_.n_layers) {
                 const Dense residual =
@@ -331,7 +329,7 @@ class Packer {
             const int in_block = plan_.tiled ? kTilesInBlock : tiles_at_once(registers_, operands);
             for (int tap = 0; tap < plan_.n_older_taps; ++tap)
                 if (!plan_.all_layers[l].looked_up)
-                    taps[tap] = matrix(gate_rows(tap_name(l, tap)), Range::both_signs, in_block);
+                    taps[tap] = gate_matrix(tap_name(l, tap), in_block);
             plan_.all_layers[l].taps = taps;
         }
     }
@@ -393,6 +391,41 @@ class Packer {
         m.scales = copied<float>(stream_, scales, dense.rows);
         m.offsets = offsets;
         return m;
+    }
+
+    Matrix gate_matrix(const std::string& name, int in_block = kTilesInBlock) {
+        const Dense dense = gate_rows(name);
+        Matrix m = matrix(dense, Range::both_signs, in_block);
+        if (precision_ != Precision::int8 || !plan_.tiled) return m;
+        const std::vector<float> scales = row_scales({&dense, 1});
+        m.turn_unit = std::max(*std::max_element(scales.begin(), scales.end()), 1e-30f);
+        std::int64_t most = 1;
+        for (int i = 0; i < dense.rows; ++i) {
+            std::int64_t sum = 0;
+            for (int k = 0; k < dense.columns; ++k)
+                sum += std::abs(rounded(dense.row(i)[k], scales[i]));
+            most = std::max(most, sum * (kBytesMost - zero_of(Range::both_signs)));
+        }
+        // The rows of two tiles of tanh's take turns, and of two of sigmoid's, which are halved.
+        std::vector<std::uint16_t> shares(dense.rows);
+        for (int i = 0; i < dense.rows; ++i) {
+            const int tile = i / lanes_, half = tile % 2;
+            const int place = (tile / 4 * 4 + half * 2) * lanes_ + i % lanes_ * 2 + tile / 2 % 2;
+            shares[place] = half_bits(scales[i] / m.turn_unit * (half ? 0.5f : 1.0f));
+        }
+        m.turn_shares = copied<std::uint16_t>(arena_, shares, dense.rows);
+        while (most >> m.turn_shift > 32767) ++m.turn_shift;
+        m.turn_unit *= float(1 << m.turn_shift);
+        return m;
+    }
+
+    // The nearest float of 16 bits of a number of 0 to 1.
+    static std::uint16_t half_bits(float value) {
+        int exponent = -13;
+        if (value > 0) std::frexp(value, &exponent);
+        exponent = std::max(exponent, -13);
+        return std::uint16_t(std::lround(std::ldexp(value, 11 - exponent)) +
+                             ((exponent + 13) << 10));
     }
 
     bool is_scaled() const {
@@ -457,7 +490,8 @@ class Packer {
         plan_.logits = take(plan_.parameters * sizeof(float));
         plan_.history = take(std::max(1, c_.input_taps) * sizeof(float));
         for (Layer& layer : plan_.all_layers)
-            layer.gates = take(std::size_t(kMaxBlock) * 2 * plan_.residual * sizeof(float));
+            layer.gates = take(std::size_t(kMaxBlock) * 2 * plan_.residual *
+                               (plan_.tiled ? sizeof(std::uint16_t) : sizeof(float)));
         for (Layer& layer : plan_.all_layers) {
             layer.input_scales = take(layer.ring * sizeof(float));
             if (layer.looked_up) layer.inputs = take(layer.ring * sizeof(std::int32_t));
@@ -485,7 +519,7 @@ class Packer {
         if (plan_.tiled) {
             const int gates = 2 * plan_.residual;
             plan_.tile_sums = take(std::max({gates, plan_.skip, plan_.parameters}) * sizeof(float));
-            plan_.tap_sums = take(plan_.n_older_taps * gates * sizeof(float));
+            plan_.tap_sums = take(std::max(2, plan_.n_older_taps) * gates * sizeof(float));
         }
         for (Layer& layer : plan_.all_layers)
             if (!layer.looked_up) layer.inputs = take(layer.ring * of_layer);

@@ -49,6 +49,11 @@ struct Matrix {
     const float* scales;  // one a row; null in single precision
     // One a row, of 8-bit weights whose activations have signs: undoes these numbers' zero.
     const std::int32_t* offsets;
+    // Of gates in floats of 16 bits (isa/half.inl): a sum's 16 bits from `turn_shift` on, times
+    // `turn_unit`, times its row's share, which is such a float, are the product.
+    const std::uint16_t* turn_shares;
+    float turn_unit;
+    std::int32_t turn_shift;
     std::int32_t tiles, tiles_in_block;
     std::int32_t columns;  // padded
     std::size_t bytes;

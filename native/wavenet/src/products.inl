@@ -161,8 +161,10 @@ struct Float32 {
     using Weight = float;
     using Activation = float;
     using Sum = F;
-    using Number = float;  // a lane of Sum
-    using Frame = float;   // how conditioning is kept
+    using Number = float;     // a lane of Sum
+    using Frame = float;      // how conditioning is kept
+    using Gate = float;       // what products of gates are added to,
+    using GateFrame = Frame;  // and how its conditioning is kept
     static constexpr int kGroup = 1;
     static constexpr bool kScaled = false, kHasZero = false, kCoarseGates = false;
     static constexpr bool kHasRests = false;
@@ -198,6 +200,8 @@ struct Int16 {
     using Sum = I;
     using Number = std::int32_t;
     using Frame = float;
+    using Gate = float;
+    using GateFrame = Frame;
     static constexpr int kGroup = 2;
     static constexpr bool kScaled = true, kHasZero = false, kCoarseGates = true;
     static constexpr bool kHasRests = false;
@@ -239,6 +243,8 @@ struct Bytes {
     using Sum = I;
     using Number = std::int32_t;
     using Frame = FrameOfBytes;
+    using Gate = float;
+    using GateFrame = Frame;
     static constexpr int kGroup = 4;
     static constexpr bool kScaled = true, kHasZero = kUnsigned, kCoarseGates = true;
     static constexpr bool kHasRests = true;
@@ -318,6 +324,7 @@ struct Operands {
     float scales[kMaxOperands];
     float* results[kMaxOperands];                 // of rows; the product is added to them
     typename P::Number* sums[kMaxOperands];       // the same, for Finish::sum
+    typename P::Gate* gates[kMaxOperands];        // the same, for Finish::gate and Finish::taps
     typename P::Activation* gated[kMaxOperands];  // where Finish::gate puts the gates' products
 };
 
@@ -339,8 +346,19 @@ inline void keep_gated(typename P::Activation* to, int rests, const F (&pairs)[2
 
 // What becomes of results: they are stored, or, as pairs of tiles, they are gates and only the
 // rounded product of each pair is, or they stay sums that have no scale yet. Operands of `fine`
-// products have their rests behind them, where there are any.
-enum class Finish { add, fine, gate, sum };
+// products have their rests behind them, where there are any. Those of older taps are added to
+// gates.
+enum class Finish { add, fine, taps, gate, sum };
+
+// Whether P finishes gates itself, which are not rows of floats: see isa/half.inl.
+template <class P>
+constexpr bool kInTurns = sizeof(typename P::Gate) < sizeof(float);
+
+// Tiles that are finished together, at least.
+template <class P, Finish kFinish>
+constexpr int kFewestTiles = kFinish == Finish::gate   ? (kInTurns<P> ? 8 : 2)
+                             : kFinish == Finish::taps ? (kInTurns<P> ? 4 : 1)
+                                                       : 1;
 
 // Steps of a loop's turn. Processors foresee what an instruction loads from the distance of its
 // last addresses, and on some a distance of 2 or 4 KiB makes this harmful: a turn covers one, or
@@ -415,10 +433,21 @@ __attribute__((noinline)) void add_tiles(const Matrix& m, const typename P::Weig
         }
         return;
     }
+    constexpr bool of_gates = kFinish == Finish::gate || kFinish == Finish::taps;
+    if constexpr (of_gates && kInTurns<P>) {
+        TIMBREL_UNROLL
+        for (int s = 0; s < S; ++s)
+            P::template finish_gates<kFinish>(m, row, sums[s], o, first + s);
+        return;
+    }
     const float* const scales = P::kScaled ? m.scales + row : nullptr;
     TIMBREL_UNROLL
     for (int s = 0; s < S; ++s) {
-        float* const result = o.results[first + s] + row;
+        float* result;
+        if constexpr (of_gates && !kInTurns<P>)
+            result = o.gates[first + s] + row;
+        else
+            result = o.results[first + s] + row;
         const F unit = splat(o.scales[first + s]);
         F values[TI];
         TIMBREL_UNROLL
@@ -445,11 +474,16 @@ inline void add_block(const Matrix& m, const typename P::Weight* w, int tiles, i
     for (; i + TI <= tiles; i += TI)
         add_tiles<P, kFinish, TI, S>(m, w + i * kLanes * P::kGroup, tiles, row + i * kLanes, o,
                                      first);
-    if constexpr (TI > (kFinish == Finish::gate ? 2 : 1))
+    if constexpr (TI > kFewestTiles<P, kFinish>)
         if (i < tiles) add_block<P, kFinish, S, TI / 2>(m, w, tiles, row, o, first, i);
 }
 
-constexpr int kOperandsAtOnce = operands_at_once(kRegisters);
+// As many as let tiles be finished together.
+template <class P, Finish kFinish>
+constexpr int kOperandsAtOnce =
+    tiles_at_once(kRegisters, operands_at_once(kRegisters)) < kFewestTiles<P, kFinish>
+        ? kRegisters / 2 / kFewestTiles<P, kFinish>
+        : operands_at_once(kRegisters);
 template <int S>
 constexpr int kTilesAtOnce = tiles_at_once(kRegisters, S);
 
@@ -470,7 +504,7 @@ inline void add_product(const Matrix& m, const Operands<P>& o) {
     for (int tile = 0; tile < m.tiles; tile += m.tiles_in_block) {
         const int left = m.tiles - tile;
         const int tiles = left < m.tiles_in_block ? left : m.tiles_in_block;
-        add_operands<P, kFinish, kOperandsAtOnce>(m, w, tiles, tile * kLanes, o, 0);
+        add_operands<P, kFinish, kOperandsAtOnce<P, kFinish>>(m, w, tiles, tile * kLanes, o, 0);
         w += std::size_t(tiles) * kLanes * m.columns;
     }
 }

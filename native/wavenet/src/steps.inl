@@ -75,10 +75,16 @@ inline void condition_frames(Group& g) {
             __builtin_memcpy(o.results[i], p.condition_bias, p.condition_rows * sizeof(float));
         }
         add_product<Float32>(p.condition, o);
-        for (int i = 0; sizeof(Frame) < sizeof(float) && i < n; ++i)
-            for (int row = 0; row < p.condition_rows; row += kLanes)
+        for (int i = 0; sizeof(Frame) < sizeof(float) && i < n; ++i) {
+            int row = 0;
+            if constexpr (kInTurns<P>) {
+                row = p.n_layers * 2 * p.residual;
+                P::keep_gates(reinterpret_cast<typename P::Gate*>(o.results[i]), o.results[i], row);
+            }
+            for (; row < p.condition_rows; row += kLanes)
                 store(reinterpret_cast<Frame*>(o.results[i]) + row,
                       clamp(load(o.results[i] + row), -kMostHalf, kMostHalf));
+        }
     }
     g.conditioned = stop;
 }
@@ -143,11 +149,13 @@ inline unsigned char* tile_sums(const Group& g) {
     return is_tiled<P>(g) ? g.rows + g.plan->tile_sums * g.n : nullptr;
 }
 
+// The samples from this one to the end of its frame.
+inline int left_of_frame(const Group& g) { return g.plan->hop - int(g.position % g.plan->hop); }
+
 // How many samples are worked off now, of `multiple` that are worked off together: up to the end of
 // the frame, whose successor may not be there yet. `row` counts samples.
-inline int begun(const Group& g, int row, int multiple) {
-    const int of_frame = g.plan->hop - int(g.position % g.plan->hop),
-              left = multiple - row % multiple;
+inline int begun(const Group& g, int of_frame, int row, int multiple) {
+    const int left = multiple - row % multiple;
     if (of_frame < g.plan->hop && row % multiple) return 0;
     return left < of_frame ? left : of_frame;
 }
@@ -160,26 +168,31 @@ inline Gate* gates_of(const Group& g, const Layer& layer, int s, int row) {
 
 // The conditioning of a layer's gates for the samples that begin now.
 template <class P, class Gate>
-inline void condition_gates(Group& g, int index, int row) {
+inline void condition_gates(Group& g, int index, int of_frame, int row) {
     const Plan& p = *g.plan;
-    const int rows = 2 * p.residual, n = begun(g, row, kMaxBlock);
+    const int rows = 2 * p.residual, n = begun(g, of_frame, row, kMaxBlock);
     for (int s = 0; n && s < g.n; ++s) {
         Gate* gates = gates_of<Gate>(g, p.layers[index], s, row);
         if (p.layer_condition) {
-            interpolate<typename P::Frame>(p, g.states[s], g.position, n, index * rows, rows,
-                                           gates);
+            interpolate<typename P::GateFrame>(p, g.states[s], g.position, n, index * rows, rows,
+                                               gates);
             continue;
         }
-        for (int i = 0; i < n * rows; i += kLanes)
-            keep<typename P::Frame>(gates + i, load(p.condition_bias + index * rows + i % rows));
+        const float* bias = p.condition_bias + index * rows;
+        if constexpr (kInTurns<P>) {
+            for (int i = 0; i < n; ++i) P::keep_gates(gates + i * rows, bias, rows);
+        } else {
+            for (int i = 0; i < n * rows; i += kLanes)
+                keep<typename P::Frame>(gates + i, load(bias + i % rows));
+        }
     }
 }
 
 // Adds the products of a layer's older taps, for the samples that begin now.
 template <class P>
-inline void add_older_taps(Group& g, const Layer& layer, int slot, int row) {
+inline void add_older_taps(Group& g, const Layer& layer, int slot, int of_frame, int row) {
     const Plan& p = *g.plan;
-    const int n = layer.looked_up ? 0 : begun(g, row, layer.block);
+    const int n = layer.looked_up ? 0 : begun(g, of_frame, row, layer.block);
     for (int tap = 0; n && tap < p.n_older_taps; ++tap) {
         // The ring holds whole dilations and these whole blocks, so a block never wraps around.
         const int older = older_slot(layer, slot, tap);
@@ -190,9 +203,9 @@ inline void add_older_taps(Group& g, const Layer& layer, int slot, int row) {
             for (int s = 0; s < g.n; ++s, ++o.n) {
                 o.activations[o.n] = row_of<P>(g, layer.inputs, older + i, p.activation_bytes, s);
                 o.scales[o.n] = at<float>(g.states[s], layer.input_scales)[older + i];
-                o.results[o.n] = gates_of<float>(g, layer, s, row + i);
+                o.gates[o.n] = gates_of<typename P::Gate>(g, layer, s, row + i);
             }
-        add_product<P>(layer.taps[tap], o);
+        add_product<P, Finish::taps>(layer.taps[tap], o);
     }
 }
 
@@ -235,12 +248,21 @@ inline void look_up_gates(const Plan& p, unsigned char* state, int slot, const G
         products[tap] = product(tap, levels[older_slot(layer, slot, tap)]);
     levels[slot] = 1 + int(*at<float>(state, p.history));
     products[p.n_older_taps] = product(p.n_older_taps, levels[slot]);
-    for (int i = 0; i < p.residual; i += kLanes) {
-        F a = load(before + 2 * i), b = load(before + 2 * i + kLanes);
-        for (int tap = 0; tap < n_taps; ++tap) {
-            a += load(products[tap] + 2 * i);
-            b += load(products[tap] + 2 * i + kLanes);
+    constexpr int tiles = kFewestTiles<P, Finish::gate>;
+    for (int i = 0; i < 2 * p.residual; i += tiles * kLanes) {
+        F values[tiles];
+        TIMBREL_UNROLL
+        for (int j = 0; j < tiles; ++j) {
+            const int row = i + j * kLanes;
+            if constexpr (kInTurns<P>)
+                values[j] = F{};
+            else
+                values[j] = load(before + row);
+            for (int tap = 0; tap < n_taps; ++tap) values[j] += load(products[tap] + row);
         }
-        keep_gated<P, 1>(to + i, rests, {a, b});
+        if constexpr (kInTurns<P>)
+            P::keep_looked_up(to + i / 2, rests, before + i, values);
+        else
+            keep_gated<P, tiles / 2>(to + i / 2, rests, values);
     }
 }

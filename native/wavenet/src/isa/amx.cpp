@@ -1,7 +1,7 @@
 // Kernels for processors with AMX: those of AVX-512, and products of 8-bit integers and of bfloat16
 // by whole tiles, a row for each stream. A tile's row of 64 bytes of weights is what one
 // instruction of AVX-512 multiplies, so both read the same packed weights, and sums of integers are
-// the same.
+// the same. Where tiles fit, gates of 8-bit products are those of half.inl, for one stream, too.
 #include <immintrin.h>
 
 #include "../plan.hpp"
@@ -14,6 +14,8 @@ namespace {
 
 #include "../steps.inl"
 
+#include "half.inl"
+
 struct BFloat16 {
     using Weight = std::uint16_t;
     using Activation = std::uint16_t;
@@ -23,6 +25,8 @@ struct BFloat16 {
     static constexpr bool kScaled = false, kHasZero = false, kCoarseGates = true;
     static constexpr bool kHasRests = false;
     using Frame = Half;
+    using Gate = float;
+    using GateFrame = Frame;
     template <int S>
     static constexpr int kAhead = 0;
 
@@ -52,10 +56,29 @@ struct BFloat16 {
     static constexpr float most(Range) { return 1.0f; }
 };
 
+// The largest lanes of each of eight vectors, side by side.
+inline F largest_of_each(const F (&v)[8]) {
+    F halves[4], quarters[2];
+    TIMBREL_UNROLL
+    for (int i = 0; i < 4; ++i)
+        halves[i] = max((F)_mm512_shuffle_f32x4((__m512)v[i], (__m512)v[i + 4], 0x44),
+                        (F)_mm512_shuffle_f32x4((__m512)v[i], (__m512)v[i + 4], 0xee));
+    TIMBREL_UNROLL
+    for (int i = 0; i < 2; ++i)
+        quarters[i] = max((F)_mm512_shuffle_f32x4((__m512)halves[i], (__m512)halves[i + 2], 0x88),
+                          (F)_mm512_shuffle_f32x4((__m512)halves[i], (__m512)halves[i + 2], 0xdd));
+    const F pairs = max((F)_mm512_unpacklo_ps((__m512)quarters[0], (__m512)quarters[1]),
+                        (F)_mm512_unpackhi_ps((__m512)quarters[0], (__m512)quarters[1]));
+    const F all = max(pairs, (F)_mm512_permute_ps((__m512)pairs, 0x4e));
+    return (F)_mm512_permutexvar_ps(
+        _mm512_setr_epi32(0, 1, 8, 9, 4, 5, 12, 13, 0, 0, 0, 0, 0, 0, 0, 0), (__m512)all);
+}
+
 constexpr int kTileRow = 64;  // bytes
 constexpr int kTileRows = 16;
 
-// Tiles 0 to 3 are sums, 4 and 5 activations, with a row for each stream, and 6 and 7 weights.
+// Tiles 0 to 3 are sums and 4 activations, with a row for each stream; 7 are sums and 5 activations
+// of two rows for each, which multiply in the same time; and 6 weights.
 template <int tile>
 inline void zero_tile() {
     asm volatile("tilezero %%tmm%c0" : : "i"(tile));
@@ -88,7 +111,7 @@ template <class P, class Kept>
 struct TileProducts {
     using Activation = typename P::Activation;
     using Sum = typename P::Sum;
-    using Gate = typename P::Frame;
+    using Gate = typename P::GateFrame;
     static constexpr bool kThere = true;
 
     struct Session {
@@ -96,7 +119,8 @@ struct TileProducts {
             TileConfig config;
             for (int i = 0; i < 8; ++i) {
                 config.columns[i] = kTileRow;
-                config.rows[i] = std::uint8_t(i < 6 ? n_streams : kTileRows);
+                const bool of_two = i == 5 || i == 7;
+                config.rows[i] = std::uint8_t(i == 6 ? kTileRows : n_streams * (of_two ? 2 : 1));
             }
             config.load();
         }
@@ -178,10 +202,28 @@ struct TileProducts {
         for (int k = 0; k < steps(m); ++k, a.first += kTileRow, w.first += kTileRows * w.distance) {
             load_tile<4>(a.first, a.distance);
             load_tile<6>(w.first, w.distance);
-            load_tile<7>(w.first + kTileRow, w.distance);
             multiply_tiles<P, 2 * pair, 4, 6>();
-            multiply_tiles<P, 2 * pair + 1, 4, 7>();
+            load_tile<6>(w.first + kTileRow, w.distance);
+            multiply_tiles<P, 2 * pair + 1, 4, 6>();
         }
+    }
+
+    // sums = matrix · activations, of two rows for each stream.
+    static inline void multiply_twice(const Matrix& m, Rows a, unsigned char* sums) {
+        const std::size_t distance = std::size_t(m.tiles) * kTileRow;
+        for (int tile = 0; tile < m.tiles; ++tile) {
+            Rows w = weights(m, tile);
+            for (int k = 0; k < steps(m); ++k, w.first += kTileRows * w.distance) {
+                if (tile == 0 || steps(m) > 1) load_tile<5>(a.first + k * kTileRow, a.distance);
+                load_tile<6>(w.first, w.distance);
+                if (k == 0) {
+                    if (tile) store_tile<7>(sums + (tile - 1) * kTileRow, distance);
+                    zero_tile<7>();
+                }
+                multiply_tiles<P, 7, 5, 6>();
+            }
+        }
+        store_tile<7>(sums + (m.tiles - 1) * kTileRow, distance);
     }
 
     // sums = matrix · activations, those of a stream side by side.
@@ -225,25 +267,30 @@ struct TileProducts {
             : g_(g),
               p_(*g.plan),
               gates_(2 * p_.residual / kLanes),
+              of_frame_(left_of_frame(g)),
               sums_(g.rows + p_.tile_sums * g.n) {}
 
         void run() {
             // Before any tile: until a tenth of a microsecond after one is used, vectors of 512
             // bits find only one of two units that compute with floats.
-            for (int l = 0; l < p_.n_layers; ++l) condition_gates<P, Gate>(g_, l, gates_row(l));
+            for (int l = 0; l < p_.n_layers; ++l)
+                condition_gates<P, Gate>(g_, l, of_frame_, gates_row(l));
             for (int l = 0; l < p_.n_layers; ++l) {
                 const Layer& layer = p_.layers[l];
                 const int slot = g_.slots[l];
                 auto* input = row_of<P>(g_, layer.inputs, slot, p_.activation_bytes, 0);
                 // Before the oldest input gives its place to this sample's.
-                if (!layer.looked_up) multiply_taps(layer, slot);
-                for (int s = 0; s < g_.n; ++s) {
-                    if (l > 0) finish_residual(p_.layers[l - 1], s);
-                    if (!layer.looked_up) keep_input(layer, slot, s, input + s * p_.residual);
+                if (!layer.looked_up) {
+                    if constexpr (kInTurns<P>)
+                        add_taps(l, slot);
+                    else
+                        multiply_taps(layer, slot);
                 }
+                make_inputs(l, slot, input);
                 if (l == 0 && p_.skip_start) start_skips(input);
                 if (!layer.looked_up)
                     multiply_all(layer.current, activations(input, p_.residual), sums_);
+                ask_ahead(l + 2);
                 for (int s = 0; s < g_.n; ++s) gates(l, slot, s);
                 g_.slots[l] = slot + 1 == layer.ring ? 0 : slot + 1;
                 if (l + 1 < p_.n_layers) multiply_residual(l);
@@ -252,6 +299,8 @@ struct TileProducts {
         }
 
       private:
+        static constexpr int kMany = 8;  // tiles of gates whose products fill a row of bytes
+
         int gates_row(int l) const { return int((g_.position + l) % kMaxBlock); }
         float* x(int s) const { return at<float>(g_.states[s], p_.x); }
         Activation* z(int l, int s) const {
@@ -266,14 +315,47 @@ struct TileProducts {
                 const int older = older_slot(layer, slot, tap);
                 const auto* input = row_of<P>(g_, layer.inputs, older, p_.activation_bytes, 0);
                 multiply_all(layer.taps[tap], activations(input, p_.residual), tap_sums(tap));
-                for (int s = 0; s < g_.n; ++s)
-                    tap_scales_[tap][s] = at<float>(g_.states[s], layer.input_scales)[older];
             }
         }
 
-        void keep_input(const Layer& layer, int slot, int s, Activation* to) {
-            scales_[s] = quantise<Kept, Range::both_signs>(to, x(s), p_.residual);
-            at<float>(g_.states[s], layer.input_scales)[slot] = scales_[s];
+        // How many samples' older taps are multiplied now: of two, the second's are added to its
+        // gates, which are there already.
+        int tapped(int l) const {
+            if constexpr (kInTurns<P>)
+                return begun(g_, of_frame_, gates_row(l), p_.layers[l].block % 2 ? 1 : 2);
+            else
+                return 1;
+        }
+
+        // Of this sample and, where the layer knows its older inputs, the next.
+        void add_taps(int l, int slot) {
+            const Layer& layer = p_.layers[l];
+            const int n = tapped(l), row = gates_row(l);
+            for (int tap = 0; n && tap < p_.n_older_taps; ++tap) {
+                const Matrix& m = layer.taps[tap];
+                const int older = older_slot(layer, slot, tap);
+                const auto* input = row_of<P>(g_, layer.inputs, older, p_.activation_bytes, 0);
+                const unsigned char* sums = tap_sums(0);
+                multiply_twice(m, activations(input, p_.residual), tap_sums(0));
+                for (int i = 0; i < n; ++i)
+                    for (int s = 0; s < g_.n; ++s) {
+                        const float scale = at<float>(g_.states[s], layer.input_scales)[older + i];
+                        Gate* to = gates_of<Gate>(g_, layer, s, row + i);
+                        for (int j = 0; j < gates_; j += kMany, sums += kMany * kTileRow) {
+                            H gates[kMany / 2];
+                            load_with_sums(to + j * kLanes, m, j, scale, sums, gates);
+                            store_turns(to + j * kLanes, gates);
+                        }
+                    }
+            }
+        }
+
+        // Gates with a stream's sums of a product, of the tiles from `tile` on.
+        static void load_with_sums(const Gate* from, const Matrix& m, int tile, float scale,
+                                   const unsigned char* sums, H (&gates)[kMany / 2]) {
+            load_turns(from, gates);
+            const auto sum = [&](int i) { return load_bits(sums + i * kTileRow); };
+            add_in_turns(m, tile * kLanes, unit_of(m, scale), sum, gates);
         }
 
         // All layers' skip products are one sum.
@@ -306,7 +388,6 @@ struct TileProducts {
         }
 
         void gates(int l, int slot, int s) {
-            ask_ahead(l, s);
             const Layer& layer = p_.layers[l];
             const Gate* before = gates_of<Gate>(g_, layer, s, gates_row(l));
             if (layer.looked_up)
@@ -316,82 +397,120 @@ struct TileProducts {
         }
 
         // Older inputs come from beyond the second-level cache.
-        void ask_ahead(int l, int s) const {
-            if (l + 2 >= p_.n_layers) return;
-            const Layer& layer = p_.layers[l + 2];
+        void ask_ahead(int l) const {
+            if (l >= p_.n_layers) return;
+            const Layer& layer = p_.layers[l];
+            const int n = tapped(l) * g_.n * p_.residual;
             for (int tap = 0; tap < p_.n_older_taps; ++tap) {
-                const int older = older_slot(layer, g_.slots[l + 2], tap);
-                const auto* input = row_of<P>(g_, layer.inputs, older, p_.activation_bytes, s);
-                for (int i = 0; i < p_.residual; i += kTileRow / sizeof(Activation))
+                const int older = older_slot(layer, g_.slots[l], tap);
+                const auto* input = row_of<P>(g_, layer.inputs, older, p_.activation_bytes, 0);
+                for (int i = 0; i < n; i += kTileRow / sizeof(Activation))
                     __builtin_prefetch(input + i);
             }
         }
 
         // So many at once as fill a row of bytes.
         void finish_gates(int l, int s, const Gate* before) {
-            constexpr int kPairs = 4, kMany = 2 * kPairs;
             const Layer& layer = p_.layers[l];
             for (int tile = 0; tile < gates_; tile += kMany) {
-                F values[kMany];
-                TIMBREL_UNROLL
-                for (int i = 0; i < kMany; ++i) values[i] = load(before + (tile + i) * kLanes);
-                const auto add = [&](const Matrix& m, const unsigned char* sums, float scale) {
-                    sums += (s * gates_ + tile) * kTileRow;
-                    TIMBREL_UNROLL
-                    for (int i = 0; i < kMany; ++i)
-                        values[i] = added(values[i], sums + i * kTileRow, m, (tile + i) * kLanes,
-                                          splat(scale));
+                const auto sums_of = [&](unsigned char* first) {
+                    return first + (s * gates_ + tile) * kTileRow;
                 };
-                for (int tap = 0; tap < p_.n_older_taps; ++tap)
-                    add(layer.taps[tap], tap_sums(tap), tap_scales_[tap][s]);
-                add(layer.current, sums_, scales_[s]);
-                keep_gated<Kept, kPairs>(z(l, s) + tile / 2 * kLanes, g_.n * p_.residual, values);
+                auto* to = z(l, s) + tile / 2 * kLanes;
+                const int rests = g_.n * p_.residual;
+                if constexpr (kInTurns<P>) {
+                    H gates[kMany / 2];
+                    load_with_sums(before + tile * kLanes, layer.current, tile, scales_[s],
+                                   sums_of(sums_), gates);
+                    keep_gated<Kept>(to, rests, gates);
+                } else {
+                    F values[kMany];
+                    TIMBREL_UNROLL
+                    for (int i = 0; i < kMany; ++i) values[i] = load(before + (tile + i) * kLanes);
+                    const auto add = [&](const Matrix& m, const unsigned char* sums) {
+                        TIMBREL_UNROLL
+                        for (int i = 0; i < kMany; ++i)
+                            values[i] =
+                                added(values[i], sums + i * kTileRow, m, (tile + i) * kLanes, F{});
+                    };
+                    for (int tap = 0; tap < p_.n_older_taps; ++tap)
+                        add(layer.taps[tap], sums_of(tap_sums(tap)));
+                    add(layer.current, sums_of(sums_));
+                    keep_gated<Kept, kMany / 2>(to, rests, values);
+                }
             }
         }
 
-        // Each row meets the gates' products, and the rests of these.
+        // Where there are rests, each row meets both.
         void multiply_residual(int l) {
             const Matrix& m = p_.layers[l].residual;
             const Rows gated = activations(z(l, 0), p_.residual);
-            if constexpr (!P::kHasRests) return multiply_all(m, gated, sums_);
-            Pairs pairs;
-            for (int tile = 0; tile < m.tiles; ++tile)
-                pairs.next({sums_ + tile * kTileRow, 2 * std::size_t(m.tiles) * kTileRow},
-                           m.tiles * kTileRow, [&]<int pair>(Numbers<pair>) {
-                               zero_pair<pair>();
-                               add_with_rests<pair>(m, tile, gated);
-                           });
-            pairs.flush();
-        }
-
-        // Adds the products of a tile of rows with the gates' products, and with their rests.
-        template <int pair>
-        void add_with_rests(const Matrix& m, int tile, Rows a) {
-            Rows w = weights(m, tile);
-            for (int k = 0; k < steps(m); ++k) {
-                load_tile<4>(a.first, a.distance);
-                load_tile<5>(a.first + g_.n * a.distance, a.distance);
-                load_tile<6 + pair>(w.first, w.distance);
-                multiply_tiles<P, 2 * pair, 4, 6 + pair>();
-                multiply_tiles<P, 2 * pair + 1, 5, 6 + pair>();
-                a.first += kTileRow;
-                w.first += kTileRows * w.distance;
-            }
+            if constexpr (P::kHasRests)
+                multiply_twice(m, gated, sums_);
+            else
+                multiply_all(m, gated, sums_);
         }
 
         void finish_residual(const Layer& layer, int s) {
-            constexpr float unit = 1.0f / (P::most(Range::both_signs) * kRests);
             const Matrix& m = layer.residual;
-            const std::size_t distance = m.tiles * kTileRow;
-            const unsigned char* sums = sums_ + (P::kHasRests ? 2 : 1) * s * distance;
-            for (int i = 0; i < m.tiles * kLanes; i += kLanes, sums += kTileRow) {
+            const unsigned char* sums = sums_ + s * m.tiles * kTileRow;
+            for (int i = 0; i < p_.residual; i += kLanes, sums += kTileRow) {
                 const F before = load(x(s) + i) + load(layer.residual_bias + i);
-                if constexpr (P::kHasRests) {
-                    const F sum =
-                        to_float((load_bits(sums) << kRestBits) + load_bits(sums + distance));
-                    store(x(s) + i, fma(sum, load(m.scales + i) * splat(unit), before));
-                } else {
-                    store(x(s) + i, added(before, sums, m, i, F{}));
+                store(x(s) + i, added(before, sums, m, i, F{}));
+            }
+        }
+
+        // Finishes the layer before, and rounds what becomes this layer's inputs.
+        void make_inputs(int l, int slot, Activation* input) {
+            const Layer& layer = p_.layers[l];
+            if constexpr (!P::kScaled) {
+                for (int s = 0; s < g_.n; ++s) {
+                    if (l > 0) finish_residual(p_.layers[l - 1], s);
+                    if (!layer.looked_up)
+                        scales_[s] = quantise<Kept, Range::both_signs>(input + s * p_.residual,
+                                                                       x(s), p_.residual);
+                }
+            } else if (!layer.looked_up) {
+                F peaks[kMaxLockstep] = {};
+                for (int i = 0; i < p_.residual; i += kLanes) {
+                    const unsigned char* sums = sums_ + i / kLanes * kTileRow;
+                    F each{}, bias{};
+                    std::size_t distance = 0;
+                    if (l > 0) {
+                        constexpr float unit = 1.0f / (P::most(Range::both_signs) * kRests);
+                        const Layer& before = p_.layers[l - 1];
+                        each = load(before.residual.scales + i) * splat(unit);
+                        bias = load(before.residual_bias + i);
+                        distance = before.residual.tiles * kTileRow;
+                    }
+                    TIMBREL_UNROLL
+                    for (int s = 0; s < kMaxLockstep; ++s) {
+                        if (s >= g_.n) break;
+                        F v = load(x(s) + i);
+                        if (l > 0) {
+                            const F sum = to_float((load_bits(sums + s * distance) << kRestBits) +
+                                                   load_bits(sums + (g_.n + s) * distance));
+                            v = fma(sum, each, v + bias);
+                            store(x(s) + i, v);
+                        }
+                        peaks[s] = max(peaks[s], absolute(v));
+                    }
+                }
+                // As `quantise` does it, of all streams at once.
+                constexpr float most = P::most(Range::both_signs);
+                const F peak = max(largest_of_each(peaks), splat(1e-30f));
+                alignas(kAlign) float up[kLanes];
+                store(up, splat(most) / peak);
+                store(scales_, peak * splat(1.0f / most));
+                for (int s = 0; s < g_.n; ++s) {
+                    at<float>(g_.states[s], layer.input_scales)[slot] = scales_[s];
+                    for (int i = 0; i < p_.residual; i += 4 * kLanes) {
+                        F v[4];
+                        TIMBREL_UNROLL
+                        for (int j = 0; j < 4; ++j)
+                            v[j] = load(x(s) + i + j * kLanes) * splat(up[s]);
+                        Kept::template keep<Range::both_signs>(input + s * p_.residual + i, v);
+                    }
                 }
             }
         }
@@ -399,15 +518,18 @@ struct TileProducts {
         Group& g_;
         const Plan& p_;
         const int gates_;  // tiles of rows
+        const int of_frame_;
         unsigned char* const sums_;
-        float scales_[kMaxLockstep], tap_scales_[kMaxTaps][kMaxLockstep];
+        alignas(kAlign) float scales_[kLanes];
     };
 };
 
-// For fewer streams the vectors are faster, and give the same integers.
+using Int8InTurns = BytesInTurns<true>;
+
+// For one stream the vectors are faster, and give the same integers and gates.
 template <>
-struct Tiles<Int8> : TileProducts<Int8, Bytes<false>> {
-    static constexpr int kLeast = 3;
+struct Tiles<Int8InTurns> : TileProducts<Int8InTurns, BytesInTurns<false>> {
+    static constexpr int kLeast = 2;
 };
 // Sums of bfloat16 depend on their order.
 template <>
@@ -417,8 +539,16 @@ struct Tiles<BFloat16> : TileProducts<BFloat16, BFloat16> {
 
 #include "../kernels.inl"
 
+void sample_bytes(Group& g, const Strip& strip) {
+    if (g.plan->tiled)
+        sample<Int8InTurns>(g, strip);
+    else
+        sample<Int8>(g, strip);
+}
+
 constexpr Kernels with_tiles(Kernels kernels) {
     kernels.tile_bytes = kTileRow;
+    kernels.sample[2] = sample_bytes;
     kernels.sample[3] = sample<BFloat16>;
     return kernels;
 }
