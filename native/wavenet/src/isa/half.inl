@@ -128,7 +128,7 @@ struct TanhLines {
 constexpr double kFineGates = Int8::most(Range::both_signs) * kRests;  // the integers of 1
 constexpr TanhLines kTanhHalves(kFineGates / 2), kTanh(1);
 
-// To 1e-3 of the scale.
+// To 1.1e-3 of the scale, of which rounding is a third.
 inline H tanh_by_lines(H v, const TanhLines& lines) {
     const __m512i bits = (__m512i)v;
     // In this order it is kMost for what is no number, too.
