@@ -49,6 +49,22 @@ def test_instruments_are_named_best_first(encoder: tuple[str, str]) -> None:
         assert set(row["instruments"][0]) == {"name", "program", "drums", "family", "probability"}
 
 
+def test_only_the_instruments_that_are_possible_are_named(encoder: tuple[str, str]) -> None:
+    (free,) = result_of("recognise", "clip.wav", "--number", "20", *encoder)
+    first, *_, last = [one["name"] for one in free["instruments"]]
+    among = ("--among", last, "--among", first.upper())
+    (row,) = result_of("recognise", "clip.wav", *among, *encoder)
+    assert {one["name"] for one in row["instruments"]} == {first, last}
+    free_shares = {one["name"]: one["probability"] for one in free["instruments"]}
+    for one in row["instruments"]:
+        assert one["probability"] >= free_shares[one["name"]] - 1e-4
+    total = sum(one["probability"] for one in row["instruments"])
+    assert total + row["others"] + row["no_instrument"] == pytest.approx(1, abs=1e-3)
+    assert free["others"] == 0
+    said = failure_of("recognise", "clip.wav", "--among", "flut", *encoder)
+    assert said.startswith("there is no instrument 'flut'")
+
+
 def test_long_sounds_are_told_part_by_part(encoder: tuple[str, str]) -> None:
     done = run("recognise", "long.wav", "--json", *encoder)
     (row,) = json.loads(done.stdout)

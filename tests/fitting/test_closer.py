@@ -12,7 +12,8 @@ from conftest import EXAMPLES
 from timbrel import InputError, Synthesizer, TimbreEncoder, timbre_from_audio
 from timbrel.bundles.bundle import Bundle, load_bundle
 from timbrel.fitting.closer import CloserListener, model_of
-from timbrel.hearing.from_audio import FoundTimbre, neighbour_distance
+from timbrel.hearing.from_audio import FoundTimbre
+from timbrel.hearing.sizes import neighbour_distance
 from timbrel.score.midi import read_midi
 from timbrel.timbre.timbre import Timbre
 from timbrel.training.augmentation import speech

@@ -9,8 +9,7 @@ import pytest
 
 from timbrel.bundles.bundle import load_bundle
 from timbrel.fitting.place import Heard, Place, find_place
-from timbrel.hearing.from_audio import neighbour_distance
-from timbrel.hearing.sizes import embeddings_of
+from timbrel.hearing.sizes import embeddings_of, neighbour_distance
 from timbrel.measures.correlation import DB_PER_NEPER
 from timbrel.mel.generator import MelGenerator
 from timbrel.score.performance_roll import roll_of

@@ -12,7 +12,8 @@ from conftest import EXAMPLES
 from timbrel import TimbreEncoder
 from timbrel.bundles.bundle import load_bundle
 from timbrel.corpus.soundfont import render_score
-from timbrel.hearing.from_audio import encoder_for, neighbour_distance, speaks_of
+from timbrel.hearing.from_audio import encoder_for, speaks_of
+from timbrel.hearing.sizes import neighbour_distance
 from timbrel.score.midi import read_midi
 
 RATE = 48_000

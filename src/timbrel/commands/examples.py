@@ -25,6 +25,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "recognise": (
         "timbrel recognise flute.wav",
         "timbrel recognise takes/ --json",
+        "timbrel recognise flute.wav --among violin --among flute",
     ),
     "inspect": (
         "timbrel inspect duet.mid",

@@ -11,7 +11,7 @@ import typer
 
 from timbrel.commands.batch import Batch
 from timbrel.commands.options import Encoder, EncoderThreads, Json, Quiet, StopAtFirst
-from timbrel.commands.panels import OUTPUT
+from timbrel.commands.panels import OUTPUT, SOUND
 from timbrel.errors import printable
 from timbrel.progress import shown
 
@@ -43,6 +43,15 @@ def recognise(
             rich_help_panel=OUTPUT,
         ),
     ] = 5,
+    among: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An instrument that it may be. The option may be repeated; all others are then "
+            "taken for the one that sounds nearest, or for none of them.",
+            metavar="INSTRUMENT",
+            rich_help_panel=SOUND,
+        ),
+    ] = None,
     encoder: Encoder = "",
     threads: EncoderThreads = 1,
     stop_at_first: StopAtFirst = False,
@@ -52,17 +61,19 @@ def recognise(
     """Say which instruments are heard in recordings, and how likely each of them is."""
     from timbrel.constants import DEFAULT_ENCODER
     from timbrel.hearing.from_audio import TimbreEncoder
+    from timbrel.timbre.lookup import named_instruments
     from timbrel.transcription.recording import audio_files, look_into
 
     paths = [p for given in files for p in (given.is_dir() and audio_files(given)) or [given]]
     listener = TimbreEncoder.load(encoder or DEFAULT_ENCODER, threads=threads)
+    possible = named_instruments(among, listener.bundle.instruments) if among else []
     batch = Batch(paths, stop_at_first=stop_at_first)
 
     def listen(place: int) -> dict[str, Any]:
         path = paths[place]
         recording = look_into(path)
         heard = listener.hear(recording, progress=shown(quiet=quiet))
-        whole, *sections = listener.recognised(heard)
+        whole, *sections = listener.recognised(heard, possible)
         for remark in recording.remarks:
             print(printable(f"{path}: {remark}"), file=sys.stderr)
         if not as_json:
@@ -122,11 +133,13 @@ def _none(nothing: float) -> str:
 
 
 def _in_words(found: Recognition, number: int) -> str:
-    return instruments_in_words(found.instruments, found.nothing, number)
+    said = instruments_in_words(found.instruments, found.nothing, number)
+    return said if found.others < LEAST else f"{said}, none of these {found.others:.0%}"
 
 
 def _described(found: Recognition, number: int) -> dict[str, Any]:
     return {
         "instruments": described_instruments(found.instruments[:number]),
         "no_instrument": round(found.nothing, 4),
+        "others": round(found.others, 4),
     }

@@ -16,8 +16,8 @@ from timbrel.bundles.bundle import Bundle, load_bundle
 from timbrel.corpus.parallel import run_parallel, worker_pool
 from timbrel.fitting.closer import CloserListener
 from timbrel.hearing.combining import Gaussian
-from timbrel.hearing.from_audio import TimbreEncoder, neighbour_distance
-from timbrel.hearing.sizes import embeddings_of
+from timbrel.hearing.from_audio import TimbreEncoder
+from timbrel.hearing.sizes import embeddings_of, neighbour_distance
 from timbrel.measures.correlation import log_mel_measures
 from timbrel.mel.generator import MelGenerator
 from timbrel.progress import Progress, silent

@@ -14,7 +14,8 @@ from timbrel.bundles.bundle import Instrument
 from timbrel.evaluation.formatting import number, table
 from timbrel.evaluation.timbre import Judged, note_families
 from timbrel.evaluation.timbre_points import REGION, PointsFound
-from timbrel.hearing.from_audio import neighbour_distance
+from timbrel.hearing.among import likely_among
+from timbrel.hearing.sizes import neighbour_distance
 from timbrel.pictures import new_figure, save_figure
 from timbrel.score.instruments import KIT_FAMILY, TEN_INSTRUMENTS
 
@@ -164,7 +165,8 @@ def _measures(
         return {}
     if not known:
         return {}
-    probabilities = np.stack([row.probabilities[answers] for row in known])
+    heard = np.stack([row.probabilities[:-1] for row in known])
+    probabilities = likely_among(heard, instruments, answers) if among == "ten" else heard
     order = answers[np.argsort(-probabilities, axis=1)]
     true = np.array([row.instrument for row in known])
     families = np.array([instrument.family for instrument in instruments])

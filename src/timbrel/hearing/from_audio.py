@@ -13,8 +13,9 @@ import numpy as np
 from timbrel.bundles.bundle import Bundle, Instrument, load_bundle, shipped_bundles
 from timbrel.constants import DEFAULT_ENCODER
 from timbrel.errors import InputError
+from timbrel.hearing.among import likely_among
 from timbrel.hearing.combining import Gaussian, combined, combined_logs
-from timbrel.hearing.sizes import KIND, embeddings_of
+from timbrel.hearing.sizes import KIND, embeddings_of, neighbour_distance
 from timbrel.hearing.stream import EncoderStream, Heard, calibration_of
 from timbrel.progress import Progress, silent
 from timbrel.timbre.timbre import Timbre
@@ -44,8 +45,9 @@ class Recognition:
 
     start_s: float
     end_s: float
-    instruments: tuple[Likely, ...]  # all of the model's, best first
+    instruments: tuple[Likely, ...]  # all that are possible, best first
     nothing: float  # the probability that it is no instrument
+    others: float = 0.0  # that it is an instrument unlike all that are possible
 
 
 @dataclass(frozen=True)
@@ -149,8 +151,17 @@ class TimbreEncoder:
         """Listen to audio at the model's rate, float, shape (samples,)."""
         return self._stream.hear([audio])
 
-    def recognised(self, heard: Heard) -> list[Recognition]:
-        """Which instrument a sound is: of all of it, then, if it is long, of its parts in turn."""
+    def recognised(self, heard: Heard, among: Sequence[Instrument] = ()) -> list[Recognition]:
+        """Which instrument a sound is: of all of it, then, if it is long, of its parts in turn.
+
+        Parameters
+        ----------
+        heard
+            What `hear` says.
+        among
+            The instruments that are possible; all of the model's if none is named.
+        """
+        chosen = [self.bundle.instruments.index(one) for one in among]
         duration_s = float(heard.ends_s.max())
         n_parts = max(round(duration_s / SECTION_S), 1)
         edges = np.linspace(0, duration_s, n_parts + 1)
@@ -160,13 +171,13 @@ class TimbreEncoder:
             if len(inside):
                 parts.append((float(start_s), float(end_s), self._probabilities(inside), inside))
         if len(parts) == 1:
-            return [self._recognition(0.0, duration_s, parts[0][2])]
+            return [self._recognition(0.0, duration_s, parts[0][2], chosen)]
         # Over the whole of a long sound several instruments may have played in turn.
         loudest = max(inside.levels_db.max() for *_, inside in parts)
         audible = [p for p in parts if p[3].levels_db.max() > loudest - AUDIBLE_DB]
         whole = np.mean([probabilities for _, _, probabilities, _ in audible], axis=0)
-        sections = [self._recognition(start, end, found) for start, end, found, _ in parts]
-        return [self._recognition(0.0, duration_s, whole), *sections]
+        sections = [self._recognition(start, end, found, chosen) for start, end, found, _ in parts]
+        return [self._recognition(0.0, duration_s, whole, chosen), *sections]
 
     def found(self, heard: Sequence[Heard], names: Sequence[str] = ()) -> FoundTimbre:
         """The timbre of one instrument, of which there are one or several sounds.
@@ -216,10 +227,17 @@ class TimbreEncoder:
         audible = (heard.levels_db > heard.levels_db.max() - AUDIBLE_DB).astype(float)
         return np.exp(combined_logs(heard.logs, audible, shared=self._shared))
 
-    def _recognition(self, start_s: float, end_s: float, probabilities: np.ndarray) -> Recognition:
-        pairs = zip(self.bundle.instruments, probabilities[:-1].tolist(), strict=True)
+    def _recognition(
+        self, start_s: float, end_s: float, probabilities: np.ndarray, chosen: Sequence[int] = ()
+    ) -> Recognition:
+        possible, known, others = self.bundle.instruments, probabilities[:-1], 0.0
+        if chosen:
+            among = likely_among(known, possible, chosen)
+            others = max(float(known.sum() - among.sum()), 0.0)
+            possible, known = [possible[place] for place in chosen], among
+        pairs = zip(possible, known.tolist(), strict=True)
         likely = sorted((Likely(*pair) for pair in pairs), key=lambda one: -one.probability)
-        return Recognition(start_s, end_s, tuple(likely), float(probabilities[-1]))
+        return Recognition(start_s, end_s, tuple(likely), float(probabilities[-1]), others)
 
 
 def check_is_instrument(found: FoundTimbre, names: Sequence[str]) -> None:
@@ -259,14 +277,6 @@ def encoder_for(model: Bundle) -> Bundle:
 def speaks_of(encoder: Bundle, model: Bundle) -> bool:
     """Whether an encoder's space is that of a Mel2Mel."""
     return [i.embedding for i in encoder.instruments] == [i.embedding for i in model.instruments]
-
-
-def neighbour_distance(instruments: Sequence[Instrument]) -> float:
-    """The median distance of instruments from their nearest neighbours."""
-    points = embeddings_of(instruments)
-    distances = np.linalg.norm(points[:, None] - points, axis=-1)
-    np.fill_diagonal(distances, np.inf)
-    return float(np.median(distances.min(axis=1)))
 
 
 def _unlike(regions: Sequence[Gaussian], names: Sequence[str]) -> list[str]:

@@ -104,3 +104,11 @@ def normalised_points(instruments: Sequence[Instrument]) -> np.ndarray:
     points = embeddings_of(instruments)
     centre, deviation = normalisation(points)
     return ((points - centre) / deviation).astype(np.float32)
+
+
+def neighbour_distance(instruments: Sequence[Instrument]) -> float:
+    """The median distance of instruments from their nearest neighbours."""
+    points = embeddings_of(instruments)
+    distances = np.linalg.norm(points[:, None] - points, axis=-1)
+    np.fill_diagonal(distances, np.inf)
+    return float(np.median(distances.min(axis=1)))
