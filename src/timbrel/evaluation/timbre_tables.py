@@ -166,7 +166,7 @@ def _measures(
     if not known:
         return {}
     heard = np.stack([row.probabilities[:-1] for row in known])
-    probabilities = likely_among(heard, instruments, answers) if among == "ten" else heard
+    probabilities = likely_among(heard, instruments, answers.tolist()) if among == "ten" else heard
     order = answers[np.argsort(-probabilities, axis=1)]
     true = np.array([row.instrument for row in known])
     families = np.array([instrument.family for instrument in instruments])

@@ -234,7 +234,7 @@ class TimbreEncoder:
         if chosen:
             among = likely_among(known, possible, chosen)
             others = max(float(known.sum() - among.sum()), 0.0)
-            possible, known = [possible[place] for place in chosen], among
+            possible, known = tuple(possible[place] for place in chosen), among
         pairs = zip(possible, known.tolist(), strict=True)
         likely = sorted((Likely(*pair) for pair in pairs), key=lambda one: -one.probability)
         return Recognition(start_s, end_s, tuple(likely), float(probabilities[-1]), others)
