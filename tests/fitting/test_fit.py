@@ -23,7 +23,7 @@ from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Note, Track
 from timbrel.timbre.timbre import Timbre, parse_timbre, save_timbre
 
-QUICK = FitOptions(steps=60, place_steps=10)
+QUICK = FitOptions(steps=60, place_steps=10, last_steps=30)
 
 
 def notes(seed: int) -> tuple[Note, ...]:
@@ -116,6 +116,31 @@ def test_a_timbre_beyond_the_space_is_approached(fitted: FittedTimbre) -> None:
     best = min(fitted.checks, key=lambda check: check.held_out_db)
     assert fitted.held_out_db == best.held_out_db
     assert best.held_out_db < 0.7 * fitted.checks[0].held_out_db
+
+
+def test_at_the_end_what_was_held_out_counts_too(
+    bundle: Bundle, own_film: np.ndarray, fitted: FittedTimbre
+) -> None:
+    clip, network = heard("vibraphone", 0, own_film), FrozenMel2Mel(bundle)
+    before = fit_clips([clip], bundle, options=replace(QUICK, last_steps=0))
+    assert before.checks == fitted.checks  # until then all is the same
+    (passage,) = clip.passages(bundle)
+    true = passage.target(fitted.gain_db * np.log(10) / 20, bundle.mel.log_floor)
+    points = [[*one.timbre.points[0], *one.timbre.film[0]] for one in (before, fitted)]
+    held_out = passage.held_out
+    first, last = (
+        np.abs(true - made)[held_out].mean()
+        for made in network.mels(passage.roll, np.array(points, np.float32))
+    )
+    assert last < 0.9 * first
+
+
+def test_vectors_that_do_not_help_what_is_held_out_do_not_learn_it(bundle: Bundle) -> None:
+    """Of a known instrument nothing is left to learn, so the fit stays with its place."""
+    few = FitOptions(steps=12, place_steps=10, check_every=4, film_rate=10.0, last_steps=5)
+    found = fit_clips([heard("harp", 4)], bundle, options=few)
+    assert min(found.checks, key=lambda check: check.held_out_db).step <= 10
+    assert not np.any(found.timbre.film)
 
 
 def test_other_notes_are_nearer_too(

@@ -2,14 +2,16 @@
 
 First the place in the space moves, then FiLM vectors beyond the space. A few seconds of notes say
 little of other keys and velocities, so every other step sees the clip transposed, and every other
-of the steps another velocity, at the level that the known timbre has there.
+of the steps another velocity, at the level that the known timbre has there. The parts of the clips
+that are held out say when to stop; then, for a few more steps, they count like the others.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -40,10 +42,10 @@ class Descent:
 class _State:
     """Place and FiLM vectors on their way."""
 
-    def __init__(self, place: np.ndarray, film_size: int, options: FitOptions) -> None:
-        self.place = torch.from_numpy(place[None].copy()).requires_grad_()
-        self.film = torch.zeros(1, film_size, requires_grad=True)
-        self._options = options
+    def __init__(self, place: Tensor, film: Tensor, decay: float) -> None:
+        self.place = place.clone().requires_grad_()
+        self.film = film.clone().requires_grad_()
+        self._decay = decay
         self._adam = torch.optim.Adam(
             [{"params": [self.place]}, {"params": [self.film]}], lr=0.0, betas=(0.9, 0.99)
         )
@@ -52,15 +54,17 @@ class _State:
     def point(self) -> Tensor:
         return torch.cat([self.place, self.film], dim=-1)
 
-    def step(self, loss: Tensor, number: int) -> None:
-        options = self._options
-        left = 0.5 + 0.5 * math.cos(math.pi * number / options.steps)
-        rates = (options.place_rate, options.film_rate * (number >= options.place_steps))
+    def step(self, loss: Tensor, rates: tuple[float, float], done: float) -> None:
+        """Follow the gradient, at rates of the two that fall as a cosine does until all is done."""
+        left = 0.5 + 0.5 * math.cos(math.pi * done)
         for group, rate in zip(self._adam.param_groups, rates, strict=True):
             group["lr"] = rate * left
         self._adam.zero_grad()
-        (loss + options.decay * self.film.square().mean()).backward()
+        (loss + self._decay * self.film.square().mean()).backward()
         self._adam.step()
+
+    def kept(self) -> tuple[Tensor, Tensor]:
+        return self.place.detach().clone(), self.film.detach().clone()
 
 
 def descend(
@@ -95,32 +99,76 @@ def descend(
     progress
         Wraps the steps.
     """
-    random = np.random.default_rng(options.seed)
-    state = _State(start, network.film_size, options)
-    levels = [_levels(network, passage.roll, start) for passage in passages]
+    lessons = _Lessons(network, passages, transposed, start, gain, floor, options.seed)
+    begun = torch.from_numpy(start[None]), torch.zeros(1, network.film_size)
+    state = _State(*begun, options.decay)
     checks: list[Check] = []
-    best, kept = None, (state.place.detach().clone(), state.film.detach().clone())
+    best, kept = None, state.kept()
     for number in progress(range(options.steps + 1), options.steps + 1, "fitting"):
         if number % options.check_every == 0:
             check = _checked(network, passages, state.point.detach(), gain, floor, number)
             checks.append(check)
             if best is None or check.held_out_db < best.held_out_db:
-                best = check
-                kept = (state.place.detach().clone(), state.film.detach().clone())
+                best, kept = check, state.kept()
             elif number - best.step >= max(options.patience, options.place_steps):
                 break
-        index = int(random.integers(len(passages)))
-        passage, factor, level = passages[index], 1.0, 0.0
-        if transposed and number // 2 % 2:
-            passage = transposed[int(random.integers(len(transposed)))]
-        if number % 2:
-            factor, level = _drawn(levels[index], random)
-        roll = torch.from_numpy(np.minimum(passage.roll * np.float32(factor), 1))
-        made = network.mel(_velocities_only(passage.roll, roll), state.point)
-        state.step(_error(made, passage, gain + level, floor, seen=True), number)
+        rates = (options.place_rate, options.film_rate * (number >= options.place_steps))
+        state.step(lessons.loss(state.point, number), rates, number / options.steps)
     assert best is not None
+    # Where vectors did not help what was held out, they would but learn the clips by heart.
+    if best.step > options.place_steps:
+        state = _State(*kept, options.decay)
+        whole = lessons.of_everything()
+        for number in progress(range(options.last_steps), options.last_steps, "fitting to all"):
+            rates = (options.last_rate, options.last_rate)
+            state.step(whole.loss(state.point, number), rates, number / options.last_steps)
+        kept = state.kept()
     place, film = (part[0].numpy() for part in kept)
     return Descent(place, film, tuple(checks), best)
+
+
+class _Lessons:
+    """The passages in turn as they are, transposed, and at other velocities."""
+
+    def __init__(
+        self,
+        network: FrozenMel2Mel,
+        passages: Sequence[Passage],
+        transposed: Sequence[Passage],
+        start: np.ndarray,
+        gain: float,
+        floor: float,
+        seed: int,
+    ) -> None:
+        self._network, self._gain, self._floor, self._seed = network, gain, floor, seed
+        self._passages, self._transposed = passages, transposed
+        self._levels = [_levels(network, passage.roll, start) for passage in passages]
+        self._random = np.random.default_rng(seed)
+
+    def of_everything(self) -> _Lessons:
+        """The same, but nothing is held out."""
+        lessons = copy.copy(self)
+        lessons._passages = [_whole(passage) for passage in self._passages]
+        lessons._transposed = [_whole(passage) for passage in self._transposed]
+        lessons._random = np.random.default_rng(self._seed)
+        return lessons
+
+    def loss(self, point: Tensor, number: int) -> Tensor:
+        """The error at a point in the passage of a step."""
+        random = self._random
+        index = int(random.integers(len(self._passages)))
+        passage, factor, level = self._passages[index], 1.0, 0.0
+        if self._transposed and number // 2 % 2:
+            passage = self._transposed[int(random.integers(len(self._transposed)))]
+        if number % 2:
+            factor, level = _drawn(self._levels[index], random)
+        roll = torch.from_numpy(np.minimum(passage.roll * np.float32(factor), 1))
+        made = self._network.mel(_velocities_only(passage.roll, roll), point)
+        return _error(made, passage, self._gain + level, self._floor, seen=True)
+
+
+def _whole(passage: Passage) -> Passage:
+    return replace(passage, held_out=np.zeros_like(passage.held_out))
 
 
 def _velocities_only(roll: np.ndarray, changed: Tensor) -> Tensor:
