@@ -195,7 +195,9 @@ def _between_instruments(
 ) -> tuple[np.ndarray, float]:
     """A place that comes nearer to a passage than a known one, and the gain there; else that."""
     heard = [Heard(passage.track, passage.mel)]
-    found = find_place(MelGenerator(bundle), heard, [nearest.point, *nearest.instruments])
+    found = find_place(
+        MelGenerator(bundle), heard, [nearest.point, *nearest.instruments], hear_velocities=False
+    )
     point = found.point.astype(np.float32)
     (there,) = matches(passage, network.mels(passage.roll, point[None]), bundle.mel.log_floor)
     if there.error_db < nearest.match.error_db:

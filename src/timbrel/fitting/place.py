@@ -9,7 +9,8 @@ velocities that were heard are wrong, are found with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from timbrel.hearing.sizes import embeddings_of
 from timbrel.measures.correlation import DB_PER_NEPER
 from timbrel.mel.generator import MelGenerator
 from timbrel.score.performance_roll import roll_of
+from timbrel.score.piano_roll import PianoRoll
 from timbrel.score.score import Track, note_table
 from timbrel.timbre.timbre import Timbre
 from timbrel.vocoder.catalog import contrast_of
@@ -29,13 +31,14 @@ _STEPS = 25
 _FOLLOWED = 6  # of the starts,
 _APART = 0.7  # which are so far from each other, in deviations
 _AT_ONCE = 16  # places that are played together
-_LARGEST_STEP = 0.8  # deviations
 _DAMPING, _LEAST_DAMPING, _MOST_DAMPING = 0.03, 1e-3, 3.0
 _ENOUGH = 0.003  # of the error: where a step gains less, the derivatives are computed anew
 # Weights of the priors, a point of the mel being 1: of places far from the instruments, and of
 # other velocities.
 _PLACE_PRIOR, _VELOCITY_PRIOR = 0.01, 0.05
-_NOTE_PRIOR, _LARGEST_CHANGE = 1e-3, 0.7  # of single notes' velocities; of their logarithms
+_NOTE_PRIOR = 1e-3  # of single notes' velocities
+# Of the place, in deviations; levels and parts' velocities; notes' velocities.
+_LARGEST_STEPS = 0.8, np.inf, np.inf, 0.7
 _LEAST_DEVIATION = 1e-3  # where all instruments lie in one place
 _RIDGE = 1e-6  # of what nothing depends on, as a gain where all is silent
 _KEPT = (0.6, 0.4)  # of the frames, for the last steps
@@ -72,6 +75,8 @@ def find_place(
     generator: MelGenerator,
     heard: Sequence[Heard],
     starts: Sequence[np.ndarray],
+    *,
+    hear_velocities: bool = True,
 ) -> Place:
     """Search for the place from some starts, of which the best ones are followed.
 
@@ -85,6 +90,8 @@ def find_place(
         Parts of clips of one instrument.
     starts
         Places, (timbre_size,) each; the first one is where the search is said to begin.
+    hear_velocities
+        Whether the notes' velocities are found with the place; else they are taken as they are.
     """
     instruments = generator.bundle.instruments
     points = embeddings_of([one for one in instruments if not one.is_kit])
@@ -93,11 +100,11 @@ def find_place(
     states = search.begun(np.stack(list(starts)))
     ends = [search.descended(one, thorough=False) for one in _different(states)]
     best = search.descended(min(ends, key=lambda one: one.error))
-    search.hear_velocities(best)
-    best = search.descended(search.again(best))
-    for share in _KEPT:
+    if hear_velocities:
+        best = search.descended(best, search.near_note_slopes)
+    for share, slopes in zip(_KEPT, (search.near_note_slopes, search.note_slopes), strict=True):
         search.trim(best, share)
-        best = search.descended(search.again(best))
+        best = search.descended(search.again(best), slopes if hear_velocities else None)
     search.count_all()
     last = search.again(best)
     return Place(
@@ -113,7 +120,7 @@ class _State:
     """Where the search is."""
 
     # The place in deviations; of each part the nepers that bring it to the level that is played;
-    # and of each part the logarithm of a factor of the velocities.
+    # of each part the logarithm of a factor of the velocities; and the same of each note.
     numbers: np.ndarray
     differences: np.ndarray  # of what is played from what was heard, nepers, in all points
     cost: float  # the mean absolute difference, and the priors
@@ -121,6 +128,70 @@ class _State:
     @property
     def error(self) -> float:
         return float(np.abs(self.differences).mean())
+
+
+# A state, a part's number and its differences → their derivatives with its notes' velocities.
+_NoteSlopes = Callable[[_State, int, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Slopes:
+    """How the differences change with the numbers of a state."""
+
+    shared: np.ndarray  # (points, numbers) those that are not a note's
+    of_notes: list[np.ndarray]  # of each part, (points, notes); without notes where these stay
+
+    def change(self, step: np.ndarray) -> np.ndarray:
+        """Of the differences with a step, (points,)."""
+        shared, notes = self._split(step)
+        of_notes = [slopes @ own for slopes, own in zip(self.of_notes, notes, strict=True)]
+        return self.shared @ shared + np.concatenate(of_notes)
+
+    def corrected(self, wrong: np.ndarray, step: np.ndarray) -> _Slopes:
+        """Slopes with which a step would not have been wrong by so much, after Broyden (1965)."""
+        direction = step / (step @ step)
+        shared, notes = self._split(direction)
+        parts = np.split(wrong, self._ends)
+        of_notes = [
+            slopes + np.outer(part, own).astype(np.float32)
+            for slopes, part, own in zip(self.of_notes, parts, notes, strict=True)
+        ]
+        return _Slopes(self.shared + np.outer(wrong, shared), of_notes)
+
+    def squares(
+        self, weights: np.ndarray, differences: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Slopesᵀ · weights · slopes and slopesᵀ · weights · differences."""
+        weighted = weights[:, None] * self.shared
+        n_shared = self.shared.shape[1]
+        size = n_shared + sum(slopes.shape[1] for slopes in self.of_notes)
+        normal, gradient = np.zeros((size, size)), np.zeros(size)
+        normal[:n_shared, :n_shared] = self.shared.T @ weighted
+        gradient[:n_shared] = weighted.T @ differences
+        first = n_shared
+        for slopes, rows in zip(self.of_notes, self._rows, strict=True):
+            own = slice(first, first + slopes.shape[1])
+            heavy = weights[rows, None].astype(np.float32) * slopes
+            normal[own, own] = slopes.T @ heavy
+            normal[own, :n_shared] = heavy.T @ self.shared[rows]
+            normal[:n_shared, own] = normal[own, :n_shared].T
+            gradient[own] = heavy.T @ differences[rows]
+            first = own.stop
+        return normal, gradient
+
+    @property
+    def _ends(self) -> list[int]:
+        """Of the parts' points, but for the last one's."""
+        return np.cumsum([len(slopes) for slopes in self.of_notes]).tolist()[:-1]
+
+    @property
+    def _rows(self) -> list[slice]:
+        return [slice(*pair) for pair in itertools.pairwise([0, *self._ends, len(self.shared)])]
+
+    def _split(self, step: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        n_shared = self.shared.shape[1]
+        sizes = [slopes.shape[1] for slopes in self.of_notes]
+        return step[:n_shared], np.split(step[n_shared:], np.cumsum(sizes)[:-1])
 
 
 def _different(states: Sequence[_State]) -> list[_State]:
@@ -165,10 +236,11 @@ class _Search:
         # Of each clip, in each band, what is softer is noise, or as good as none.
         self._least = [_noise(one.mel) for one in heard]
         n_places, n_parts = len(centre), len(heard)
-        self._bounds = [n_places, n_places + n_parts]
-        # Of each part, logarithms of factors of single notes' velocities.
-        self._of_notes = [np.zeros(len(one.track.notes)) for one in heard]
-        self._prior = np.repeat([_PLACE_PRIOR, 0.0, _VELOCITY_PRIOR], [n_places, n_parts, n_parts])
+        notes = [len(one.track.notes) for one in heard]
+        self._bounds = np.cumsum([n_places, n_parts, n_parts]).tolist()
+        self._note_bounds = np.cumsum(notes)[:-1].tolist()
+        priors = [_PLACE_PRIOR, 0.0, _VELOCITY_PRIOR, _NOTE_PRIOR]
+        self._prior = np.repeat(priors, [n_places, n_parts, n_parts, sum(notes)])
         self.count_all()
 
     def count_all(self) -> None:
@@ -182,8 +254,8 @@ class _Search:
     def begun(self, points: np.ndarray) -> list[_State]:
         """The states at some points, (points, timbre_size), each at the level of the clips."""
         places = (points - self._centre) / self._deviation
-        velocities = np.zeros(len(self._heard))
-        mels = self._mels(places, velocities)
+        unchanged = np.zeros(len(self._prior) - self._bounds[1])
+        mels = self._mels(places, unchanged)
         states = []
         for number, place in enumerate(places):
             own = [mel[number] for mel in mels]
@@ -193,7 +265,7 @@ class _Search:
                     self._heard, self._counted, self._least, own, strict=True
                 )
             ]
-            states.append(self._state(np.concatenate([place, gains, velocities]), own))
+            states.append(self._state(np.concatenate([place, gains, unchanged]), own))
         return states
 
     def again(self, state: _State) -> _State:
@@ -213,47 +285,27 @@ class _Search:
             kept[self._counted[number]] = part <= np.quantile(part, share)
             self._counted[number] = kept
 
-    def hear_velocities(self, state: _State) -> None:
-        """Change the velocities of single notes, which were heard less well than when they begin.
-
-        One step of least absolute differences for each note, at the place where the search is.
-        """
-        place, gains, velocities = np.split(state.numbers, self._bounds)
-        weights = 1 / np.maximum(np.abs(state.differences), _LEAST_DIFFERENCE)
-        ends = np.cumsum([counted.sum() * len(self._least[0]) for counted in self._counted])
-        for number, own in enumerate(self._of_notes):
-            nudged = velocities[number] + own + _NUDGE * np.eye(len(own))
-            mels = self._part_mels(number, np.repeat(place[None], len(own), axis=0), nudged)
-            rows = slice(ends[number - 1] if number else 0, ends[number])
-            was, weight = state.differences[rows], weights[rows]
-            slopes = np.stack(
-                [
-                    (self._part_differences(number, mel, gains[number]) - was) / _NUDGE
-                    for mel in mels
-                ],
-                axis=1,
-            )
-            normal = slopes.T @ (weight[:, None] * slopes) + _NOTE_PRIOR * len(was) * np.eye(
-                len(own)
-            )
-            step = np.linalg.solve(normal, -slopes.T @ (weight * was))
-            self._of_notes[number] = own + np.clip(step, -_LARGEST_CHANGE, _LARGEST_CHANGE)
-
-    def descended(self, state: _State, *, thorough: bool = True) -> _State:
+    def descended(
+        self, state: _State, of_notes: _NoteSlopes | None = None, *, thorough: bool = True
+    ) -> _State:
         """The end of the steps from a state.
 
-        Between the places where they are computed, derivatives follow Broyden (1965). Unless the
-        search is to be thorough, they are computed once.
+        Between the places where they are computed, derivatives follow Broyden's rule. Unless the
+        search is to be thorough, they are computed once, as are always those of single notes'
+        velocities. These were heard less well than when notes begin, and move with the rest, or
+        stay where no derivatives are given.
         """
-        damping, slopes, are_exact = _DAMPING, self._slopes(state), True
+        damping, slopes, are_exact = _DAMPING, self._slopes(state, of_notes), True
         for _ in range(_STEPS):
             found = None
             normal, gradient = self._normal(state, slopes)
             while found is None and damping < _MOST_DAMPING:
                 step = np.linalg.solve(normal + damping * np.diag(np.diag(normal)), -gradient)
-                moved = step[: self._bounds[0]]
-                np.clip(moved, -_LARGEST_STEP, _LARGEST_STEP, out=moved)
-                there = self._at(state.numbers + step)
+                for moved, most in zip(np.split(step, self._bounds), _LARGEST_STEPS, strict=True):
+                    np.clip(moved, -most, most, out=moved)
+                numbers = state.numbers.copy()
+                numbers[: len(step)] += step
+                there = self._at(numbers)
                 if there.cost < state.cost:
                     found = there
                 else:
@@ -261,34 +313,36 @@ class _Search:
             if found is not None:
                 damping = max(damping / 4, _LEAST_DAMPING)
                 gained = 1 - found.cost / state.cost
-                wrong = found.differences - state.differences - slopes @ step
-                slopes = slopes + np.outer(wrong, step / (step @ step))
+                wrong = found.differences - state.differences - slopes.change(step)
+                slopes = slopes.corrected(wrong, step)
                 state = found
                 if gained > _ENOUGH:
                     are_exact = False
                     continue
             if are_exact or not thorough:
                 break
-            damping, slopes, are_exact = _DAMPING, self._slopes(state), True
+            damping, are_exact = _DAMPING, True
+            slopes = _Slopes(self._shared_slopes(state), slopes.of_notes)
         return state
 
     def covariance(self, state: _State) -> np.ndarray:
         """Of the place in deviations, gains and velocities being unknown, (size, size)."""
-        slopes = self._slopes(state)
+        slopes = self._shared_slopes(state)
         normal = slopes.T @ slopes + _RIDGE * len(slopes) * np.eye(slopes.shape[1])
         size = self._bounds[0]
         return np.linalg.inv(normal)[:size, :size]
 
-    def _normal(self, state: _State, slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _normal(self, state: _State, slopes: _Slopes) -> tuple[np.ndarray, np.ndarray]:
         """The matrix and the gradient of squares that are weighted to stand for absolute values."""
         weights = 1 / np.maximum(np.abs(state.differences), _LEAST_DIFFERENCE)
-        prior = self._prior * len(slopes)
-        normal = slopes.T @ (weights[:, None] * slopes) + np.diag(prior + _RIDGE * len(slopes))
-        return normal, slopes.T @ (weights * state.differences) + prior * state.numbers
+        normal, gradient = slopes.squares(weights, state.differences)
+        prior = self._prior[: len(gradient)] * len(weights)
+        normal += np.diag(prior + _RIDGE * len(weights))
+        return normal, gradient + prior * state.numbers[: len(gradient)]
 
     def _at(self, numbers: np.ndarray) -> _State:
-        place, _, velocities = np.split(numbers, self._bounds)
-        return self._state(numbers, [mel[0] for mel in self._mels(place[None], velocities)])
+        place, _, changes = np.split(numbers, self._bounds[:2])
+        return self._state(numbers, [mel[0] for mel in self._mels(place[None], changes)])
 
     def _state(self, numbers: np.ndarray, mels: Sequence[np.ndarray]) -> _State:
         differences = self._differences(mels, numbers)
@@ -307,15 +361,25 @@ class _Search:
         played = np.maximum(mel[counted], floor)
         return (played - np.maximum(heard[counted] + gain, floor)).ravel()
 
-    def _slopes(self, state: _State) -> np.ndarray:
-        """How the differences change with each number of the state, (points, numbers)."""
-        place, _, velocities = np.split(state.numbers, self._bounds)
+    def _slopes(self, state: _State, of_notes: _NoteSlopes | None) -> _Slopes:
+        parts = enumerate(np.split(state.differences, np.cumsum(self._sizes)[:-1]))
+        if of_notes is None:
+            notes = [np.zeros((len(part), 0), np.float32) for _, part in parts]
+        else:
+            notes = [of_notes(state, number, part) for number, part in parts]
+        return _Slopes(self._shared_slopes(state), notes)
+
+    def _shared_slopes(self, state: _State) -> np.ndarray:
+        """With what is no note's, (points, numbers)."""
+        place, _, changes = np.split(state.numbers, self._bounds[:2])
+        n_places, n_shared = self._bounds[0], self._bounds[2]
         nudges = _NUDGE * np.eye(len(state.numbers))
-        mels = self._mels(place + nudges[: len(place), : len(place)], velocities)
-        same, louder = (self._mels(place[None], velocities + more) for more in (0.0, _NUDGE))
+        more = np.repeat([_NUDGE, 0.0], [len(self._heard), len(changes) - len(self._heard)])
+        mels = self._mels(place + nudges[:n_places, :n_places], changes)
+        same, louder = (self._mels(place[None], changes + change) for change in (0.0 * more, more))
         columns = []
-        for i, nudge in enumerate(nudges):
-            if i < self._bounds[0]:
+        for i, nudge in enumerate(nudges[:n_shared]):
+            if i < n_places:
                 played = [mel[i] for mel in mels]
             else:  # a gain, or a velocity, which plays its part louder
                 part = i - self._bounds[1]
@@ -327,27 +391,104 @@ class _Search:
             columns.append((there - state.differences) / _NUDGE)
         return np.stack(columns, axis=1)
 
-    def _mels(self, places: np.ndarray, velocities: np.ndarray) -> list[np.ndarray]:
+    def note_slopes(self, state: _State, number: int, was: np.ndarray) -> np.ndarray:
+        """Of a part's differences with the velocities of its notes, (points, notes)."""
+        place, changes = self._of_part(state, number)
+        nudges = _NUDGE * np.eye(len(changes))
+
+        def louder(which: np.ndarray) -> np.ndarray:
+            rolls = [self._roll(number, changes + nudges[note]) for note in which]
+            return self._played(number, rolls, self._timbres(place[None]) * len(rolls))
+
+        return self._nudged(state, number, was, louder)
+
+    def near_note_slopes(self, state: _State, number: int, was: np.ndarray) -> np.ndarray:
+        """Nearly the same, with much less to play: of each note, what it sounds like alone.
+
+        Powers add up, so a note counts as much as its share of what sounds.
+        """
+        place, changes = self._of_part(state, number)
+        factor = 1.0 if self._contrast is None else self._contrast.factor
+        (together,) = self._part_mels(number, place[None], changes)
+
+        def louder(which: np.ndarray) -> np.ndarray:
+            timbres = self._timbres(place[None]) * len(which)
+            alone, nudged = (
+                self._played(
+                    number, [self._roll(number, changes + d, [note]) for note in which], timbres
+                )
+                for d in (0.0, _NUDGE)
+            )
+            share = np.exp(np.minimum(alone - together, 0) / factor)
+            return together + share * (nudged - alone)
+
+        return self._nudged(state, number, was, louder)
+
+    def _nudged(
+        self,
+        state: _State,
+        number: int,
+        was: np.ndarray,
+        louder: Callable[[np.ndarray], np.ndarray],
+    ) -> np.ndarray:
+        """Derivatives from mels in which one of a part's notes is louder, (points, notes)."""
+        n_notes, gain = (
+            len(self._heard[number].track.notes),
+            state.numbers[self._bounds[0] + number],
+        )
+        slopes = np.empty((len(was), n_notes), np.float32)
+        for which in np.array_split(np.arange(n_notes), -(-n_notes // _AT_ONCE)):
+            for note, mel in zip(which, louder(which), strict=True):
+                slopes[:, note] = (self._part_differences(number, mel, gain) - was) / _NUDGE
+        return slopes
+
+    def _of_part(self, state: _State, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """The place, and logarithms of factors of the velocities of a part's notes."""
+        place, _, changes = np.split(state.numbers, self._bounds[:2])
+        return place, self._changes(changes)[number]
+
+    @property
+    def _sizes(self) -> list[int]:
+        """The points of each part that count."""
+        return [int(counted.sum()) * len(self._least[0]) for counted in self._counted]
+
+    def _changes(self, changes: np.ndarray) -> list[np.ndarray]:
+        """Logarithms of factors of the notes' velocities in each part."""
+        velocities, notes = np.split(changes, [len(self._heard)])
+        own = np.split(notes, self._note_bounds)
+        return [velocity + part for velocity, part in zip(velocities, own, strict=True)]
+
+    def _mels(self, places: np.ndarray, changes: np.ndarray) -> list[np.ndarray]:
         """Of each part, what is heard at some places in deviations: (places, frames, n_mels)."""
         return [
-            self._part_mels(number, places, (velocity + own)[None])
-            for number, (velocity, own) in enumerate(zip(velocities, self._of_notes, strict=True))
+            self._part_mels(number, places, own)
+            for number, own in enumerate(self._changes(changes))
         ]
 
-    def _part_mels(self, number: int, places: np.ndarray, velocities: np.ndarray) -> np.ndarray:
-        """Of one part, with logarithms of factors of its velocities, (places or 1, notes)."""
-        one, bundle = self._heard[number], self._generator.bundle
+    def _part_mels(self, number: int, places: np.ndarray, changes: np.ndarray) -> np.ndarray:
+        """Of one part at some places in deviations, (places, frames, n_mels)."""
+        timbres, roll = self._timbres(places), self._roll(number, changes)
+        some = [timbres[i : i + _AT_ONCE] for i in range(0, len(timbres), _AT_ONCE)]
+        return np.concatenate([self._played(number, [roll] * len(part), part) for part in some])
+
+    def _timbres(self, places: np.ndarray) -> list[Timbre]:
         points = places * self._deviation + self._centre
-        timbres = [Timbre.constant(point) for point in points.tolist()]
-        rolls = []
-        for own in velocities:
-            notes = note_table(one.track.notes)
-            notes[:, 3] = (notes[:, 3] * np.exp(own)).clip(1, 127)
-            rolls.append(roll_of(bundle.roll, one.track, notes, bundle.mel.frame_rate))
-        rolls *= len(timbres) // len(rolls)
-        parts = []
-        for some in (slice(i, i + _AT_ONCE) for i in range(0, len(timbres), _AT_ONCE)):
-            blocks = self._generator.stream(rolls[some], timbres[some], len(one.mel))
-            parts.append(np.concatenate(list(blocks), axis=1))
-        mels = np.concatenate(parts)
+        return [Timbre.constant(point) for point in points.tolist()]
+
+    def _roll(
+        self, number: int, changes: np.ndarray, which: Sequence[int] | None = None
+    ) -> PianoRoll:
+        """Of a part's notes, or some of them, with logarithms of factors of their velocities."""
+        track, bundle = self._heard[number].track, self._generator.bundle
+        notes = note_table(track.notes)
+        notes[:, 3] = (notes[:, 3] * np.exp(changes)).clip(1, 127)
+        chosen = notes if which is None else notes[which]
+        return roll_of(bundle.roll, track, chosen, bundle.mel.frame_rate)
+
+    def _played(
+        self, number: int, rolls: Sequence[PianoRoll], timbres: Sequence[Timbre]
+    ) -> np.ndarray:
+        """What is heard of rolls of a part, (rolls, frames, n_mels)."""
+        blocks = self._generator.stream(rolls, timbres, len(self._heard[number].mel))
+        mels = np.concatenate(list(blocks), axis=1)
         return mels if self._contrast is None else self._contrast.widened(mels, self._floor)
