@@ -90,6 +90,22 @@ def test_wrong_velocities_and_a_missed_note_change_little(studio: Studio) -> Non
     assert error < 0.25
 
 
+def test_velocities_of_single_notes_are_found_with_the_place(studio: Studio) -> None:
+    factors = np.random.default_rng(1).uniform(0.6, 1.5, len(NOTES))
+    told = tuple(
+        note._replace(velocity=min(round(factor * note.velocity), 127))
+        for note, factor in zip(NOTES, factors, strict=True)
+    )
+    clip, starts = heard(studio, told), (studio.start, *studio.points[[0, 24, 11]])
+    with_them, without = (
+        find_place(studio.generator, [clip], starts, hear_velocities=hear) for hear in (True, False)
+    )
+    errors = [np.linalg.norm(one.point - studio.true) for one in (with_them, without)]
+    assert errors[0] < 0.05 * studio.neighbours
+    assert errors[0] < 0.25 * errors[1]
+    assert with_them.error_db < 0.5 * without.error_db
+
+
 def test_of_several_starts_the_best_are_followed(studio: Studio) -> None:
     far = studio.points.mean(axis=0) + 3 * studio.points.std(axis=0)
     place, error = found(studio, NOTES, far, studio.start, studio.points[0])

@@ -28,7 +28,8 @@ from timbrel.transcription.transcriber import Transcriber
 
 SHORTEST_S, LONGEST_S = 1.0, 120.0  # of all clips together
 LOWEST_RATE = 16_000  # Hz
-TRANSPOSITIONS = (0, -7, -4, -2, 2, 4, 7)  # semitones
+# Semitones. Farther ones are too unlike: with fifths and octaves, other notes came out worse.
+TRANSPOSITIONS = (0, -4, -2, 2, 4)
 DEEP_FLOOR = 1e-9  # of mels whose level is still to be matched
 _PASSAGE_S = 10.0  # longer clips are cut into passages
 _PARTS, _HELD_OUT = 10, (3, 7)  # of the clip's parts, those that the fit does not see

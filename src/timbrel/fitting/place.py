@@ -9,7 +9,6 @@ velocities that were heard are wrong, are found with it.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from timbrel.fitting.material import audible
 from timbrel.fitting.search import level_gain
+from timbrel.fitting.slopes import Slopes
 from timbrel.hearing.sizes import embeddings_of
 from timbrel.measures.correlation import DB_PER_NEPER
 from timbrel.mel.generator import MelGenerator
@@ -132,66 +132,6 @@ class _State:
 
 # A state, a part's number and its differences → their derivatives with its notes' velocities.
 _NoteSlopes = Callable[[_State, int, np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True)
-class _Slopes:
-    """How the differences change with the numbers of a state."""
-
-    shared: np.ndarray  # (points, numbers) those that are not a note's
-    of_notes: list[np.ndarray]  # of each part, (points, notes); without notes where these stay
-
-    def change(self, step: np.ndarray) -> np.ndarray:
-        """Of the differences with a step, (points,)."""
-        shared, notes = self._split(step)
-        of_notes = [slopes @ own for slopes, own in zip(self.of_notes, notes, strict=True)]
-        return self.shared @ shared + np.concatenate(of_notes)
-
-    def corrected(self, wrong: np.ndarray, step: np.ndarray) -> _Slopes:
-        """Slopes with which a step would not have been wrong by so much, after Broyden (1965)."""
-        direction = step / (step @ step)
-        shared, notes = self._split(direction)
-        parts = np.split(wrong, self._ends)
-        of_notes = [
-            slopes + np.outer(part, own).astype(np.float32)
-            for slopes, part, own in zip(self.of_notes, parts, notes, strict=True)
-        ]
-        return _Slopes(self.shared + np.outer(wrong, shared), of_notes)
-
-    def squares(
-        self, weights: np.ndarray, differences: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Slopesᵀ · weights · slopes and slopesᵀ · weights · differences."""
-        weighted = weights[:, None] * self.shared
-        n_shared = self.shared.shape[1]
-        size = n_shared + sum(slopes.shape[1] for slopes in self.of_notes)
-        normal, gradient = np.zeros((size, size)), np.zeros(size)
-        normal[:n_shared, :n_shared] = self.shared.T @ weighted
-        gradient[:n_shared] = weighted.T @ differences
-        first = n_shared
-        for slopes, rows in zip(self.of_notes, self._rows, strict=True):
-            own = slice(first, first + slopes.shape[1])
-            heavy = weights[rows, None].astype(np.float32) * slopes
-            normal[own, own] = slopes.T @ heavy
-            normal[own, :n_shared] = heavy.T @ self.shared[rows]
-            normal[:n_shared, own] = normal[own, :n_shared].T
-            gradient[own] = heavy.T @ differences[rows]
-            first = own.stop
-        return normal, gradient
-
-    @property
-    def _ends(self) -> list[int]:
-        """Of the parts' points, but for the last one's."""
-        return np.cumsum([len(slopes) for slopes in self.of_notes]).tolist()[:-1]
-
-    @property
-    def _rows(self) -> list[slice]:
-        return [slice(*pair) for pair in itertools.pairwise([0, *self._ends, len(self.shared)])]
-
-    def _split(self, step: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-        n_shared = self.shared.shape[1]
-        sizes = [slopes.shape[1] for slopes in self.of_notes]
-        return step[:n_shared], np.split(step[n_shared:], np.cumsum(sizes)[:-1])
 
 
 def _different(states: Sequence[_State]) -> list[_State]:
@@ -322,7 +262,7 @@ class _Search:
             if are_exact or not thorough:
                 break
             damping, are_exact = _DAMPING, True
-            slopes = _Slopes(self._shared_slopes(state), slopes.of_notes)
+            slopes = Slopes(self._shared_slopes(state), slopes.of_notes)
         return state
 
     def covariance(self, state: _State) -> np.ndarray:
@@ -332,7 +272,7 @@ class _Search:
         size = self._bounds[0]
         return np.linalg.inv(normal)[:size, :size]
 
-    def _normal(self, state: _State, slopes: _Slopes) -> tuple[np.ndarray, np.ndarray]:
+    def _normal(self, state: _State, slopes: Slopes) -> tuple[np.ndarray, np.ndarray]:
         """The matrix and the gradient of squares that are weighted to stand for absolute values."""
         weights = 1 / np.maximum(np.abs(state.differences), _LEAST_DIFFERENCE)
         normal, gradient = slopes.squares(weights, state.differences)
@@ -361,13 +301,13 @@ class _Search:
         played = np.maximum(mel[counted], floor)
         return (played - np.maximum(heard[counted] + gain, floor)).ravel()
 
-    def _slopes(self, state: _State, of_notes: _NoteSlopes | None) -> _Slopes:
+    def _slopes(self, state: _State, of_notes: _NoteSlopes | None) -> Slopes:
         parts = enumerate(np.split(state.differences, np.cumsum(self._sizes)[:-1]))
         if of_notes is None:
             notes = [np.zeros((len(part), 0), np.float32) for _, part in parts]
         else:
             notes = [of_notes(state, number, part) for number, part in parts]
-        return _Slopes(self._shared_slopes(state), notes)
+        return Slopes(self._shared_slopes(state), notes)
 
     def _shared_slopes(self, state: _State) -> np.ndarray:
         """With what is no note's, (points, numbers)."""
