@@ -8,7 +8,6 @@ that are held out say when to stop; then, for a few more steps, they count like 
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -99,7 +98,8 @@ def descend(
     progress
         Wraps the steps.
     """
-    lessons = _Lessons(network, passages, transposed, start, gain, floor, options.seed)
+    lessons = _Lessons(network, passages, transposed, start, gain, floor)
+    random = np.random.default_rng(options.seed)
     begun = torch.from_numpy(start[None]), torch.zeros(1, network.film_size)
     state = _State(*begun, options.decay)
     checks: list[Check] = []
@@ -113,15 +113,16 @@ def descend(
             elif number - best.step >= max(options.patience, options.place_steps):
                 break
         rates = (options.place_rate, options.film_rate * (number >= options.place_steps))
-        state.step(lessons.loss(state.point, number), rates, number / options.steps)
+        state.step(lessons.loss(state.point, number, random), rates, number / options.steps)
     assert best is not None
     # Where vectors did not help what was held out, they would but learn the clips by heart.
     if best.step > options.place_steps:
         state = _State(*kept, options.decay)
-        whole = lessons.of_everything()
+        random = np.random.default_rng(options.seed)
         for number in progress(range(options.last_steps), options.last_steps, "fitting to all"):
             rates = (options.last_rate, options.last_rate)
-            state.step(whole.loss(state.point, number), rates, number / options.last_steps)
+            loss = lessons.loss(state.point, number, random, whole=True)
+            state.step(loss, rates, number / options.last_steps)
         kept = state.kept()
     place, film = (part[0].numpy() for part in kept)
     return Descent(place, film, tuple(checks), best)
@@ -138,24 +139,15 @@ class _Lessons:
         start: np.ndarray,
         gain: float,
         floor: float,
-        seed: int,
     ) -> None:
-        self._network, self._gain, self._floor, self._seed = network, gain, floor, seed
+        self._network, self._gain, self._floor = network, gain, floor
         self._passages, self._transposed = passages, transposed
         self._levels = [_levels(network, passage.roll, start) for passage in passages]
-        self._random = np.random.default_rng(seed)
 
-    def of_everything(self) -> _Lessons:
-        """The same, but nothing is held out."""
-        lessons = copy.copy(self)
-        lessons._passages = [_whole(passage) for passage in self._passages]
-        lessons._transposed = [_whole(passage) for passage in self._transposed]
-        lessons._random = np.random.default_rng(self._seed)
-        return lessons
-
-    def loss(self, point: Tensor, number: int) -> Tensor:
-        """The error at a point in the passage of a step."""
-        random = self._random
+    def loss(
+        self, point: Tensor, number: int, random: np.random.Generator, *, whole: bool = False
+    ) -> Tensor:
+        """The error at a point in the passage of a step, of all of it or but what is held out."""
         index = int(random.integers(len(self._passages)))
         passage, factor, level = self._passages[index], 1.0, 0.0
         if self._transposed and number // 2 % 2:
@@ -164,11 +156,9 @@ class _Lessons:
             factor, level = _drawn(self._levels[index], random)
         roll = torch.from_numpy(np.minimum(passage.roll * np.float32(factor), 1))
         made = self._network.mel(_velocities_only(passage.roll, roll), point)
+        if whole:
+            passage = replace(passage, held_out=np.zeros_like(passage.held_out))
         return _error(made, passage, self._gain + level, self._floor, seen=True)
-
-
-def _whole(passage: Passage) -> Passage:
-    return replace(passage, held_out=np.zeros_like(passage.held_out))
 
 
 def _velocities_only(roll: np.ndarray, changed: Tensor) -> Tensor:
