@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -17,8 +18,12 @@ _SCHEDULER_TIMEOUT_S = 10
 def run_parallel(work: Callable, tasks: list[tuple], progress: Progress, label: str) -> list:
     """Results of ``work(*task)``, in the order in which they are done."""
     parallel = joblib.Parallel(return_as="generator_unordered")
-    done = parallel(joblib.delayed(work)(*task) for task in tasks)
-    return list(progress(done, len(tasks), label))
+    with warnings.catch_warnings():
+        # A process that has come to hold much more memory, as the buffers of ONNX Runtime do, is
+        # replaced by a new one. No task is lost, and nobody need do anything.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
+        done = parallel(joblib.delayed(work)(*task) for task in tasks)
+        return list(progress(done, len(tasks), label))
 
 
 @contextmanager
