@@ -61,7 +61,7 @@ def shared() -> dict[str, Any]:
         "timbreFrames": sounding.STRETCH,
         "noteBeforeS": sounding.BEFORE_S,
         "noteRingS": sounding.RING_S,
-        "noteTimbreUnits": film.NOTE_TIMBRE_UNITS,
+        "noteFilms": film.NOTE_FILMS,
         "maxFileBytes": container.MAX_FILE_BYTES,
         "maxRiffChunks": container.MAX_RIFF_CHUNKS,
         "maxDurationS": midi.MAX_DURATION_S,

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
-from timbrel.bundles.bundle import Bundle, load_bundle, weights_id
+from timbrel.bundles.bundle import Bundle, load_bundle, weights_id, write_sums
+from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
 from timbrel.mel import note_generator
 from timbrel.mel.export import write_mel2mel_bundle
 from timbrel.mel.film import FilmSizes
 from timbrel.mel.generator import MelGenerator
 from timbrel.mel.mel2mel import Mel2Mel, Mel2MelConfig, load_mel2mel
+from timbrel.mel.note_generator import FILM_INPUT, NOTES_FILE
 from timbrel.score.performance_roll import PerformanceRoll
 from timbrel.score.score import Note
 from timbrel.score.sounding import sounding_notes
@@ -70,7 +75,7 @@ def said_alone(bundle: Bundle, timbres: list[Timbre]) -> np.ndarray:
     """What single notes add: a model whose other layers say nothing gives nothing else."""
     generator = MelGenerator(bundle)
     stream = generator.begin(ROLLS, timbres)
-    now = np.zeros(N_FRAMES)
+    now = np.zeros(N_FRAMES // generator.timbre_frames)
     timbre = np.stack([np.concatenate([one.at(now), one.film_at(now)], axis=1) for one in timbres])
     alone = stream._alone(N_FRAMES // 16, timbre)
     assert alone is not None
@@ -92,6 +97,29 @@ def test_a_timbre_with_vectors_of_its_own_changes_notes_as_in_the_network(bundle
     for mel, roll in zip(found, ROLLS, strict=True):
         np.testing.assert_allclose(mel, alone_by_torch(bundle, point, roll), atol=1e-4)
     assert np.abs(found - said_alone(bundle, [STILL, STILL])).max() > 0.1
+
+
+def test_graphs_of_before_play_all_but_vectors_of_a_timbres_own(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    path = Path(shutil.copytree(bundle.path, tmp_path / "before"))
+    graph = onnx.load(path / NOTES_FILE, load_external_data=False)
+    film = next(one for one in graph.graph.input if one.name == FILM_INPUT)
+    for node in graph.graph.node:
+        node.input[:] = ["nothing" if name == FILM_INPUT else name for name in node.input]
+    zeros = np.zeros((1, film.type.tensor_type.shape.dim[1].dim_value), np.float32)
+    graph.graph.initializer.append(onnx.numpy_helper.from_array(zeros, "nothing"))
+    film.type.tensor_type.shape.dim[1].dim_value = 6
+    (path / NOTES_FILE).write_bytes(graph.SerializeToString())
+    write_sums(path)
+    before = load_bundle(path)
+    np.testing.assert_array_equal(
+        streamed(before, [STILL, OTHER]), streamed(bundle, [STILL, OTHER])
+    )
+    film_size = FilmSizes.of(bundle.model).total
+    own = Timbre.constant((0.4, -0.7), film=np.ones(film_size), fitted_to=weights_id(bundle))
+    with pytest.raises(InputError, match=r"earlier Timbrel .*; export it again"):
+        streamed(before, [own, STILL])
 
 
 @pytest.mark.parametrize("block_frames", [16, 160])

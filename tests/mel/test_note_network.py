@@ -5,6 +5,7 @@ import onnxruntime
 import pytest
 import torch
 
+from timbrel.mel.film import NOTE_FILMS
 from timbrel.mel.note_export import levels_part, notes_part
 from timbrel.mel.note_generator import FILM_INPUT
 from timbrel.mel.note_network import NoteNetwork, NoteNetworkConfig
@@ -54,9 +55,8 @@ def test_the_graphs_compute_what_the_network_does(network: NoteNetwork) -> None:
         for graph in (notes_part(network, network), levels_part(network, network, FLOOR))
     )
     given = {"notes": told.notes, "timbre": np.full((len(told.notes), 3), 0.3, np.float32)}
-    spectra, gains = notes.run(
-        ["spectra", "gains"], {**given, FILM_INPUT: np.zeros((1, SIZES.timbre_units), np.float32)}
-    )
+    nothing = np.zeros((1, 2 * SIZES.note_units * NOTE_FILMS), np.float32)
+    spectra, gains = notes.run(["spectra", "gains"], {**given, FILM_INPUT: nothing})
     (mel,) = levels.run(
         ["mel"],
         {

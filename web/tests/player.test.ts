@@ -50,7 +50,7 @@ class Hand implements Source {
       Number(isDown((at + i) / RATE)),
     );
     return {
-      ...{ at, frame, mix: [left, left], mel: new Float32Array(1), timbre: new Float32Array(1) },
+      ...{ at, frame, mix: [left, left], mel: new Float32Array(1), points: [[0]] },
       ...{ nTracks: 1, nAsleep: 0, next: { frame: frame + this.hop } },
     };
   }

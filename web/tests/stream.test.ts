@@ -49,7 +49,7 @@ it("what was computed beforehand is given again, from any place on", async () =>
     const left = Float32Array.from({ length: n }, (_, i) => at + i);
     const mix: Step["mix"] = [left, left.map((value) => -value)];
     const step = { at, mix, mel: Float32Array.of(k), frame: 2 * k, nTracks: 3, nAsleep: 0 };
-    rendering.add({ ...step, timbre: Float32Array.of(k / 2), next: { frame: 2 * k + 2 } });
+    rendering.add({ ...step, points: [[k / 2]], next: { frame: 2 * k + 2 } });
     at += n;
   });
   expect(rendering.has({ frame: 6 })).toBe(true);
@@ -61,7 +61,7 @@ it("what was computed beforehand is given again, from any place on", async () =>
     while (place.frame < 8) {
       const step = await rendering.step(place, nothing, from);
       expect([...step.mix[1]]).toEqual([...step.mix[0]].map((value) => -value));
-      expect([...step.mel, ...step.timbre]).toEqual([place.frame / 2, place.frame / 4]);
+      expect([...step.mel, step.points[0][0]]).toEqual([place.frame / 2, place.frame / 4]);
       if (step.mix[0].length) expect(step.at).toBe(step.mix[0][0]);
       found.push(...step.mix[0]);
       place = step.next;

@@ -81,7 +81,7 @@ class MelGenerator:
                 f"{called}: has FiLM vectors that were fitted to another model than "
                 f"{self.bundle.name}; fit it again with this one, or play it with that one"
             )
-        if not self._takes_film:
+        if not self._takes_film or (self.notes and not self.notes.takes_film):
             raise InputError(
                 f"{self.bundle.path}: was exported by an earlier Timbrel and plays no timbres with "
                 "FiLM vectors of their own; export it again"
@@ -195,6 +195,11 @@ class MelGenerator:
         return math.gcd(self.bundle.window.hop, STRETCH)
 
     @property
+    def frame_size(self) -> int:
+        """Numbers of a point that the graphs of frames read: not what is added for single notes."""
+        return self._timbre_size + self._film.first + self._film.second
+
+    @property
     def _timbre_size(self) -> int:
         return len(self.bundle.instruments[0].embedding)
 
@@ -262,7 +267,8 @@ class MelStream:
         roll = np.stack([r.window(start, stop + self._context) for r in self._rolls])
         step = self._generator.timbre_frames
         steps = self._timbres_at(start, n_frames // step, step)
-        frame_timbre = np.repeat(steps, step, axis=1)
+        # What is added for single notes is many numbers, and no graph of frames reads them.
+        frame_timbre = np.repeat(steps[..., : self._generator.frame_size], step, axis=1)
         past, self._state = self._generator.past(roll[:, :n_frames], frame_timbre, self._state)
         windows = np.lib.stride_tricks.sliding_window_view(roll, hop + self._context, axis=1)
         # (tracks, hops, hop + context, hidden_size)
@@ -274,23 +280,25 @@ class MelStream:
         # Not a view, which would keep all of the block.
         self._ahead = ahead[:, -1].copy()
         future = future[:, :, :hop].reshape(len(roll), n_frames, -1)
-        alone = self._alone(n_hops, frame_timbre)
+        alone = self._alone(n_hops, steps)
         mel = self._generator.mel(past, future, frame_timbre, alone)
         for track, first in zip(mel, self._silent_until, strict=True):
             track[: max(first - start, 0)] = self._generator.bundle.mel.log_floor
         self.frame = stop
         return mel
 
-    def _alone(self, n_hops: int, timbre: np.ndarray) -> np.ndarray | None:
-        """What single notes sound like, hop by hop, since each hop knows what it looks ahead to."""
+    def _alone(self, n_hops: int, steps: np.ndarray) -> np.ndarray | None:
+        """What single notes sound like, hop by hop, since each hop knows what it looks ahead to.
+
+        The timbres, (tracks, steps, size), stay where they are for `MelGenerator.timbre_frames`.
+        """
         notes, hop, step = self._generator.notes, self._hop, self._generator.timbre_frames
         if notes is None:
             return None
         told, timbres = [], []
-        for roll, of_track in zip(self._rolls, timbre, strict=True):
-            for i in range(n_hops):
+        for roll, of_track in zip(self._rolls, steps, strict=True):
+            for i, own in enumerate(np.split(of_track, n_hops)):
                 start = self.frame + i * hop
-                own = of_track[i * hop : (i + 1) * hop]
                 heard = sounding_notes(
                     roll,
                     start,
@@ -301,7 +309,8 @@ class MelStream:
                 )
                 told.append(heard)
                 timbres.append(own)
-        return notes.mel(told, timbres, hop, step).reshape(*timbre.shape[:2], -1)
+        mel = notes.mel(told, timbres, hop, step)
+        return mel.reshape(len(steps), n_hops * hop, -1)
 
     def _timbres_at(self, frame: int, n: int, distance: int) -> np.ndarray:
         """Timbres of n frames from one on, a distance apart, (tracks, n, size of the points)."""

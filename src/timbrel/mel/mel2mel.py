@@ -25,8 +25,8 @@ from timbrel.bundles.weights import with_weights
 from timbrel.constants import N_MELS, PERFORMANCE, PIANO
 from timbrel.errors import InputError
 from timbrel.geometry import MelConfig
-from timbrel.mel.film import NOTE_TIMBRE_UNITS, FilmSizes
-from timbrel.mel.note_network import NoteNetwork, NoteNetworkConfig
+from timbrel.mel.film import FilmSizes
+from timbrel.mel.note_network import TIMBRE_UNITS, NoteNetwork, NoteNetworkConfig
 from timbrel.mel.notes_of_roll import notes_of_rolls
 from timbrel.score.performance_roll import ROLL_SIZES
 from timbrel.score.sounding import SoundingNotes
@@ -46,7 +46,7 @@ class Mel2MelConfig:
     head_size: int = 0  # units of the residual layer before the output; 0 is the published network
     film_size: int = 0  # units between a timbre and its FiLM vectors; 0 is the published network
     note_units: int = 0  # of the network of single notes; 0 is the published network, without one
-    timbre_units: int = NOTE_TIMBRE_UNITS  # of the same
+    timbre_units: int = TIMBRE_UNITS  # of the same
     roll_size: int = 0  # follows from the roll where it is 0
 
     def __post_init__(self) -> None:

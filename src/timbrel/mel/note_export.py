@@ -10,6 +10,7 @@ from torch import nn
 
 from timbrel.bundles.graph import Graph
 from timbrel.mel import note_network as features
+from timbrel.mel.film import NOTE_FILMS
 from timbrel.mel.note_generator import FILM_INPUT
 from timbrel.mel.note_network import NoteNetwork
 
@@ -35,7 +36,11 @@ def notes_part(network: NoteNetwork, model: nn.Module) -> onnx.ModelProto:
             graph.add("Gather", [graph.weight(network.key.weight), index], axis=0),
         ],
     )
-    films = [graph.dense(cast(nn.Linear, film), space) for film in network.films]
+    own = graph.add("Split", [FILM_INPUT], NOTE_FILMS, axis=1)
+    films = [
+        graph.add("Add", [graph.dense(cast(nn.Linear, film), space), more])
+        for film, more in zip(network.films, own, strict=True)
+    ]
     values = graph.gelu(_modulated(graph, struck, films[0], 1))
     for layer, film in zip(network.layers, films[1:], strict=True):
         dense = graph.dense(cast(nn.Linear, layer), values)
@@ -46,7 +51,7 @@ def notes_part(network: NoteNetwork, model: nn.Module) -> onnx.ModelProto:
         inputs={
             "notes": ["notes", 4],
             "timbre": ["notes", c.timbre_size],
-            FILM_INPUT: ["notes_or_1", c.timbre_units],
+            FILM_INPUT: ["notes_or_1", 2 * c.note_units * NOTE_FILMS],
         },
         outputs={
             "spectra": (spectra, ["notes", (c.n_spectra + 1) * c.n_mels]),
@@ -99,8 +104,7 @@ def levels_part(network: NoteNetwork, model: nn.Module, floor: float) -> onnx.Mo
 def _space(graph: Graph, network: NoteNetwork) -> str:
     scaled = graph.add("Div", ["timbre", graph.constant(features.TIMBRE_SCALE)])
     first = graph.gelu(graph.dense(network.timbre1, scaled))
-    second = graph.add("Add", [first, graph.gelu(graph.dense(network.timbre2, first))])
-    return graph.add("Add", [second, FILM_INPUT])
+    return graph.add("Add", [first, graph.gelu(graph.dense(network.timbre2, first))])
 
 
 def _modulated(graph: Graph, values: str, vectors: str, axis: int) -> str:

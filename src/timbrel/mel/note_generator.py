@@ -42,8 +42,15 @@ class NoteGenerator:
         self._mel = bundle.mel
         self._timbre_size = len(bundle.instruments[0].embedding)
         self._film = FilmSizes.of(bundle.model)
+        # Graphs that were exported by an earlier Timbrel take other numbers, which are zeros then.
+        (self._n_taken,) = (n.shape[1] for n in self._notes.get_inputs() if n.name == FILM_INPUT)
         self._known: dict[bytes, _Codes] = {}  # the one that was used last comes last
         self._lock = threading.Lock()  # of what is known
+
+    @property
+    def takes_film(self) -> bool:
+        """Whether its graph takes FiLM vectors of a timbre's own."""
+        return bool(self._n_taken == self._film.notes)
 
     def mel(
         self,
@@ -59,7 +66,7 @@ class NoteGenerator:
         told
             What is heard in each.
         timbres
-            For each passage, those of its frames, (n_frames, size).
+            For each passage, those of its stretches, (n_frames / stretch, size).
         n_frames
             Of each passage, a multiple of `stretch`.
         stretch
@@ -92,7 +99,7 @@ class NoteGenerator:
             return np.full(shape, self._mel.log_floor, np.float32)
         which, codes = self._codes(
             np.concatenate([one.notes for one in told]),
-            np.concatenate([timbre[one.first_frames] for one, timbre in given]),
+            np.concatenate([timbre[one.first_frames // stretch] for one, timbre in given]),
         )
         firsts = np.cumsum([0, *(len(one.notes) for one in told)])
         of_note = [which[first + one.of_note] for one, first in zip(told, firsts, strict=False)]
@@ -136,7 +143,7 @@ class NoteGenerator:
         place, own = np.split(timbre, [self._timbre_size], axis=1)
         own = own[:, self._film.first + self._film.second :]
         if not own.shape[1]:
-            own = np.zeros((1, self._film.notes), np.float32)
+            own = np.zeros((1, self._n_taken), np.float32)
         spectra, gains = self._notes.run(
             ["spectra", "gains"],
             {"notes": notes, "timbre": np.ascontiguousarray(place), FILM_INPUT: own},

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 
 from timbrel.errors import InputError
-from timbrel.mel.film import NOTE_TIMBRE_UNITS
+from timbrel.mel.film import NOTE_FILMS
 from timbrel.score.performance_roll import N_KEYS
 from timbrel.score.sounding import STRETCH, SoundingNotes
 
@@ -39,7 +39,7 @@ LEAST_SHARE = 0.02  # of the largest velocity, below which levels fall no furthe
 N_NOTE_FEATURES = len(PITCHES) + 6
 N_TIME_FEATURES = len(SINCE_ONSET) + len(SINCE_RELEASE) + 6
 TIMBRE_SCALE = 0.4  # about the standard deviation of the places in the space
-_N_LAYERS = 2
+TIMBRE_UNITS = 384  # features of a timbre, unless a model says more
 LOUDEST = math.log(1e4)  # of levels; beyond it their powers would only overflow
 _QUIET = -6.0  # natural logarithm: where spectra begin
 
@@ -50,7 +50,7 @@ class NoteNetworkConfig:
 
     timbre_size: int
     n_mels: int
-    timbre_units: int = NOTE_TIMBRE_UNITS
+    timbre_units: int = TIMBRE_UNITS
     note_units: int = 512
     n_spectra: int = 24  # that are weighted over time, beside the one that is always there
     time_units: int = 64
@@ -70,8 +70,8 @@ class NoteNetwork(nn.Module):
         self.timbre2 = nn.Linear(c.timbre_units, c.timbre_units)
         self.note = nn.Linear(N_NOTE_FEATURES, c.note_units)
         self.key = nn.Embedding(N_KEYS, c.note_units)
-        films = [nn.Linear(c.timbre_units, 2 * c.note_units) for _ in range(1 + _N_LAYERS)]
-        layers = [nn.Linear(c.note_units, c.note_units) for _ in range(_N_LAYERS)]
+        films = [nn.Linear(c.timbre_units, 2 * c.note_units) for _ in range(NOTE_FILMS)]
+        layers = [nn.Linear(c.note_units, c.note_units) for _ in range(NOTE_FILMS - 1)]
         self.films, self.layers = nn.ModuleList(films), nn.ModuleList(layers)
         self.spectra = nn.Linear(c.note_units, (c.n_spectra + 1) * c.n_mels)
         self.gains = nn.Linear(c.note_units, 2 * c.time_units)
@@ -94,8 +94,8 @@ class NoteNetwork(nn.Module):
             and 1 for a stroke of a drum kit, else 0.
         timbre : Tensor, shape (notes, timbre_size)
             Of each note.
-        own : Tensor, shape (notes, timbre_units)
-            What the timbre adds to the features that follow from its place; see `mel/film.py`.
+        own : Tensor, shape (notes, FilmSizes.notes)
+            What the timbre adds to the FiLM vectors of its place; see `mel/film.py`.
 
         Returns
         -------
@@ -104,12 +104,13 @@ class NoteNetwork(nn.Module):
         """
         space = gelu(self.timbre1(timbre / TIMBRE_SCALE))
         space = space + gelu(self.timbre2(space))
+        vectors = [film(space) for film in self.films]
         if own is not None:
-            space = space + own
+            vectors = [v + more for v, more in zip(vectors, own.chunk(NOTE_FILMS, 1), strict=True)]
         struck = self.note(_note_features(notes)) + self.key(notes[:, 0].long())
-        features = gelu(_modulated(struck, self.films[0](space)))
-        for layer, film in zip(self.layers, list(self.films)[1:], strict=True):
-            features = features + gelu(_modulated(layer(features), film(space)))
+        features = gelu(_modulated(struck, vectors[0]))
+        for layer, film in zip(self.layers, vectors[1:], strict=True):
+            features = features + gelu(_modulated(layer(features), film))
         spectra = self.spectra(features)
         return spectra.unflatten(1, (-1, self.config.n_mels)), self.gains(features)
 
@@ -156,7 +157,7 @@ class NoteNetwork(nn.Module):
             How long the stretches are.
         floor
             Of the mels' magnitude.
-        own : Tensor, shape (batch, timbre_units)
+        own : Tensor, shape (batch, FilmSizes.notes)
             As of `codes`.
         """
         device = timbre.device

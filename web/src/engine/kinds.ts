@@ -17,8 +17,7 @@ export function wantedRoll({ model }: BundleConfig): string | null {
 /** Numbers that are added for a Mel2Mel's layers and its single notes, as mel/film.py has them. */
 export function filmSizes({ model }: BundleConfig): readonly [number, number, number] {
   const hidden = model.hidden_size as number;
-  const notes = Number(model.timbre_units ?? constants.noteTimbreUnits);
-  return [2 * hidden, 4 * hidden, knowsNotes(model) ? notes : 0];
+  return [2 * hidden, 4 * hidden, 2 * constants.noteFilms * Number(model.note_units ?? 0)];
 }
 
 /** Whether a Mel2Mel has a network of single notes. */

@@ -67,7 +67,7 @@ export class NoteNetwork {
       );
       const moves = points.some((point) => point.some((value, d) => value !== points[0][d]));
       const heard = soundingNotes(roll, start, stop, last, stretch, moves);
-      const words = (moves ? points : points.slice(0, 1)).map((point) => point.join());
+      const words = (moves ? points : points.slice(0, 1)).map((point) => this.word(point));
       ofNote.push(...heard.ofNote.map((place) => told.length + place));
       heard.notes.forEach((note, k) => {
         const step = Math.floor((heard.firstFrames[k] * steps) / nFrames);
@@ -89,6 +89,12 @@ export class NoteNetwork {
       places: new ort.Tensor(oneHot, [rolls.length * nStretches, places.length]),
     });
     return mel.data as Float32Array;
+  }
+
+  /** A name of a point, which is short where it has no FiLM vectors of its own. */
+  private word(point: Float32Array): string {
+    const own = point.subarray(this.timbreSize).some((value) => value !== 0);
+    return (own ? point : point.subarray(0, this.timbreSize)).join();
   }
 
   /** What is computed once for a note, of each of some. */

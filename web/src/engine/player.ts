@@ -6,6 +6,7 @@ import type { Output } from "./output";
 import { FULL, LoadMeter, QualityMeter, type Quality } from "./quality";
 import { aligned, type Place, type Playing, type Source, type Step } from "./source";
 import type { Note } from "../score/score";
+import type { Point } from "../timbre/timbre";
 
 const FIRST_STEPS = 2; // hops that are given out together where the sound changes
 const MOST_ATTEMPTS = 4;
@@ -51,8 +52,8 @@ export class Player {
   aheadS = FULL.aheadS;
   /** Seconds that are aimed at beside that, before something keeps the player from computing. */
   secured = 0;
-  /** Hops of timbre as they were last computed: frame → (tracks, timbre_size). */
-  readonly used = new Map<number, Float32Array>();
+  /** Hops of timbre as they were last computed: frame → where each track's is. */
+  readonly used = new Map<number, readonly Point[]>();
   /** Milliseconds that a hop's computation takes, smoothed. */
   stepMs = 20;
 
@@ -429,7 +430,7 @@ export class Player {
     const rest = Math.max(Math.min(this.source!.nSamples - step.at, step.mix[0].length), 0);
     const sides = step.mix.map((side) => side.subarray(0, rest)) as Step["mix"];
     const at = this.base + step.at;
-    this.used.set(step.frame, step.timbre);
+    this.used.set(step.frame, step.points);
     // What comes late takes the place of older sound that is being heard already.
     if (this.joint === "on" && at < this.output.soonest && this.output.end > at)
       this.joint = "change";

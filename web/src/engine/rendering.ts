@@ -2,6 +2,7 @@
 // may be played while it grows.
 
 import { Parts, type PartPlace } from "../audio/parts";
+import type { Point } from "../timbre/timbre";
 import type { Place, Playing, Source, Step } from "./source";
 
 /** A step of which the sound and the mel lie in a part. */
@@ -9,7 +10,7 @@ interface Entry extends PartPlace {
   at: number;
   nSamples: number;
   nMel: number;
-  timbre: Float32Array;
+  points: readonly Point[];
   nTracks: number;
 }
 
@@ -38,14 +39,14 @@ export class Rendering implements Source {
   }
 
   /** Take the next step; the first one is that of frame `first`. */
-  add({ at, mix: [left, right], mel, timbre, nTracks }: Step): void {
+  add({ at, mix: [left, right], mel, points, nTracks }: Step): void {
     const values = new Float32Array(2 * left.length + mel.length);
     values.set(left);
     values.set(right, left.length);
     values.set(mel, 2 * left.length);
     const place = this.parts.add(values.buffer);
     const sizes = { nSamples: left.length, nMel: mel.length };
-    this.entries.push({ ...place, ...sizes, at, timbre, nTracks });
+    this.entries.push({ ...place, ...sizes, at, points, nTracks });
   }
 
   /** Whether a step is there already. */
@@ -65,7 +66,7 @@ export class Rendering implements Source {
   async step(place: Place, _playing: Playing, from: number): Promise<Step> {
     const { frame } = place;
     const entry = this.entries[(frame - this.first) / this.hop];
-    const { at, nSamples, nMel, timbre, nTracks } = entry;
+    const { at, nSamples, nMel, points, nTracks } = entry;
     const length = 2 * nSamples + nMel;
     const bytes = await this.parts.read(entry, length * Float32Array.BYTES_PER_ELEMENT);
     const values = new Float32Array(bytes);
@@ -77,7 +78,7 @@ export class Rendering implements Source {
       frame,
       nTracks,
       nAsleep: 0,
-      timbre,
+      points,
       next: { frame: frame + this.hop },
     };
   }

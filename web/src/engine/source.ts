@@ -1,6 +1,6 @@
 // What a player plays from: sound hop by hop from any place on, computed now or beforehand.
 
-import type { Timbre } from "../timbre/timbre";
+import type { Point, Timbre } from "../timbre/timbre";
 
 /** What is played: one timbre for each track, whether the track is heard, and whether without a room. */
 export interface Playing {
@@ -26,8 +26,8 @@ export interface Step<P extends Place = Place> {
   nTracks: number;
   /** Of these, tracks that rest, which took no time. */
   nAsleep: number;
-  /** (tracks, timbre_size) of all tracks. */
-  timbre: Float32Array;
+  /** Where each track's timbre is. Those that stay are one array, which all steps share. */
+  points: readonly Point[];
   next: P;
 }
 

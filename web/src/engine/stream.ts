@@ -172,7 +172,7 @@ export class Stream implements Source<Snapshot> {
       frame,
       nTracks: tracks.length + asleep.length,
       nAsleep: asleep.length,
-      timbre: this.timbre([...playing.timbres.keys()], playing, [frame]),
+      points: playing.timbres.map((timbre) => timbreAt(timbre, frame / this.frameRate)),
       next: this.resting(
         {
           frame: frame + this.hop,

@@ -213,18 +213,11 @@ class Engine {
 
   /** The way that a track's timbre took, as it was computed, in seconds from–to of the score. */
   recording(track: number, from: number, to: number): void {
-    const { pointSize, timbreSize } = this.mel2mel;
     const frameRate = frameRateOf(this.mel2mel.config.mel);
     const frames = [...this.player!.used.keys()]
       .filter((frame) => frame / frameRate >= from && frame / frameRate <= to)
       .sort((a, b) => a - b);
-    const points = frames.map((frame) => {
-      const point = this.player!.used.get(frame)!
-        .subarray(track * pointSize)
-        .slice(0, pointSize);
-      const own = point.subarray(timbreSize).some((value) => value !== 0);
-      return [...(own ? point : point.subarray(0, timbreSize))];
-    });
+    const points = frames.map((frame) => this.player!.used.get(frame)![track]);
     // What is moved by hand stays for a hop, up to the last frames in which a path takes a new place.
     const held = this.mel2mel.hop - this.mel2mel.timbreFrames;
     const timbre = {
