@@ -78,7 +78,7 @@ constexpr int kTileRow = 64;  // bytes
 constexpr int kTileRows = 16;
 
 // Tiles 0 to 3 are sums and 4 activations, with a row for each stream; 7 are sums and 5 activations
-// of two rows for each, which multiply in the same time; and 6 weights.
+// of two rows for each, which take a fifth longer; and 6 weights.
 template <int tile>
 inline void zero_tile() {
     asm volatile("tilezero %%tmm%c0" : : "i"(tile));
