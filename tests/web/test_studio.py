@@ -19,11 +19,14 @@ from support.page_visits import (
     press,
     read_wav,
     saved,
+    two_notes,
 )
 from timbrel import Synthesizer
-from timbrel.bundles.bundle import load_bundle
+from timbrel.bundles.bundle import load_bundle, weights_id
 from timbrel.constants import SMALL_MODEL
+from timbrel.mel.film import FilmSizes
 from timbrel.score.midi import parse_midi
+from timbrel.timbre.timbre import Timbre, save_timbre
 from timbrel.web.page import page_files
 
 MODEL, VOCODER = "mel2mel-studio", "parallel-studio"
@@ -121,6 +124,35 @@ def test_a_song_is_computed_ahead_and_its_sound_and_wav_are_pythons(
     found, wanted = read_wav(path, rate=RATE), synthesizer.render(score)
     assert found.shape == wanted.shape
     assert np.abs(found - wanted).max() < 1e-3
+
+
+def test_vectors_of_a_timbres_own_sound_as_python_renders_them(
+    context: BrowserContext, synthesizer: Synthesizer, tmp_path: Path
+) -> None:
+    """Beside a track whose timbre has none."""
+    size = FilmSizes.of(synthesizer.model.model).total
+    film = np.random.default_rng(0).normal(0, 0.1, size).tolist()
+    place = synthesizer.instruments[24].embedding
+    own = Timbre.constant(place, film=film, fitted_to=weights_id(synthesizer.model))
+    save_timbre(tmp_path / "own.timbre", own)
+    with serving(page_files()) as server:
+        page = opened(context, server.url)
+        choose_studio(page)
+        drop(page, "two.mid", two_notes())
+        until(page, "title", lambda title: title == "two.mid")
+        page.evaluate("timbrel.stop()")
+        page.get_by_label("Timbre of", exact=True).select_option("1")
+        drop(page, "own.timbre", (tmp_path / "own.timbre").read_bytes())
+        until(page, "path.timbre.points[0].length", lambda n: n == len(place) + size)
+        with page.expect_download() as download:
+            press(page, "Save as WAV")
+        path = tmp_path / "two.wav"
+        download.value.save_as(path)
+    score = parse_midi(two_notes())
+    found, wanted = read_wav(path, rate=RATE), synthesizer.render(score, timbre={2: own})
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).max() < 1e-3
+    assert np.abs(found - synthesizer.render(score)).max() > 0.05
 
 
 def test_the_default_takes_over_from_the_first_model_while_that_plays(

@@ -45,6 +45,9 @@ class PointsFound:
     # The same two where the encoder alone listens.
     encoder_error: float
     encoder_there_and_back_db: float
+    # Of each true point in its region, Mahalanobis's and squared, in no order: they tell how many
+    # points regions of another width would hold.
+    distances: tuple[float, ...]
 
 
 class _Passage(NamedTuple):
@@ -114,6 +117,7 @@ def find_points(
         medians["apart_db"],
         medians["encoder_error"] / neighbours,
         medians["encoder_there_db"],
+        tuple(distances.tolist()),
     )
 
 
