@@ -14,6 +14,11 @@ from typing import Any, NamedTuple
 NOTE_FILMS = 3  # of a network of single notes: of what it reads of a note, and of two layers
 
 
+def note_film_size(note_units: int) -> int:
+    """How many numbers are γ and β of all layers of a network of single notes."""
+    return 2 * NOTE_FILMS * note_units
+
+
 class FilmSizes(NamedTuple):
     """How many numbers are added for the first layer, the second one, and those of single notes."""
 
@@ -25,7 +30,7 @@ class FilmSizes(NamedTuple):
     def of(cls, model: Mapping[str, Any]) -> FilmSizes:
         """Those of a Mel2Mel's configuration; its second layer has the features of two LSTMs."""
         hidden = model["hidden_size"]
-        return cls(2 * hidden, 4 * hidden, 2 * NOTE_FILMS * model.get("note_units", 0))
+        return cls(2 * hidden, 4 * hidden, note_film_size(model.get("note_units", 0)))
 
     @property
     def total(self) -> int:

@@ -217,7 +217,7 @@ class MelGenerator:
         """The forward LSTM's state at a frame before which it has heard so much silence."""
         step = self.timbre_frames
         times_s = np.arange(start - n_frames, start, step) / self.bundle.mel.frame_rate
-        points = _points(timbre, times_s)
+        points = _points(timbre, times_s)[:, : self.frame_size]
         if n_frames and (points == points[0]).all():
             return self._after_still_silence(n_frames, 1, points[:1].tobytes())
         return self._silence(n_frames, len(points), points.tobytes())

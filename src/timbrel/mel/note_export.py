@@ -10,7 +10,7 @@ from torch import nn
 
 from timbrel.bundles.graph import Graph
 from timbrel.mel import note_network as features
-from timbrel.mel.film import NOTE_FILMS
+from timbrel.mel.film import NOTE_FILMS, note_film_size
 from timbrel.mel.note_generator import FILM_INPUT
 from timbrel.mel.note_network import NoteNetwork
 
@@ -51,7 +51,7 @@ def notes_part(network: NoteNetwork, model: nn.Module) -> onnx.ModelProto:
         inputs={
             "notes": ["notes", 4],
             "timbre": ["notes", c.timbre_size],
-            FILM_INPUT: ["notes_or_1", 2 * c.note_units * NOTE_FILMS],
+            FILM_INPUT: ["notes_or_1", note_film_size(c.note_units)],
         },
         outputs={
             "spectra": (spectra, ["notes", (c.n_spectra + 1) * c.n_mels]),
