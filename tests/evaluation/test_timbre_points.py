@@ -18,11 +18,12 @@ from timbrel.progress import silent
 from timbrel.score.midi import read_midi
 
 
-def test_passages_are_the_same_for_the_same_data(small_data: Path, tmp_path: Path) -> None:
+def test_passages_are_the_same_for_the_same_data_and_seed(small_data: Path, tmp_path: Path) -> None:
     bundle = load_bundle(two_instruments_bundle(tmp_path))
-    given = (bundle, small_data, "valid", 4, 1.5, silent)
-    passages = timbre_points._passages(*given)
-    assert passages == timbre_points._passages(*given)
+    given = (bundle, small_data, "valid", 4, 1.5)
+    passages = timbre_points._passages(*given, 1, silent)
+    assert passages == timbre_points._passages(*given, 1, silent)
+    assert passages != timbre_points._passages(*given, 2, silent)
     ends = embeddings_of(bundle.instruments)
     for passage in passages:
         assert len(passage.notes) >= 3

@@ -64,7 +64,7 @@ inline int padded(int n) { return (n + kPad - 1) / kPad * kPad; }
 struct OwningPlan : Plan {
     std::vector<Layer> all_layers;
     std::vector<Matrix> all_taps;
-    Aligned weights, arena;
+    Aligned weights, tiles, arena;
 };
 
 std::unique_ptr<OwningPlan> make_plan(const Model& model, Precision precision,

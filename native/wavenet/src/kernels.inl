@@ -141,13 +141,13 @@ inline void weigh_levels(float* logits, int n, int padded, float temperature, fl
     // Padding must not win, nor add to the sum.
     for (int i = n; i < padded; ++i) logits[i] = -3e38f;
     for (int i = kLanes; i < padded; i += kLanes) most = max(most, load(logits + i));
-    const F peak = largest(most), inverse = splat(1.0f / temperature);
+    const F peak = largest(most), steps = splat(1.44269504f / temperature);
     F sums[kPad / kLanes] = {};
     for (int i = 0; i < padded; i += kPad) {
         TIMBREL_UNROLL
         for (int j = 0; j < kPad / kLanes; ++j) {
             float* place = logits + i + j * kLanes;
-            const F e = exponential((load(place) - peak) * inverse);
+            const F e = power_of_two((load(place) - peak) * steps);
             store(place, e);
             sums[j] += e;
         }
@@ -329,7 +329,7 @@ constexpr Kernels make_kernels(const char* name) {
     return {name,
             kLanes,
             kRegisters,
-            0,
+            false,
             {sample<Float32>, sample<Int16>, sample<Int8>, nullptr},
             stream_weights,
             load_all};

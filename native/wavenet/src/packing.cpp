@@ -60,9 +60,10 @@ class Arena {
 
 class Packer {
   public:
-    // `stream` takes what sampling reads again and again, `arena` all else.
+    // `stream` takes what sampling reads again and again, `tiles` the same for kernels that load
+    // whole tiles, `arena` all else.
     Packer(const Model& model, Precision precision, const Kernels& kernels, OwningPlan& plan,
-           Arena& stream, Arena& arena)
+           Arena& stream, Arena& tiles, Arena& arena)
         : model_(model),
           c_(model.config),
           precision_(precision),
@@ -71,6 +72,7 @@ class Packer {
           registers_(kernels.registers),
           plan_(plan),
           stream_(stream),
+          tiles_(tiles),
           arena_(arena) {}
 
     // What each sample reads lies together, in the order of reading and without gaps: each would
@@ -86,6 +88,7 @@ class Packer {
         plan_.stretch = stretch;
         plan_.stretch_bytes = stream_.used();
         older_taps();
+        if (plan_.tiled) by_tiles();
         condition();
         constants();
         first_tables();
@@ -116,10 +119,9 @@ class Packer {
         plan_.activation_bytes = plan_.residual * activation_size();
         plan_.silence_level = c_.n_parameters / 2;
         const bool by_tiles = precision_ == Precision::int8 || precision_ == Precision::bfloat16;
-        const std::size_t row = kernels_.tile_bytes;
         // Whole rows of bytes, and tiles in pairs.
-        plan_.tiled = by_tiles && row && plan_.residual % row == 0 && plan_.skip % row == 0 &&
-                      plan_.parameters % (2 * kernels_.lanes) == 0;
+        plan_.tiled = by_tiles && kernels_.has_tiles && plan_.residual % kTileRow == 0 &&
+                      plan_.skip % kTileRow == 0 && plan_.parameters % (2 * lanes_) == 0;
     }
 
     std::size_t activation_size() const {
@@ -334,6 +336,56 @@ class Packer {
         }
     }
 
+    // Loads of tiles that lie one behind the other, in the order of reading, are faster by a third.
+    void by_tiles() {
+        if (c_.skip_start) by_tiles(plan_.skip_start_matrix);
+        for (Layer& layer : plan_.all_layers) {
+            if (!layer.looked_up) by_tiles(layer.current);
+            if (layer.residual.tiles) by_tiles(layer.residual);
+        }
+        plan_.skips_by_tiles = tiles_.take<unsigned char>(0);
+        for (int part = 0; part < 2; ++part) {
+            std::vector<const Matrix*> skips;
+            for (const Layer& layer : plan_.all_layers) skips.push_back(&layer.skip[part]);
+            in_pairs_of_tiles(skips);
+        }
+        by_tiles(plan_.hidden);
+        by_tiles(plan_.last);
+        for (Matrix& tap : plan_.all_taps)
+            if (tap.tiles) by_tiles(tap);
+    }
+
+    void by_tiles(Matrix& m) {
+        const Matrix* const alone[] = {&m};
+        m.by_tiles = in_pairs_of_tiles(alone);
+    }
+
+    // Of matrices side by side, packed as vectors read them.
+    const unsigned char* in_pairs_of_tiles(std::span<const Matrix* const> matrices) {
+        std::size_t bytes = 0;
+        for (const Matrix* m : matrices) bytes += m->bytes;
+        unsigned char* const packed = tiles_.take<unsigned char>(bytes);
+        unsigned char* to = packed;
+        for (int tile = 0; packed && tile < matrices[0]->tiles; tile += 2)
+            for (const Matrix* m : matrices) {
+                const std::size_t column = m->bytes / m->tiles / kTileRow;  // rows of a tile
+                for (std::size_t k = 0; k < column; k += kTileRows)
+                    for (int i = 0; i < 2; ++i, to += kTileBytes) copy_tile(*m, tile + i, k, to);
+            }
+        return packed;
+    }
+
+    // A tile's rows from the `first` one on.
+    static void copy_tile(const Matrix& m, int tile, std::size_t first, unsigned char* to) {
+        const int in_block = tile % m.tiles_in_block, block = tile - in_block;
+        const int side_by_side = std::min(m.tiles_in_block, m.tiles - block);
+        const auto* from = static_cast<const unsigned char*>(m.weights) +
+                           m.bytes / m.tiles * block + (first * side_by_side + in_block) * kTileRow;
+        for (int row = 0; row < kTileRows; ++row)
+            std::memcpy(to + row * kTileRow, from + std::size_t(row) * side_by_side * kTileRow,
+                        kTileRow);
+    }
+
     // Packs rows [tile × lanes] by columns in groups that one instruction multiplies.
     template <class T>
     const T* interleaved(Arena& arena, const Dense& dense, int group, int in_block,
@@ -535,6 +587,7 @@ class Packer {
     int lanes_, registers_;
     OwningPlan& plan_;
     Arena& stream_;
+    Arena& tiles_;
     Arena& arena_;
 };
 
@@ -578,12 +631,13 @@ Aligned good_place(std::size_t bytes, const Kernels& kernels) {
 std::unique_ptr<OwningPlan> make_plan(const Model& model, Precision precision,
                                       const Kernels& kernels) {
     auto plan = std::make_unique<OwningPlan>();
-    Arena stream_size(nullptr), arena_size(nullptr);
-    Packer(model, precision, kernels, *plan, stream_size, arena_size).pack();
+    Arena stream_size(nullptr), tiles_size(nullptr), arena_size(nullptr);
+    Packer(model, precision, kernels, *plan, stream_size, tiles_size, arena_size).pack();
     plan->weights = good_place(stream_size.used(), kernels);
+    plan->tiles = good_place(tiles_size.used(), kernels);
     plan->arena = aligned_zeros(arena_size.used());
-    Arena stream(plan->weights.get()), arena(plan->arena.get());
-    Packer(model, precision, kernels, *plan, stream, arena).pack();
+    Arena stream(plan->weights.get()), tiles(plan->tiles.get()), arena(plan->arena.get());
+    Packer(model, precision, kernels, *plan, stream, tiles, arena).pack();
     return plan;
 }
 

@@ -20,6 +20,9 @@ constexpr int kMaxAround = 16;       // frames that a sample's conditioning mixe
 constexpr int kConditionFrames = 8;  // frames whose conditioning is computed together
 constexpr int kAlign = 64;           // bytes; also the unit of sizes below, in elements: 16
 constexpr int kPad = 16;
+// A processor's matrix tile: rows of so many bytes, of which each holds what one instruction of
+// vectors would multiply.
+constexpr int kTileRow = 64, kTileRows = 16, kTileBytes = kTileRow * kTileRows;
 
 // Operands that meet a load of weights, at most; and the tiles whose sums, for so many operands,
 // fill half of the registers.
@@ -46,6 +49,9 @@ constexpr int kInt16Max = 2047;    // leaves 20 bits to the weights of a sum
 // column.
 struct Matrix {
     const void* weights;
+    // The same by whole tiles of the processor, where it has them: two tiles of rows side by side,
+    // column after column.
+    const unsigned char* by_tiles;
     const float* scales;  // one a row; null in single precision
     // One a row, of 8-bit weights whose activations have signs: undoes these numbers' zero.
     const std::int32_t* offsets;
@@ -87,6 +93,9 @@ struct Plan {
     bool tiled;  // its products can be computed by whole tiles
     const Layer* layers;
     Matrix skip_start_matrix, hidden, last;
+    // All layers' skip weights by whole tiles: of two tiles of rows side by side, one layer after
+    // the other.
+    const unsigned char* skips_by_tiles;
     Matrix condition;  // all layers' and the output's, in single precision
     const float* condition_bias;
     const float *skip_bias, *hidden_bias, *last_bias;
@@ -142,7 +151,7 @@ struct Strip {  // of a request, for one group
 struct Kernels {
     const char* name;
     std::int32_t lanes, registers;
-    std::int32_t tile_bytes;                  // of a row of activations; 0 where there are no tiles
+    bool has_tiles;                           // multiplies whole ones
     void (*sample[4])(Group&, const Strip&);  // by precision; null where it has none
     std::uint64_t (*stream_weights)(const Plan&, std::size_t);
     std::uint64_t (*load)(const unsigned char*, std::size_t);

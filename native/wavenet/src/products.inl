@@ -93,20 +93,17 @@ inline F largest(F v) {
     return v;
 }
 
-// e^v to 2e-7, for v in [-87, 88].
-inline F exponential(F v) {
-    v = clamp(v, -87.0f, 88.0f);
-    const I n = round_to_int(v * splat(1.44269504f));
-    const F whole = to_float(n);
-    F r = fma(whole, splat(-0.693359375f), v);
-    r = fma(whole, splat(2.12194440e-4f), r);
-    F p = splat(1.9875691500e-4f);
-    p = fma(p, r, splat(1.3981999507e-3f));
-    p = fma(p, r, splat(8.3334519073e-3f));
-    p = fma(p, r, splat(4.1665795894e-2f));
-    p = fma(p, r, splat(1.6666665459e-1f));
-    p = fma(p, r, splat(5.0000001201e-1f));
-    p = fma(p, r * r, r) + splat(1.0f);
+// 2^v to 3e-7, for v of 0 or less; below 2^-126, that.
+inline F power_of_two(F v) {
+    v = max(v, splat(-126.0f));
+    const I n = round_to_int(v);
+    const F r = v - to_float(n);
+    F p = splat(1.327647199e-3f);
+    p = fma(p, r, splat(9.675541334e-3f));
+    p = fma(p, r, splat(5.550713273e-2f));
+    p = fma(p, r, splat(2.402211972e-1f));
+    p = fma(p, r, splat(6.931469671e-1f));
+    p = fma(p, r, splat(1.0f));
     return (F)((I)p + (n << 23));
 }
 

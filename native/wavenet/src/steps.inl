@@ -91,14 +91,14 @@ inline void condition_frames(Group& g) {
 
 // The conditioning of n samples, for some of the rows; each frame is loaded once for all of them.
 template <int n, class Frame, class To>
-inline void mix_frames(const Plan& p, const Frame* const* frames, const float* weights, int n_rows,
-                       To* to) {
+inline void mix_frames(const Frame* const* frames, const float* const* weights, int n_frames,
+                       int n_rows, To* to) {
     for (int i = 0; i < n_rows; i += kLanes) {
         F sums[n] = {};
-        for (int j = 0; j < p.n_around; ++j) {
+        for (int j = 0; j < n_frames; ++j) {
             const F row = load(frames[j] + i);
             TIMBREL_UNROLL
-            for (int k = 0; k < n; ++k) sums[k] = fma(row, splat(weights[j * p.hop + k]), sums[k]);
+            for (int k = 0; k < n; ++k) sums[k] = fma(row, splat(weights[j][k]), sums[k]);
         }
         TIMBREL_UNROLL
         for (int k = 0; k < n; ++k) keep<Frame>(to + k * n_rows + i, sums[k]);
@@ -112,20 +112,29 @@ inline void interpolate(const Plan& p, unsigned char* state, std::uint64_t posit
     const std::uint64_t frame = position / p.hop;
     const int phase = int(position - frame * p.hop);
     const Frame* frames[kMaxAround];
-    int slot = int(frame % p.condition_ring);
+    const float* weights[kMaxAround];
+    // Kernels reach the outer frames at few samples.
+    int n_frames = 0, slot = int(frame % p.condition_ring);
     for (int j = 0; j < p.n_around; ++j) {
-        frames[j] = frame_of<Frame>(p, state, slot) + row;
+        const float* of_frame = p.interpolation + j * p.hop + phase;
+        bool counts = false;
+        for (int i = 0; i < n_samples; ++i) counts |= of_frame[i] != 0;
+        frames[n_frames] = frame_of<Frame>(p, state, slot) + row;
+        weights[n_frames] = of_frame;
+        n_frames += counts;
         slot = slot + 1 == p.condition_ring ? 0 : slot + 1;
     }
-    int i = 0;
-    for (; i + 8 <= n_samples; i += 8)
-        mix_frames<8>(p, frames, p.interpolation + phase + i, n_rows, to + i * n_rows);
-    for (; i + 4 <= n_samples; i += 4)
-        mix_frames<4>(p, frames, p.interpolation + phase + i, n_rows, to + i * n_rows);
-    for (; i + 2 <= n_samples; i += 2)
-        mix_frames<2>(p, frames, p.interpolation + phase + i, n_rows, to + i * n_rows);
-    for (; i < n_samples; ++i)
-        mix_frames<1>(p, frames, p.interpolation + phase + i, n_rows, to + i * n_rows);
+    int left = n_samples;
+    const auto mix = [&]<int n>(Numbers<n>) {
+        for (; left >= n; left -= n, to += n * n_rows) {
+            mix_frames<n>(frames, weights, n_frames, n_rows, to);
+            for (int j = 0; j < n_frames; ++j) weights[j] += n;
+        }
+    };
+    mix(Numbers<8>());
+    mix(Numbers<4>());
+    mix(Numbers<2>());
+    mix(Numbers<1>());
 }
 
 // Where an older tap finds its input, for the sample whose own goes to `slot`.

@@ -65,6 +65,12 @@ def timbre(
             rich_help_panel=SOUND,
         ),
     ] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            help="The seed by which --points draws mixes and passages.", rich_help_panel=SOUND
+        ),
+    ] = 1,
     encoder: Encoder = "",
     threads: EncoderThreads = 1,
     quiet: Quiet = False,
@@ -121,6 +127,7 @@ def timbre(
             split=split,
             number=points,
             seconds=lengths_s[-1],
+            seed=seed,
             progress=progress,
         )
     tables = markdown(found, named, there)

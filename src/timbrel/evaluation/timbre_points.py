@@ -79,6 +79,7 @@ def find_points(
     split: str,
     number: int,
     seconds: float,
+    seed: int = 1,
     jobs: int = -1,
     progress: Progress = silent,
 ) -> PointsFound:
@@ -96,10 +97,12 @@ def find_points(
         Prepared data, whose scores of a split are played.
     number, seconds
         How many points, and how long each of them is heard.
+    seed
+        Draws mixes and passages.
     jobs
         Processes; −1 is one for each core.
     """
-    passages = _passages(mel2mel, Path(data), split, number, seconds, progress)
+    passages = _passages(mel2mel, Path(data), split, number, seconds, seed, progress)
     given = [(str(encoder.path), str(mel2mel.path), passage) for passage in passages]
     with worker_pool(None, jobs):
         found = run_parallel(_found, given, progress, "points")
@@ -122,12 +125,18 @@ def find_points(
 
 
 def _passages(
-    mel2mel: Bundle, folder: Path, split: str, number: int, seconds: float, progress: Progress
+    mel2mel: Bundle,
+    folder: Path,
+    split: str,
+    number: int,
+    seconds: float,
+    seed: int,
+    progress: Progress,
 ) -> list[_Passage]:
-    """Passages of melodic clips, each with its point; the same for the same data."""
+    """Passages of melodic clips, each with its point; the same for the same data and seed."""
     clips = read_clips(folder, split, mel2mel, progress=progress)
     renders = Renders(clips, mel2mel.instruments, folder)
-    random, rate = np.random.default_rng(1), mel2mel.mel.frame_rate
+    random, rate = np.random.default_rng(seed), mel2mel.mel.frame_rate
     shares = renders.shares * ~clips.is_kit
     shares = shares / shares.sum()
     points = embeddings_of([one for one in mel2mel.instruments if not one.is_kit])

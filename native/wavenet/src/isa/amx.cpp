@@ -1,7 +1,7 @@
 // Kernels for processors with AMX: those of AVX-512, and products of 8-bit integers and of bfloat16
 // by whole tiles, a row for each stream. A tile's row of 64 bytes of weights is what one
-// instruction of AVX-512 multiplies, so both read the same packed weights, and sums of integers are
-// the same. Where tiles fit, gates of 8-bit products are those of half.inl, for one stream, too.
+// instruction of AVX-512 multiplies, so the sums of integers are the same. Where tiles fit, gates
+// of 8-bit products are those of half.inl, for one stream, too.
 #include <immintrin.h>
 
 #include "../plan.hpp"
@@ -74,9 +74,6 @@ inline F largest_of_each(const F (&v)[8]) {
         _mm512_setr_epi32(0, 1, 8, 9, 4, 5, 12, 13, 0, 0, 0, 0, 0, 0, 0, 0), (__m512)all);
 }
 
-constexpr int kTileRow = 64;  // bytes
-constexpr int kTileRows = 16;
-
 // Tiles 0 to 3 are sums and 4 activations, with a row for each stream; 7 are sums and 5 activations
 // of two rows for each, which take a fifth longer; and 6 weights.
 template <int tile>
@@ -135,13 +132,9 @@ struct TileProducts {
 
     static inline int steps(const Matrix& m) { return m.columns * sizeof(Activation) / kTileRow; }
 
-    // The first step of a tile of a matrix's rows; the next is kTileRows rows further.
-    static inline Rows weights(const Matrix& m, int tile) {
-        const int in_block = tile % kTilesInBlock, block = tile - in_block;
-        const int left = m.tiles - block;
-        auto* first = static_cast<unsigned char*>(const_cast<void*>(m.weights));
-        return {first + (std::size_t(block) * kTileRows * steps(m) + in_block) * kTileRow,
-                std::size_t(left < kTilesInBlock ? left : kTilesInBlock) * kTileRow};
+    // Of a pair of tiles. A step is one of each, side by side.
+    static inline const unsigned char* weights(const Matrix& m, int tile) {
+        return m.by_tiles + std::size_t(tile) * steps(m) * kTileBytes;
     }
 
     static inline Rows activations(const Activation* first, int columns) {
@@ -195,27 +188,27 @@ struct TileProducts {
         zero_tile<2 * pair + 1>();
     }
 
-    // Adds the products of two tiles of rows, side by side.
+    // Adds the products of a pair's tiles; gives the weights behind them.
     template <int pair>
-    static inline void add_pair(const Matrix& m, int tile, Rows a) {
-        Rows w = weights(m, tile);
-        for (int k = 0; k < steps(m); ++k, a.first += kTileRow, w.first += kTileRows * w.distance) {
+    static inline const unsigned char* add_pair(const unsigned char* w, int n_steps, Rows a) {
+        for (int k = 0; k < n_steps; ++k, a.first += kTileRow, w += 2 * kTileBytes) {
             load_tile<4>(a.first, a.distance);
-            load_tile<6>(w.first, w.distance);
+            load_tile<6>(w, kTileRow);
             multiply_tiles<P, 2 * pair, 4, 6>();
-            load_tile<6>(w.first + kTileRow, w.distance);
+            load_tile<6>(w + kTileBytes, kTileRow);
             multiply_tiles<P, 2 * pair + 1, 4, 6>();
         }
+        return w;
     }
 
     // sums = matrix · activations, of two rows for each stream.
     static inline void multiply_twice(const Matrix& m, Rows a, unsigned char* sums) {
         const std::size_t distance = std::size_t(m.tiles) * kTileRow;
         for (int tile = 0; tile < m.tiles; ++tile) {
-            Rows w = weights(m, tile);
-            for (int k = 0; k < steps(m); ++k, w.first += kTileRows * w.distance) {
+            const unsigned char* w = weights(m, tile / 2 * 2) + tile % 2 * kTileBytes;
+            for (int k = 0; k < steps(m); ++k, w += 2 * kTileBytes) {
                 if (tile == 0 || steps(m) > 1) load_tile<5>(a.first + k * kTileRow, a.distance);
-                load_tile<6>(w.first, w.distance);
+                load_tile<6>(w, kTileRow);
                 if (k == 0) {
                     if (tile) store_tile<7>(sums + (tile - 1) * kTileRow, distance);
                     zero_tile<7>();
@@ -233,7 +226,7 @@ struct TileProducts {
             pairs.next({sums + tile * kTileRow, std::size_t(m.tiles) * kTileRow}, kTileRow,
                        [&]<int pair>(Numbers<pair>) {
                            zero_pair<pair>();
-                           add_pair<pair>(m, tile, a);
+                           add_pair<pair>(weights(m, tile), steps(m), a);
                        });
         pairs.flush();
     }
@@ -361,16 +354,16 @@ struct TileProducts {
         // All layers' skip products are one sum.
         void multiply_skips() {
             unsigned char* sums = reinterpret_cast<unsigned char*>(skip_sums<P>(g_, 0));
-            const int half = p_.layers[0].skip[0].tiles;
+            const int n_steps = steps(p_.layers[0].skip[0]);
+            const unsigned char* w = p_.skips_by_tiles;
             Pairs pairs;
             for (int tile = 0; tile < p_.skip / kLanes; tile += 2)
                 pairs.next({sums + tile * kTileRow, p_.skip * sizeof(float)}, kTileRow,
                            [&]<int pair>(Numbers<pair>) {
-                               const int part = tile >= half;
                                zero_pair<pair>();
                                for (int l = 0; l < p_.n_layers; ++l)
-                                   add_pair<pair>(p_.layers[l].skip[part], tile - part * half,
-                                                  activations(z(l, 0), p_.residual));
+                                   w = add_pair<pair>(w, n_steps,
+                                                      activations(z(l, 0), p_.residual));
                            });
             pairs.flush();
         }
@@ -547,7 +540,7 @@ void sample_bytes(Group& g, const Strip& strip) {
 }
 
 constexpr Kernels with_tiles(Kernels kernels) {
-    kernels.tile_bytes = kTileRow;
+    kernels.has_tiles = true;
     kernels.sample[2] = sample_bytes;
     kernels.sample[3] = sample<BFloat16>;
     return kernels;

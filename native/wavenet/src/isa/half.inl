@@ -53,18 +53,18 @@ inline void in_turns(const F (&tiles)[n], H (&gates)[n / 2]) {
 
 // As the one of floats.
 template <int n>
-inline void mix_frames(const Plan& p, const Turn* const* frames, const float* weights, int n_rows,
-                       Turn* to) {
+inline void mix_frames(const Turn* const* frames, const float* const* weights, int n_frames,
+                       int n_rows, Turn* to) {
     alignas(16) _Float16 factors[kMaxAround][8];
-    for (int j = 0; j < p.n_around; ++j) {
+    for (int j = 0; j < n_frames; ++j) {
         float some[8] = {};
-        __builtin_memcpy(some, weights + j * p.hop, n * sizeof(float));
+        __builtin_memcpy(some, weights[j], n * sizeof(float));
         const __m128h halves = _mm256_cvtxps_ph(_mm256_loadu_ps(some));
         __builtin_memcpy(factors[j], &halves, sizeof halves);
     }
     for (int i = 0; i < n_rows; i += kTurns) {
         H sums[n] = {};
-        for (int j = 0; j < p.n_around; ++j) {
+        for (int j = 0; j < n_frames; ++j) {
             const H row = load(frames[j] + i);
             TIMBREL_UNROLL
             for (int k = 0; k < n; ++k) sums[k] = fma(row, splat_half(factors[j][k]), sums[k]);
