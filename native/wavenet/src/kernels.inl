@@ -18,7 +18,7 @@ inline void layers(Group& g) {
     const int half = p.layers[0].skip[0].tiles * kLanes, of_frame = left_of_frame(g);
     for (int s = 0; s < g.n; ++s) {
         gated.scales[s] = 1.0f / (P::most(Range::both_signs) * (P::kHasRests ? kRests : 1));
-        gated.results[s] = at<float>(g.states[s], p.x);
+        gated.starts[s] = gated.results[s] = at<float>(g.states[s], p.x);
         skip[0].sums[s] = skip_sums<P>(g, s);
         skip[1].sums[s] = skip[0].sums[s] + half;
         __builtin_memcpy(skip[0].sums[s], p.skip_offsets, p.skip * sizeof(std::int32_t));
@@ -50,8 +50,10 @@ inline void layers(Group& g) {
         }
         if (l == 0 && p.skip_start) {
             Operands<P> start = inputs;
-            for (int s = 0; s < g.n; ++s)
+            for (int s = 0; s < g.n; ++s) {
+                start.starts[s] = p.skip_bias;
                 start.results[s] = at<float>(g.states[s], p.skip_start_sum);
+            }
             add_product<P>(p.skip_start_matrix, start);
         }
         const Matrix* before = l > 0 ? p.layers[l - 1].skip : nullptr;
@@ -64,10 +66,6 @@ inline void layers(Group& g) {
     }
     for (int i = 0; i < 2; ++i)
         add_product<P, Finish::sum>(p.layers[p.n_layers - 1].skip[i], skip[i]);
-}
-
-inline void rectify(float* v, int n) {
-    for (int i = 0; i < n; i += kLanes) store(v + i, max(load(v + i), F{}));
 }
 
 // Skip sums → parameters of the distribution.
@@ -87,9 +85,9 @@ inline void output(Group& g) {
         for (int i = 0; i < p.skip; i += kLanes) {
             const F sum = P::total(load(sums + i)), start = load(before + i);
             if constexpr (P::kScaled)
-                store(skip + i, max(fma(sum, load(p.skip_scales + i), start), F{}));
+                store(skip + i, fma(sum, load(p.skip_scales + i), start));
             else
-                store(skip + i, max(start + sum, F{}));
+                store(skip + i, start + sum);
         }
         o.scales[s] = quantise<P, Range::positive>(activations, skip, p.skip);
         o.activations[s] = activations;
@@ -97,8 +95,9 @@ inline void output(Group& g) {
             interpolate<typename P::Frame>(p, state, g.position, 1, p.n_layers * 2 * p.residual,
                                            p.skip, head);
             add_vector(head, p.hidden_bias, p.skip);
+            o.starts[s] = head;
         } else {
-            __builtin_memcpy(head, p.hidden_bias, p.skip * sizeof(float));
+            o.starts[s] = p.hidden_bias;
         }
         o.results[s] = head;
     }
@@ -107,10 +106,9 @@ inline void output(Group& g) {
         unsigned char* state = g.states[s];
         float* head = at<float>(state, p.head);
         auto* activations = row_of<P>(g, p.head_activations, 0, p.skip * sizeof(Activation), s);
-        rectify(head, p.skip);
         o.scales[s] = quantise<P, Range::positive>(activations, head, p.skip);
+        o.starts[s] = p.last_bias;
         o.results[s] = at<float>(state, p.logits);
-        __builtin_memcpy(o.results[s], p.last_bias, p.parameters * sizeof(float));
     }
     add_product<P>(p.last, o);
 }

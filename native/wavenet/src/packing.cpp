@@ -347,7 +347,7 @@ class Packer {
         for (int part = 0; part < 2; ++part) {
             std::vector<const Matrix*> skips;
             for (const Layer& layer : plan_.all_layers) skips.push_back(&layer.skip[part]);
-            in_pairs_of_tiles(skips);
+            side_by_side<kSkipTiles>(skips);
         }
         by_tiles(plan_.hidden);
         by_tiles(plan_.last);
@@ -357,20 +357,22 @@ class Packer {
 
     void by_tiles(Matrix& m) {
         const Matrix* const alone[] = {&m};
-        m.by_tiles = in_pairs_of_tiles(alone);
+        m.by_tiles = side_by_side<2>(alone);
     }
 
-    // Of matrices side by side, packed as vectors read them.
-    const unsigned char* in_pairs_of_tiles(std::span<const Matrix* const> matrices) {
+    // So many tiles of rows, column after column and matrix after matrix, and then the next ones.
+    template <int kTiles>
+    const unsigned char* side_by_side(std::span<const Matrix* const> matrices) {
         std::size_t bytes = 0;
         for (const Matrix* m : matrices) bytes += m->bytes;
         unsigned char* const packed = tiles_.take<unsigned char>(bytes);
         unsigned char* to = packed;
-        for (int tile = 0; packed && tile < matrices[0]->tiles; tile += 2)
+        for (int tile = 0; packed && tile < matrices[0]->tiles; tile += kTiles)
             for (const Matrix* m : matrices) {
-                const std::size_t column = m->bytes / m->tiles / kTileRow;  // rows of a tile
-                for (std::size_t k = 0; k < column; k += kTileRows)
-                    for (int i = 0; i < 2; ++i, to += kTileBytes) copy_tile(*m, tile + i, k, to);
+                const std::size_t rows = m->bytes / m->tiles / kTileRow;
+                for (std::size_t row = 0; row < rows; row += kTileRows)
+                    for (int i = 0; i < kTiles; ++i, to += kTileBytes)
+                        copy_tile(*m, tile + i, row, to);
             }
         return packed;
     }

@@ -23,6 +23,7 @@ constexpr int kPad = 16;
 // A processor's matrix tile: rows of so many bytes, of which each holds what one instruction of
 // vectors would multiply.
 constexpr int kTileRow = 64, kTileRows = 16, kTileBytes = kTileRow * kTileRows;
+constexpr int kSkipTiles = 4;  // of rows whose skip products are summed together
 
 // Operands that meet a load of weights, at most; and the tiles whose sums, for so many operands,
 // fill half of the registers.
@@ -49,8 +50,8 @@ constexpr int kInt16Max = 2047;    // leaves 20 bits to the weights of a sum
 // column.
 struct Matrix {
     const void* weights;
-    // The same by whole tiles of the processor, where it has them: two tiles of rows side by side,
-    // column after column.
+    // The same by whole tiles of the processor, where it has them: of two tiles of rows, column
+    // after column.
     const unsigned char* by_tiles;
     const float* scales;  // one a row; null in single precision
     // One a row, of 8-bit weights whose activations have signs: undoes these numbers' zero.
@@ -93,8 +94,7 @@ struct Plan {
     bool tiled;  // its products can be computed by whole tiles
     const Layer* layers;
     Matrix skip_start_matrix, hidden, last;
-    // All layers' skip weights by whole tiles: of two tiles of rows side by side, one layer after
-    // the other.
+    // All layers' skip weights by whole tiles: of so many tiles of rows, one layer after the other.
     const unsigned char* skips_by_tiles;
     Matrix condition;  // all layers' and the output's, in single precision
     const float* condition_bias;

@@ -319,8 +319,9 @@ struct Operands {
     int rests = 0;  // how far behind gates' products their rests are: those of all streams together
     const typename P::Activation* activations[kMaxOperands];
     float scales[kMaxOperands];
-    float* results[kMaxOperands];                 // of rows; the product is added to them
-    typename P::Number* sums[kMaxOperands];       // the same, for Finish::sum
+    const float* starts[kMaxOperands];  // of rows; with the product they are results
+    float* results[kMaxOperands];
+    typename P::Number* sums[kMaxOperands];       // of rows, to which Finish::sum adds the product
     typename P::Gate* gates[kMaxOperands];        // the same, for Finish::gate and Finish::taps
     typename P::Activation* gated[kMaxOperands];  // where Finish::gate puts the gates' products
 };
@@ -440,16 +441,19 @@ __attribute__((noinline)) void add_tiles(const Matrix& m, const typename P::Weig
     const float* const scales = P::kScaled ? m.scales + row : nullptr;
     TIMBREL_UNROLL
     for (int s = 0; s < S; ++s) {
+        const float* start;
         float* result;
-        if constexpr (of_gates && !kInTurns<P>)
-            result = o.gates[first + s] + row;
-        else
+        if constexpr (of_gates && !kInTurns<P>) {
+            start = result = o.gates[first + s] + row;
+        } else {
+            start = o.starts[first + s] + row;
             result = o.results[first + s] + row;
+        }
         const F unit = splat(o.scales[first + s]);
         F values[TI];
         TIMBREL_UNROLL
         for (int i = 0; i < TI; ++i) {
-            const F sum = P::total(sums[s][i]), before = load(result + i * kLanes);
+            const F sum = P::total(sums[s][i]), before = load(start + i * kLanes);
             if constexpr (P::kScaled)
                 values[i] = fma(sum, load(scales + i * kLanes) * unit, before);
             else
@@ -492,7 +496,7 @@ inline void add_operands(const Matrix& m, const typename P::Weight* w, int tiles
         if (s < o.n) add_operands<P, kFinish, S / 2>(m, w, tiles, row, o, s);
 }
 
-// results += matrix · activations.
+// results = starts + matrix · activations.
 template <class P, Finish kFinish = Finish::add>
 inline void add_product(const Matrix& m, const Operands<P>& o) {
     if constexpr (Tiles<P>::kThere && kFinish == Finish::add)

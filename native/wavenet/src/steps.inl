@@ -19,15 +19,19 @@ inline typename P::Number* skip_sums(const Group& g, int s) {
         (g.plan->skip_sums * g.n + s * std::size_t(g.plan->skip) * sizeof(typename P::Number)));
 }
 
-// Rounds floats to activations with a scale of their own; gives the number that undoes it.
+// Rounds floats to activations with a scale of their own; gives the number that undoes it. Those of
+// a positive range are rectified before.
 template <class P, Range kRange>
 inline float quantise(typename P::Activation* to, const float* from, int n) {
     float scale = 1.0f;
     F up = splat(1.0f);
     if constexpr (P::kScaled) {
         constexpr float most_kept = P::most(kRange);
-        F most = absolute(load(from));
-        for (int i = kLanes; i < n; i += kLanes) most = max(most, absolute(load(from + i)));
+        F most{};
+        for (int i = 0; i < n; i += kLanes) {
+            const F v = load(from + i);
+            most = max(most, kRange == Range::positive ? v : absolute(v));
+        }
         // Silence has a scale, too, and no inverse that overflows.
         const float peak = max(largest(most), splat(1e-30f))[0];
         up = splat(most_kept / peak);
@@ -38,6 +42,7 @@ inline float quantise(typename P::Activation* to, const float* from, int n) {
         TIMBREL_UNROLL
         for (int j = 0; j < many; ++j) {
             v[j] = load(from + i + j * kLanes);
+            if constexpr (kRange == Range::positive) v[j] = max(v[j], F{});
             if constexpr (P::kScaled) v[j] *= up;
         }
         P::template keep<kRange>(to + i, v);
@@ -72,7 +77,7 @@ inline void condition_frames(Group& g) {
             o.activations[i] = g.mels[s] + (frame - g.mel_start) * p.mels;
             o.scales[i] = 1.0f;
             o.results[i] = frame_of<float>(p, g.states[s], int(frame % p.condition_ring));
-            __builtin_memcpy(o.results[i], p.condition_bias, p.condition_rows * sizeof(float));
+            o.starts[i] = p.condition_bias;
         }
         add_product<Float32>(p.condition, o);
         for (int i = 0; sizeof(Frame) < sizeof(float) && i < n; ++i) {
@@ -226,8 +231,6 @@ inline void add_vector(float* to, const float* v, int n) {
 inline void start_sample(const Plan& p, unsigned char* state) {
     float* x = at<float>(state, p.x);
     const float* history = at<float>(state, p.history);
-    if (p.skip_start)
-        __builtin_memcpy(at<float>(state, p.skip_start_sum), p.skip_bias, p.skip * sizeof(float));
     if (p.input_taps == 0) {
         const int level = int(history[0]);
         __builtin_memcpy(x, p.input_weights + level * p.residual, p.residual * sizeof(float));

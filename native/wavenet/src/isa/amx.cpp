@@ -147,9 +147,9 @@ struct TileProducts {
     // for its sums may wait with it.
     class Pairs {
       public:
-        // `multiply` is given the number of the pair; the second tile's sums go `gap` bytes behind.
+        // `multiply` is given the number of the pair.
         template <class Multiply>
-        inline void next(Rows to, std::size_t gap, const Multiply& multiply) {
+        inline void next(Rows to, const Multiply& multiply) {
             odd_ = !odd_;
             if (odd_) {
                 multiply(Numbers<1>());
@@ -159,7 +159,6 @@ struct TileProducts {
                 if (to_.first) store(Numbers<1>());
             }
             to_ = to;
-            gap_ = gap;
         }
         inline void flush() {
             if (!to_.first) return;
@@ -173,14 +172,19 @@ struct TileProducts {
       private:
         template <int pair>
         inline void store(Numbers<pair>) {
-            store_tile<2 * pair>(to_.first, to_.distance);
-            store_tile<2 * pair + 1>(to_.first + gap_, to_.distance);
+            store_tiles<2 * pair, 2>(to_.first, to_.distance);
         }
 
         Rows to_ = {};
-        std::size_t gap_ = 0;
         bool odd_ = false;
     };
+
+    // Of tiles of rows side by side.
+    template <int tile, int n>
+    static inline void store_tiles(unsigned char* to, std::size_t distance) {
+        store_tile<tile>(to, distance);
+        if constexpr (n > 1) store_tiles<tile + 1, n - 1>(to + kTileRow, distance);
+    }
 
     template <int pair>
     static inline void zero_pair() {
@@ -188,17 +192,21 @@ struct TileProducts {
         zero_tile<2 * pair + 1>();
     }
 
-    // Adds the products of a pair's tiles; gives the weights behind them.
-    template <int pair>
-    static inline const unsigned char* add_pair(const unsigned char* w, int n_steps, Rows a) {
-        for (int k = 0; k < n_steps; ++k, a.first += kTileRow, w += 2 * kTileBytes) {
+    // Adds the products of n tiles of rows side by side; gives the weights behind them.
+    template <int sums, int n>
+    static inline const unsigned char* add_tiles(const unsigned char* w, int n_steps, Rows a) {
+        for (int k = 0; k < n_steps; ++k, a.first += kTileRow) {
             load_tile<4>(a.first, a.distance);
-            load_tile<6>(w, kTileRow);
-            multiply_tiles<P, 2 * pair, 4, 6>();
-            load_tile<6>(w + kTileBytes, kTileRow);
-            multiply_tiles<P, 2 * pair + 1, 4, 6>();
+            w = add_step<sums, n>(w);
         }
         return w;
+    }
+    template <int sums, int n>
+    static inline const unsigned char* add_step(const unsigned char* w) {
+        load_tile<6>(w, kTileRow);
+        multiply_tiles<P, sums, 4, 6>();
+        if constexpr (n > 1) return add_step<sums + 1, n - 1>(w + kTileBytes);
+        return w + kTileBytes;
     }
 
     // sums = matrix · activations, of two rows for each stream.
@@ -223,10 +231,10 @@ struct TileProducts {
     static inline void multiply_all(const Matrix& m, Rows a, unsigned char* sums) {
         Pairs pairs;
         for (int tile = 0; tile < m.tiles; tile += 2)
-            pairs.next({sums + tile * kTileRow, std::size_t(m.tiles) * kTileRow}, kTileRow,
+            pairs.next({sums + tile * kTileRow, std::size_t(m.tiles) * kTileRow},
                        [&]<int pair>(Numbers<pair>) {
                            zero_pair<pair>();
-                           add_pair<pair>(weights(m, tile), steps(m), a);
+                           add_tiles<2 * pair, 2>(weights(m, tile), steps(m), a);
                        });
         pairs.flush();
     }
@@ -247,8 +255,7 @@ struct TileProducts {
         for (int s = 0; s < o.n; ++s) {
             const F unit = splat(o.scales[s]);
             for (int i = 0; i < m.tiles * kLanes; i += kLanes, sums += kTileRow) {
-                float* result = o.results[s] + i;
-                store(result, added(load(result), sums, m, i, unit));
+                store(o.results[s] + i, added(load(o.starts[s] + i), sums, m, i, unit));
             }
         }
     }
@@ -354,18 +361,15 @@ struct TileProducts {
         // All layers' skip products are one sum.
         void multiply_skips() {
             unsigned char* sums = reinterpret_cast<unsigned char*>(skip_sums<P>(g_, 0));
-            const int n_steps = steps(p_.layers[0].skip[0]);
+            const int n_steps = steps(p_.layers[0].skip[1]);
             const unsigned char* w = p_.skips_by_tiles;
-            Pairs pairs;
-            for (int tile = 0; tile < p_.skip / kLanes; tile += 2)
-                pairs.next({sums + tile * kTileRow, p_.skip * sizeof(float)}, kTileRow,
-                           [&]<int pair>(Numbers<pair>) {
-                               zero_pair<pair>();
-                               for (int l = 0; l < p_.n_layers; ++l)
-                                   w = add_pair<pair>(w, n_steps,
-                                                      activations(z(l, 0), p_.residual));
-                           });
-            pairs.flush();
+            for (int tile = 0; tile < p_.skip / kLanes; tile += kSkipTiles) {
+                zero_pair<0>();
+                zero_pair<1>();
+                for (int l = 0; l < p_.n_layers; ++l)
+                    w = add_tiles<0, kSkipTiles>(w, n_steps, activations(z(l, 0), p_.residual));
+                store_tiles<0, kSkipTiles>(sums + tile * kTileRow, p_.skip * sizeof(float));
+            }
         }
 
         void start_skips(const Activation* input) {
@@ -375,6 +379,7 @@ struct TileProducts {
             start.activations[0] = input;
             for (int s = 0; s < g_.n; ++s) {
                 start.scales[s] = scales_[s];
+                start.starts[s] = p_.skip_bias;
                 start.results[s] = at<float>(g_.states[s], p_.skip_start_sum);
             }
             add_product(p_.skip_start_matrix, start);
