@@ -48,7 +48,7 @@ _OFF_KEYS_CENTS = 3.0  # tunings that are nearer to A = 440 Hz are taken for it
 # errors of the points of a mel depend on each other, and where much is left, notes were misheard.
 # Chosen so that the 90 % regions hold about as many of the places that `timbrel evaluate timbre
 # --points` has played.
-_SPREAD = 220.0
+_SPREAD = 180.0
 
 
 class CloserListener:
