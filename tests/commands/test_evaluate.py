@@ -53,3 +53,13 @@ def test_evaluations_that_cannot_be_are_refused(soundfont: Path) -> None:
         *given, "--soundfont", soundfont, "--vocoder", "magic"
     )
     assert "is no report" in failure_of("listen", "--report", ".")
+
+
+def test_evaluations_of_timbres_that_cannot_be_are_refused() -> None:
+    given = ("evaluate", "timbre", "-o", "report")
+    assert failure_of(*given) == "give --data, or --notes"
+    assert failure_of(*given, "--notes", ".", "--points", 1) == (
+        "--soundfont and --points belong to --data"
+    )
+    assert "invalid value for '--seed'" in failure_of(*given, "--data", ".", "--seed", -1)
+    assert "report" not in files()

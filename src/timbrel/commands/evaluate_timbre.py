@@ -68,7 +68,9 @@ def timbre(
     seed: Annotated[
         int,
         typer.Option(
-            help="The seed by which --points draws mixes and passages.", rich_help_panel=SOUND
+            help="The seed by which --points draws mixes and passages.",
+            min=0,
+            rich_help_panel=SOUND,
         ),
     ] = 1,
     encoder: Encoder = "",

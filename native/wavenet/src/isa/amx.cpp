@@ -186,10 +186,10 @@ struct TileProducts {
         if constexpr (n > 1) store_tiles<tile + 1, n - 1>(to + kTileRow, distance);
     }
 
-    template <int pair>
-    static inline void zero_pair() {
-        zero_tile<2 * pair>();
-        zero_tile<2 * pair + 1>();
+    template <int tile, int n>
+    static inline void zero_tiles() {
+        zero_tile<tile>();
+        if constexpr (n > 1) zero_tiles<tile + 1, n - 1>();
     }
 
     // Adds the products of n tiles of rows side by side; gives the weights behind them.
@@ -233,7 +233,7 @@ struct TileProducts {
         for (int tile = 0; tile < m.tiles; tile += 2)
             pairs.next({sums + tile * kTileRow, std::size_t(m.tiles) * kTileRow},
                        [&]<int pair>(Numbers<pair>) {
-                           zero_pair<pair>();
+                           zero_tiles<2 * pair, 2>();
                            add_tiles<2 * pair, 2>(weights(m, tile), steps(m), a);
                        });
         pairs.flush();
@@ -364,8 +364,7 @@ struct TileProducts {
             const int n_steps = steps(p_.layers[0].skip[1]);
             const unsigned char* w = p_.skips_by_tiles;
             for (int tile = 0; tile < p_.skip / kLanes; tile += kSkipTiles) {
-                zero_pair<0>();
-                zero_pair<1>();
+                zero_tiles<0, kSkipTiles>();
                 for (int l = 0; l < p_.n_layers; ++l)
                     w = add_tiles<0, kSkipTiles>(w, n_steps, activations(z(l, 0), p_.residual));
                 store_tiles<0, kSkipTiles>(sums + tile * kTileRow, p_.skip * sizeof(float));
